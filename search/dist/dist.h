@@ -1,0 +1,52 @@
+/* dist.h: hands numbered items of work to all ranks, gathers their results at
+ * rank 0. The only module that knows MPI. Item and result are the caller's. */
+#ifndef DF_DIST_H
+#define DF_DIST_H
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/status.h"
+
+typedef struct df_dist df_dist;
+
+/* Starts MPI (collective over all ranks; without mpirun there is one rank).
+ * NULL when MPI cannot start. */
+df_dist *df_dist_init(int *argc, char ***argv);
+void df_dist_fini(df_dist *dist); /* collective; ends MPI */
+/* Ends all ranks at once, from any rank, with this exit code. */
+_Noreturn void df_dist_abort(df_dist *dist, int exit_code);
+int df_dist_rank(const df_dist *dist);
+int df_dist_size(const df_dist *dist);
+/* Collective: all ranks get the worst (largest) of their codes. */
+int df_dist_agree(df_dist *dist, int code);
+/* Collective: rank 0's bytes to all. */
+void df_dist_broadcast(df_dist *dist, void *bytes, size_t size);
+
+typedef struct {
+    int64_t num_items;
+    size_t result_bytes; /* of one item */
+    /* Any rank: does item, fills result. Must call df_dist_poll(dist) every
+     * millisecond or so (rank 0 serves the others from it) and return
+     * DF_EINTERRUPTED soon when it answers false. */
+    df_status (*work)(void *ctx, int64_t item, void *result, df_err *err);
+    /* Rank 0: items that need no work (done earlier). NULL: none. */
+    bool (*skip)(void *ctx, int64_t item);
+    /* Rank 0: a result has arrived, in any order. */
+    df_status (*sink)(void *ctx, int64_t item, const void *result, df_err *err);
+    /* Rank 0, some times a second: to flush, to show progress. NULL: none. */
+    df_status (*tick)(void *ctx, df_err *err);
+    /* Any rank: true asks all to stop (a signal came). */
+    bool (*interrupted)(void *ctx);
+    void *ctx;
+} df_dist_job;
+
+/* Collective. Does all items, each once, on whichever rank is free. A failure on any
+ * rank stops all and is returned on every rank (err with the text of the
+ * first). DF_EINTERRUPTED: stopped; every result that was finished went to sink. */
+DF_NODISCARD df_status df_dist_run(df_dist *dist, const df_dist_job *job, df_err *err);
+
+/* From within work(): keeps messages moving. False: stop. */
+bool df_dist_poll(df_dist *dist);
+
+#endif

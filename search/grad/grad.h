@@ -1,0 +1,79 @@
+/* grad.h: descents from one starting point to the best budgets. */
+#ifndef DF_GRAD_H
+#define DF_GRAD_H
+#include "eval/eval.h"
+
+typedef enum {
+    DF_OPT_REFERENCE,    /* the Python DeepFlow's rule, step by step */
+    DF_OPT_BFGS2,        /* gsl_multimin: vector_bfgs2 */
+    DF_OPT_CONJUGATE_FR, /* conjugate_fr */
+    DF_OPT_STEEPEST,     /* steepest_descent */
+    DF_OPT_NMSIMPLEX2,   /* nmsimplex2 */
+    DF_OPTIMIZERS
+} df_optimizer;
+
+extern const char *const df_optimizer_names[DF_OPTIMIZERS]; /* "reference", "vector_bfgs2", ... */
+DF_NODISCARD df_status df_optimizer_parse(const char *text, df_optimizer *out, df_err *err);
+
+typedef enum {
+    DF_SEARCH_PENDING,
+    DF_SEARCH_CONVERGED,   /* the optimiser's own test, or no further progress */
+    DF_SEARCH_ITERATIONS,  /* the limit of iterations was reached */
+    DF_SEARCH_STOPPED,     /* reference rule: infinite time, or not enough area for DRAM */
+    DF_SEARCH_INFEASIBLE,  /* no working device was met */
+} df_search_status;
+extern const char *const df_search_status_names[]; /* "pending", "converged", ... */
+
+typedef struct {
+    df_optimizer optimizer;
+    int max_iterations; /* 0: 100 */
+} df_grad_options;
+
+/* One iterate. */
+typedef struct {
+    int32_t iteration; /* 0 is the start */
+    df_eval_result result;
+    df_point point;
+} df_iterate;
+
+typedef struct {
+    df_search_status status;
+    int32_t iterations;
+    int64_t evaluations;
+    double start_time_s;
+    double best_time_s; /* inf: none found */
+    double memory_overflow; /* at the best point */
+    df_point start, best; /* best: the start if none was found */
+} df_descent;
+
+/* Watches a descent: called after each iterate; false stops it (DF_EINTERRUPTED). */
+typedef bool (*df_iterate_fn)(void *ctx, const df_iterate *iterate);
+
+/* The starting point of a search index: equal to Python's
+ * random.seed(index); random.sample(range(1, 100), k) for each class. */
+void df_grad_start(const df_eval *eval, uint32_t index, df_point *start);
+
+/* State and step of the reference rule, on its own for tests and replays. */
+typedef struct {
+    double moment[DF_PARAMS];
+} df_reference_state;
+
+/* One update of every class from the time t and overflow at *point and the times
+ * t_perturbed at 1.5 * p_i. Writes the next point in place; returns false when the
+ * rule says that there is not enough area for the DRAM. */
+bool df_reference_step(const bool searched[DF_PARAMS], const double budget[DF_CLASSES], double t,
+                       double overflow, const double t_perturbed[DF_PARAMS],
+                       bool infinite_start_shrinks, df_reference_state *state, df_point *point);
+
+/* Runs one descent from `start`. The same inputs give the same bits. on_iterate may be
+ * NULL. Uses GSL; allocates at its start only. The GSL error handler must be off.
+ * DF_EINTERRUPTED: on_iterate said stop; *out holds what was reached. DF_ENOMEM. */
+DF_NODISCARD df_status df_grad_descend(df_eval *eval, const df_rules *rules,
+                                       const df_grad_options *options, const df_point *start,
+                                       df_iterate_fn on_iterate, void *ctx, df_descent *out,
+                                       df_err *err);
+
+/* Evaluations that one descent takes at the most. */
+int64_t df_grad_max_evaluations(const df_grad_options *options, int searched);
+
+#endif

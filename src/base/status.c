@@ -1,0 +1,34 @@
+#include "base/status.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+
+df_status df_fail(df_err *err, df_status status, const char *format, ...)
+{
+    if (err) {
+        va_list args;
+        va_start(args, format);
+        vsnprintf(err->text, sizeof err->text, format, args);
+        va_end(args);
+    }
+    return status;
+}
+
+int df_status_exit_code(df_status status)
+{
+    switch (status) {
+    case DF_OK:
+        return 0;
+    case DF_EINVAL:
+        return 2;
+    case DF_INFEASIBLE:
+        return 3;
+    case DF_EINTERRUPTED:
+        return 75; /* EX_TEMPFAIL: run again with --resume */
+    case DF_EIO:
+    case DF_ENOMEM:
+    case DF_ERUNTIME:
+        break;
+    }
+    return 1;
+}

@@ -1,0 +1,12 @@
+/* units.h: conversions. GB in the configuration files is 2^30 bytes. */
+#ifndef DF_UNITS_H
+#define DF_UNITS_H
+
+#define DF_KIB 1024.0
+#define DF_MIB (1024.0 * 1024.0)
+#define DF_GIB (1024.0 * 1024.0 * 1024.0)
+#define DF_TIB (1024.0 * 1024.0 * 1024.0 * 1024.0)
+#define DF_BITS_PER_BYTE 8.0
+#define DF_MM2_TO_M2 1e-6
+
+#endif

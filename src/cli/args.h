@@ -1,0 +1,45 @@
+/* args.h: command lines from one table per subcommand. Words of an option may be
+ * joined by _ or -, its value follows after = or a space, a bare boolean is true. */
+#ifndef DF_ARGS_H
+#define DF_ARGS_H
+#include <stdbool.h>
+#include <stdint.h>
+#include <stdio.h>
+
+#include "base/status.h"
+
+typedef enum { DF_ARG_TEXT, DF_ARG_INT, DF_ARG_REAL, DF_ARG_BOOL, DF_ARG_INT_LIST } df_arg_type;
+
+enum { DF_ARG_LIST_MAX = 64 };
+
+typedef struct {
+    int64_t value[DF_ARG_LIST_MAX];
+    int count;
+} df_int_list; /* "8" or "4,8,16" */
+
+typedef struct {
+    const char *name; /* with underscores, without dashes */
+    df_arg_type type;
+    void *value;        /* const char *, int64_t, double, bool or df_int_list; holds the default */
+    bool required;
+    double low, high;   /* of INT, REAL and each of a list; both 0: unbounded */
+    const char *choices; /* of TEXT: "text|json"; NULL: any */
+    const char *help;   /* one line; the default is added from *value */
+} df_arg;
+
+typedef struct {
+    const char *name;     /* "predict" */
+    const char *summary;  /* one line */
+    const char *examples; /* shown by --help */
+    df_arg *args;
+    int num_args;
+} df_command;
+
+/* Parses argv[0..argc-1] (without program and subcommand) into the values.
+ * *help becomes true when --help was among them (nothing else is checked then).
+ * DF_EINVAL: "--key: expected ..., found ..."; an unknown option names the nearest. */
+DF_NODISCARD df_status df_args_parse(const df_command *command, int argc, char **argv, bool *help,
+                                     df_err *err);
+void df_args_print_help(const df_command *command, FILE *out);
+
+#endif

@@ -1,0 +1,14 @@
+/* commands.h: one function per subcommand. argv starts after the subcommand's name;
+ * the result is the process exit code. main.c holds the table. */
+#ifndef DF_COMMANDS_H
+#define DF_COMMANDS_H
+
+int df_cmd_predict(int argc, char **argv);
+int df_cmd_stand_alone(int argc, char **argv);
+int df_cmd_device(int argc, char **argv);
+int df_cmd_gemm(int argc, char **argv);
+int df_cmd_strategies(int argc, char **argv);
+int df_cmd_gd_search(int argc, char **argv);
+int df_cmd_arch_search(int argc, char **argv);
+
+#endif

@@ -1,0 +1,214 @@
+/* cfg.h: what the YAML files say, checked, in plain structs.
+ *
+ * One table of options (cfg_table.c) drives reading, checking, defaults and the
+ * text of `deepflow help config`. Areas are in mm2 and lengths in mm as in the
+ * files; everything else is SI. In fields marked "0: not given" an absent value
+ * and 0 mean the same, as in the Python DeepFlow. */
+#ifndef DF_CFG_H
+#define DF_CFG_H
+#include <stdbool.h>
+#include <stdint.h>
+#include <stdio.h>
+
+#include "base/status.h"
+
+enum { DF_CFG_LEVELS = 4, DF_CFG_SRAMS = 3 };
+
+typedef enum { DF_FLOW_WST, DF_FLOW_AST, DF_FLOW_OST, DF_FLOW_BEST, DF_FLOW_NONE } df_dataflow;
+typedef enum { DF_SCOPE_GLOBAL, DF_SCOPE_MCU_BUNDLE, DF_SCOPE_MCU } df_scope;
+typedef enum { DF_MEM_SRAM_R, DF_MEM_SRAM_L1, DF_MEM_SRAM_L2, DF_MEM_DRAM } df_mem_type;
+typedef enum { DF_TOPO_RING, DF_TOPO_FC, DF_TOPO_SWITCH } df_topology;
+typedef enum { DF_MODE_GEMM, DF_MODE_LSTM, DF_MODE_LLM } df_mode;
+typedef enum { DF_STORE_AS_TENSOR, DF_STORE_TENSOR_FP32_MASTER, DF_STORE_FP32 } df_param_storage;
+/* Values of kp_*_type in the files. */
+typedef enum { DF_KP_NONE = -1, DF_KP_CR = 1, DF_KP_RC = 2 } df_kp_type;
+/* scheduling_param.t; NONE is both `none` and null. */
+typedef enum { DF_T_NONE, DF_T_CR, DF_T_RC } df_gemm_split;
+typedef enum { DF_PART_HIDDEN, DF_PART_SOFTMAX, DF_PART_EMBEDDING, DF_PART_PROJECTION, DF_PARTS } df_part;
+typedef enum { DF_BACKEND_ANALYTICAL, DF_BACKEND_ASTRA } df_backend_model;
+typedef enum { DF_ASTRA_HYBRID, DF_ASTRA_HIERARCHICAL, DF_ASTRA_FLATTENED } df_astra_mode;
+typedef enum {
+    DF_ALGO_AUTO, DF_ALGO_RING, DF_ALGO_DIRECT, DF_ALGO_HALVING_DOUBLING, DF_ALGO_DOUBLE_BINARY_TREE
+} df_coll_algo;
+
+typedef struct {
+    double tensor_bytes;            /* bytes of an element */
+    bool mixed_precision;
+    df_param_storage param_storage;
+    double kv_cache_bytes;          /* 0: as tensor_bytes */
+} df_cfg_precision;
+
+typedef struct {
+    double kernel_launch_overhead_s;
+    double h2d_bandwidth_bytes_ps;  /* <= 0: host transfers are not timed */
+    int64_t dp_zero_stage;
+    df_cfg_precision precision;
+} df_cfg_sw;
+
+typedef struct {
+    double nominal_power_per_mcu_w;
+    double nominal_flop_rate_per_mcu; /* flops a cycle */
+    double nominal_energy_per_flop_j;
+    double nominal_voltage_v, threshold_voltage_v, margin_voltage_v;
+    double operating_area_per_mcu_mm2;
+    double nominal_area_per_mcu_mm2;  /* 0: not given */
+    double nominal_frequency_hz;      /* 0: not given */
+    double operating_frequency_hz;    /* 0: not given */
+    int64_t num_mcu_per_bundle;
+    int64_t num_bundles;              /* 0: not given */
+    int64_t fma_d1, fma_d2;
+    df_dataflow dataflow;
+    double util;
+} df_cfg_core;
+
+typedef struct {
+    double dynamic_energy_per_bit_j, static_power_per_bit_w, area_per_bit_mm2;
+    double stack_capacity_bytes, area_per_stack_mm2, mem_ctrl_area_mm2;
+    double latency_s;
+    double nominal_voltage_v, threshold_voltage_v, margin_voltage_v, max_voltage_v;
+    double num_links_per_mm, num_links_per_stack;
+    double util;
+    double size_bytes, bandwidth_bytes_ps;               /* 0: not given */
+    double num_stacks;                                   /* 0: not given */
+    double operating_frequency_hz, nominal_frequency_hz; /* 0: not given */
+} df_cfg_dram;
+
+typedef struct {
+    double dynamic_energy_per_bit_j, static_power_per_bit_w, area_per_bit_mm2;
+    double bank_capacity_bytes, controller_area_per_link_mm2, controller_power_per_link_w;
+    double latency_s, overhead, util;
+    double size_bytes, bandwidth_bytes_ps; /* 0: not given */
+} df_cfg_sram;
+
+typedef struct {
+    double latency_s;
+    double nominal_frequency_hz, nominal_voltage_v, threshold_voltage_v, margin_voltage_v;
+    double nominal_energy_per_link_j, nominal_area_per_link_mm2, num_links_per_mm;
+    double util;
+    double operating_frequency_hz; /* 0: not given */
+    double bandwidth_bytes_ps;     /* 0: not given */
+} df_cfg_link;
+
+typedef struct {
+    df_cfg_core core;
+    df_cfg_dram dram;
+    df_cfg_sram sram[DF_CFG_SRAMS]; /* by df_mem_type: R, L1, L2 */
+    df_cfg_link intra, inter;
+} df_cfg_tech;
+
+/* Absolute shares: mm2 in the area budget, W in the power budget. */
+typedef struct {
+    double core, dram, l2, l1, reg, intra, inter;
+} df_cfg_shares;
+
+typedef struct {
+    double device_mm2, chip_mm2; /* device_area_budget, proc_chip_area_budget */
+    df_cfg_shares of;
+} df_cfg_area;
+
+typedef struct {
+    double tdp_w;
+    df_cfg_shares of;
+} df_cfg_power;
+
+/* Fractions of the chip's perimeter. */
+typedef struct {
+    double dram, intra, inter;
+} df_cfg_perimeter;
+
+typedef struct {
+    int64_t num_devices_per_node, num_nodes;
+    double inter_derate, intra_derate; /* 0: no such network */
+    bool kp1_inter, kp2_inter, dp_inter, lp_inter, tp_inter;
+} df_cfg_system;
+
+typedef struct {
+    df_mem_type type;
+    df_scope scope;
+} df_cfg_level;
+
+typedef struct {
+    bool auto_schedule;
+    int64_t dp, lp, mb, tp, cp;
+    bool tp_sp;
+    df_gemm_split t;
+    int64_t kp1, kp2; /* 0: null, not given */
+    int64_t kp_dim1[DF_PARTS], kp_dim2[DF_PARTS];
+    df_kp_type kp_type[DF_PARTS];
+} df_cfg_sched;
+
+typedef struct {
+    df_backend_model model;
+    df_astra_mode mode;
+    df_coll_algo all_gather, all_reduce, reduce_scatter, all_to_all;
+    int64_t endpoint_delay, active_chunks_per_dimension, preferred_dataset_splits; /* 0: not given */
+} df_cfg_backend;
+
+typedef struct {
+    int64_t m, k, n;
+    bool backward;
+} df_cfg_gemm;
+
+typedef struct {
+    int64_t batch_size, vocab_size, num_layers, layer_size, seq_len, projection;
+    int64_t num_gates, num_non_linear, num_add;
+    double data_scale;
+} df_cfg_lstm;
+
+typedef struct {
+    df_cfg_sw sw;
+    df_cfg_tech tech;
+    df_cfg_area area;
+    df_cfg_power power;
+    df_cfg_perimeter perimeter;
+    df_cfg_system system;
+    df_topology intra_topology, inter_topology;
+    df_cfg_level level[DF_CFG_LEVELS]; /* [0] is nearest the core */
+    df_cfg_sched sched;
+    df_cfg_backend backend;
+    df_mode mode;
+    df_cfg_gemm gemm; /* when mode is GEMM */
+    df_cfg_lstm lstm; /* when mode is LSTM */
+    bool has_model;     /* a model section was read */
+    bool has_breakdown; /* all three breakdown sections were given */
+} df_cfg;
+
+/* Which sections a command needs. */
+typedef enum {
+    DF_CFG_NEED_HARDWARE = 1, /* everything but model_param */
+    DF_CFG_NEED_MODEL = 2,
+} df_cfg_need;
+
+/* Reads hardware and model files into *cfg. Either path may be NULL; one combined
+ * file is given as hardware_path with model_path NULL. `need` is a sum of
+ * df_cfg_need. A section that the command does not need may be there (it is
+ * checked all the same).
+ * DF_EINVAL: err is "FILE:LINE: KEY: expected ..., found ...". DF_EIO: unreadable.
+ * On failure *cfg is untouched. */
+DF_NODISCARD df_status df_cfg_load(const char *hardware_path, const char *model_path, unsigned need,
+                                   df_cfg *cfg, df_err *err);
+
+/* The same from texts in memory (a NUL-terminated YAML document each, or NULL);
+ * `name` stands for the file in messages. For tests and resumed searches. */
+DF_NODISCARD df_status df_cfg_parse(const char *hardware_text, const char *hardware_name,
+                                    const char *model_text, const char *model_name, unsigned need,
+                                    df_cfg *cfg, df_err *err);
+
+/* Checks that need several options at once, after flags have changed *cfg:
+ * dp * lp * kp1 * kp2 = workers, ring topologies with the analytical backend.
+ * The message names no line, since flags have none. Done by df_cfg_load too,
+ * there with file and line. */
+DF_NODISCARD df_status df_cfg_check(const df_cfg *cfg, df_err *err);
+
+/* Prints the option table as `deepflow help config` shows it. */
+void df_cfg_print_help(FILE *out);
+
+/* Words of the files for enums, for printing. */
+const char *df_mem_type_name(df_mem_type type);
+const char *df_scope_name(df_scope scope);
+const char *df_mode_name(df_mode mode);
+
+/* num_nodes * num_devices_per_node. */
+int64_t df_cfg_workers(const df_cfg *cfg);
+
+#endif

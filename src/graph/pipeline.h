@@ -1,0 +1,41 @@
+/* pipeline.h: the LSTM's dependency graph (time steps x layers) on lp devices,
+ * and its discrete event simulation. */
+#ifndef DF_PIPELINE_H
+#define DF_PIPELINE_H
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/status.h"
+
+typedef struct {
+    int64_t seq_len, num_layers, lp;
+} df_pipeline_shape;
+
+/* Durations in seconds: embedding, cell, softmax, transfer, and reductions of
+ * the embedding, cell and softmax weights; _f forward, _b backward. */
+typedef struct {
+    double ef, cf, sf, tf;
+    double eb, cb, sb, tb;
+    double re, rc, rs;
+} df_pipeline_times;
+
+/* The graphs of one shape, built once, simulated often; one per thread. */
+typedef struct df_pipeline df_pipeline;
+
+/* NULL when out of memory. */
+df_pipeline *df_pipeline_new(void);
+void df_pipeline_free(df_pipeline *pipe);
+
+/* Prepares for a shape (does nothing when it is the shape at hand already).
+ * May allocate. DF_INFEASIBLE: lp = 2 with more than one layer under
+ * two_stages_rejected, more layers or steps than memory can hold. */
+DF_NODISCARD df_status df_pipeline_build(df_pipeline *pipe, const df_pipeline_shape *shape,
+                                         bool two_stages_rejected, df_err *err);
+
+/* Simulates forward and backward pass of the graph last built. Allocates
+ * nothing. An infinite duration gives an infinite time.
+ * frees_last_link: the rule memory_edge_frees_last_link. */
+void df_pipeline_run(df_pipeline *pipe, const df_pipeline_times *times, bool frees_last_link,
+                     double *forward_s, double *backward_s);
+
+#endif

@@ -1,0 +1,97 @@
+/* hw.h: a device from technology and budgets, or from given sizes and rates.
+ * Closed form, no allocation: it is evaluated anew for every point of a search. */
+#ifndef DF_HW_H
+#define DF_HW_H
+#include "config/cfg.h"
+#include "rules/rules.h"
+
+enum { DF_HW_LEVELS = DF_CFG_LEVELS };
+
+/* What keeps a part from being larger or faster. */
+typedef enum {
+    DF_LIMIT_NONE,
+    DF_LIMIT_GIVEN,
+    DF_LIMIT_AREA,
+    DF_LIMIT_POWER,
+    DF_LIMIT_PERIMETER,
+    DF_LIMIT_CAPACITY, /* links or banks that the capacity brings along */
+    DF_LIMIT_VOLTAGE,  /* at the maximal voltage */
+} df_hw_limit;
+
+typedef struct {
+    double num_mcu, num_bundle;
+    double operating_voltage_v; /* 0: not computed */
+    double operating_freq_hz;
+    double operating_throughput_flops_ps;
+    double throughput_flops_ps; /* times util */
+    df_hw_limit count_limit, freq_limit;
+} df_hw_core;
+
+typedef struct {
+    df_mem_type type;
+    df_scope scope;
+    double size_bytes;
+    double size_per_bundle_bytes;
+    double tile_dim; /* edge of the square tile: a power of two, 0 without capacity */
+    double dynamic_throughput_bytes_ps;
+    double throughput_bytes_ps; /* times util */
+    double latency_s;
+    double num_units; /* banks of an SRAM, stacks of a DRAM */
+    double unit_bw_bytes_ps;
+    double num_links;           /* DRAM */
+    double operating_freq_hz;   /* DRAM */
+    double operating_voltage_v; /* DRAM */
+    df_hw_limit size_limit, bandwidth_limit;
+} df_hw_mem;
+
+typedef struct {
+    double num_links;
+    double operating_freq_hz;
+    double operating_voltage_v;
+    double throughput_bytes_ps;
+    double latency_s;
+    df_hw_limit links_limit, bandwidth_limit;
+} df_hw_net;
+
+typedef struct {
+    df_hw_core core;
+    df_hw_mem mem[DF_HW_LEVELS]; /* [0] is nearest the core */
+    df_hw_net intra, inter;
+    df_dataflow dataflow;
+    double fma_d1, fma_d2;
+    double elem_bytes;        /* bytes of a tensor element */
+    double launch_overhead_s; /* of one kernel */
+    double h2d_bytes_ps;      /* <= 0: not timed */
+} df_hw_device;
+
+/* Speed and latency of the links that one kind of parallelism uses. */
+typedef struct {
+    double bytes_ps, latency_s;
+} df_hw_link;
+
+typedef struct {
+    df_hw_link kp1, kp2, dp, lp;
+} df_hw_links;
+
+/* Derives *out from the hardware sections of *cfg. A part that gets no area or
+ * power comes out with throughput 0; that is no error.
+ * DF_EINVAL: the core has neither an operating nor a nominal frequency although
+ * it has power; DF_INFEASIBLE: capacity that belongs to no bundle (size > 0,
+ * divisor 0). On failure *out is untouched. */
+DF_NODISCARD df_status df_hw_derive(const df_cfg *cfg, const df_rules *rules, df_hw_device *out,
+                                    df_err *err);
+
+/* Link speeds after derates, for the placement in cfg->system. */
+void df_hw_derive_links(const df_cfg *cfg, const df_hw_device *dev, df_hw_links *out);
+
+/* How far the device is from being able to work: 0 when compute, every memory
+ * level and the networks named by needs_intra, needs_inter have a rate above 0,
+ * otherwise the sum over the parts that have none of the relative amount of
+ * area, power or perimeter that is missing (each in (0, 1]). It falls
+ * continuously as the missing budget grows, so that a search can be led back. */
+double df_hw_shortfall(const df_cfg *cfg, const df_hw_device *dev, bool needs_intra,
+                       bool needs_inter);
+
+const char *df_hw_limit_name(df_hw_limit limit);
+
+#endif

@@ -1,0 +1,66 @@
+/* rules.h: the oddities of the Python DeepFlow, one named field each.
+ *
+ * true: do as the reference does (equal to its numbers). false: do what was
+ * meant. rules.c holds the table with one line on what each does and what is
+ * right; `deepflow help rules` prints it. */
+#ifndef DF_RULES_H
+#define DF_RULES_H
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdio.h>
+
+#include "base/status.h"
+
+typedef struct {
+    /* hardware */
+    bool sram_banks_come_back;
+    bool dram_links_recomputed;
+    bool network_voltage_unclamped;
+    /* roofline and GEMM */
+    bool pointwise_on_registers;
+    bool gemm_output_uncounted;
+    bool gemm_dram_reuse_floored;
+    /* collectives */
+    bool all_gather_staging_divided;
+    bool pipeline_hop_free;
+    /* modes */
+    bool gemm_mode_adds_lstm_cell;
+    bool gemm_summary_subtracts_dp;
+    bool rc_backward_exchange_whole;
+    bool rc_exchange_follows_softmax;
+    bool reduction_follows_hidden;
+    bool memory_edge_frees_last_link;
+    bool two_stages_rejected;
+    /* memory footprint */
+    bool footprint_omits_softmax;
+    bool footprint_lp2_zero;
+    /* strategies, layouts, descent */
+    bool rc_batch_unchecked;
+    bool downward_hops_shifted;
+    bool cross_wafer_traffic_on_start;
+    bool infinite_start_shrinks;
+} df_rules;
+
+typedef struct {
+    const char *name;
+    size_t offset;         /* of the bool in df_rules */
+    const char *reference; /* what the Python DeepFlow does */
+    const char *corrected; /* what is done instead */
+} df_rule;
+
+extern const df_rule df_rule_table[];
+extern const size_t df_rule_count;
+
+df_rules df_rules_reference(void);
+df_rules df_rules_corrected(void);
+
+/* Reads "reference" or "corrected", then any ",FIELD=reference|corrected".
+ * DF_EINVAL names the nearest known field. On failure *rules is untouched. */
+DF_NODISCARD df_status df_rules_parse(const char *text, df_rules *rules, df_err *err);
+
+/* Writes the text that df_rules_parse reads back (canonical). Returns snprintf's count. */
+int df_rules_format(const df_rules *rules, char *text, size_t size);
+
+void df_rules_print_help(FILE *out);
+
+#endif
