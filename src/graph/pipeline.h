@@ -29,13 +29,18 @@ void df_pipeline_free(df_pipeline *pipe);
 /* Prepares for a shape (does nothing when it is the shape at hand already).
  * May allocate. DF_INFEASIBLE: lp = 2 with more than one layer under
  * two_stages_rejected, more layers or steps than memory can hold. */
-DF_NODISCARD df_status df_pipeline_build(df_pipeline *pipe, const df_pipeline_shape *shape,
-                                         bool two_stages_rejected, df_err *err);
+DF_NODISCARD df_status df_pipeline_build(df_pipeline *pipe,
+                                         const df_pipeline_shape *shape,
+                                         bool two_stages_rejected,
+                                         df_err *err);
 
 /* Simulates forward and backward pass of the graph last built. Allocates
  * nothing. An infinite duration gives an infinite time.
  * frees_last_link: the rule memory_edge_frees_last_link. */
-void df_pipeline_run(df_pipeline *pipe, const df_pipeline_times *times, bool frees_last_link,
-                     double *forward_s, double *backward_s);
+void df_pipeline_run(df_pipeline *pipe,
+                     const df_pipeline_times *times,
+                     bool frees_last_link,
+                     double *forward_s,
+                     double *backward_s);
 
 #endif
