@@ -236,7 +236,7 @@ static void graph_fini(df_pipeline_graph *graph)
 static bool graph_init(df_pipeline_graph *graph, size_t max_nodes, size_t max_ops)
 {
     graph->ops = malloc(max_ops * sizeof *graph->ops);
-    graph->parents = calloc(max_nodes, 1);
+    graph->parents = calloc(max_nodes, sizeof *graph->parents);
     return graph->ops && graph->parents;
 }
 
@@ -263,7 +263,7 @@ buffers_init(df_pipeline_buffers *buf, const df_pipeline_shape *shape, size_t no
 {
     buf->heap = malloc(heap_room(shape) * sizeof *buf->heap);
     buf->instants = malloc(ops * sizeof *buf->instants);
-    buf->parents = malloc(nodes);
+    buf->parents = malloc(nodes * sizeof *buf->parents);
     buf->next = malloc(ops * sizeof *buf->next);
     buf->resources = malloc((size_t)(3 * shape->lp) * sizeof *buf->resources);
     return buf->heap && buf->instants && buf->parents && buf->next && buf->resources;
@@ -340,8 +340,8 @@ static double one_device_s(const df_pipeline_shape *shape, double e_s, double c_
 }
 
 /* The reductions share the one link, in order. Where memory edges free it they
- * all overlap: each has a memory edge for a sibling, which frees the link at the
- * moment at which the reduction takes it. */
+ * all overlap: each but the last has a memory edge for a sibling, which frees the
+ * link at the moment at which the reduction takes it. */
 static double
 one_device_backward_s(const df_pipeline *pipe, const df_pipeline_times *times, bool frees_last_link)
 {
@@ -360,6 +360,60 @@ one_device_backward_s(const df_pipeline *pipe, const df_pipeline_times *times, b
         end_s = fmax(end_s, link_s);
     }
     return end_s;
+}
+
+/* ---- One layer on a device ---- */
+
+/* With a device for each layer, the embedding and the softmax, every device and
+ * every link passes the time steps on in one order: a flow shop in which each
+ * stage takes the same time for all steps. There the last step leaves the last
+ * stage after the sum of all stages plus (steps - 1) times the slowest one. */
+static bool is_chain(const df_pipeline_shape *shape)
+{
+    return shape->lp >= 3 && shape->num_layers <= shape->lp - 2;
+}
+
+/* sum_s over the stages passed, slowest_s among them. */
+static double last_step_s(const df_pipeline_shape *shape, double sum_s, double slowest_s)
+{
+    const double others = (double)(shape->seq_len - 1);
+    return others > 0.0 ? sum_s + others * slowest_s : sum_s; /* 0 * inf is NaN */
+}
+
+/* Cells and the links between them: layers times cell_s, layers - 1 times cross_s. */
+static double cells_sum_s(const df_pipeline_shape *shape, double cell_s, double cross_s)
+{
+    const double layers = (double)shape->num_layers;
+    const double crosses_s = layers > 1.0 ? (layers - 1.0) * cross_s : 0.0;
+    return layers * cell_s + crosses_s;
+}
+
+static double cells_slowest_s(const df_pipeline_shape *shape, double cell_s, double cross_s)
+{
+    return shape->num_layers > 1 ? fmax(cell_s, cross_s) : cell_s;
+}
+
+static double chain_forward_s(const df_pipeline_shape *shape, const df_pipeline_times *times)
+{
+    const double sum_s =
+        times->ef + times->tf + cells_sum_s(shape, times->cf, times->tf) + times->tf + times->sf;
+    const double slowest_s = fmax(fmax(times->ef, times->cf), fmax(times->sf, times->tf));
+    return last_step_s(shape, sum_s, slowest_s);
+}
+
+/* Each device has a link of its own for its reduction, which starts after the
+ * last step; among the cells those of the last layer to finish end last. */
+static double chain_backward_s(const df_pipeline_shape *shape, const df_pipeline_times *times)
+{
+    double sum_s = times->sb;
+    double slowest_s = times->sb;
+    double end_s = last_step_s(shape, sum_s, slowest_s) + times->rs;
+    sum_s += times->tf + cells_sum_s(shape, times->cb, times->tb);
+    slowest_s = fmax(fmax(slowest_s, times->tf), cells_slowest_s(shape, times->cb, times->tb));
+    end_s = fmax(end_s, last_step_s(shape, sum_s, slowest_s) + times->rc);
+    sum_s += times->tf + times->eb;
+    slowest_s = fmax(slowest_s, times->eb);
+    return fmax(end_s, last_step_s(shape, sum_s, slowest_s) + times->re);
 }
 
 /* ---- Interface ---- */
@@ -481,6 +535,19 @@ simulated_backward_s(const df_pipeline *pipe, const df_pipeline_times *times, bo
     return df_pipeline_sim_finish(&sim);
 }
 
+static void run_one_device(const df_pipeline *pipe,
+                           const df_pipeline_times *times,
+                           bool frees_last_link,
+                           double *forward_s,
+                           double *backward_s)
+{
+    *forward_s = one_device_s(&pipe->shape, times->ef, times->cf, times->sf);
+    /* Nodes that take no time may overtake each other. */
+    const bool in_order = times->eb > 0.0 && times->cb > 0.0 && times->sb > 0.0;
+    *backward_s = in_order ? one_device_backward_s(pipe, times, frees_last_link)
+                           : simulated_backward_s(pipe, times, frees_last_link);
+}
+
 void df_pipeline_run(df_pipeline *pipe,
                      const df_pipeline_times *times,
                      bool frees_last_link,
@@ -488,11 +555,13 @@ void df_pipeline_run(df_pipeline *pipe,
                      double *backward_s)
 {
     assert(pipe->shape.seq_len > 0);
-    const bool one_device = pipe->shape.lp == 1 && times->tf <= 0.0;
-    *forward_s = one_device ? one_device_s(&pipe->shape, times->ef, times->cf, times->sf)
-                            : simulated_forward_s(pipe, times);
-    /* Nodes that take no time may overtake each other. */
-    const bool in_order = times->eb > 0.0 && times->cb > 0.0 && times->sb > 0.0;
-    *backward_s = one_device && in_order ? one_device_backward_s(pipe, times, frees_last_link)
-                                         : simulated_backward_s(pipe, times, frees_last_link);
+    if (pipe->shape.lp == 1 && times->tf <= 0.0) {
+        run_one_device(pipe, times, frees_last_link, forward_s, backward_s);
+    } else if (is_chain(&pipe->shape)) {
+        *forward_s = chain_forward_s(&pipe->shape, times);
+        *backward_s = chain_backward_s(&pipe->shape, times);
+    } else {
+        *forward_s = simulated_forward_s(pipe, times);
+        *backward_s = simulated_backward_s(pipe, times, frees_last_link);
+    }
 }

@@ -26,7 +26,14 @@ typedef struct df_pipeline df_pipeline;
 df_pipeline *df_pipeline_new(void);
 void df_pipeline_free(df_pipeline *pipe);
 
-/* Prepares for a shape (does nothing when it is the shape at hand already).
+/* Devices: one runs everything; of three and more, the first runs the embedding,
+ * the last the softmax, and the layers are spread over those between. With two
+ * devices and several layers the Python DeepFlow runs past its list of devices;
+ * that is DF_INFEASIBLE under two_stages_rejected. Otherwise the embedding shares
+ * its device with the first half of the layers, the softmax with the second, and
+ * only the edge between the halves crosses the link.
+ *
+ * Prepares for a shape (does nothing when it is the shape at hand already).
  * May allocate. DF_INFEASIBLE: lp = 2 with more than one layer under
  * two_stages_rejected, more layers or steps than memory can hold. */
 DF_NODISCARD df_status df_pipeline_build(df_pipeline *pipe,

@@ -43,7 +43,7 @@ typedef struct {
     int32_t num_nodes, num_ops;
     int32_t root;
     df_pipeline_op *ops; /* [num_ops] */
-    uint8_t *parents;    /* [num_nodes]: edges that lead to each node */
+    uint16_t *parents;   /* [num_nodes]: edges that lead to each node */
 } df_pipeline_graph;
 
 /* An operation that started and finishes at `time`; `seq` counts the starts. */
@@ -69,7 +69,7 @@ typedef struct {
 typedef struct {
     df_pipeline_event *heap;       /* running operations that take time */
     df_pipeline_instant *instants; /* [num_ops]: operations that take none, as started */
-    uint8_t *parents;              /* [num_nodes]: parents yet to finish */
+    uint16_t *parents;             /* [num_nodes]: parents yet to finish */
     int32_t *next;                 /* [num_ops]: who waits behind an operation */
     df_pipeline_resource *resources;
 } df_pipeline_buffers;

@@ -120,7 +120,8 @@ void df_pipeline_sim_start(df_pipeline_sim *sim)
         sim->buf.resources[i] = (df_pipeline_resource){
             .head = DF_PIPELINE_NOWHERE, .tail = DF_PIPELINE_NOWHERE, .exclusive = i < sim->memory};
     }
-    memcpy(sim->buf.parents, sim->graph->parents, (size_t)sim->graph->num_nodes);
+    memcpy(sim->buf.parents, sim->graph->parents,
+           (size_t)sim->graph->num_nodes * sizeof *sim->buf.parents);
     sim->heap_len = 0;
     sim->instant_head = 0;
     sim->instant_tail = 0;
