@@ -230,12 +230,13 @@ static void graph_fini(df_pipeline_graph *graph)
 {
     free(graph->ops);
     free(graph->parents);
-    *graph = (df_pipeline_graph){0};
+    graph->ops = NULL;
+    graph->parents = NULL;
 }
 
 static bool graph_init(df_pipeline_graph *graph, size_t max_nodes, size_t max_ops)
 {
-    graph->ops = malloc(max_ops * sizeof *graph->ops);
+    graph->ops = calloc(max_ops, sizeof *graph->ops);
     graph->parents = calloc(max_nodes, sizeof *graph->parents);
     return graph->ops && graph->parents;
 }
@@ -247,7 +248,11 @@ static void buffers_fini(df_pipeline_buffers *buf)
     free(buf->parents);
     free(buf->next);
     free(buf->resources);
-    *buf = (df_pipeline_buffers){0};
+    buf->heap = NULL;
+    buf->instants = NULL;
+    buf->parents = NULL;
+    buf->next = NULL;
+    buf->resources = NULL;
 }
 
 /* Of the operations that take time there run at once at most one on each device
@@ -275,7 +280,8 @@ static void clear(df_pipeline *pipe)
     graph_fini(&pipe->backward);
     buffers_fini(&pipe->buf);
     free(pipe->reductions);
-    *pipe = (df_pipeline){0};
+    pipe->reductions = NULL;
+    pipe->shape = (df_pipeline_shape){0};
 }
 
 /* Room for a shape: every cell has at most three edges, embeddings and softmaxes
@@ -405,11 +411,10 @@ static double chain_forward_s(const df_pipeline_shape *shape, const df_pipeline_
  * last step; among the cells those of the last layer to finish end last. */
 static double chain_backward_s(const df_pipeline_shape *shape, const df_pipeline_times *times)
 {
-    double sum_s = times->sb;
-    double slowest_s = times->sb;
-    double end_s = last_step_s(shape, sum_s, slowest_s) + times->rs;
-    sum_s += times->tf + cells_sum_s(shape, times->cb, times->tb);
-    slowest_s = fmax(fmax(slowest_s, times->tf), cells_slowest_s(shape, times->cb, times->tb));
+    double end_s = last_step_s(shape, times->sb, times->sb) + times->rs;
+    double sum_s = times->sb + times->tf + cells_sum_s(shape, times->cb, times->tb);
+    double slowest_s =
+        fmax(fmax(times->sb, times->tf), cells_slowest_s(shape, times->cb, times->tb));
     end_s = fmax(end_s, last_step_s(shape, sum_s, slowest_s) + times->rc);
     sum_s += times->tf + times->eb;
     slowest_s = fmax(slowest_s, times->eb);

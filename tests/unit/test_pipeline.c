@@ -33,64 +33,62 @@ typedef struct {
     long starts;
 } slow_graph;
 
-static slow_graph slow; /* too large for the stack; every run begins anew */
-
-static int slow_add(bool is_edge, int resource, double takes_s)
+static int slow_add(slow_graph *slow, bool is_edge, int resource, double takes_s)
 {
-    assert_in_range(slow.num_ops, 0, MAX_OPS - 1);
-    slow.op[slow.num_ops] =
+    assert_in_range(slow->num_ops, 0, MAX_OPS - 1);
+    slow->op[slow->num_ops] =
         (slow_op){.is_edge = is_edge, .resource = resource, .takes_s = takes_s, .seq = -1};
-    return slow.num_ops++;
+    return slow->num_ops++;
 }
 
-static void slow_attach(int parent, int child)
+static void slow_attach(slow_graph *slow, int parent, int child)
 {
-    slow_op *p = &slow.op[parent];
+    slow_op *p = &slow->op[parent];
     assert_in_range(p->num_children, 0, MAX_EDGES_OF_OP - 1);
     p->children[p->num_children++] = child;
-    slow.op[child].parents_left++;
+    slow->op[child].parents_left++;
 }
 
-static void slow_join(int from, int to, int link, double takes_s)
+static void slow_join(slow_graph *slow, int from, int to, int link, double takes_s)
 {
-    const int edge = slow_add(true, link, takes_s);
-    slow_attach(from, edge);
+    const int edge = slow_add(slow, true, link, takes_s);
+    slow_attach(slow, from, edge);
     if (to >= 0) {
-        slow_attach(edge, to);
+        slow_attach(slow, edge, to);
     }
 }
 
-static void slow_launch(int op, double now_s)
+static void slow_launch(slow_graph *slow, int op, double now_s)
 {
-    slow.op[op].seq = slow.starts++;
-    slow.op[op].finish_s = now_s + slow.op[op].takes_s;
+    slow->op[op].seq = slow->starts++;
+    slow->op[op].finish_s = now_s + slow->op[op].takes_s;
 }
 
-static bool slow_try(int op, double now_s)
+static bool slow_try(slow_graph *slow, int op, double now_s)
 {
-    const slow_op *o = &slow.op[op];
+    const slow_op *o = &slow->op[op];
     if (o->is_edge && o->resource == MEMORY) {
-        slow_launch(op, now_s);
+        slow_launch(slow, op, now_s);
         return true;
     }
-    bool *busy = o->is_edge ? &slow.link_busy[o->resource] : &slow.device_busy[o->resource];
+    bool *busy = o->is_edge ? &slow->link_busy[o->resource] : &slow->device_busy[o->resource];
     if (*busy) {
         return false;
     }
     *busy = true;
-    slow_launch(op, now_s);
+    slow_launch(slow, op, now_s);
     return true;
 }
 
-static int slow_next(void)
+static int slow_next(slow_graph *slow)
 {
     int next = -1;
-    for (int i = 0; i < slow.num_ops; i++) {
-        const slow_op *o = &slow.op[i];
+    for (int i = 0; i < slow->num_ops; i++) {
+        const slow_op *o = &slow->op[i];
         if (o->seq < 0 || o->done) {
             continue;
         }
-        const slow_op *best = next < 0 ? NULL : &slow.op[next];
+        const slow_op *best = next < 0 ? NULL : &slow->op[next];
         if (!best || o->finish_s < best->finish_s ||
             (o->finish_s == best->finish_s && o->seq < best->seq)) {
             next = i;
@@ -99,43 +97,43 @@ static int slow_next(void)
     return next;
 }
 
-static void slow_release(const slow_op *op, int lp, bool frees_last_link)
+static void slow_release(slow_graph *slow, const slow_op *op, int lp, bool frees_last_link)
 {
     if (!op->is_edge) {
-        slow.device_busy[op->resource] = false;
+        slow->device_busy[op->resource] = false;
     } else if (op->resource != MEMORY) {
-        slow.link_busy[op->resource] = false;
+        slow->link_busy[op->resource] = false;
     } else if (frees_last_link) {
-        slow.link_busy[2 * lp - 2] = false;
+        slow->link_busy[2 * lp - 2] = false;
     }
 }
 
-static double slow_simulate(int root, int lp, bool frees_last_link)
+static double slow_simulate(slow_graph *slow, int root, int lp, bool frees_last_link)
 {
     double now_s = 0.0;
-    slow.ready[slow.num_ready++] = root;
-    assert_true(slow_try(root, now_s));
-    slow.num_ready = 0;
-    for (int at; (at = slow_next()) >= 0;) {
-        slow_op *event = &slow.op[at];
+    slow->ready[slow->num_ready++] = root;
+    assert_true(slow_try(slow, root, now_s));
+    slow->num_ready = 0;
+    for (int at; (at = slow_next(slow)) >= 0;) {
+        slow_op *event = &slow->op[at];
         event->done = true;
         now_s = event->finish_s;
         for (int c = 0; c < event->num_children; c++) {
-            if (--slow.op[event->children[c]].parents_left == 0) {
-                slow.ready[slow.num_ready++] = event->children[c];
+            if (--slow->op[event->children[c]].parents_left == 0) {
+                slow->ready[slow->num_ready++] = event->children[c];
             }
         }
-        slow_release(event, lp, frees_last_link);
+        slow_release(slow, event, lp, frees_last_link);
         int kept = 0;
-        for (int r = 0; r < slow.num_ready; r++) {
-            if (!slow_try(slow.ready[r], now_s)) {
-                slow.ready[kept++] = slow.ready[r];
+        for (int r = 0; r < slow->num_ready; r++) {
+            if (!slow_try(slow, slow->ready[r], now_s)) {
+                slow->ready[kept++] = slow->ready[r];
             }
         }
-        slow.num_ready = kept;
+        slow->num_ready = kept;
     }
-    for (int i = 0; i < slow.num_ops; i++) {
-        assert_true(slow.op[i].done);
+    for (int i = 0; i < slow->num_ops; i++) {
+        assert_true(slow->op[i].done);
     }
     return now_s;
 }
@@ -160,24 +158,25 @@ static int slow_c(const slow_shape *s, int i, int j)
     return 2 * s->steps + i * s->steps + j;
 }
 
-static slow_shape slow_begin(const df_pipeline_shape *shape, double e_s, double c_s, double x_s)
+static slow_shape
+slow_begin(slow_graph *slow, const df_pipeline_shape *shape, double e_s, double c_s, double x_s)
 {
-    memset(&slow, 0, sizeof slow);
+    memset(slow, 0, sizeof *slow);
     slow_shape s = {.steps = (int)shape->seq_len, .layers = (int)shape->num_layers};
     s.lp = (int)shape->lp;
     const int holders = s.lp > 2 ? s.lp - 2 : s.lp;
     s.per_device = (s.layers + holders - 1) / holders;
     s.two_stages = s.lp == 2 && s.layers > 1;
     for (int j = 0; j < s.steps; j++) {
-        slow_add(false, 0, e_s);
+        slow_add(slow, false, 0, e_s);
     }
     for (int j = 0; j < s.steps; j++) {
-        slow_add(false, s.lp - 1, x_s);
+        slow_add(slow, false, s.lp - 1, x_s);
     }
     for (int i = 0; i < s.layers; i++) {
         for (int j = 0; j < s.steps; j++) {
             const int device = i / s.per_device + (s.lp == 1 || s.two_stages ? 0 : 1);
-            slow_add(false, device, c_s);
+            slow_add(slow, false, device, c_s);
         }
     }
     return s;
@@ -198,76 +197,86 @@ static int slow_cross_link(const slow_shape *s, int i)
     return s->two_stages ? 0 : (i + 1) / s->per_device;
 }
 
-static double slow_forward(const df_pipeline_shape *shape, const df_pipeline_times *t, bool frees)
+static double slow_forward(slow_graph *slow,
+                           const df_pipeline_shape *shape,
+                           const df_pipeline_times *t,
+                           bool frees)
 {
-    const slow_shape s = slow_begin(shape, t->ef, t->cf, t->sf);
+    const slow_shape s = slow_begin(slow, shape, t->ef, t->cf, t->sf);
     const double hop_s = s.two_stages ? 0.0 : t->tf;
     for (int i = 0; i < s.layers; i++) {
         for (int j = 0; j + 1 < s.steps; j++) {
-            slow_join(slow_c(&s, i, j), slow_c(&s, i, j + 1), MEMORY, 0.0);
+            slow_join(slow, slow_c(&s, i, j), slow_c(&s, i, j + 1), MEMORY, 0.0);
         }
     }
     for (int j = 0; j < s.steps; j++) {
-        slow_join(slow_e(j), slow_c(&s, 0, j), slow_outer_link(&s, 0), hop_s);
-        slow_join(slow_c(&s, s.layers - 1, j), slow_x(&s, j), slow_outer_link(&s, s.lp - 2), hop_s);
+        slow_join(slow, slow_e(j), slow_c(&s, 0, j), slow_outer_link(&s, 0), hop_s);
+        slow_join(slow, slow_c(&s, s.layers - 1, j), slow_x(&s, j), slow_outer_link(&s, s.lp - 2),
+                  hop_s);
     }
     for (int i = 0; i + 1 < s.layers; i++) {
         const int link = slow_cross_link(&s, i);
         for (int j = 0; j < s.steps; j++) {
-            slow_join(slow_c(&s, i, j), slow_c(&s, i + 1, j), link, link == MEMORY ? 0.0 : t->tf);
+            slow_join(slow, slow_c(&s, i, j), slow_c(&s, i + 1, j), link,
+                      link == MEMORY ? 0.0 : t->tf);
         }
     }
     for (int i = 1; i < s.layers; i++) {
         for (int j = 0; j + 1 < s.steps && i % s.per_device != 0; j++) {
-            slow_join(slow_c(&s, i, j), slow_c(&s, i - 1, j + 1), MEMORY, 0.0);
+            slow_join(slow, slow_c(&s, i, j), slow_c(&s, i - 1, j + 1), MEMORY, 0.0);
         }
     }
     for (int j = 0; j + 1 < s.steps; j++) {
-        slow_join(slow_e(j), slow_e(j + 1), MEMORY, 0.0);
+        slow_join(slow, slow_e(j), slow_e(j + 1), MEMORY, 0.0);
     }
-    return slow_simulate(slow_e(0), s.lp, frees);
+    return slow_simulate(slow, slow_e(0), s.lp, frees);
 }
 
-static void slow_reductions(const slow_shape *s, const df_pipeline_times *t)
+static void slow_reductions(slow_graph *slow, const slow_shape *s, const df_pipeline_times *t)
 {
-    slow_join(slow_x(s, 0), -1, 2 * s->lp - 2, t->rs);
-    slow_join(slow_e(0), -1, s->lp - 1, t->re);
+    slow_join(slow, slow_x(s, 0), -1, 2 * s->lp - 2, t->rs);
+    slow_join(slow, slow_e(0), -1, s->lp - 1, t->re);
     for (int i = 0; i < s->layers; i++) {
         const int behind = s->two_stages ? s->lp - 1 : s->lp;
         const int link = s->lp == 1 ? 0 : i / s->per_device + behind;
-        slow_join(slow_c(s, i, 0), -1, link, t->rc);
+        slow_join(slow, slow_c(s, i, 0), -1, link, t->rc);
     }
 }
 
-static double slow_backward(const df_pipeline_shape *shape, const df_pipeline_times *t, bool frees)
+static double slow_backward(slow_graph *slow,
+                            const df_pipeline_shape *shape,
+                            const df_pipeline_times *t,
+                            bool frees)
 {
-    const slow_shape s = slow_begin(shape, t->eb, t->cb, t->sb);
+    const slow_shape s = slow_begin(slow, shape, t->eb, t->cb, t->sb);
     const double hop_s = s.two_stages ? 0.0 : t->tf;
     for (int i = s.layers - 1; i >= 0; i--) {
         for (int j = s.steps - 1; j > 0; j--) {
-            slow_join(slow_c(&s, i, j), slow_c(&s, i, j - 1), MEMORY, 0.0);
+            slow_join(slow, slow_c(&s, i, j), slow_c(&s, i, j - 1), MEMORY, 0.0);
         }
     }
     for (int j = 0; j < s.steps; j++) {
-        slow_join(slow_c(&s, 0, j), slow_e(j), slow_outer_link(&s, 0), hop_s);
-        slow_join(slow_x(&s, j), slow_c(&s, s.layers - 1, j), slow_outer_link(&s, s.lp - 2), hop_s);
+        slow_join(slow, slow_c(&s, 0, j), slow_e(j), slow_outer_link(&s, 0), hop_s);
+        slow_join(slow, slow_x(&s, j), slow_c(&s, s.layers - 1, j), slow_outer_link(&s, s.lp - 2),
+                  hop_s);
     }
     for (int i = s.layers - 1; i > 0; i--) {
         const int link = slow_cross_link(&s, i - 1);
         for (int j = 0; j < s.steps; j++) {
-            slow_join(slow_c(&s, i, j), slow_c(&s, i - 1, j), link, link == MEMORY ? 0.0 : t->tb);
+            slow_join(slow, slow_c(&s, i, j), slow_c(&s, i - 1, j), link,
+                      link == MEMORY ? 0.0 : t->tb);
         }
     }
     for (int i = 0; i + 1 < s.layers; i++) {
         for (int j = 1; j < s.steps && (i + 1) % s.per_device != 0; j++) {
-            slow_join(slow_c(&s, i, j), slow_c(&s, i + 1, j - 1), MEMORY, 0.0);
+            slow_join(slow, slow_c(&s, i, j), slow_c(&s, i + 1, j - 1), MEMORY, 0.0);
         }
     }
     for (int j = 1; j < s.steps; j++) {
-        slow_join(slow_x(&s, j), slow_x(&s, j - 1), MEMORY, 0.0);
+        slow_join(slow, slow_x(&s, j), slow_x(&s, j - 1), MEMORY, 0.0);
     }
-    slow_reductions(&s, t);
-    return slow_simulate(slow_x(&s, s.steps - 1), s.lp, frees);
+    slow_reductions(slow, &s, t);
+    return slow_simulate(slow, slow_x(&s, s.steps - 1), s.lp, frees);
 }
 
 /* ---- Helpers ---- */
@@ -315,7 +324,7 @@ static double random_duration(df_mt19937 *rng, int style)
 static df_pipeline_times random_times(df_mt19937 *rng)
 {
     const int style = below(rng, 4);
-    df_pipeline_times t;
+    df_pipeline_times t = {0};
     double *const all[] = {&t.ef, &t.cf, &t.sf, &t.tf, &t.eb, &t.cb,
                            &t.sb, &t.tb, &t.re, &t.rc, &t.rs};
     for (size_t i = 0; i < sizeof all / sizeof *all; i++) {
@@ -339,7 +348,9 @@ static void agrees_with_slow_simulator(void **state)
     df_mt19937 rng;
     df_mt_init(&rng, 20230817u);
     df_pipeline *pipe = df_pipeline_new();
+    slow_graph *slow = malloc(sizeof *slow);
     assert_non_null(pipe);
+    assert_non_null(slow);
     for (int n = 0; n < 6000; n++) {
         const df_pipeline_shape shape = {1 + below(&rng, 9), 1 + below(&rng, 9),
                                          1 + (below(&rng, 3) == 0 ? 0 : below(&rng, 12))};
@@ -353,10 +364,11 @@ static void agrees_with_slow_simulator(void **state)
             double forward_s;
             double backward_s;
             df_pipeline_run(pipe, &times, frees, &forward_s, &backward_s);
-            df_assert_rel(forward_s, slow_forward(&shape, &times, frees), 1e-13);
-            df_assert_rel(backward_s, slow_backward(&shape, &times, frees), 1e-13);
+            df_assert_rel(forward_s, slow_forward(slow, &shape, &times, frees), 1e-13);
+            df_assert_rel(backward_s, slow_backward(slow, &shape, &times, frees), 1e-13);
         }
     }
+    free(slow);
     df_pipeline_free(pipe);
 }
 
