@@ -21,7 +21,8 @@ struct df_pipeline {
     df_pipeline_shape shape; /* seq_len 0: nothing built */
     df_pipeline_graph forward, backward;
     df_pipeline_buffers buf;
-    ready_after *reductions; /* lp = 1: [num_layers + 2], softmax, last cell, .., embedding */
+    ready_after
+        *reductions; /* [num_layers + 2], filled for lp = 1: softmax, last cell, .., embedding */
 };
 
 /* ---- Building ---- */
@@ -291,15 +292,10 @@ static bool reserve(df_pipeline *pipe, const df_pipeline_shape *shape)
     const size_t steps = (size_t)shape->seq_len;
     const size_t layers = (size_t)shape->num_layers;
     const size_t nodes = steps * (layers + 2);
-    const size_t ops = nodes + 3 * steps * layers + 2 * 2 * steps + layers + 2;
-    if (shape->lp == 1) {
-        pipe->reductions = malloc((layers + 2) * sizeof *pipe->reductions);
-        if (!pipe->reductions) {
-            return false;
-        }
-    }
-    return graph_init(&pipe->forward, nodes, ops) && graph_init(&pipe->backward, nodes, ops) &&
-           buffers_init(&pipe->buf, shape, nodes, ops);
+    const size_t ops = nodes + 3 * steps * layers + 4 * steps + layers + 2;
+    pipe->reductions = malloc((layers + 2) * sizeof *pipe->reductions);
+    return pipe->reductions && graph_init(&pipe->forward, nodes, ops) &&
+           graph_init(&pipe->backward, nodes, ops) && buffers_init(&pipe->buf, shape, nodes, ops);
 }
 
 /* ---- One device ---- */
