@@ -95,7 +95,7 @@ void df_pipeline_sim_start(df_pipeline_sim *sim);
  * number, or DF_PIPELINE_NOWHERE when all is done. */
 int32_t df_pipeline_sim_step(df_pipeline_sim *sim);
 
-/* Runs to the end; returns the time of the last event. */
-double df_pipeline_sim_finish(df_pipeline_sim *sim);
+/* Returns the time of the last event; leaves *sim itself where it is. */
+double df_pipeline_sim_finish(const df_pipeline_sim *sim);
 
 #endif
