@@ -76,8 +76,8 @@ typedef struct {
 /* Derives *out from the hardware sections of *cfg. A part that gets no area or
  * power comes out with throughput 0; that is no error.
  * DF_EINVAL: the core has neither an operating nor a nominal frequency although
- * it has power; DF_INFEASIBLE: capacity that belongs to no bundle (size > 0,
- * divisor 0). On failure *out is untouched. */
+ * it has power (*out is untouched). DF_INFEASIBLE: a memory whose shares belong to
+ * no core; *out is filled all the same, for df_hw_shortfall. */
 DF_NODISCARD df_status df_hw_derive(const df_cfg *cfg, const df_rules *rules, df_hw_device *out,
                                     df_err *err);
 
