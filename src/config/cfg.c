@@ -1,1 +1,231 @@
 #include "config/cfg.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "config/cfg_impl.h"
+
+enum { FILE_BYTES_MAX = 16 << 20, FILE_BYTES_FIRST = 16 << 10 };
+
+/* ---- Files ---- */
+
+/* Reads what is left of the stream; *size without the terminating NUL. */
+static char *read_stream(FILE *file, size_t *size)
+{
+    size_t room = FILE_BYTES_FIRST;
+    char *text = malloc(room);
+    *size = 0;
+    while (text) {
+        *size += fread(text + *size, 1, room - 1 - *size, file);
+        if (*size < room - 1 || room > FILE_BYTES_MAX) {
+            text[*size] = '\0';
+            return text;
+        }
+        room *= 2;
+        char *const more = realloc(text, room);
+        if (!more) {
+            free(text);
+        }
+        text = more;
+    }
+    return NULL;
+}
+
+df_status df_cfg_read_text(const char *path, char **text, df_err *err)
+{
+    FILE *const file = fopen(path, "rb");
+    if (!file) {
+        return df_fail(err, DF_EIO, "%s: cannot be opened: %s", path, strerror(errno));
+    }
+    size_t size;
+    errno = 0;
+    char *const read = read_stream(file, &size);
+    const bool failed = ferror(file) != 0;
+    const int why = errno;
+    fclose(file);
+    df_status status = DF_OK;
+    if (!read) {
+        return df_fail(err, DF_ENOMEM, "%s: out of memory", path);
+    }
+    if (failed) {
+        status = df_fail(err, DF_EIO, "%s: cannot be read: %s", path, strerror(why));
+    } else if (size > FILE_BYTES_MAX) {
+        status = df_fail(err, DF_EINVAL, "%s:1: file: expected at most 16 MiB, found more", path);
+    } else if (strlen(read) != size) {
+        status = df_fail(err, DF_EINVAL, "%s:1: file: expected text, found a NUL byte", path);
+    }
+    if (status != DF_OK) {
+        free(read);
+        return status;
+    }
+    *text = read;
+    return DF_OK;
+}
+
+/* ---- What must be there ---- */
+
+/* The file in which a missing section should have been. */
+static const char *home_of(const df_opt_section *section, const char *hardware, const char *model)
+{
+    if (!hardware) {
+        return model;
+    }
+    return section->need == DF_CFG_NEED_MODEL && model ? model : hardware;
+}
+
+static df_status require_sections(const df_cfg_reader *reader,
+                                  unsigned need,
+                                  const char *hardware,
+                                  const char *model,
+                                  df_err *err)
+{
+    for (int i = 0; i < df_num_opt_sections; i++) {
+        const df_opt_section *const section = &df_opt_sections[i];
+        if ((section->need & need) != 0 && reader->section[i].line == 0) {
+            return df_fail(err, DF_EINVAL, "%s:1: %s: expected this section, found none",
+                           home_of(section, hardware, model), section->name);
+        }
+    }
+    return DF_OK;
+}
+
+/* The short form of a section stands for the options below it. */
+static bool given_in_short(const df_cfg_reader *reader, const char *path)
+{
+    for (int i = 0; i < df_num_opts; i++) {
+        if (reader->option[i].line != 0 && df_opt_is_under(path, df_opts[i].path)) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static df_status require_options(const df_cfg_reader *reader, df_err *err)
+{
+    for (int i = 0; i < df_num_opts; i++) {
+        const df_opt *const opt = &df_opts[i];
+        if (!opt->absent.required || reader->option[i].line != 0 ||
+            !df_opt_applies(opt, reader->modes)) {
+            continue;
+        }
+        char name[DF_OPT_PATH];
+        snprintf(name, sizeof name, "%.*s", (int)strcspn(opt->path, "."), opt->path);
+        const df_cfg_mark *const section = &reader->section[df_opt_section_index(name)];
+        if (section->line == 0 || given_in_short(reader, opt->path)) {
+            continue;
+        }
+        char expected[DF_OPT_EXPECTED];
+        df_opt_expected(opt, expected);
+        return df_fail(err, DF_EINVAL, "%s:%d: %s: expected %s, found nothing", section->file,
+                       section->line, opt->path, expected);
+    }
+    return DF_OK;
+}
+
+static bool has_section(const df_cfg_reader *reader, const char *name)
+{
+    return reader->section[df_opt_section_index(name)].line != 0;
+}
+
+static df_status cross_check(const df_cfg_reader *reader, df_err *err)
+{
+    const char *key = NULL;
+    df_err cause;
+    const df_status status =
+        df_cfg_cross_check(&reader->cfg, has_section(reader, "scheduling_param"), &key, &cause);
+    if (status == DF_OK) {
+        return DF_OK;
+    }
+    const int option = df_opt_find(key, reader->modes);
+    df_cfg_mark mark = option >= 0 ? reader->option[option] : (df_cfg_mark){NULL, 0};
+    if (mark.line == 0) { /* not given: where its section begins */
+        char name[DF_OPT_PATH];
+        snprintf(name, sizeof name, "%.*s", (int)strcspn(key, "."), key);
+        mark = reader->section[df_opt_section_index(name)];
+    }
+    return df_fail(err, status, "%s:%d: %s: %.*s", mark.file ? mark.file : "", mark.line, key,
+                   DF_ERR_TEXT / 2, cause.text);
+}
+
+/* ---- Public ---- */
+
+df_status df_cfg_parse(const char *hardware_text,
+                       const char *hardware_name,
+                       const char *model_text,
+                       const char *model_name,
+                       unsigned need,
+                       df_cfg *cfg,
+                       df_err *err)
+{
+    df_cfg_reader reader;
+    memset(&reader, 0, sizeof reader);
+    df_opt_store_presets(&reader.cfg);
+    if (model_text) { /* first, for the mode */
+        DF_TRY(df_cfg_read_document(&reader, model_text, model_name, err));
+    }
+    if (hardware_text) {
+        DF_TRY(df_cfg_read_document(&reader, hardware_text, hardware_name, err));
+    }
+    DF_TRY(require_sections(&reader, need, hardware_text ? hardware_name : NULL,
+                            model_text ? model_name : NULL, err));
+    DF_TRY(require_options(&reader, err));
+    reader.cfg.has_model = has_section(&reader, "model_param");
+    reader.cfg.has_breakdown = has_section(&reader, "area_breakdown") &&
+                               has_section(&reader, "power_breakdown") &&
+                               has_section(&reader, "perimeter_breakdown");
+    if (need & DF_CFG_NEED_HARDWARE) {
+        DF_TRY(cross_check(&reader, err));
+    }
+    *cfg = reader.cfg;
+    return DF_OK;
+}
+
+df_status df_cfg_load(
+    const char *hardware_path, const char *model_path, unsigned need, df_cfg *cfg, df_err *err)
+{
+    char *hardware = NULL;
+    char *model = NULL;
+    df_status status = DF_OK;
+    if (hardware_path) {
+        status = df_cfg_read_text(hardware_path, &hardware, err);
+    }
+    if (status == DF_OK && model_path) {
+        status = df_cfg_read_text(model_path, &model, err);
+    }
+    if (status == DF_OK) {
+        status = df_cfg_parse(hardware, hardware_path, model, model_path, need, cfg, err);
+    }
+    free(hardware);
+    free(model);
+    return status;
+}
+
+df_status df_cfg_check(const df_cfg *cfg, df_err *err)
+{
+    const char *key = NULL;
+    df_err cause;
+    const df_status status = df_cfg_cross_check(cfg, true, &key, &cause);
+    return status == DF_OK ? DF_OK
+                           : df_fail(err, status, "%s: %.*s", key, DF_ERR_TEXT / 2, cause.text);
+}
+
+const char *df_mem_type_name(df_mem_type type)
+{
+    return df_opt_word_of(df_words_mem_type, type);
+}
+
+const char *df_scope_name(df_scope scope)
+{
+    return df_opt_word_of(df_words_scope, scope);
+}
+
+const char *df_mode_name(df_mode mode)
+{
+    return df_opt_word_of(df_words_mode, mode);
+}
+
+int64_t df_cfg_workers(const df_cfg *cfg)
+{
+    return cfg->system.num_nodes * cfg->system.num_devices_per_node;
+}

@@ -17,30 +17,51 @@ enum { DF_CFG_LEVELS = 4, DF_CFG_SRAMS = 3 };
 typedef enum { DF_FLOW_WST, DF_FLOW_AST, DF_FLOW_OST, DF_FLOW_BEST, DF_FLOW_NONE } df_dataflow;
 typedef enum { DF_SCOPE_GLOBAL, DF_SCOPE_MCU_BUNDLE, DF_SCOPE_MCU } df_scope;
 typedef enum { DF_MEM_SRAM_R, DF_MEM_SRAM_L1, DF_MEM_SRAM_L2, DF_MEM_DRAM } df_mem_type;
-typedef enum { DF_TOPO_RING, DF_TOPO_FC, DF_TOPO_SWITCH } df_topology;
+typedef enum {
+    DF_TOPO_RING,
+    DF_TOPO_FC,
+    DF_TOPO_SWITCH,
+    DF_TOPO_MESH,
+    DF_TOPO_TORUS,
+    DF_TOPO_HIC,
+    DF_TOPO_NONE,
+} df_topology;
 typedef enum { DF_MODE_GEMM, DF_MODE_LSTM, DF_MODE_LLM } df_mode;
 typedef enum { DF_STORE_AS_TENSOR, DF_STORE_TENSOR_FP32_MASTER, DF_STORE_FP32 } df_param_storage;
+typedef enum { DF_RUN_TRAINING, DF_RUN_INFERENCE } df_run_type;
+typedef enum { DF_LLM_GPT, DF_LLM_LLAMA } df_llm_type;
+typedef enum { DF_ATTENTION_MHA, DF_ATTENTION_GQA } df_attention_type;
 /* Values of kp_*_type in the files. */
 typedef enum { DF_KP_NONE = -1, DF_KP_CR = 1, DF_KP_RC = 2 } df_kp_type;
 /* scheduling_param.t; NONE is both `none` and null. */
 typedef enum { DF_T_NONE, DF_T_CR, DF_T_RC } df_gemm_split;
-typedef enum { DF_PART_HIDDEN, DF_PART_SOFTMAX, DF_PART_EMBEDDING, DF_PART_PROJECTION, DF_PARTS } df_part;
+typedef enum {
+    DF_PART_HIDDEN,
+    DF_PART_SOFTMAX,
+    DF_PART_EMBEDDING,
+    DF_PART_PROJECTION,
+    DF_PARTS
+} df_part;
 typedef enum { DF_BACKEND_ANALYTICAL, DF_BACKEND_ASTRA } df_backend_model;
 typedef enum { DF_ASTRA_HYBRID, DF_ASTRA_HIERARCHICAL, DF_ASTRA_FLATTENED } df_astra_mode;
 typedef enum {
-    DF_ALGO_AUTO, DF_ALGO_RING, DF_ALGO_DIRECT, DF_ALGO_HALVING_DOUBLING, DF_ALGO_DOUBLE_BINARY_TREE
+    DF_ALGO_AUTO,
+    DF_ALGO_RING,
+    DF_ALGO_DIRECT,
+    DF_ALGO_HALVING_DOUBLING,
+    DF_ALGO_DOUBLE_BINARY_TREE
 } df_coll_algo;
 
 typedef struct {
-    double tensor_bytes;            /* bytes of an element */
+    double tensor_bytes; /* bytes of an element */
     bool mixed_precision;
     df_param_storage param_storage;
-    double kv_cache_bytes;          /* 0: as tensor_bytes */
+    double kv_cache_bytes; /* 0: as tensor_bytes */
 } df_cfg_precision;
 
 typedef struct {
     double kernel_launch_overhead_s;
-    double h2d_bandwidth_bytes_ps;  /* <= 0: host transfers are not timed */
+    double h2d_bandwidth_bytes_ps; /* <= 0: host transfers are not timed */
     int64_t dp_zero_stage;
     df_cfg_precision precision;
 } df_cfg_sw;
@@ -51,11 +72,11 @@ typedef struct {
     double nominal_energy_per_flop_j;
     double nominal_voltage_v, threshold_voltage_v, margin_voltage_v;
     double operating_area_per_mcu_mm2;
-    double nominal_area_per_mcu_mm2;  /* 0: not given */
-    double nominal_frequency_hz;      /* 0: not given */
-    double operating_frequency_hz;    /* 0: not given */
+    double nominal_area_per_mcu_mm2; /* 0: not given */
+    double nominal_frequency_hz;     /* 0: not given */
+    double operating_frequency_hz;   /* 0: not given */
     int64_t num_mcu_per_bundle;
-    int64_t num_bundles;              /* 0: not given */
+    int64_t num_bundles; /* 0: not given */
     int64_t fma_d1, fma_d2;
     df_dataflow dataflow;
     double util;
@@ -141,7 +162,8 @@ typedef struct {
     df_backend_model model;
     df_astra_mode mode;
     df_coll_algo all_gather, all_reduce, reduce_scatter, all_to_all;
-    int64_t endpoint_delay, active_chunks_per_dimension, preferred_dataset_splits; /* 0: not given */
+    int64_t endpoint_delay, active_chunks_per_dimension,
+        preferred_dataset_splits; /* 0: not given */
 } df_cfg_backend;
 
 typedef struct {
@@ -156,6 +178,25 @@ typedef struct {
 } df_cfg_lstm;
 
 typedef struct {
+    df_attention_type attention_type;
+    int64_t num_heads;
+    int64_t kv_heads; /* 0: not given */
+    bool use_flashattention;
+    int64_t attention_tile_size; /* 0: not given */
+} df_cfg_attention;
+
+typedef struct {
+    df_run_type run_type;
+    df_llm_type model_type;
+    bool tied_embeddings;
+    int64_t num_layers, hidden_dim, batch_size, seq_len;
+    int64_t decode_len; /* 0: none */
+    int64_t intermediate_size, vocab_size, num_experts, top_k;
+    df_cfg_attention attention;
+    int64_t sample_every; /* -1: as few timed decode steps as suffice */
+} df_cfg_llm;
+
+typedef struct {
     df_cfg_sw sw;
     df_cfg_tech tech;
     df_cfg_area area;
@@ -167,8 +208,9 @@ typedef struct {
     df_cfg_sched sched;
     df_cfg_backend backend;
     df_mode mode;
-    df_cfg_gemm gemm; /* when mode is GEMM */
-    df_cfg_lstm lstm; /* when mode is LSTM */
+    df_cfg_gemm gemm;   /* when mode is GEMM */
+    df_cfg_lstm lstm;   /* when mode is LSTM */
+    df_cfg_llm llm;     /* when mode is LLM */
     bool has_model;     /* a model section was read */
     bool has_breakdown; /* all three breakdown sections were given */
 } df_cfg;
@@ -185,14 +227,22 @@ typedef enum {
  * checked all the same).
  * DF_EINVAL: err is "FILE:LINE: KEY: expected ..., found ...". DF_EIO: unreadable.
  * On failure *cfg is untouched. */
-DF_NODISCARD df_status df_cfg_load(const char *hardware_path, const char *model_path, unsigned need,
-                                   df_cfg *cfg, df_err *err);
+DF_NODISCARD df_status df_cfg_load(
+    const char *hardware_path, const char *model_path, unsigned need, df_cfg *cfg, df_err *err);
+
+/* Reads a whole file into *text, NUL-terminated, which the caller frees.
+ * DF_EIO: unreadable; DF_EINVAL: holds a NUL, or more than 16 MiB. */
+DF_NODISCARD df_status df_cfg_read_text(const char *path, char **text, df_err *err);
 
 /* The same from texts in memory (a NUL-terminated YAML document each, or NULL);
  * `name` stands for the file in messages. For tests and resumed searches. */
-DF_NODISCARD df_status df_cfg_parse(const char *hardware_text, const char *hardware_name,
-                                    const char *model_text, const char *model_name, unsigned need,
-                                    df_cfg *cfg, df_err *err);
+DF_NODISCARD df_status df_cfg_parse(const char *hardware_text,
+                                    const char *hardware_name,
+                                    const char *model_text,
+                                    const char *model_name,
+                                    unsigned need,
+                                    df_cfg *cfg,
+                                    df_err *err);
 
 /* Checks that need several options at once, after flags have changed *cfg:
  * dp * lp * kp1 * kp2 = workers, ring topologies with the analytical backend.

@@ -1,1 +1,968 @@
-#include "config/cfg.h"
+#include "config/cfg_impl.h"
+
+#include <math.h>
+#include <string.h>
+
+/* ---- Words ---- */
+
+const df_opt_word df_words_bool[] = {{"true", 1, false}, {"false", 0, false}, {"yes", 1, true},
+                                     {"no", 0, true},    {"on", 1, true},     {"off", 0, true},
+                                     {"y", 1, true},     {"n", 0, true},      {"1", 1, true},
+                                     {"0", 0, true},     {NULL, 0, false}};
+const df_opt_word df_words_mem_type[] = {{"SRAM-R", DF_MEM_SRAM_R, false},
+                                         {"SRAM-L1", DF_MEM_SRAM_L1, false},
+                                         {"SRAM-L2", DF_MEM_SRAM_L2, false},
+                                         {"DRAM", DF_MEM_DRAM, false},
+                                         {NULL, 0, false}};
+const df_opt_word df_words_scope[] = {{"global", DF_SCOPE_GLOBAL, false},
+                                      {"mcu-bundle", DF_SCOPE_MCU_BUNDLE, false},
+                                      {"mcu", DF_SCOPE_MCU, false},
+                                      {NULL, 0, false}};
+const df_opt_word df_words_mode[] = {{"GEMM", DF_MODE_GEMM, false},
+                                     {"LSTM", DF_MODE_LSTM, false},
+                                     {"LLM", DF_MODE_LLM, false},
+                                     {NULL, 0, false}};
+const df_opt_word df_words_topology[] = {{"ring", DF_TOPO_RING, false},
+                                         {"fc", DF_TOPO_FC, false},
+                                         {"switch", DF_TOPO_SWITCH, false},
+                                         {"mesh", DF_TOPO_MESH, false},
+                                         {"torus", DF_TOPO_TORUS, false},
+                                         {"hic", DF_TOPO_HIC, false},
+                                         {"none", DF_TOPO_NONE, false},
+                                         {"fullyconnected", DF_TOPO_FC, true},
+                                         {"fully_connected", DF_TOPO_FC, true},
+                                         {"fully-connected", DF_TOPO_FC, true},
+                                         {NULL, 0, false}};
+/* Level n of memory_hierarchy has one type: the models number the levels so. */
+static const df_opt_word words_l0[] = {{"SRAM-R", DF_MEM_SRAM_R, false}, {NULL, 0, false}};
+static const df_opt_word words_l1[] = {{"SRAM-L1", DF_MEM_SRAM_L1, false}, {NULL, 0, false}};
+static const df_opt_word words_l2[] = {{"SRAM-L2", DF_MEM_SRAM_L2, false}, {NULL, 0, false}};
+static const df_opt_word words_l3[] = {{"DRAM", DF_MEM_DRAM, false}, {NULL, 0, false}};
+static const df_opt_word words_dataflow[] = {
+    {"wst", DF_FLOW_WST, false},   {"ast", DF_FLOW_AST, false},   {"ost", DF_FLOW_OST, false},
+    {"best", DF_FLOW_BEST, false}, {"none", DF_FLOW_NONE, false}, {NULL, 0, false}};
+static const df_opt_word words_storage[] = {
+    {"as_tensor_format", DF_STORE_AS_TENSOR, false},
+    {"tensor_plus_fp32_master", DF_STORE_TENSOR_FP32_MASTER, false},
+    {"fp32_params", DF_STORE_FP32, false},
+    {NULL, 0, false}};
+/* Bytes of an element. */
+static const df_opt_word words_format[] = {
+    {"fp8", 1, false},  {"fp16", 2, false},   {"half", 2, false}, {"bf16", 2, false},
+    {"fp32", 4, false}, {"single", 4, false}, {NULL, 0, false}};
+static const df_opt_word words_kv_format[] = {{"as_tensor_format", 0, false},
+                                              {"fp8", 1, false},
+                                              {"fp16", 2, false},
+                                              {"half", 2, false},
+                                              {"bf16", 2, false},
+                                              {"fp32", 4, false},
+                                              {"single", 4, false},
+                                              {NULL, 0, false}};
+static const df_opt_word words_split[] = {
+    {"none", DF_T_NONE, false}, {"CR", DF_T_CR, false}, {"RC", DF_T_RC, false}, {NULL, 0, false}};
+static const df_opt_word words_kp_type[] = {
+    {"-1", DF_KP_NONE, false}, {"1", DF_KP_CR, false}, {"2", DF_KP_RC, false}, {NULL, 0, false}};
+static const df_opt_word words_backend[] = {{"analytical", DF_BACKEND_ANALYTICAL, false},
+                                            {"astra", DF_BACKEND_ASTRA, false},
+                                            {NULL, 0, false}};
+static const df_opt_word words_astra_mode[] = {
+    {"hybrid", DF_ASTRA_HYBRID, false},
+    {"full_astrasim_hierarchical", DF_ASTRA_HIERARCHICAL, false},
+    {"full_astrasim_flattened", DF_ASTRA_FLATTENED, false},
+    {NULL, 0, false}};
+static const df_opt_word words_algo[] = {{"auto", DF_ALGO_AUTO, false},
+                                         {"ring", DF_ALGO_RING, false},
+                                         {"direct", DF_ALGO_DIRECT, false},
+                                         {"halvingDoubling", DF_ALGO_HALVING_DOUBLING, false},
+                                         {"doubleBinaryTree", DF_ALGO_DOUBLE_BINARY_TREE, false},
+                                         {NULL, 0, false}};
+static const df_opt_word words_kvcache[] = {{"hbm_only", 0, false}, {NULL, 0, false}};
+static const df_opt_word words_run_type[] = {
+    {"training", DF_RUN_TRAINING, false}, {"inference", DF_RUN_INFERENCE, false}, {NULL, 0, false}};
+static const df_opt_word words_llm_type[] = {
+    {"gpt", DF_LLM_GPT, false}, {"llama", DF_LLM_LLAMA, false}, {NULL, 0, false}};
+static const df_opt_word words_attention[] = {
+    {"mha", DF_ATTENTION_MHA, false}, {"gqa", DF_ATTENTION_GQA, false}, {NULL, 0, false}};
+
+/* ---- Pieces of rows ---- */
+
+#define INTEGER_MAX 1099511627776.0 /* 2^40: products of two still are exact in a double */
+
+#define ANY                                                                                        \
+    {                                                                                              \
+        -HUGE_VAL, HUGE_VAL, false, false                                                          \
+    }
+#define FROM_0                                                                                     \
+    {                                                                                              \
+        0, HUGE_VAL, false, false                                                                  \
+    }
+#define ABOVE_0                                                                                    \
+    {                                                                                              \
+        0, HUGE_VAL, true, false                                                                   \
+    }
+#define UTIL                                                                                       \
+    {                                                                                              \
+        0, 1, true, false                                                                          \
+    }
+#define FRACTION                                                                                   \
+    {                                                                                              \
+        0, 1, false, false                                                                         \
+    }
+#define BELOW_1                                                                                    \
+    {                                                                                              \
+        0, 1, false, true                                                                          \
+    }
+#define WHOLE_FROM(low)                                                                            \
+    {                                                                                              \
+        low, INTEGER_MAX, false, false                                                             \
+    }
+#define WHOLE(low, high)                                                                           \
+    {                                                                                              \
+        low, high, false, false                                                                    \
+    }
+
+#define REQUIRED                                                                                   \
+    {                                                                                              \
+        true, 0                                                                                    \
+    }
+#define OPTIONAL(preset)                                                                           \
+    {                                                                                              \
+        false, preset                                                                              \
+    }
+#define NOT_GIVEN                                                                                  \
+    {                                                                                              \
+        false, 0                                                                                   \
+    }
+/* Required in its section; the preset holds where the section is absent. */
+#define DUMMY(preset)                                                                              \
+    {                                                                                              \
+        true, preset                                                                               \
+    }
+
+#define AT(field) offsetof(df_cfg, field)
+
+#define REAL(path, unit, range, absent, field, meaning)                                            \
+    {                                                                                              \
+        path, DF_OPT_REAL, unit, range, NULL, absent, 0, AT(field), meaning                        \
+    }
+#define BYTES(path, range, absent, field, meaning)                                                 \
+    {                                                                                              \
+        path, DF_OPT_BYTES, "bytes", range, NULL, absent, 0, AT(field), meaning                    \
+    }
+#define RATE(path, range, absent, field, meaning)                                                  \
+    {                                                                                              \
+        path, DF_OPT_RATE, "bytes/s", range, NULL, absent, 0, AT(field), meaning                   \
+    }
+#define INTEGER(path, range, absent, field, meaning)                                               \
+    {                                                                                              \
+        path, DF_OPT_INT, "", range, NULL, absent, 0, AT(field), meaning                           \
+    }
+#define COUNT(path, range, absent, field, meaning)                                                 \
+    {                                                                                              \
+        path, DF_OPT_COUNT, "", range, NULL, absent, 0, AT(field), meaning                         \
+    }
+#define BOOL(path, absent, field, meaning)                                                         \
+    {                                                                                              \
+        path, DF_OPT_BOOL, "", ANY, df_words_bool, absent, 0, AT(field), meaning                   \
+    }
+#define WORD(path, words, absent, field, meaning)                                                  \
+    {                                                                                              \
+        path, DF_OPT_ENUM, "", ANY, words, absent, 0, AT(field), meaning                           \
+    }
+#define FORMAT(path, words, absent, field, meaning)                                                \
+    {                                                                                              \
+        path, DF_OPT_FORMAT, "bytes", ABOVE_0, words, absent, 0, AT(field), meaning                \
+    }
+#define UNUSED(path, kind, words, meaning)                                                         \
+    {                                                                                              \
+        path, kind, "", ANY, words, {false, 0}, 0, DF_OPT_NOT_KEPT, meaning                        \
+    }
+
+#define MODEL_INTEGER(mode, path, range, absent, field, meaning)                                   \
+    {                                                                                              \
+        path, DF_OPT_INT, "", range, NULL, absent, DF_OPT_IN(mode), AT(field), meaning             \
+    }
+#define MODEL_REAL(mode, path, range, absent, field, meaning)                                      \
+    {                                                                                              \
+        path, DF_OPT_REAL, "", range, NULL, absent, DF_OPT_IN(mode), AT(field), meaning            \
+    }
+#define MODEL_BOOL(mode, path, absent, field, meaning)                                             \
+    {                                                                                              \
+        path, DF_OPT_BOOL, "", ANY, df_words_bool, absent, DF_OPT_IN(mode), AT(field), meaning     \
+    }
+#define MODEL_WORD(mode, path, words, absent, field, meaning)                                      \
+    {                                                                                              \
+        path, DF_OPT_ENUM, "", ANY, words, absent, DF_OPT_IN(mode), AT(field), meaning             \
+    }
+
+/* Technology values that a file leaves out are 0.1, link counts 1: so the Python
+ * DeepFlow has it, whose newer files give sizes and bandwidths instead. */
+#define TECH OPTIONAL(0.1)
+#define LINKS OPTIONAL(1)
+
+#define SRAM(name, field)                                                                          \
+    REAL("tech_param." name ".dynamic_energy_per_bit", "J", ABOVE_0, REQUIRED,                     \
+         field.dynamic_energy_per_bit_j, "energy to move one bit"),                                \
+        REAL("tech_param." name ".static_power_per_bit", "W", FROM_0, TECH,                        \
+             field.static_power_per_bit_w, "power to hold one bit"),                               \
+        REAL("tech_param." name ".area_per_bit", "mm2", ABOVE_0, TECH, field.area_per_bit_mm2,     \
+             "area of one bit cell"),                                                              \
+        BYTES("tech_param." name ".bank_capacity", ABOVE_0, TECH, field.bank_capacity_bytes,       \
+              "capacity of one bank"),                                                             \
+        REAL("tech_param." name ".controller_area_per_link", "mm2", FROM_0, TECH,                  \
+             field.controller_area_per_link_mm2, "area of a bank's controller for each bundle"),   \
+        REAL("tech_param." name ".controller_power_per_link", "W", FROM_0, TECH,                   \
+             field.controller_power_per_link_w, "power of that controller; not used"),             \
+        REAL("tech_param." name ".latency", "s", FROM_0, REQUIRED, field.latency_s,                \
+             "time of one access"),                                                                \
+        REAL("tech_param." name ".overhead", "", BELOW_1, TECH, field.overhead,                    \
+             "share of the area that circuitry takes from the cells"),                             \
+        REAL("tech_param." name ".util", "", UTIL, REQUIRED, field.util,                           \
+             "share of the peak bandwidth that is reached"),                                       \
+        BYTES("tech_param." name ".size", FROM_0, NOT_GIVEN, field.size_bytes,                     \
+              "capacity; 0: what the area holds"),                                                 \
+        RATE("tech_param." name ".bandwidth", FROM_0, NOT_GIVEN, field.bandwidth_bytes_ps,         \
+             "peak bandwidth; 0: what the power allows")
+
+#define LINK(name, field)                                                                          \
+    REAL("tech_param.network." name ".latency", "s", FROM_0, REQUIRED, field.latency_s,            \
+         "time of one hop"),                                                                       \
+        REAL("tech_param.network." name ".nominal_frequency", "Hz", FROM_0, TECH,                  \
+             field.nominal_frequency_hz, "bits a second of one link at nominal voltage"),          \
+        REAL("tech_param.network." name ".nominal_voltage", "V", FROM_0, TECH,                     \
+             field.nominal_voltage_v, "voltage of the nominal values"),                            \
+        REAL("tech_param.network." name ".threshold_voltage", "V", FROM_0, TECH,                   \
+             field.threshold_voltage_v, "voltage at which switching stops"),                       \
+        REAL("tech_param.network." name ".margin_voltage", "V", FROM_0, TECH,                      \
+             field.margin_voltage_v, "least distance of the voltage from the threshold"),          \
+        REAL("tech_param.network." name ".nominal_energy_per_link", "J", FROM_0, TECH,             \
+             field.nominal_energy_per_link_j, "energy of a link for one bit"),                     \
+        REAL("tech_param.network." name ".nominal_area_per_link", "mm2", ABOVE_0, TECH,            \
+             field.nominal_area_per_link_mm2, "area of one link"),                                 \
+        REAL("tech_param.network." name ".num_links_per_mm", "1/mm", FROM_0, LINKS,                \
+             field.num_links_per_mm, "links that fit on a mm of the chip's perimeter"),            \
+        REAL("tech_param.network." name ".util", "", UTIL, REQUIRED, field.util,                   \
+             "share of the peak bandwidth that is reached"),                                       \
+        REAL("tech_param.network." name ".operating_frequency", "Hz", FROM_0, NOT_GIVEN,           \
+             field.operating_frequency_hz, "frequency; 0: what the power allows"),                 \
+        RATE("tech_param.network." name ".bandwidth", FROM_0, NOT_GIVEN, field.bandwidth_bytes_ps, \
+             "peak bandwidth; 0: links times frequency")
+
+#define SHARES(section, unit, field)                                                               \
+    REAL(section ".core", unit, FROM_0, DUMMY(1), field.core, "for the cores"),                    \
+        REAL(section ".DRAM", unit, FROM_0, DUMMY(1), field.dram, "for the DRAM's side on chip"),  \
+        REAL(section ".L2", unit, FROM_0, DUMMY(1), field.l2, "for the L2 memory"),                \
+        REAL(section ".L1", unit, FROM_0, DUMMY(1), field.l1, "for the L1 memories"),              \
+        REAL(section ".reg_mem", unit, FROM_0, DUMMY(1), field.reg, "for the registers"),          \
+        REAL(section ".network.intra_node", unit, FROM_0, DUMMY(1), field.intra,                   \
+             "for the network inside a node"),                                                     \
+        REAL(section ".network.inter_node", unit, FROM_0, DUMMY(1), field.inter,                   \
+             "for the network between nodes")
+
+#define KERNEL_PARALLEL(name, part)                                                                \
+    INTEGER("scheduling_param.kp_" name "_dim1", WHOLE_FROM(1), OPTIONAL(1), sched.kp_dim1[part],  \
+            "ways to split the " name " layer's first dimension where kp1 is null"),               \
+        INTEGER("scheduling_param.kp_" name "_dim2", WHOLE_FROM(1), OPTIONAL(1),                   \
+                sched.kp_dim2[part], "ways to split its second one where kp2 is null"),            \
+        WORD("scheduling_param.kp_" name "_type", words_kp_type, OPTIONAL(DF_KP_NONE),             \
+             sched.kp_type[part], "how it is split where t is none: -1 not, 1 CR, 2 RC")
+
+#define LEVEL(name, index, type_words)                                                             \
+    WORD("memory_hierarchy." name ".type", type_words, REQUIRED, level[index].type,                \
+         "the memory of this level"),                                                              \
+        WORD("memory_hierarchy." name ".scope", df_words_scope, REQUIRED, level[index].scope,      \
+             "who shares one such memory")
+
+/* ---- The table, in the order in which it is printed ---- */
+
+const df_opt df_opts[] = {
+    REAL("sw_param.kernel_launch_overhead",
+         "s",
+         FROM_0,
+         REQUIRED,
+         sw.kernel_launch_overhead_s,
+         "time to launch one kernel"),
+    RATE("sw_param.h2d_bandwidth",
+         ANY,
+         OPTIONAL(-1),
+         sw.h2d_bandwidth_bytes_ps,
+         "from host to device; 0 or less: such transfers are not timed"),
+    INTEGER("sw_param.dp_zero_stage",
+            WHOLE(0, 3),
+            OPTIONAL(0),
+            sw.dp_zero_stage,
+            "ZeRO sharding over data-parallel devices (LLM): 0 is none"),
+    /* The older form: one number instead of the mapping. */
+    FORMAT("sw_param.precision",
+           words_format,
+           NOT_GIVEN,
+           sw.precision.tensor_bytes,
+           "short for precision.tensor_format alone"),
+    FORMAT("sw_param.precision.tensor_format",
+           words_format,
+           REQUIRED,
+           sw.precision.tensor_bytes,
+           "a tensor's element"),
+    BOOL("sw_param.precision.mixed_precision",
+         OPTIONAL(0),
+         sw.precision.mixed_precision,
+         "optimizer states and statistics in fp32 (LLM)"),
+    WORD("sw_param.precision.param_storage_mode",
+         words_storage,
+         OPTIONAL(DF_STORE_AS_TENSOR),
+         sw.precision.param_storage,
+         "how parameters are kept with mixed precision (LLM)"),
+    FORMAT("sw_param.precision.kv_cache",
+           words_kv_format,
+           OPTIONAL(0),
+           sw.precision.kv_cache_bytes,
+           "an element of the KV cache (LLM)"),
+
+    REAL("tech_param.core.nominal_power_per_mcu",
+         "W",
+         FROM_0,
+         TECH,
+         tech.core.nominal_power_per_mcu_w,
+         "power of one matrix unit (MCU) at nominal values"),
+    REAL("tech_param.core.nominal_flop_rate_per_mcu",
+         "flop/cycle",
+         ABOVE_0,
+         REQUIRED,
+         tech.core.nominal_flop_rate_per_mcu,
+         "flops of one MCU in a cycle"),
+    REAL("tech_param.core.nominal_energy_per_flop",
+         "J",
+         FROM_0,
+         REQUIRED,
+         tech.core.nominal_energy_per_flop_j,
+         "energy of one flop"),
+    REAL("tech_param.core.nominal_voltage",
+         "V",
+         FROM_0,
+         TECH,
+         tech.core.nominal_voltage_v,
+         "voltage of the nominal values"),
+    REAL("tech_param.core.threshold_voltage",
+         "V",
+         FROM_0,
+         TECH,
+         tech.core.threshold_voltage_v,
+         "voltage at which switching stops"),
+    REAL("tech_param.core.margin_voltage",
+         "V",
+         FROM_0,
+         TECH,
+         tech.core.margin_voltage_v,
+         "least distance of the voltage from the threshold"),
+    REAL("tech_param.core.operating_area_per_mcu",
+         "mm2",
+         ABOVE_0,
+         TECH,
+         tech.core.operating_area_per_mcu_mm2,
+         "area of one MCU as it is built"),
+    REAL("tech_param.core.nominal_area_per_mcu",
+         "mm2",
+         FROM_0,
+         NOT_GIVEN,
+         tech.core.nominal_area_per_mcu_mm2,
+         "area to which the nominal values belong; 0: the same"),
+    REAL("tech_param.core.nominal_frequency",
+         "Hz",
+         FROM_0,
+         NOT_GIVEN,
+         tech.core.nominal_frequency_hz,
+         "frequency at nominal voltage"),
+    REAL("tech_param.core.operating_frequency",
+         "Hz",
+         FROM_0,
+         NOT_GIVEN,
+         tech.core.operating_frequency_hz,
+         "frequency; 0: what the power allows"),
+    INTEGER("tech_param.core.num_mcu_per_bundle",
+            WHOLE_FROM(1),
+            REQUIRED,
+            tech.core.num_mcu_per_bundle,
+            "MCUs in one bundle (a GPU's streaming multiprocessor)"),
+    INTEGER("tech_param.core.num_bundles",
+            WHOLE_FROM(0),
+            NOT_GIVEN,
+            tech.core.num_bundles,
+            "bundles; 0: what the area holds"),
+    INTEGER("tech_param.core.FMA_d1",
+            WHOLE_FROM(1),
+            REQUIRED,
+            tech.core.fma_d1,
+            "an MCU multiplies d1 x d2 by d2 x d1"),
+    INTEGER("tech_param.core.FMA_d2",
+            WHOLE_FROM(1),
+            REQUIRED,
+            tech.core.fma_d2,
+            "an MCU multiplies d1 x d2 by d2 x d1"),
+    WORD("tech_param.core.dataflow",
+         words_dataflow,
+         REQUIRED,
+         tech.core.dataflow,
+         "what stays in the MCU: weights, activations, outputs, the best of them, nothing"),
+    REAL("tech_param.core.util",
+         "",
+         UTIL,
+         REQUIRED,
+         tech.core.util,
+         "share of the peak throughput that is reached"),
+
+    REAL("tech_param.DRAM.dynamic_energy_per_bit",
+         "J",
+         ABOVE_0,
+         REQUIRED,
+         tech.dram.dynamic_energy_per_bit_j,
+         "energy to move one bit"),
+    REAL("tech_param.DRAM.static_power_per_bit",
+         "W",
+         FROM_0,
+         TECH,
+         tech.dram.static_power_per_bit_w,
+         "power to hold one bit"),
+    REAL("tech_param.DRAM.area_per_bit",
+         "mm2",
+         FROM_0,
+         TECH,
+         tech.dram.area_per_bit_mm2,
+         "area of one bit cell; not used"),
+    BYTES("tech_param.DRAM.stack_capacity",
+          ABOVE_0,
+          TECH,
+          tech.dram.stack_capacity_bytes,
+          "capacity of one stack"),
+    REAL("tech_param.DRAM.area_per_stack",
+         "mm2",
+         ABOVE_0,
+         TECH,
+         tech.dram.area_per_stack_mm2,
+         "area of one stack beside the chip"),
+    REAL("tech_param.DRAM.mem_ctrl_area",
+         "mm2",
+         ABOVE_0,
+         TECH,
+         tech.dram.mem_ctrl_area_mm2,
+         "area of one stack's controller on the chip"),
+    REAL("tech_param.DRAM.latency",
+         "s",
+         FROM_0,
+         REQUIRED,
+         tech.dram.latency_s,
+         "time of one access"),
+    REAL("tech_param.DRAM.nominal_voltage",
+         "V",
+         FROM_0,
+         TECH,
+         tech.dram.nominal_voltage_v,
+         "voltage of the nominal values"),
+    REAL("tech_param.DRAM.threshold_voltage",
+         "V",
+         FROM_0,
+         TECH,
+         tech.dram.threshold_voltage_v,
+         "voltage at which switching stops"),
+    REAL("tech_param.DRAM.margin_voltage",
+         "V",
+         FROM_0,
+         TECH,
+         tech.dram.margin_voltage_v,
+         "least distance of the voltage from the threshold"),
+    REAL("tech_param.DRAM.max_voltage",
+         "V",
+         FROM_0,
+         TECH,
+         tech.dram.max_voltage_v,
+         "highest voltage"),
+    REAL("tech_param.DRAM.num_links_per_mm",
+         "1/mm",
+         FROM_0,
+         LINKS,
+         tech.dram.num_links_per_mm,
+         "links that fit on a mm of the chip's perimeter"),
+    REAL("tech_param.DRAM.num_links_per_stack",
+         "",
+         FROM_0,
+         LINKS,
+         tech.dram.num_links_per_stack,
+         "links of one stack"),
+    REAL("tech_param.DRAM.util",
+         "",
+         UTIL,
+         REQUIRED,
+         tech.dram.util,
+         "share of the peak bandwidth that is reached"),
+    BYTES("tech_param.DRAM.size",
+          FROM_0,
+          NOT_GIVEN,
+          tech.dram.size_bytes,
+          "capacity; 0: that of the stacks that fit"),
+    RATE("tech_param.DRAM.bandwidth",
+         FROM_0,
+         NOT_GIVEN,
+         tech.dram.bandwidth_bytes_ps,
+         "peak bandwidth; 0: links times frequency"),
+    COUNT("tech_param.DRAM.num_stacks",
+          WHOLE_FROM(0),
+          NOT_GIVEN,
+          tech.dram.num_stacks,
+          "stacks; 0: what the areas hold"),
+    REAL("tech_param.DRAM.operating_frequency",
+         "Hz",
+         FROM_0,
+         NOT_GIVEN,
+         tech.dram.operating_frequency_hz,
+         "frequency; 0: what the power allows"),
+    REAL("tech_param.DRAM.nominal_frequency",
+         "Hz",
+         FROM_0,
+         NOT_GIVEN,
+         tech.dram.nominal_frequency_hz,
+         "bits a second of one link at nominal voltage"),
+
+    SRAM("SRAM-L2", tech.sram[DF_MEM_SRAM_L2]),
+    SRAM("SRAM-L1", tech.sram[DF_MEM_SRAM_L1]),
+    SRAM("SRAM-R", tech.sram[DF_MEM_SRAM_R]),
+    LINK("intra_node", tech.intra),
+    LINK("inter_node", tech.inter),
+
+    REAL("area_breakdown.device_area_budget",
+         "mm2",
+         ABOVE_0,
+         DUMMY(1),
+         area.device_mm2,
+         "chip and DRAM stacks together"),
+    REAL("area_breakdown.proc_chip_area_budget",
+         "mm2",
+         ABOVE_0,
+         DUMMY(1),
+         area.chip_mm2,
+         "the processor chip"),
+    SHARES("area_breakdown", "mm2", area.of),
+    REAL("power_breakdown.TDP", "W", ABOVE_0, DUMMY(1), power.tdp_w, "the whole device"),
+    SHARES("power_breakdown", "W", power.of),
+    REAL("perimeter_breakdown.DRAM", "", FRACTION, DUMMY(0.1), perimeter.dram, "for the DRAM"),
+    REAL("perimeter_breakdown.intra_node",
+         "",
+         FRACTION,
+         DUMMY(0.1),
+         perimeter.intra,
+         "for the network inside a node"),
+    REAL("perimeter_breakdown.inter_node",
+         "",
+         FRACTION,
+         DUMMY(0.1),
+         perimeter.inter,
+         "for the network between nodes"),
+
+    INTEGER("system_hierarchy.num_devices_per_node",
+            WHOLE_FROM(1),
+            REQUIRED,
+            system.num_devices_per_node,
+            "devices in a node (a wafer, a package, a server)"),
+    INTEGER("system_hierarchy.num_nodes", WHOLE_FROM(1), REQUIRED, system.num_nodes, "nodes"),
+    REAL("system_hierarchy.inter_derate",
+         "",
+         FROM_0,
+         OPTIONAL(1),
+         system.inter_derate,
+         "streams that share a link between nodes; 0: no such network"),
+    REAL("system_hierarchy.intra_derate",
+         "",
+         FROM_0,
+         OPTIONAL(1),
+         system.intra_derate,
+         "streams that share a link inside a node; 0: no such network"),
+    BOOL("system_hierarchy.kp1_inter",
+         REQUIRED,
+         system.kp1_inter,
+         "kp1 runs over the network between nodes"),
+    BOOL("system_hierarchy.kp2_inter",
+         REQUIRED,
+         system.kp2_inter,
+         "kp2 runs over the network between nodes"),
+    BOOL("system_hierarchy.dp_inter",
+         REQUIRED,
+         system.dp_inter,
+         "data parallelism runs over the network between nodes"),
+    BOOL("system_hierarchy.lp_inter",
+         REQUIRED,
+         system.lp_inter,
+         "the pipeline runs over the network between nodes"),
+    BOOL("system_hierarchy.tp_inter",
+         OPTIONAL(0),
+         system.tp_inter,
+         "tensor parallelism runs over the network between nodes (LLM)"),
+
+    WORD("network_topology.inter_node",
+         df_words_topology,
+         REQUIRED,
+         inter_topology,
+         "between nodes; the analytical backend knows ring only"),
+    WORD("network_topology.intra_node",
+         df_words_topology,
+         REQUIRED,
+         intra_topology,
+         "inside a node; the analytical backend knows ring only"),
+
+    LEVEL("l0", 0, words_l0),
+    LEVEL("l1", 1, words_l1),
+    LEVEL("l2", 2, words_l2),
+    LEVEL("l3", 3, words_l3),
+
+    BOOL("scheduling_param.auto", OPTIONAL(0), sched.auto_schedule, "not supported for LLMs"),
+    INTEGER("scheduling_param.dp", WHOLE_FROM(1), REQUIRED, sched.dp, "data-parallel replicas"),
+    INTEGER("scheduling_param.lp", WHOLE_FROM(1), REQUIRED, sched.lp, "pipeline stages"),
+    INTEGER("scheduling_param.mb", WHOLE_FROM(1), OPTIONAL(1), sched.mb, "micro-batches (LLM)"),
+    INTEGER("scheduling_param.tp",
+            WHOLE_FROM(0),
+            OPTIONAL(1),
+            sched.tp,
+            "tensor parallelism (LLM); 0 means 1"),
+    INTEGER("scheduling_param.cp",
+            WHOLE_FROM(0),
+            OPTIONAL(1),
+            sched.cp,
+            "context parallelism (LLM); 0 means 1"),
+    BOOL("scheduling_param.tp_sp", OPTIONAL(1), sched.tp_sp, "tensor-sequence parallelism (LLM)"),
+    WORD("scheduling_param.t",
+         words_split,
+         OPTIONAL(DF_T_NONE),
+         sched.t,
+         "kernels are split by column and row (CR), row and column (RC), or as kp_*_type says"),
+    INTEGER("scheduling_param.kp1",
+            WHOLE_FROM(1),
+            NOT_GIVEN,
+            sched.kp1,
+            "ways to split a kernel's first dimension; null: as kp_*_dim1 says"),
+    INTEGER("scheduling_param.kp2",
+            WHOLE_FROM(1),
+            NOT_GIVEN,
+            sched.kp2,
+            "ways to split a kernel's second dimension; null: as kp_*_dim2 says"),
+    KERNEL_PARALLEL("hidden", DF_PART_HIDDEN),
+    KERNEL_PARALLEL("softmax", DF_PART_SOFTMAX),
+    KERNEL_PARALLEL("embedding", DF_PART_EMBEDDING),
+    KERNEL_PARALLEL("projection", DF_PART_PROJECTION),
+
+    WORD("execution_backend.model",
+         words_backend,
+         OPTIONAL(DF_BACKEND_ANALYTICAL),
+         backend.model,
+         "closed formulas, or the network simulator (LLM)"),
+    UNUSED("execution_backend.astra.backend", DF_OPT_TEXT, NULL, "not used"),
+    WORD("execution_backend.astra.mode",
+         words_astra_mode,
+         OPTIONAL(DF_ASTRA_HYBRID),
+         backend.mode,
+         "what is simulated: collectives alone, or whole graphs"),
+    WORD("execution_backend.astra.collectives.all_gather",
+         words_algo,
+         OPTIONAL(DF_ALGO_AUTO),
+         backend.all_gather,
+         "algorithm"),
+    WORD("execution_backend.astra.collectives.all_reduce",
+         words_algo,
+         OPTIONAL(DF_ALGO_AUTO),
+         backend.all_reduce,
+         "algorithm"),
+    WORD("execution_backend.astra.collectives.reduce_scatter",
+         words_algo,
+         OPTIONAL(DF_ALGO_AUTO),
+         backend.reduce_scatter,
+         "algorithm"),
+    WORD("execution_backend.astra.collectives.all_to_all",
+         words_algo,
+         OPTIONAL(DF_ALGO_AUTO),
+         backend.all_to_all,
+         "algorithm"),
+    INTEGER("execution_backend.astra.sys_options.endpoint_delay",
+            WHOLE_FROM(0),
+            OPTIONAL(10),
+            backend.endpoint_delay,
+            "delay of a message at its ends in ns"),
+    INTEGER("execution_backend.astra.sys_options.active_chunks_per_dimension",
+            WHOLE_FROM(1),
+            OPTIONAL(1),
+            backend.active_chunks_per_dimension,
+            "chunks under way at a time"),
+    INTEGER("execution_backend.astra.sys_options.preferred_dataset_splits",
+            WHOLE_FROM(1),
+            OPTIONAL(1),
+            backend.preferred_dataset_splits,
+            "chunks of a collective"),
+
+    UNUSED("inference.kvcache_type", DF_OPT_ENUM, words_kvcache, "not used"),
+    UNUSED("inference.kvcache_fetch_overlap", DF_OPT_BOOL, df_words_bool, "not used"),
+
+    WORD("model_param.mode", df_words_mode, REQUIRED, mode, "what is predicted"),
+
+    MODEL_INTEGER(
+        DF_MODE_GEMM, "model_param.M", WHOLE_FROM(1), REQUIRED, gemm.m, "C[M,N] = A[M,K] B[K,N]"),
+    MODEL_INTEGER(
+        DF_MODE_GEMM, "model_param.K", WHOLE_FROM(1), REQUIRED, gemm.k, "C[M,N] = A[M,K] B[K,N]"),
+    MODEL_INTEGER(
+        DF_MODE_GEMM, "model_param.N", WHOLE_FROM(1), REQUIRED, gemm.n, "C[M,N] = A[M,K] B[K,N]"),
+    MODEL_BOOL(
+        DF_MODE_GEMM, "model_param.backward", OPTIONAL(0), gemm.backward, "the backward GEMMs too"),
+
+    MODEL_INTEGER(DF_MODE_LSTM,
+                  "model_param.batch_size",
+                  WHOLE_FROM(1),
+                  REQUIRED,
+                  lstm.batch_size,
+                  "sequences in a batch, all replicas together"),
+    MODEL_INTEGER(
+        DF_MODE_LSTM, "model_param.vocab_size", WHOLE_FROM(1), REQUIRED, lstm.vocab_size, "words"),
+    MODEL_INTEGER(DF_MODE_LSTM,
+                  "model_param.num_layers",
+                  WHOLE_FROM(1),
+                  REQUIRED,
+                  lstm.num_layers,
+                  "LSTM layers"),
+    MODEL_INTEGER(DF_MODE_LSTM,
+                  "model_param.layer_size",
+                  WHOLE_FROM(1),
+                  REQUIRED,
+                  lstm.layer_size,
+                  "size of a layer's state"),
+    MODEL_INTEGER(
+        DF_MODE_LSTM, "model_param.seq_len", WHOLE_FROM(1), REQUIRED, lstm.seq_len, "time steps"),
+    MODEL_INTEGER(DF_MODE_LSTM,
+                  "model_param.projection",
+                  WHOLE_FROM(0),
+                  REQUIRED,
+                  lstm.projection,
+                  "size of the projection layer; in the parameter count alone"),
+    MODEL_INTEGER(DF_MODE_LSTM,
+                  "model_param.num_gates",
+                  WHOLE_FROM(1),
+                  REQUIRED,
+                  lstm.num_gates,
+                  "gates of a cell"),
+    MODEL_INTEGER(DF_MODE_LSTM,
+                  "model_param.num_non_linear",
+                  WHOLE_FROM(0),
+                  OPTIONAL(5),
+                  lstm.num_non_linear,
+                  "non-linear functions of a cell"),
+    MODEL_INTEGER(DF_MODE_LSTM,
+                  "model_param.num_add",
+                  WHOLE_FROM(0),
+                  OPTIONAL(8),
+                  lstm.num_add,
+                  "pointwise additions of a cell"),
+    MODEL_REAL(DF_MODE_LSTM,
+               "model_param.data_scale",
+               ABOVE_0,
+               OPTIONAL(1),
+               lstm.data_scale,
+               "growth of the data set, of which searches keep a record"),
+
+    MODEL_WORD(DF_MODE_LLM,
+               "model_param.run_type",
+               words_run_type,
+               REQUIRED,
+               llm.run_type,
+               "what is timed"),
+    MODEL_WORD(DF_MODE_LLM,
+               "model_param.model_type",
+               words_llm_type,
+               REQUIRED,
+               llm.model_type,
+               "gpt: dense with GELU; llama: with SwiGLU"),
+    MODEL_BOOL(DF_MODE_LLM,
+               "model_param.tied_embeddings",
+               REQUIRED,
+               llm.tied_embeddings,
+               "input and output embedding share their weights"),
+    MODEL_INTEGER(DF_MODE_LLM,
+                  "model_param.num_layers",
+                  WHOLE_FROM(1),
+                  REQUIRED,
+                  llm.num_layers,
+                  "transformer layers"),
+    MODEL_INTEGER(DF_MODE_LLM,
+                  "model_param.hidden_dim",
+                  WHOLE_FROM(1),
+                  REQUIRED,
+                  llm.hidden_dim,
+                  "hidden size"),
+    MODEL_INTEGER(DF_MODE_LLM,
+                  "model_param.batch_size",
+                  WHOLE_FROM(1),
+                  REQUIRED,
+                  llm.batch_size,
+                  "sequences in a batch, all replicas together"),
+    MODEL_INTEGER(DF_MODE_LLM,
+                  "model_param.seq_len",
+                  WHOLE_FROM(1),
+                  REQUIRED,
+                  llm.seq_len,
+                  "tokens of a sequence; in inference prefill and decode together"),
+    MODEL_INTEGER(DF_MODE_LLM,
+                  "model_param.decode_len",
+                  WHOLE_FROM(0),
+                  NOT_GIVEN,
+                  llm.decode_len,
+                  "tokens to decode; inference needs it"),
+    MODEL_INTEGER(DF_MODE_LLM,
+                  "model_param.intermediate_size",
+                  WHOLE_FROM(1),
+                  REQUIRED,
+                  llm.intermediate_size,
+                  "size inside the feed-forward network"),
+    MODEL_INTEGER(DF_MODE_LLM,
+                  "model_param.vocab_size",
+                  WHOLE_FROM(1),
+                  REQUIRED,
+                  llm.vocab_size,
+                  "tokens known"),
+    MODEL_INTEGER(DF_MODE_LLM,
+                  "model_param.num_experts",
+                  WHOLE_FROM(1),
+                  REQUIRED,
+                  llm.num_experts,
+                  "experts; 1: no mixture of experts"),
+    MODEL_INTEGER(DF_MODE_LLM,
+                  "model_param.top_k",
+                  WHOLE_FROM(1),
+                  OPTIONAL(1),
+                  llm.top_k,
+                  "experts that a token goes to"),
+    MODEL_WORD(DF_MODE_LLM,
+               "model_param.attention.attention_type",
+               words_attention,
+               REQUIRED,
+               llm.attention.attention_type,
+               "multi-head or grouped-query attention"),
+    MODEL_INTEGER(DF_MODE_LLM,
+                  "model_param.attention.num_heads",
+                  WHOLE_FROM(1),
+                  REQUIRED,
+                  llm.attention.num_heads,
+                  "heads"),
+    MODEL_INTEGER(DF_MODE_LLM,
+                  "model_param.attention.kv_heads",
+                  WHOLE_FROM(1),
+                  NOT_GIVEN,
+                  llm.attention.kv_heads,
+                  "key and value heads; gqa needs it, mha ignores it"),
+    MODEL_BOOL(DF_MODE_LLM,
+               "model_param.attention.use_flashattention",
+               OPTIONAL(0),
+               llm.attention.use_flashattention,
+               "FlashAttention"),
+    MODEL_BOOL(DF_MODE_LLM,
+               "model_param.attention.used_flash_attention",
+               OPTIONAL(0),
+               llm.attention.use_flashattention,
+               "the older name of use_flashattention"),
+    MODEL_INTEGER(DF_MODE_LLM,
+                  "model_param.attention.attention_tile_size",
+                  WHOLE_FROM(1),
+                  NOT_GIVEN,
+                  llm.attention.attention_tile_size,
+                  "tile of FlashAttention, which needs it"),
+
+    INTEGER("inference_param.sample_every",
+            WHOLE(-1, INTEGER_MAX),
+            OPTIONAL(-1),
+            llm.sample_every,
+            "decode steps between those that are timed (LLM); -1: as few as suffice"),
+};
+const int df_num_opts = sizeof df_opts / sizeof df_opts[0];
+
+const df_opt_section df_opt_sections[] = {
+    {"sw_param", DF_CFG_NEED_HARDWARE, "Software on the device"},
+    {"tech_param", DF_CFG_NEED_HARDWARE, "Technology, from which the device is derived"},
+    {"area_breakdown", 0, "Area budgets; without this section sizes are given"},
+    {"power_breakdown", 0, "Power budgets; without this section bandwidths are given"},
+    {"perimeter_breakdown", 0, "Fractions of the chip's perimeter for links"},
+    {"system_hierarchy", DF_CFG_NEED_HARDWARE, "Devices, nodes, and what crosses nodes"},
+    {"network_topology", DF_CFG_NEED_HARDWARE, "Networks"},
+    {"memory_hierarchy", DF_CFG_NEED_HARDWARE, "Memory levels from the registers outwards"},
+    {"scheduling_param", DF_CFG_NEED_HARDWARE, "How the work is split over the devices"},
+    {"execution_backend", 0, "How communication is timed"},
+    {"inference", 0, "Read and not used"},
+    {"model_param", DF_CFG_NEED_MODEL, "The model; its mode says which keys it has"},
+    {"inference_param", 0, "Inference of LLMs"},
+};
+const int df_num_opt_sections = sizeof df_opt_sections / sizeof df_opt_sections[0];
+
+const df_opt_renamed df_opts_renamed[] = {
+    {"tech_param.core.FMA_width", "FMA_d1 and FMA_d2"},
+    {"system_hierarchy.num_wafers", "num_nodes"},
+    {"system_hierarchy.num_nodes_per_wafer", "num_devices_per_node"},
+    {"system_hierarchy.num_workers", "num_nodes and num_devices_per_node"},
+};
+const int df_num_opts_renamed = sizeof df_opts_renamed / sizeof df_opts_renamed[0];
+
+_Static_assert(sizeof df_opts / sizeof df_opts[0] <= DF_OPT_MAX, "DF_OPT_MAX is too small");
+_Static_assert(sizeof df_opt_sections / sizeof df_opt_sections[0] <= DF_SECTION_MAX,
+               "DF_SECTION_MAX is too small");
+
+/* ---- Looking things up ---- */
+
+bool df_opt_applies(const df_opt *opt, unsigned modes)
+{
+    return opt->modes == 0 || (opt->modes & modes) != 0;
+}
+
+bool df_opt_is_under(const char *path, const char *section)
+{
+    const size_t length = strlen(section);
+    return length == 0 || (strncmp(path, section, length) == 0 && path[length] == '.');
+}
+
+int df_opt_find(const char *path, unsigned modes)
+{
+    for (int i = 0; i < df_num_opts; i++) {
+        if (df_opt_applies(&df_opts[i], modes) && strcmp(df_opts[i].path, path) == 0) {
+            return i;
+        }
+    }
+    return -1;
+}
+
+int df_opt_find_section(const char *path, unsigned modes)
+{
+    for (int i = 0; i < df_num_opts; i++) {
+        if (df_opt_applies(&df_opts[i], modes) && df_opt_is_under(df_opts[i].path, path)) {
+            return i;
+        }
+    }
+    return -1;
+}
+
+bool df_opt_section_needed(const char *path, unsigned modes)
+{
+    for (int i = 0; i < df_num_opts; i++) {
+        if (df_opts[i].absent.required && df_opt_applies(&df_opts[i], modes) &&
+            df_opt_is_under(df_opts[i].path, path)) {
+            return true;
+        }
+    }
+    return false;
+}
+
+int df_opt_section_index(const char *name)
+{
+    for (int i = 0; i < df_num_opt_sections; i++) {
+        if (strcmp(df_opt_sections[i].name, name) == 0) {
+            return i;
+        }
+    }
+    return -1;
+}
+
+const char *df_opt_word_of(const df_opt_word *words, double value)
+{
+    for (; words->word; words++) {
+        if (words->value == value) {
+            return words->word;
+        }
+    }
+    return "?";
+}

@@ -1,1 +1,296 @@
-#include "config/cfg.h"
+#include <stdio.h>
+#include <string.h>
+#include <yaml.h>
+
+#include "config/cfg_impl.h"
+
+typedef struct {
+    yaml_document_t *document;
+    df_cfg_reader *reader;
+    const char *name;
+    df_err *err;
+} walk;
+
+static int line_of(const yaml_node_t *node)
+{
+    return (int)node->start_mark.line + 1;
+}
+
+/* ---- Texts of failures ---- */
+
+/* What stands there, in one short line. */
+static void found_text(const yaml_node_t *node, char text[DF_OPT_SCALAR])
+{
+    if (node->type == YAML_MAPPING_NODE) {
+        snprintf(text, DF_OPT_SCALAR, "a mapping");
+        return;
+    }
+    if (node->type == YAML_SEQUENCE_NODE) {
+        snprintf(text, DF_OPT_SCALAR, "a list");
+        return;
+    }
+    const char *const value = (const char *)node->data.scalar.value;
+    snprintf(text, DF_OPT_SCALAR, "%.40s%s", value[0] == '\0' ? "nothing" : value,
+             strlen(value) > 40 ? "..." : "");
+    for (char *c = text; *c != '\0'; c++) {
+        if ((unsigned char)*c < ' ') {
+            *c = ' ';
+        }
+    }
+}
+
+static df_status fail_at(const walk *w, int line, const char *path, const char *text)
+{
+    return df_fail(w->err, DF_EINVAL, "%s:%d: %s: %s", w->name, line, path, text);
+}
+
+static df_status
+fail_expected(const walk *w, const yaml_node_t *node, const char *path, const char *expected)
+{
+    char found[DF_OPT_SCALAR];
+    found_text(node, found);
+    return df_fail(w->err, DF_EINVAL, "%s:%d: %s: expected %s, found %s", w->name, line_of(node),
+                   path, expected, found);
+}
+
+static df_status
+fail_twice(const walk *w, const yaml_node_t *node, const char *path, const df_cfg_mark *before)
+{
+    return df_fail(w->err, DF_EINVAL, "%s:%d: %s: expected it once, found it in %s:%d too", w->name,
+                   line_of(node), path, before->file, before->line);
+}
+
+/* ---- Values ---- */
+
+static bool is_null(const yaml_node_t *node)
+{
+    static const char *const words[] = {"", "~", "null", "Null", "NULL"};
+    if (node->type != YAML_SCALAR_NODE || node->data.scalar.style != YAML_PLAIN_SCALAR_STYLE) {
+        return false;
+    }
+    for (size_t i = 0; i < sizeof words / sizeof words[0]; i++) {
+        if (strcmp((const char *)node->data.scalar.value, words[i]) == 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static df_status read_option(const walk *w, int index, const yaml_node_t *node)
+{
+    const df_opt *const opt = &df_opts[index];
+    df_cfg_reader *const reader = w->reader;
+    char expected[DF_OPT_EXPECTED];
+    df_opt_expected(opt, expected);
+    if (reader->option[index].line != 0) {
+        return fail_twice(w, node, opt->path, &reader->option[index]);
+    }
+    if (is_null(node) && !opt->absent.required) {
+        return DF_OK;
+    }
+    if (node->type != YAML_SCALAR_NODE || is_null(node) ||
+        node->data.scalar.length >= DF_OPT_SCALAR) {
+        return fail_expected(w, node, opt->path, expected);
+    }
+    double value;
+    switch (df_opt_parse(opt, (const char *)node->data.scalar.value, &value)) {
+    case DF_VALUE_OK:
+        break;
+    case DF_VALUE_BAD_UNIT:
+        return fail_expected(w, node, opt->path,
+                             "a unit of K, M, G or T and B (bytes) or b (bits), as in \"80 GB\"");
+    case DF_VALUE_BAD:
+        return fail_expected(w, node, opt->path, expected);
+    }
+    df_opt_store(opt, value, &reader->cfg);
+    reader->option[index] = (df_cfg_mark){w->name, line_of(node)};
+    return DF_OK;
+}
+
+/* ---- Mappings ---- */
+
+static const char *key_text(yaml_document_t *document, const yaml_node_pair_t *pair)
+{
+    const yaml_node_t *const key = yaml_document_get_node(document, pair->key);
+    return key->type == YAML_SCALAR_NODE ? (const char *)key->data.scalar.value : NULL;
+}
+
+/* Fails if the key of pair stands in the mapping before it. */
+static df_status check_once(const walk *w,
+                            const yaml_node_t *mapping,
+                            const yaml_node_pair_t *pair,
+                            const char *path)
+{
+    const char *const key = key_text(w->document, pair);
+    for (const yaml_node_pair_t *p = mapping->data.mapping.pairs.start; p < pair; p++) {
+        const char *const other = key_text(w->document, p);
+        if (other && strcmp(other, key) == 0) {
+            const df_cfg_mark before = {w->name,
+                                        line_of(yaml_document_get_node(w->document, p->key))};
+            return fail_twice(w, yaml_document_get_node(w->document, pair->key), path, &before);
+        }
+    }
+    return DF_OK;
+}
+
+static df_status enter_section(const walk *w, const yaml_node_t *key, const char *path)
+{
+    const int index = df_opt_section_index(path);
+    if (index < 0) { /* not a top-level one */
+        return DF_OK;
+    }
+    df_cfg_mark *const mark = &w->reader->section[index];
+    if (mark->line != 0) {
+        return fail_twice(w, key, path, mark);
+    }
+    *mark = (df_cfg_mark){w->name, line_of(key)};
+    return DF_OK;
+}
+
+static df_status read_mapping(const walk *w, const yaml_node_t *mapping, const char *section);
+
+/* Reads what stands under a key: an option, or the mapping of a section. Sections nest
+ * no deeper than the paths of the table, so neither do the calls. */
+static df_status
+read_value(const walk *w, const yaml_node_t *key, const yaml_node_t *value, const char *path)
+{
+    const unsigned modes = w->reader->modes;
+    const int option = df_opt_find(path, modes);
+    const bool is_section = df_opt_find_section(path, modes) >= 0;
+    if (option >= 0 && !(is_section && value->type == YAML_MAPPING_NODE)) {
+        return read_option(w, option, value);
+    }
+    if (!is_section) {
+        char text[DF_OPT_EXPECTED];
+        const char *const dot = strrchr(path, '.');
+        char section[DF_OPT_PATH];
+        snprintf(section, sizeof section, "%.*s", dot ? (int)(dot - path) : 0, path);
+        df_opt_unknown(section, dot ? dot + 1 : path, modes, text, sizeof text);
+        return fail_at(w, line_of(key), path, text);
+    }
+    if (is_null(value) && !df_opt_section_needed(path, modes)) {
+        return DF_OK;
+    }
+    if (value->type != YAML_MAPPING_NODE) {
+        return fail_expected(w, value, path, "a mapping of keys to values");
+    }
+    DF_TRY(enter_section(w, key, path));
+    return read_mapping(w, value, path);
+}
+
+/* NOLINTNEXTLINE(misc-no-recursion): as deep as the table's paths */
+static df_status read_mapping(const walk *w, const yaml_node_t *mapping, const char *section)
+{
+    for (const yaml_node_pair_t *pair = mapping->data.mapping.pairs.start;
+         pair < mapping->data.mapping.pairs.top; pair++) {
+        const yaml_node_t *const key = yaml_document_get_node(w->document, pair->key);
+        if (key->type != YAML_SCALAR_NODE) {
+            return fail_expected(w, key, section[0] != '\0' ? section : "document",
+                                 "keys that are words");
+        }
+        char shown[DF_OPT_SCALAR];
+        found_text(key, shown);
+        char path[DF_OPT_PATH];
+        snprintf(path, sizeof path, "%s%s%s", section, section[0] != '\0' ? "." : "", shown);
+        DF_TRY(check_once(w, mapping, pair, path));
+        DF_TRY(read_value(w, key, yaml_document_get_node(w->document, pair->value), path));
+    }
+    return DF_OK;
+}
+
+/* The mode decides which keys the model has, wherever it stands among them. */
+static df_status find_mode(const walk *w, const yaml_node_t *root)
+{
+    const yaml_node_t *node = root;
+    static const char *const path[] = {"model_param", "mode"};
+    for (int depth = 0; depth < 2; depth++) {
+        const yaml_node_t *child = NULL;
+        if (node->type != YAML_MAPPING_NODE) {
+            return DF_OK; /* the walk will say so */
+        }
+        for (const yaml_node_pair_t *p = node->data.mapping.pairs.start;
+             p < node->data.mapping.pairs.top; p++) {
+            const char *const key = key_text(w->document, p);
+            if (key && strcmp(key, path[depth]) == 0) {
+                child = yaml_document_get_node(w->document, p->value);
+                break;
+            }
+        }
+        if (!child) {
+            return depth == 0 ? DF_OK
+                              : fail_at(w, line_of(node), "model_param.mode",
+                                        "expected GEMM, LSTM or LLM, found nothing");
+        }
+        node = child;
+    }
+    const df_opt *const opt = &df_opts[df_opt_find("model_param.mode", 0)];
+    double mode;
+    if (node->type != YAML_SCALAR_NODE ||
+        df_opt_parse(opt, (const char *)node->data.scalar.value, &mode) != DF_VALUE_OK) {
+        return fail_expected(w, node, opt->path, "GEMM, LSTM or LLM");
+    }
+    w->reader->modes = DF_OPT_IN((int)mode);
+    return DF_OK;
+}
+
+/* ---- Documents ---- */
+
+static df_status fail_syntax(const yaml_parser_t *parser, const char *name, df_err *err)
+{
+    const char *const problem = parser->problem ? parser->problem : "not readable";
+    const size_t line =
+        parser->error == YAML_READER_ERROR ? 0 : parser->problem_mark.line; /* it has none */
+    return df_fail(err, DF_EINVAL, "%s:%zu: syntax: expected well-formed YAML, found: %s", name,
+                   line + 1, problem);
+}
+
+static df_status read_root(const walk *w)
+{
+    const yaml_node_t *const root = yaml_document_get_root_node(w->document);
+    if (!root) {
+        return fail_at(w, 1, "document", "expected a mapping of sections, found nothing");
+    }
+    if (root->type != YAML_MAPPING_NODE) {
+        return fail_expected(w, root, "document", "a mapping of sections");
+    }
+    DF_TRY(find_mode(w, root));
+    return read_mapping(w, root, "");
+}
+
+static df_status check_end(yaml_parser_t *parser, const char *name, df_err *err)
+{
+    yaml_document_t document;
+    if (!yaml_parser_load(parser, &document)) {
+        return fail_syntax(parser, name, err);
+    }
+    const yaml_node_t *const root = yaml_document_get_root_node(&document);
+    const int line = root ? line_of(root) : 0;
+    yaml_document_delete(&document);
+    return root ? df_fail(err, DF_EINVAL, "%s:%d: document: expected one document, found a second",
+                          name, line)
+                : DF_OK;
+}
+
+df_status
+df_cfg_read_document(df_cfg_reader *reader, const char *text, const char *name, df_err *err)
+{
+    yaml_parser_t parser;
+    if (!yaml_parser_initialize(&parser)) {
+        return df_fail(err, DF_ENOMEM, "%s: out of memory", name);
+    }
+    yaml_parser_set_input_string(&parser, (const unsigned char *)text, strlen(text));
+    yaml_document_t document;
+    df_status status;
+    if (yaml_parser_load(&parser, &document)) {
+        const walk w = {&document, reader, name, err};
+        status = read_root(&w);
+        yaml_document_delete(&document);
+        if (status == DF_OK) {
+            status = check_end(&parser, name, err);
+        }
+    } else {
+        status = fail_syntax(&parser, name, err);
+    }
+    yaml_parser_delete(&parser);
+    return status;
+}

@@ -1,0 +1,66 @@
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "config/cfg_impl.h"
+
+/* "ns"-like short form: %g, but whole words for enums. */
+static void print_default(const df_opt *opt, FILE *out)
+{
+    if (opt->absent.required && opt->absent.preset == 0) {
+        fputs("required", out);
+    } else if (opt->absent.required) {
+        fprintf(out, "required in its section (without it: %g)", opt->absent.preset);
+    } else if (opt->kind == DF_OPT_TEXT || opt->offset == DF_OPT_NOT_KEPT) {
+        fputs("optional", out);
+    } else if (opt->words && (opt->kind != DF_OPT_FORMAT || opt->absent.preset == 0)) {
+        fprintf(out, "default %s", df_opt_word_of(opt->words, opt->absent.preset));
+    } else {
+        fprintf(out, "default %g", opt->absent.preset);
+    }
+}
+
+static void print_modes(const df_opt *opt, FILE *out)
+{
+    if (opt->modes != 0) {
+        const char *separator = "mode ";
+        for (const df_opt_word *w = df_words_mode; w->word; w++) {
+            if (opt->modes & DF_OPT_IN((int)w->value)) {
+                fprintf(out, "%s%s", separator, w->word);
+                separator = ", ";
+            }
+        }
+        fputs("; ", out);
+    }
+}
+
+static void print_option(const df_opt *opt, FILE *out)
+{
+    char expected[DF_OPT_EXPECTED];
+    df_opt_expected(opt, expected);
+    fprintf(out, "  %s\n      %s\n      ", opt->path, opt->meaning);
+    print_modes(opt, out);
+    fprintf(out, "%s; ", expected);
+    print_default(opt, out);
+    fputc('\n', out);
+}
+
+void df_cfg_print_help(FILE *out)
+{
+    fputs("Configuration files are YAML. Hardware sections and model_param may be in one file\n"
+          "(--exp_config) or in two (--hardware_config, --model_config). Sizes and bandwidths\n"
+          "take a unit: K, M, G, T (powers of 1024, also Ki ...) before B (bytes) or b (bits),\n"
+          "as in \"80 GB\" or \"400 Gb\"; without one they are bytes. A null value counts as\n"
+          "left out.\n",
+          out);
+    for (int s = 0; s < df_num_opt_sections; s++) {
+        const df_opt_section *const section = &df_opt_sections[s];
+        fprintf(out, "\n%s: %s%s\n", section->name, section->meaning,
+                section->need == 0 ? " (optional section)" : "");
+        for (int i = 0; i < df_num_opts; i++) {
+            if (df_opt_is_under(df_opts[i].path, section->name)) {
+                print_option(&df_opts[i], out);
+            }
+        }
+    }
+}

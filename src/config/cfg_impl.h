@@ -1,0 +1,155 @@
+/* cfg_impl.h: inside the configuration module. The option table, the reading of
+ * single values by it, and the reader that walks a YAML document.
+ *
+ *   cfg_table.c  the table, and looking things up in it
+ *   cfg_value.c  one scalar: text to number, what is expected of it
+ *   cfg_hint.c   what to say about a key that is not in the table
+ *   cfg_yaml.c   documents: libyaml, lines, required keys
+ *   cfg_check.c  checks that need several options at once
+ *   cfg_help.c   the table as text
+ *   cfg.c        the public functions; files to texts */
+#ifndef DF_CFG_IMPL_H
+#define DF_CFG_IMPL_H
+#include <stddef.h>
+
+#include "config/cfg.h"
+
+enum {
+    DF_OPT_MAX = 256,      /* at least the number of options */
+    DF_SECTION_MAX = 16,   /* at least the number of top-level sections */
+    DF_OPT_PATH = 192,     /* room for a path, also one with an unknown key */
+    DF_OPT_SCALAR = 64,    /* room for a value; longer ones are cut, and refused */
+    DF_OPT_EXPECTED = 256, /* room for df_opt_expected */
+};
+
+/* What the text of an option is, and what it is kept in. */
+typedef enum {
+    DF_OPT_REAL,   /* double */
+    DF_OPT_BYTES,  /* double; units of size are understood */
+    DF_OPT_RATE,   /* double, per second; the same units */
+    DF_OPT_INT,    /* int64_t */
+    DF_OPT_COUNT,  /* a whole number in a double */
+    DF_OPT_BOOL,   /* bool */
+    DF_OPT_ENUM,   /* an enum: one of the words */
+    DF_OPT_FORMAT, /* double: one of the words, or a number */
+    DF_OPT_TEXT,   /* accepted and not kept */
+} df_opt_kind;
+
+typedef struct {
+    const char *word; /* NULL ends a list */
+    double value;
+    bool alias; /* another spelling of an earlier word: not listed */
+} df_opt_word;
+
+typedef struct {
+    double low, high;
+    bool above_low, below_high; /* the bound itself is out */
+} df_opt_range;
+
+/* An absent optional option has the preset; so has an absent required one whose
+ * whole section is optional and absent. */
+typedef struct {
+    bool required;
+    double preset;
+} df_opt_absent;
+
+typedef struct {
+    const char *path; /* "tech_param.DRAM.size" */
+    df_opt_kind kind;
+    const char *unit;         /* of a REAL: "s"; "" if there is none */
+    df_opt_range range;       /* of numbers */
+    const df_opt_word *words; /* of ENUM and FORMAT */
+    df_opt_absent absent;
+    unsigned modes; /* sum of DF_OPT_IN(mode); 0: whatever the mode */
+    size_t offset;  /* of the field in df_cfg; DF_OPT_NOT_KEPT */
+    const char *meaning;
+} df_opt;
+
+/* The option is checked, and its value dropped. */
+#define DF_OPT_NOT_KEPT SIZE_MAX
+
+#define DF_OPT_IN(mode) (1U << (unsigned)(mode))
+
+typedef struct {
+    const char *name;
+    unsigned need; /* the df_cfg_need that requires it; 0: never required */
+    const char *meaning;
+} df_opt_section;
+
+/* A key that the Python DeepFlow used to have, and what to use now. */
+typedef struct {
+    const char *path, *now;
+} df_opt_renamed;
+
+extern const df_opt df_opts[];
+extern const int df_num_opts;
+extern const df_opt_section df_opt_sections[];
+extern const int df_num_opt_sections;
+extern const df_opt_renamed df_opts_renamed[];
+extern const int df_num_opts_renamed;
+extern const df_opt_word df_words_bool[];
+extern const df_opt_word df_words_mem_type[];
+extern const df_opt_word df_words_scope[];
+extern const df_opt_word df_words_mode[];
+extern const df_opt_word df_words_topology[];
+
+/* ---- Table (cfg_table.c). `modes` is DF_OPT_IN(mode), or 0 if not known yet;
+ * then only options of every mode are there. ---- */
+bool df_opt_applies(const df_opt *opt, unsigned modes);
+/* Whether path lies below section ("" is above everything). */
+bool df_opt_is_under(const char *path, const char *section);
+/* Index of the option, or -1. */
+int df_opt_find(const char *path, unsigned modes);
+/* Index of the first option below the section, or -1. */
+int df_opt_find_section(const char *path, unsigned modes);
+/* Whether an option below the section is required. */
+bool df_opt_section_needed(const char *path, unsigned modes);
+/* Index of the top-level section, or -1. */
+int df_opt_section_index(const char *name);
+/* The word of an enum's value. */
+const char *df_opt_word_of(const df_opt_word *words, double value);
+
+/* ---- Values (cfg_value.c) ---- */
+typedef enum { DF_VALUE_OK, DF_VALUE_BAD, DF_VALUE_BAD_UNIT } df_value_status;
+
+df_value_status df_opt_parse(const df_opt *opt, const char *text, double *value);
+/* What may stand there: "a number >= 0 (s)". */
+void df_opt_expected(const df_opt *opt, char text[DF_OPT_EXPECTED]);
+/* The bounds alone: " >= 0", or nothing. */
+void df_opt_range_text(const df_opt *opt, char text[DF_OPT_EXPECTED]);
+void df_opt_store(const df_opt *opt, double value, df_cfg *cfg);
+void df_opt_store_presets(df_cfg *cfg);
+
+/* ---- Unknown keys (cfg_hint.c) ---- */
+/* Writes "expected ..., found ..." about a key that `section` does not have. */
+void df_opt_unknown(const char *section, const char *key, unsigned modes, char text[], size_t room);
+
+/* ---- Documents (cfg_yaml.c) ---- */
+typedef struct {
+    const char *file;
+    int line; /* from 1; 0: not given */
+} df_cfg_mark;
+
+/* What was read so far, and where. */
+typedef struct {
+    df_cfg cfg;
+    unsigned modes; /* DF_OPT_IN(mode); 0 before model_param */
+    df_cfg_mark option[DF_OPT_MAX];
+    df_cfg_mark section[DF_SECTION_MAX];
+} df_cfg_reader;
+
+/* Reads one document into *reader. `name` must live as long as the reader. */
+DF_NODISCARD df_status df_cfg_read_document(df_cfg_reader *reader,
+                                            const char *text,
+                                            const char *name,
+                                            df_err *err);
+
+/* ---- Checks (cfg_check.c) ---- */
+/* Does the checks of df_cfg_check (those of degrees only if `degrees`); a failure names
+ * the option in *key, and *err has the text behind it. */
+DF_NODISCARD df_status df_cfg_cross_check(const df_cfg *cfg,
+                                          bool degrees,
+                                          const char **key,
+                                          df_err *err);
+
+#endif
