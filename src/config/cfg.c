@@ -36,7 +36,7 @@ df_status df_cfg_read_text(const char *path, char **text, df_err *err)
 {
     FILE *const file = fopen(path, "rb");
     if (!file) {
-        return df_fail(err, DF_EIO, "%s: cannot be opened: %s", path, strerror(errno));
+        return df_fail(err, DF_EINVAL, "%s: expected a file, found: %s", path, strerror(errno));
     }
     size_t size;
     errno = 0;
@@ -49,7 +49,9 @@ df_status df_cfg_read_text(const char *path, char **text, df_err *err)
         return df_fail(err, DF_ENOMEM, "%s: out of memory", path);
     }
     if (failed) {
-        status = df_fail(err, DF_EIO, "%s: cannot be read: %s", path, strerror(why));
+        status = why == EISDIR
+                     ? df_fail(err, DF_EINVAL, "%s: expected a file, found a directory", path)
+                     : df_fail(err, DF_EIO, "%s: cannot be read: %s", path, strerror(why));
     } else if (size > FILE_BYTES_MAX) {
         status = df_fail(err, DF_EINVAL, "%s:1: file: expected at most 16 MiB, found more", path);
     } else if (strlen(read) != size) {
@@ -132,8 +134,7 @@ static df_status cross_check(const df_cfg_reader *reader, df_err *err)
 {
     const char *key = NULL;
     df_err cause;
-    const df_status status =
-        df_cfg_cross_check(&reader->cfg, has_section(reader, "scheduling_param"), &key, &cause);
+    const df_status status = df_cfg_cross_check(&reader->cfg, &key, &cause);
     if (status == DF_OK) {
         return DF_OK;
     }
@@ -205,7 +206,7 @@ df_status df_cfg_check(const df_cfg *cfg, df_err *err)
 {
     const char *key = NULL;
     df_err cause;
-    const df_status status = df_cfg_cross_check(cfg, true, &key, &cause);
+    const df_status status = df_cfg_cross_check(cfg, &key, &cause);
     return status == DF_OK ? DF_OK
                            : df_fail(err, status, "%s: %.*s", key, DF_ERR_TEXT / 2, cause.text);
 }

@@ -225,13 +225,14 @@ typedef enum {
  * file is given as hardware_path with model_path NULL. `need` is a sum of
  * df_cfg_need. A section that the command does not need may be there (it is
  * checked all the same).
- * DF_EINVAL: err is "FILE:LINE: KEY: expected ..., found ...". DF_EIO: unreadable.
+ * DF_EINVAL: err is "FILE:LINE: KEY: expected ..., found ...". As df_cfg_read_text for the files.
  * On failure *cfg is untouched. */
 DF_NODISCARD df_status df_cfg_load(
     const char *hardware_path, const char *model_path, unsigned need, df_cfg *cfg, df_err *err);
 
 /* Reads a whole file into *text, NUL-terminated, which the caller frees.
- * DF_EIO: unreadable; DF_EINVAL: holds a NUL, or more than 16 MiB. */
+ * DF_EINVAL: no such file, or one that holds a NUL or more than 16 MiB. DF_EIO: the
+ * reading failed. */
 DF_NODISCARD df_status df_cfg_read_text(const char *path, char **text, df_err *err);
 
 /* The same from texts in memory (a NUL-terminated YAML document each, or NULL);
@@ -244,8 +245,8 @@ DF_NODISCARD df_status df_cfg_parse(const char *hardware_text,
                                     df_cfg *cfg,
                                     df_err *err);
 
-/* Checks that need several options at once, after flags have changed *cfg:
- * dp * lp * kp1 * kp2 = workers, ring topologies with the analytical backend.
+/* Checks that need several options at once, after flags have changed *cfg: with a model
+ * dp * lp * kp1 * kp2 = workers and ring topologies with the analytical backend.
  * The message names no line, since flags have none. Done by df_cfg_load too,
  * there with file and line. */
 DF_NODISCARD df_status df_cfg_check(const df_cfg *cfg, df_err *err);

@@ -4,17 +4,17 @@
 
 #include "config/cfg_impl.h"
 
-/* "ns"-like short form: %g, but whole words for enums. */
 static void print_default(const df_opt *opt, FILE *out)
 {
+    const char *const word = opt->words ? df_opt_word_of(opt->words, opt->absent.preset) : NULL;
     if (opt->absent.required && opt->absent.preset == 0) {
         fputs("required", out);
     } else if (opt->absent.required) {
         fprintf(out, "required in its section (without it: %g)", opt->absent.preset);
-    } else if (opt->kind == DF_OPT_TEXT || opt->offset == DF_OPT_NOT_KEPT) {
+    } else if (opt->offset == DF_OPT_NOT_KEPT || (opt->words && !word)) {
         fputs("optional", out);
-    } else if (opt->words && (opt->kind != DF_OPT_FORMAT || opt->absent.preset == 0)) {
-        fprintf(out, "default %s", df_opt_word_of(opt->words, opt->absent.preset));
+    } else if (word) {
+        fprintf(out, "default %s", word);
     } else {
         fprintf(out, "default %g", opt->absent.preset);
     }

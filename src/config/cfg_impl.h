@@ -106,7 +106,7 @@ int df_opt_find_section(const char *path, unsigned modes);
 bool df_opt_section_needed(const char *path, unsigned modes);
 /* Index of the top-level section, or -1. */
 int df_opt_section_index(const char *name);
-/* The word of an enum's value. */
+/* The word of an enum's value; NULL: none. */
 const char *df_opt_word_of(const df_opt_word *words, double value);
 
 /* ---- Values (cfg_value.c) ---- */
@@ -145,11 +145,8 @@ DF_NODISCARD df_status df_cfg_read_document(df_cfg_reader *reader,
                                             df_err *err);
 
 /* ---- Checks (cfg_check.c) ---- */
-/* Does the checks of df_cfg_check (those of degrees only if `degrees`); a failure names
- * the option in *key, and *err has the text behind it. */
-DF_NODISCARD df_status df_cfg_cross_check(const df_cfg *cfg,
-                                          bool degrees,
-                                          const char **key,
-                                          df_err *err);
+/* Does the checks of df_cfg_check; a failure names the option in *key, and *err has
+ * the text behind it. */
+DF_NODISCARD df_status df_cfg_cross_check(const df_cfg *cfg, const char **key, df_err *err);
 
 #endif

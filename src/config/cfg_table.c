@@ -964,5 +964,5 @@ const char *df_opt_word_of(const df_opt_word *words, double value)
             return words->word;
         }
     }
-    return "?";
+    return NULL;
 }
