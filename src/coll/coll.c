@@ -26,8 +26,8 @@ static ring prepare_ring(const df_hw_device *dev, const df_rules *rules, const d
     r.send_s = r.size_bytes / r.n / op->link.bytes_ps;
     r.stage_s = df_roof_stream(dev, rules, 0.0, ceil(2.0 * r.size_bytes / r.n));
     r.launch_s = dev->launch_overhead_s;
-    r.reduce_s = df_roof_stream(dev, rules, r.size_bytes / r.n, ceil(3.0 * r.size_bytes / r.n)) +
-                 r.launch_s;
+    r.reduce_s =
+        df_roof_stream(dev, rules, r.size_bytes / r.n, ceil(3.0 * r.size_bytes / r.n)) + r.launch_s;
     r.latency_s = op->link.latency_s;
     return r;
 }
@@ -45,8 +45,8 @@ static double reduce_scatter_s(const ring *r)
 }
 
 /* op->bytes is one shard, which moves whole in every step. */
-static double all_gather_s(const ring *r, const df_hw_device *dev, const df_rules *rules,
-                           const df_coll_op *op)
+static double
+all_gather_s(const ring *r, const df_hw_device *dev, const df_rules *rules, const df_coll_op *op)
 {
     const double stage_s =
         rules->all_gather_staging_divided ? r->stage_s : staging_s(dev, rules, r->size_bytes);
@@ -54,7 +54,9 @@ static double all_gather_s(const ring *r, const df_hw_device *dev, const df_rule
     return (send_s + stage_s + r->latency_s) * (r->n - 1.0) + r->launch_s;
 }
 
-static double ring_time_s(const df_coll_model *self, const df_hw_device *dev, const df_rules *rules,
+static double ring_time_s(const df_coll_model *self,
+                          const df_hw_device *dev,
+                          const df_rules *rules,
                           const df_coll_op *op)
 {
     (void)self;

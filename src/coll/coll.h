@@ -22,7 +22,9 @@ typedef struct {
  * a measured table. Must not allocate in time(). */
 typedef struct df_coll_model df_coll_model;
 struct df_coll_model {
-    double (*time_s)(const df_coll_model *self, const df_hw_device *dev, const df_rules *rules,
+    double (*time_s)(const df_coll_model *self,
+                     const df_hw_device *dev,
+                     const df_rules *rules,
                      const df_coll_op *op);
 };
 

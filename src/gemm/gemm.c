@@ -75,7 +75,7 @@ static inline double smaller(double a, double b)
     return a < b ? a : b;
 }
 
-/* The roofline's bound of one level (see roof.c), rates known to be > 0. */
+/* The roofline's bound of one level (see roof.c): a memory without a rate gives inf. */
 static inline double level_time(const tiled *self, const problem *p, double bytes, int level)
 {
     const df_hw_mem *mem = &self->dev.mem[level];
@@ -117,8 +117,8 @@ static df_status draw_level(tiled *self, int level, tile_columns *columns, df_er
     return DF_OK;
 }
 
-static df_status prepare(df_gemm_model *model, const df_hw_device *dev, const df_rules *rules,
-                         df_err *err)
+static df_status
+prepare(df_gemm_model *model, const df_hw_device *dev, const df_rules *rules, df_err *err)
 {
     tiled *self = (tiled *)model;
     self->dev = *dev;
@@ -126,8 +126,7 @@ static df_status prepare(df_gemm_model *model, const df_hw_device *dev, const df
     self->reuse_floored = rules->gemm_dram_reuse_floored;
     for (int i = 0; i < DF_HW_LEVELS; i++) {
         const double bytes_ps = dev->mem[i].throughput_bytes_ps;
-        self->inflection[i] =
-            bytes_ps > 0.0 ? dev->core.throughput_flops_ps / bytes_ps : HUGE_VAL;
+        self->inflection[i] = bytes_ps > 0.0 ? dev->core.throughput_flops_ps / bytes_ps : HUGE_VAL;
     }
     DF_TRY(draw_level(self, 1, &self->l1, err));
     return draw_level(self, 2, &self->l2, err);
@@ -212,8 +211,8 @@ static void pose(const tiled *self, const df_gemm_shape *shape, problem *p)
     p->sys_s = level_time(self, p, p->sys_bytes, 0);
     const double whole_bytes =
         (shape->m * shape->k + shape->k * shape->n + shape->m * shape->n) * p->q;
-    p->output_counted = !self->output_uncounted ||
-                        whole_bytes > dev->mem[DF_HW_LEVELS - 1].size_per_bundle_bytes;
+    p->output_counted =
+        !self->output_uncounted || whole_bytes > dev->mem[DF_HW_LEVELS - 1].size_per_bundle_bytes;
     list_loops(dev->dataflow, p);
 }
 
@@ -224,8 +223,8 @@ static double dram_passes(const tiled *self, double length, double inverse, doub
     return self->reuse_floored ? larger(floor_small(length * inverse), 1.0) : tiles;
 }
 
-static double dram_traffic(const tiled *self, const problem *p, const outer_tile *t, int z,
-                           df_gemm_loop loop)
+static double
+dram_traffic(const tiled *self, const problem *p, const outer_tile *t, int z, df_gemm_loop loop)
 {
     const df_gemm_shape *s = &p->shape;
     const double a = s->m * s->k * p->q;
@@ -296,8 +295,8 @@ typedef struct {
     double bundles; /* that work on different L2 tiles at once */
 } inner_tiles;
 
-static void cost_inner_tiles(const tiled *self, const problem *p, const outer_tile *t,
-                             inner_tiles *in)
+static void
+cost_inner_tiles(const tiled *self, const problem *p, const outer_tile *t, inner_tiles *in)
 {
     const tile_columns *l1 = &self->l1;
     const double q = p->q;
@@ -321,8 +320,12 @@ static void cost_inner_tiles(const tiled *self, const problem *p, const outer_ti
 }
 
 /* Tries all L1 tiles below L2 tile z with one innermost loop. */
-static void try_inner_tiles(const tiled *self, const problem *p, const l2_parts *parts,
-                            const inner_tiles *in, const choice *bound, choice *best)
+static void try_inner_tiles(const tiled *self,
+                            const problem *p,
+                            const l2_parts *parts,
+                            const inner_tiles *in,
+                            const choice *bound,
+                            choice *best)
 {
     double l2_bytes[DF_TILES];
     double time_s[DF_TILES];
@@ -345,18 +348,18 @@ static void try_inner_tiles(const tiled *self, const problem *p, const l2_parts 
         }
         const double metric = dram2 + l2_bytes[y] * l2_bytes[y];
         const bool faster = time_s[y] < best->time_s;
-        const bool leaner = metric < best->metric ||
-                            (metric == best->metric && in->l1_bytes[y] < best->l1_bytes);
+        const bool leaner =
+            metric < best->metric || (metric == best->metric && in->l1_bytes[y] < best->l1_bytes);
         if (faster || leaner) {
-            *best = (choice){time_s[y],          metric, in->l1_bytes[y], l2_bytes[y],
+            *best = (choice){time_s[y],         metric, in->l1_bytes[y], l2_bytes[y],
                              bound->dram_bytes, y,      bound->z,        bound->loop};
         }
     }
 }
 
 /* What a tile of level 2 with an innermost loop costs at the least. */
-static choice lower_bound(const tiled *self, const problem *p, const outer_tile *t, int z,
-                          df_gemm_loop loop)
+static choice
+lower_bound(const tiled *self, const problem *p, const outer_tile *t, int z, df_gemm_loop loop)
 {
     const l2_parts parts = l2_traffic(p, t, loop);
     choice bound = {.z = z, .loop = loop};
@@ -433,14 +436,13 @@ static df_gemm_tile tile_at(const tile_columns *columns, int i)
     return (df_gemm_tile){columns->m[i], columns->k[i], columns->n[i]};
 }
 
-static df_status solve(df_gemm_model *model, const df_gemm_shape *shape, df_gemm_cost *out,
-                       df_err *err)
+static df_status
+solve(df_gemm_model *model, const df_gemm_shape *shape, df_gemm_cost *out, df_err *err)
 {
     const tiled *self = (const tiled *)model;
     if (!(shape->m > 0.0) || !(shape->k > 0.0) || !(shape->n > 0.0)) {
-        return df_fail(err, DF_EINVAL,
-                       "gemm: expected dimensions above 0, found %g x %g x %g", shape->m, shape->k,
-                       shape->n);
+        return df_fail(err, DF_EINVAL, "gemm: expected dimensions above 0, found %g x %g x %g",
+                       shape->m, shape->k, shape->n);
     }
     problem p;
     pose(self, shape, &p);

@@ -27,10 +27,14 @@ typedef struct {
 typedef struct df_gemm_model df_gemm_model;
 struct df_gemm_model {
     /* Called once for each new device, before solve. Must not allocate. */
-    df_status (*prepare)(df_gemm_model *self, const df_hw_device *dev, const df_rules *rules,
+    df_status (*prepare)(df_gemm_model *self,
+                         const df_hw_device *dev,
+                         const df_rules *rules,
                          df_err *err);
     /* Time with launch overhead; the rest of *out as far as the model knows it. */
-    df_status (*solve)(df_gemm_model *self, const df_gemm_shape *shape, df_gemm_cost *out,
+    df_status (*solve)(df_gemm_model *self,
+                       const df_gemm_shape *shape,
+                       df_gemm_cost *out,
                        df_err *err);
     void (*free)(df_gemm_model *self);
 };

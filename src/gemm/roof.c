@@ -3,8 +3,8 @@
 #include "gemm/gemm.h"
 
 /* One level's bound. The comparison decides whether the latency counts. */
-static double roof(double flops, double throughput_flops_ps, double bytes, double bytes_ps,
-                   double latency_s)
+static double
+roof(double flops, double throughput_flops_ps, double bytes, double bytes_ps, double latency_s)
 {
     const double inflection = bytes_ps > 0.0 ? throughput_flops_ps / bytes_ps : HUGE_VAL;
     const double intensity = bytes > 0.0 ? flops / bytes : HUGE_VAL;

@@ -84,8 +84,8 @@ static int draw(const df_tile_stream *stream, int *next, uint32_t mask, uint32_t
     return -1;
 }
 
-static void draw_random(const df_tile_stream *stream, int level, double elems, int powers,
-                        tile_set *set)
+static void
+draw_random(const df_tile_stream *stream, int level, double elems, int powers, tile_set *set)
 {
     const uint32_t limit = (uint32_t)powers - 1;
     uint32_t mask = 0;
@@ -110,7 +110,10 @@ static void draw_random(const df_tile_stream *stream, int level, double elems, i
  * a sampling until there are DF_TILES might never end. */
 static const double FEW_TILES_ELEMS = 65.0;
 
-int df_tile_draw(const df_tile_stream *stream, int level, double elems, double square,
+int df_tile_draw(const df_tile_stream *stream,
+                 int level,
+                 double elems,
+                 double square,
                  df_gemm_tile tiles[DF_TILES])
 {
     if (!(elems >= 2.0) || !(square >= 1.0)) {

@@ -17,7 +17,10 @@ typedef struct {
 void df_tile_stream_init(df_tile_stream *stream);
 
 /* df_gemm_tiles on a prepared stream. */
-int df_tile_draw(const df_tile_stream *stream, int level, double elems, double square,
+int df_tile_draw(const df_tile_stream *stream,
+                 int level,
+                 double elems,
+                 double square,
                  df_gemm_tile tiles[DF_TILES]);
 
 #endif

@@ -103,10 +103,10 @@ static df_status derive_core(const df_cfg *cfg, df_hw_core *core, df_err *err)
     const df_cfg_core *tech = &cfg->tech.core;
     memset(core, 0, sizeof *core);
     count_core_units(tech, cfg->area.of.core, core);
-    const double area_scaling = tech->nominal_area_per_mcu_mm2 > 0.0
-                                    ? tech->operating_area_per_mcu_mm2 /
-                                          tech->nominal_area_per_mcu_mm2
-                                    : 1.0;
+    const double area_scaling =
+        tech->nominal_area_per_mcu_mm2 > 0.0
+            ? tech->operating_area_per_mcu_mm2 / tech->nominal_area_per_mcu_mm2
+            : 1.0;
     const double nominal_w = tech->nominal_power_per_mcu_w * core->num_mcu * area_scaling;
     core->freq_limit = DF_LIMIT_POWER;
     if (cfg->power.of.core > 0.0 && nominal_w > 0.0) {
@@ -126,8 +126,8 @@ static df_status derive_core(const df_cfg *cfg, df_hw_core *core, df_err *err)
                            "found neither");
         }
     }
-    core->operating_throughput_flops_ps = tech->nominal_flop_rate_per_mcu * area_scaling *
-                                          core->operating_freq_hz * core->num_mcu;
+    core->operating_throughput_flops_ps =
+        tech->nominal_flop_rate_per_mcu * area_scaling * core->operating_freq_hz * core->num_mcu;
     core->throughput_flops_ps = core->operating_throughput_flops_ps * tech->util;
     return DF_OK;
 }
@@ -143,8 +143,8 @@ static double sram_static_w(const df_cfg_sram *tech, double size_bytes)
     return tech->static_power_per_bit_w * DF_BITS_PER_BYTE * size_bytes;
 }
 
-static void derive_sram_size(const df_cfg_sram *tech, double area_mm2, double num_bundle,
-                             df_hw_mem *mem)
+static void
+derive_sram_size(const df_cfg_sram *tech, double area_mm2, double num_bundle, df_hw_mem *mem)
 {
     if (tech->size_bytes > 0.0) {
         mem->size_bytes = tech->size_bytes;
@@ -158,8 +158,12 @@ static void derive_sram_size(const df_cfg_sram *tech, double area_mm2, double nu
     mem->size_limit = DF_LIMIT_AREA;
 }
 
-static void derive_sram(const df_cfg_sram *tech, double power_w, double area_mm2, double num_bundle,
-                        const df_rules *rules, df_hw_mem *mem)
+static void derive_sram(const df_cfg_sram *tech,
+                        double power_w,
+                        double area_mm2,
+                        double num_bundle,
+                        const df_rules *rules,
+                        df_hw_mem *mem)
 {
     derive_sram_size(tech, area_mm2, num_bundle, mem);
     const double dynamic_w = fmax(power_w - sram_static_w(tech, mem->size_bytes), 0.0);
@@ -168,7 +172,8 @@ static void derive_sram(const df_cfg_sram *tech, double power_w, double area_mm2
         mem->bandwidth_limit = DF_LIMIT_GIVEN;
     } else {
         const double energy_per_byte_j = tech->dynamic_energy_per_bit_j * DF_BITS_PER_BYTE;
-        mem->dynamic_throughput_bytes_ps = mem->num_units > 0.0 ? dynamic_w / energy_per_byte_j : 0.0;
+        mem->dynamic_throughput_bytes_ps =
+            mem->num_units > 0.0 ? dynamic_w / energy_per_byte_j : 0.0;
         mem->bandwidth_limit = mem->num_units > 0.0 ? DF_LIMIT_POWER : DF_LIMIT_CAPACITY;
     }
     mem->throughput_bytes_ps = mem->dynamic_throughput_bytes_ps * tech->util;
@@ -215,8 +220,8 @@ static double derive_dram_size(const df_cfg *cfg, const df_rules *rules, df_hw_m
     mem->bandwidth_limit = links < stack_links ? DF_LIMIT_PERIMETER : DF_LIMIT_CAPACITY;
     mem->num_links = links;
     if (rules->dram_links_recomputed && mem->size_bytes > 0.0) {
-        mem->num_links = tech->num_links_per_stack *
-                         floor_div(mem->size_bytes, tech->stack_capacity_bytes);
+        mem->num_links =
+            tech->num_links_per_stack * floor_div(mem->size_bytes, tech->stack_capacity_bytes);
     }
     return links;
 }
@@ -247,8 +252,8 @@ static void derive_dram_frequency(const df_cfg *cfg, double links, df_hw_mem *me
     const voltage_tech vt = {tech->nominal_voltage_v, tech->threshold_voltage_v,
                              tech->margin_voltage_v};
     voltage_point point = solve_operating_point(&vt, dynamic_w / nominal_w);
-    const bool above = tech->max_voltage_v > 0.0 && point.clamped_v > tech->max_voltage_v &&
-                       point.scaling == 1.0;
+    const bool above =
+        tech->max_voltage_v > 0.0 && point.clamped_v > tech->max_voltage_v && point.scaling == 1.0;
     if (above) {
         point.clamped_v = tech->max_voltage_v;
         mem->bandwidth_limit = DF_LIMIT_VOLTAGE;
@@ -304,8 +309,8 @@ static df_status derive_tile(const df_hw_core *core, double elem_bytes, df_hw_me
     return DF_OK;
 }
 
-static df_status derive_memory(const df_cfg *cfg, const df_rules *rules, df_hw_device *dev,
-                               df_err *err)
+static df_status
+derive_memory(const df_cfg *cfg, const df_rules *rules, df_hw_device *dev, df_err *err)
 {
     df_status status = DF_OK;
     /* The reference hands areas and powers of an SRAM on as shares of the chip;
@@ -315,9 +320,8 @@ static df_status derive_memory(const df_cfg *cfg, const df_rules *rules, df_hw_d
     const double area_mm2[DF_CFG_SRAMS] = {cfg->area.of.reg / chip * chip,
                                            cfg->area.of.l1 / chip * chip,
                                            cfg->area.of.l2 / chip * chip};
-    const double power_w[DF_CFG_SRAMS] = {cfg->power.of.reg / tdp * tdp,
-                                          cfg->power.of.l1 / tdp * tdp,
-                                          cfg->power.of.l2 / tdp * tdp};
+    const double power_w[DF_CFG_SRAMS] = {
+        cfg->power.of.reg / tdp * tdp, cfg->power.of.l1 / tdp * tdp, cfg->power.of.l2 / tdp * tdp};
     for (int i = 0; i < DF_HW_LEVELS; i++) {
         df_hw_mem *mem = &dev->mem[i];
         memset(mem, 0, sizeof *mem);
@@ -341,8 +345,13 @@ static double links_by_area(const df_cfg_link *tech, double area_mm2)
     return area_mm2 / tech->nominal_area_per_link_mm2;
 }
 
-static void derive_network(const df_cfg_link *tech, const df_rules *rules, double power_w,
-                           double by_area, double by_edge, double degree, df_hw_net *net)
+static void derive_network(const df_cfg_link *tech,
+                           const df_rules *rules,
+                           double power_w,
+                           double by_area,
+                           double by_edge,
+                           double degree,
+                           df_hw_net *net)
 {
     memset(net, 0, sizeof *net);
     net->latency_s = tech->latency_s;
@@ -372,8 +381,8 @@ static void derive_network(const df_cfg_link *tech, const df_rules *rules, doubl
         net->operating_voltage_v = v;
         net->bandwidth_limit = DF_LIMIT_POWER;
     }
-    net->throughput_bytes_ps = net->num_links * net->operating_freq_hz * tech->util /
-                               (DF_BITS_PER_BYTE * degree);
+    net->throughput_bytes_ps =
+        net->num_links * net->operating_freq_hz * tech->util / (DF_BITS_PER_BYTE * degree);
 }
 
 static double links_by_edge(const df_cfg *cfg, const df_cfg_link *tech, double fraction)
@@ -452,9 +461,9 @@ static double sram_shortfall(const df_cfg *cfg, const df_hw_device *dev, const d
     const double area_mm2[DF_CFG_SRAMS] = {area->reg, area->l1, area->l2};
     const double power_w[DF_CFG_SRAMS] = {power->reg, power->l1, power->l2};
     const double bank_mm2 = sram_unit_mm2(tech, dev->core.num_bundle) / (1.0 - tech->overhead);
-    const double size_bytes = tech->size_bytes > 0.0
-                                  ? tech->size_bytes
-                                  : floor(area_mm2[mem->type] / bank_mm2) * tech->bank_capacity_bytes;
+    const double size_bytes =
+        tech->size_bytes > 0.0 ? tech->size_bytes
+                               : floor(area_mm2[mem->type] / bank_mm2) * tech->bank_capacity_bytes;
     if (!(size_bytes > 0.0)) {
         return missing(area_mm2[mem->type], bank_mm2);
     }
@@ -473,8 +482,7 @@ static double dram_shortfall(const df_cfg *cfg, const df_hw_mem *mem)
     if (!(mem->size_bytes > 0.0)) {
         return missing(cfg->area.of.dram, tech->mem_ctrl_area_mm2);
     }
-    const double edge_links =
-        chip_perimeter_mm(cfg) * cfg->perimeter.dram * tech->num_links_per_mm;
+    const double edge_links = chip_perimeter_mm(cfg) * cfg->perimeter.dram * tech->num_links_per_mm;
     const double by_edge = edge_links < 1.0 ? missing(edge_links, 1.0) : 0.0;
     const double static_w = dram_static_w(tech, mem->size_bytes);
     const double by_power =
@@ -482,8 +490,8 @@ static double dram_shortfall(const df_cfg *cfg, const df_hw_mem *mem)
     return by_edge + by_power;
 }
 
-static double net_shortfall(const df_cfg_link *tech, const df_hw_net *net, double area_mm2,
-                            double by_edge)
+static double
+net_shortfall(const df_cfg_link *tech, const df_hw_net *net, double area_mm2, double by_edge)
 {
     if (net->throughput_bytes_ps > 0.0) {
         return 0.0;
@@ -496,8 +504,8 @@ static double net_shortfall(const df_cfg_link *tech, const df_hw_net *net, doubl
            (by_edge < 1.0 ? missing(by_edge, 1.0) : 0.0);
 }
 
-double df_hw_shortfall(const df_cfg *cfg, const df_hw_device *dev, bool needs_intra,
-                       bool needs_inter)
+double
+df_hw_shortfall(const df_cfg *cfg, const df_hw_device *dev, bool needs_intra, bool needs_inter)
 {
     double sum = core_shortfall(cfg, &dev->core);
     for (int i = 0; i < DF_HW_LEVELS; i++) {

@@ -78,7 +78,9 @@ typedef struct {
  * DF_EINVAL: the core has neither an operating nor a nominal frequency although
  * it has power (*out is untouched). DF_INFEASIBLE: a memory whose shares belong to
  * no core; *out is filled all the same, for df_hw_shortfall. */
-DF_NODISCARD df_status df_hw_derive(const df_cfg *cfg, const df_rules *rules, df_hw_device *out,
+DF_NODISCARD df_status df_hw_derive(const df_cfg *cfg,
+                                    const df_rules *rules,
+                                    df_hw_device *out,
                                     df_err *err);
 
 /* Link speeds after derates, for the placement in cfg->system. */
@@ -89,8 +91,8 @@ void df_hw_derive_links(const df_cfg *cfg, const df_hw_device *dev, df_hw_links 
  * otherwise the sum over the parts that have none of the relative amount of
  * area, power or perimeter that is missing (each in (0, 1]). It falls
  * continuously as the missing budget grows, so that a search can be led back. */
-double df_hw_shortfall(const df_cfg *cfg, const df_hw_device *dev, bool needs_intra,
-                       bool needs_inter);
+double
+df_hw_shortfall(const df_cfg *cfg, const df_hw_device *dev, bool needs_intra, bool needs_inter);
 
 const char *df_hw_limit_name(df_hw_limit limit);
 

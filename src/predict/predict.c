@@ -26,7 +26,8 @@ df_predictor *df_predictor_new(void)
     return predictor;
 }
 
-void df_predictor_set_models(df_predictor *predictor, df_gemm_model *gemm,
+void df_predictor_set_models(df_predictor *predictor,
+                             df_gemm_model *gemm,
                              const df_coll_model *coll)
 {
     if (gemm && gemm != predictor->gemm) {
@@ -66,8 +67,8 @@ double df_job_stream(const df_job *job, double flops, double bytes)
     return df_roof_stream(job->dev, job->rules, flops, bytes);
 }
 
-double df_job_coll(const df_job *job, df_coll_kind kind, double bytes, double participants,
-                   const df_hw_link *link)
+double df_job_coll(
+    const df_job *job, df_coll_kind kind, double bytes, double participants, const df_hw_link *link)
 {
     const df_coll_op op = {kind, bytes, participants, *link};
     return job->coll->time_s(job->coll, job->dev, job->rules, &op);
@@ -88,8 +89,7 @@ df_split_time df_job_cr_backward(df_job *job, const df_split_gemm *g)
     const double shard_bytes = ceil(ceil(job->q * g->m * g->n) / g->dim1);
     t.compute_s = df_job_gemm(job, g->k, floor(g->m / g->dim1), g->n) +
                   df_job_gemm(job, g->m, floor(g->n / g->dim1), g->k);
-    t.comm_s =
-        df_job_coll(job, DF_COLL_ALL_GATHER, shard_bytes, g->dim1, &job->links.kp1);
+    t.comm_s = df_job_coll(job, DF_COLL_ALL_GATHER, shard_bytes, g->dim1, &job->links.kp1);
     return t;
 }
 
@@ -99,8 +99,7 @@ df_split_time df_job_rc_forward(df_job *job, const df_split_gemm *g)
     const double rows = floor(g->m / g->dim1);
     const double shard_bytes = ceil(ceil(job->q * rows * g->n) / g->dim2);
     t.compute_s = df_job_gemm(job, rows, g->k, floor(g->n / g->dim2));
-    t.comm_s =
-        df_job_coll(job, DF_COLL_ALL_GATHER, shard_bytes, g->dim2, &job->links.kp2);
+    t.comm_s = df_job_coll(job, DF_COLL_ALL_GATHER, shard_bytes, g->dim2, &job->links.kp2);
     return t;
 }
 
@@ -113,13 +112,13 @@ df_split_time df_job_rc_backward(df_job *job, const df_split_gemm *g)
     const double along_columns[] = {q * (g->m / a) * g->n, q * g->k * g->n};
     df_split_time t = {0.0, 0.0};
     for (int i = 0; i < 2; i++) {
-        t.comm_s += df_job_coll(job, DF_COLL_ALL_GATHER, ceil(ceil(along_rows[i]) / a), a,
-                                &job->links.kp1);
+        t.comm_s +=
+            df_job_coll(job, DF_COLL_ALL_GATHER, ceil(ceil(along_rows[i]) / a), a, &job->links.kp1);
         t.comm_s += df_job_coll(job, DF_COLL_ALL_GATHER, ceil(ceil(along_columns[i]) / b), b,
                                 &job->links.kp2);
     }
-    t.compute_s = df_job_gemm(job, g->k / a, g->m, g->n / b) +
-                  df_job_gemm(job, g->m / a, g->n, g->k / b);
+    t.compute_s =
+        df_job_gemm(job, g->k / a, g->m, g->n / b) + df_job_gemm(job, g->m / a, g->n, g->k / b);
     return t;
 }
 
@@ -137,8 +136,8 @@ static double update_s(const df_job *job, double x, double y)
            df_job_stream(job, 4.0 * n, 3.0 * n * job->q);
 }
 
-double df_job_reduce_gradient(const df_job *job, double k, double n, const df_split *part,
-                              df_kp_type type)
+double
+df_job_reduce_gradient(const df_job *job, double k, double n, const df_split *part, df_kp_type type)
 {
     const double q = job->q;
     const double dp = (double)job->cfg->sched.dp;
@@ -199,8 +198,12 @@ static void predict_mode(df_job *job, bool dead, df_prediction *result)
     }
 }
 
-df_status df_predict(df_predictor *predictor, const df_cfg *cfg, const df_hw_device *dev,
-                     const df_rules *rules, df_prediction *out, df_err *err)
+df_status df_predict(df_predictor *predictor,
+                     const df_cfg *cfg,
+                     const df_hw_device *dev,
+                     const df_rules *rules,
+                     df_prediction *out,
+                     df_err *err)
 {
     df_prediction result;
     memset(&result, 0, sizeof result);

@@ -23,10 +23,10 @@ typedef struct {
 typedef struct {
     df_mode mode;
     double time_s;
-    df_gemm_times gemm;      /* mode GEMM */
-    df_lstm_times lstm;      /* mode LSTM */
-    df_footprint footprint;  /* mode LSTM */
-    double memory_overflow;  /* footprint / DRAM size; inf for a DRAM of size 0 */
+    df_gemm_times gemm;     /* mode GEMM */
+    df_lstm_times lstm;     /* mode LSTM */
+    df_footprint footprint; /* mode LSTM */
+    double memory_overflow; /* footprint / DRAM size; inf for a DRAM of size 0 */
 } df_prediction;
 
 /* Models and buffers of one thread, reused from prediction to prediction. */
@@ -36,7 +36,8 @@ typedef struct df_predictor df_predictor;
 df_predictor *df_predictor_new(void);
 /* Puts other models in their place; `gemm` becomes the predictor's to free,
  * `coll` must outlive it. NULL keeps the one at hand. */
-void df_predictor_set_models(df_predictor *predictor, df_gemm_model *gemm,
+void df_predictor_set_models(df_predictor *predictor,
+                             df_gemm_model *gemm,
                              const df_coll_model *coll);
 void df_predictor_free(df_predictor *predictor);
 
@@ -45,9 +46,12 @@ void df_predictor_free(df_predictor *predictor);
  * a tile; err says which key and why. A device that is merely without a rate
  * gives time_s = inf and DF_OK. On failure *out is untouched.
  * Allocates only when the pipeline shape changes. */
-DF_NODISCARD df_status df_predict(df_predictor *predictor, const df_cfg *cfg,
-                                  const df_hw_device *dev, const df_rules *rules,
-                                  df_prediction *out, df_err *err);
+DF_NODISCARD df_status df_predict(df_predictor *predictor,
+                                  const df_cfg *cfg,
+                                  const df_hw_device *dev,
+                                  const df_rules *rules,
+                                  df_prediction *out,
+                                  df_err *err);
 
 /* Whether the strategy in *cfg can split the model at all (no device needed). */
 DF_NODISCARD df_status df_predict_check(const df_cfg *cfg, const df_rules *rules, df_err *err);

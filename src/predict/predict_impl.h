@@ -37,7 +37,10 @@ typedef struct {
 
 double df_job_gemm(df_job *job, double m, double k, double n);
 double df_job_stream(const df_job *job, double flops, double bytes);
-double df_job_coll(const df_job *job, df_coll_kind kind, double bytes, double participants,
+double df_job_coll(const df_job *job,
+                   df_coll_kind kind,
+                   double bytes,
+                   double participants,
                    const df_hw_link *link);
 
 /* C = A B with A's columns and B's rows over dim1 devices, C reduced over them. */
@@ -51,9 +54,9 @@ df_split_time df_job_rc_backward(df_job *job, const df_split_gemm *g);
 double df_job_cell(df_job *job, double m, double k, double n);
 
 /* Reduces and applies the gradient of k x n weights after the backward pass. `part` is
- * the part's own split; type_from is the split whose type decides how. */
-double df_job_reduce_gradient(const df_job *job, double k, double n, const df_split *part,
-                              df_kp_type type);
+ * the part's own split, `type` decides how. */
+double df_job_reduce_gradient(
+    const df_job *job, double k, double n, const df_split *part, df_kp_type type);
 
 void df_predict_gemm(df_job *job, df_gemm_times *out);
 void df_predict_lstm(df_job *job, df_lstm_times *out);

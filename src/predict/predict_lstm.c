@@ -51,11 +51,20 @@ static double gather_s(const df_job *job, double whole_bytes, double n, const df
     return df_job_coll(job, DF_COLL_ALL_GATHER, ceil(ceil(whole_bytes) / n), n, link);
 }
 
-/* The four gates' activations change hands before the pointwise work. */
-static double exchange_s(const df_job *job, double bytes, const df_hw_link *link)
+/* The four gates' activations change hands before the pointwise work. Unlike a
+ * collective, which takes for ever without a link, this is refused (the Python DeepFlow
+ * divides by the link's speed). */
+static double exchange_s(df_job *job, double bytes, const df_hw_link *link)
 {
     if (!(link->bytes_ps > 0.0)) {
-        return HUGE_VAL;
+        if (job->status == DF_OK) {
+            const bool first = link == &job->links.kp1;
+            job->status = df_fail(job->err, DF_INFEASIBLE,
+                                  "system_hierarchy.kp%d_inter: expected a network with "
+                                  "bandwidth for kp%d, found none",
+                                  first ? 1 : 2, first ? 1 : 2);
+        }
+        return 0.0;
     }
     return df_job_stream(job, 0.0, 2.0 * bytes) + bytes / link->bytes_ps;
 }
@@ -103,8 +112,7 @@ static pass_times hidden_rc(df_job *job, const lstm *x)
     const double work = 5.0 * r * w;
     const double bytes = 13.0 * q * r * w;
     const double rows_back = job->rules->rc_backward_exchange_whole ? x->b : r;
-    const df_split *decides =
-        job->rules->rc_exchange_follows_softmax ? &x->softmax : &x->hidden;
+    const df_split *decides = job->rules->rc_exchange_follows_softmax ? &x->softmax : &x->hidden;
     const bool exchanged = decides->dim2 > 1.0;
     const df_hw_link *link = &job->links.kp2;
     const df_split_gemm g = {x->b, 2.0 * x->d, x->g * x->d, x->hidden.dim1, x->hidden.dim2};
@@ -112,8 +120,7 @@ static pass_times hidden_rc(df_job *job, const lstm *x)
     const df_split_time b = df_job_rc_backward(job, &g);
     pass_times t;
     t.forward_s = f.compute_s + f.comm_s + df_job_stream(job, work, trunc(bytes)) +
-                  5.0 * job->launch_s +
-                  (exchanged ? exchange_s(job, 4.0 * r * w * q, link) : 0.0);
+                  5.0 * job->launch_s + (exchanged ? exchange_s(job, 4.0 * r * w * q, link) : 0.0);
     t.backward_s = b.compute_s + b.comm_s +
                    df_job_stream(job, work + weights, trunc(bytes + 3.0 * q * weights)) +
                    5.0 * job->launch_s +
@@ -127,8 +134,7 @@ static pass_times softmax_whole(df_job *job, const lstm *x)
     const double bv = x->b * x->v;
     pass_times t;
     t.forward_s = df_job_gemm(job, x->b, x->d, x->v) +
-                  df_job_stream(job, x->b * (3.0 * x->v - 1.0), 7.0 * q * bv) +
-                  4.0 * job->launch_s;
+                  df_job_stream(job, x->b * (3.0 * x->v - 1.0), 7.0 * q * bv) + 4.0 * job->launch_s;
     t.backward_s = df_job_gemm(job, x->d, x->b, x->v) + df_job_gemm(job, x->b, x->v, x->d) +
                    df_job_stream(job, 5.0 * bv, 11.0 * q * bv) + 4.0 * job->launch_s;
     return t;
@@ -163,10 +169,10 @@ static pass_times softmax_rc(df_job *job, const lstm *x)
     pass_times t;
     t.forward_s = f.compute_s + f.comm_s + df_job_stream(job, 3.0 * share, 7.0 * q * share) +
                   job->launch_s +
-                  df_job_coll(job, DF_COLL_ALL_TO_ALL, q * rows * x->softmax.dim2,
-                              x->softmax.dim2, &no_latency);
-    t.backward_s = b.compute_s + b.comm_s + df_job_stream(job, 5.0 * share, 11.0 * q * share) +
-                   job->launch_s;
+                  df_job_coll(job, DF_COLL_ALL_TO_ALL, q * rows * x->softmax.dim2, x->softmax.dim2,
+                              &no_latency);
+    t.backward_s =
+        b.compute_s + b.comm_s + df_job_stream(job, 5.0 * share, 11.0 * q * share) + job->launch_s;
     return t;
 }
 
@@ -184,8 +190,7 @@ static pass_times embedding_times(const df_job *job, const lstm *x)
         return t;
     case DF_KP_RC: {
         const double e2 = x->embedding.dim2;
-        t.forward_s =
-            df_job_stream(job, 0.0, 2.0 * (x->b / e1) * (x->d / e2) * q) + job->launch_s;
+        t.forward_s = df_job_stream(job, 0.0, 2.0 * (x->b / e1) * (x->d / e2) * q) + job->launch_s;
         t.backward_s = t.forward_s + gather_s(job, q * x->b * x->d / e2, e1, &job->links.kp1);
         return t;
     }
@@ -240,8 +245,8 @@ static pass_times softmax_times(df_job *job, const lstm *x)
     return softmax_whole(job, x);
 }
 
-static double reduction_s(const df_job *job, const lstm *x, double k, double n,
-                          const df_split *part)
+static double
+reduction_s(const df_job *job, const lstm *x, double k, double n, const df_split *part)
 {
     const df_kp_type type = job->rules->reduction_follows_hidden ? x->hidden.type : part->type;
     return df_job_reduce_gradient(job, k, n, part, type);
@@ -277,8 +282,7 @@ void df_predict_lstm(df_job *job, df_lstm_times *out)
     const lstm x = read_model(cfg);
     const df_pipeline_shape shape = {cfg->lstm.seq_len, cfg->lstm.num_layers, cfg->sched.lp};
     *out = (df_lstm_times){.params = count_params(&x, (double)cfg->lstm.projection)};
-    job->status =
-        df_pipeline_build(job->pipe, &shape, job->rules->two_stages_rejected, job->err);
+    job->status = df_pipeline_build(job->pipe, &shape, job->rules->two_stages_rejected, job->err);
     time_components(job, &x, &out->components);
     if (job->status != DF_OK) {
         return;
@@ -293,8 +297,8 @@ static bool divides(double part, double whole)
     return fmod(whole, part) == 0.0;
 }
 
-static df_status refuse(df_err *err, const char *part, const char *dim, double found,
-                        const char *expected, double of)
+static df_status refuse(
+    df_err *err, const char *part, const char *dim, double found, const char *expected, double of)
 {
     return df_fail(err, DF_INFEASIBLE, "scheduling_param.kp_%s_%s: expected %s %g, found %g", part,
                    dim, expected, of, found);
@@ -312,14 +316,14 @@ static df_status check_hidden(const lstm *x, df_err *err)
             return refuse(err, "hidden", "dim1", h->dim1, "2 or a multiple of", 4.0);
         }
         if (!divides(h->dim1, 2.0 * x->d)) {
-            return refuse(err, "hidden", "dim1", h->dim1, "a divisor of 2 x layer_size =",
-                          2.0 * x->d);
+            return refuse(err, "hidden", "dim1", h->dim1,
+                          "a divisor of 2 x layer_size =", 2.0 * x->d);
         }
     }
     if (h->type == DF_KP_RC) {
         if (h->dim2 != 1.0 && h->dim2 != 2.0 && !divides(x->g, h->dim2)) {
-            return refuse(err, "hidden", "dim2", h->dim2, "1, 2 or a multiple of num_gates =",
-                          x->g);
+            return refuse(err, "hidden", "dim2", h->dim2,
+                          "1, 2 or a multiple of num_gates =", x->g);
         }
         if (!divides(h->dim1, x->b)) {
             return refuse(err, "hidden", "dim1", h->dim1, "a divisor of the batch of a replica,",
@@ -355,8 +359,8 @@ static df_status check_softmax(const lstm *x, df_err *err)
 }
 
 /* The backward GEMMs of a column-row split also cut batch and columns into dim1. */
-static df_status check_rows(const lstm *x, const df_split *split, const char *part, double columns,
-                            df_err *err)
+static df_status
+check_rows(const lstm *x, const df_split *split, const char *part, double columns, df_err *err)
 {
     if (split->type != DF_KP_CR) {
         return DF_OK;
