@@ -11,6 +11,10 @@ typedef struct {
     df_err *err;
 } walk;
 
+typedef struct {
+    const yaml_node_t *key, *value;
+} entry;
+
 static int line_of(const yaml_node_t *node)
 {
     return (int)node->start_mark.line + 1;
@@ -44,12 +48,13 @@ static df_status fail_at(const walk *w, int line, const char *path, const char *
     return df_fail(w->err, DF_EINVAL, "%s:%d: %s: %s", w->name, line, path, text);
 }
 
+/* About the value under a key; the line is the key's. */
 static df_status
-fail_expected(const walk *w, const yaml_node_t *node, const char *path, const char *expected)
+fail_expected(const walk *w, const entry *at, const char *path, const char *expected)
 {
     char found[DF_OPT_SCALAR];
-    found_text(node, found);
-    return df_fail(w->err, DF_EINVAL, "%s:%d: %s: expected %s, found %s", w->name, line_of(node),
+    found_text(at->value, found);
+    return df_fail(w->err, DF_EINVAL, "%s:%d: %s: expected %s, found %s", w->name, line_of(at->key),
                    path, expected, found);
 }
 
@@ -76,34 +81,35 @@ static bool is_null(const yaml_node_t *node)
     return false;
 }
 
-static df_status read_option(const walk *w, int index, const yaml_node_t *node)
+static df_status read_option(const walk *w, int index, const entry *at)
 {
+    const yaml_node_t *const node = at->value;
     const df_opt *const opt = &df_opts[index];
     df_cfg_reader *const reader = w->reader;
     char expected[DF_OPT_EXPECTED];
     df_opt_expected(opt, expected);
     if (reader->option[index].line != 0) {
-        return fail_twice(w, node, opt->path, &reader->option[index]);
+        return fail_twice(w, at->key, opt->path, &reader->option[index]);
     }
     if (is_null(node) && !opt->absent.required) {
         return DF_OK;
     }
     if (node->type != YAML_SCALAR_NODE || is_null(node) ||
         node->data.scalar.length >= DF_OPT_SCALAR) {
-        return fail_expected(w, node, opt->path, expected);
+        return fail_expected(w, at, opt->path, expected);
     }
     double value;
     switch (df_opt_parse(opt, (const char *)node->data.scalar.value, &value)) {
     case DF_VALUE_OK:
         break;
     case DF_VALUE_BAD_UNIT:
-        return fail_expected(w, node, opt->path,
+        return fail_expected(w, at, opt->path,
                              "a unit of K, M, G or T and B (bytes) or b (bits), as in \"80 GB\"");
     case DF_VALUE_BAD:
-        return fail_expected(w, node, opt->path, expected);
+        return fail_expected(w, at, opt->path, expected);
     }
     df_opt_store(opt, value, &reader->cfg);
-    reader->option[index] = (df_cfg_mark){w->name, line_of(node)};
+    reader->option[index] = (df_cfg_mark){w->name, line_of(at->key)};
     return DF_OK;
 }
 
@@ -151,14 +157,14 @@ static df_status read_mapping(const walk *w, const yaml_node_t *mapping, const c
 
 /* Reads what stands under a key: an option, or the mapping of a section. Sections nest
  * no deeper than the paths of the table, so neither do the calls. */
-static df_status
-read_value(const walk *w, const yaml_node_t *key, const yaml_node_t *value, const char *path)
+static df_status read_value(const walk *w, const entry *at, const char *path)
 {
+    const yaml_node_t *const value = at->value;
     const unsigned modes = w->reader->modes;
     const int option = df_opt_find(path, modes);
     const bool is_section = df_opt_find_section(path, modes) >= 0;
     if (option >= 0 && !(is_section && value->type == YAML_MAPPING_NODE)) {
-        return read_option(w, option, value);
+        return read_option(w, option, at);
     }
     if (!is_section) {
         char text[DF_OPT_EXPECTED];
@@ -166,15 +172,15 @@ read_value(const walk *w, const yaml_node_t *key, const yaml_node_t *value, cons
         char section[DF_OPT_PATH];
         snprintf(section, sizeof section, "%.*s", dot ? (int)(dot - path) : 0, path);
         df_opt_unknown(section, dot ? dot + 1 : path, modes, text, sizeof text);
-        return fail_at(w, line_of(key), path, text);
+        return fail_at(w, line_of(at->key), path, text);
     }
     if (is_null(value) && !df_opt_section_needed(path, modes)) {
         return DF_OK;
     }
     if (value->type != YAML_MAPPING_NODE) {
-        return fail_expected(w, value, path, "a mapping of keys to values");
+        return fail_expected(w, at, path, "a mapping of keys to values");
     }
-    DF_TRY(enter_section(w, key, path));
+    DF_TRY(enter_section(w, at->key, path));
     return read_mapping(w, value, path);
 }
 
@@ -183,51 +189,60 @@ static df_status read_mapping(const walk *w, const yaml_node_t *mapping, const c
 {
     for (const yaml_node_pair_t *pair = mapping->data.mapping.pairs.start;
          pair < mapping->data.mapping.pairs.top; pair++) {
-        const yaml_node_t *const key = yaml_document_get_node(w->document, pair->key);
-        if (key->type != YAML_SCALAR_NODE) {
-            return fail_expected(w, key, section[0] != '\0' ? section : "document",
+        const entry at = {yaml_document_get_node(w->document, pair->key),
+                          yaml_document_get_node(w->document, pair->value)};
+        if (at.key->type != YAML_SCALAR_NODE) {
+            const entry key_itself = {at.key, at.key};
+            return fail_expected(w, &key_itself, section[0] != '\0' ? section : "document",
                                  "keys that are words");
         }
         char shown[DF_OPT_SCALAR];
-        found_text(key, shown);
+        found_text(at.key, shown);
         char path[DF_OPT_PATH];
         snprintf(path, sizeof path, "%s%s%s", section, section[0] != '\0' ? "." : "", shown);
         DF_TRY(check_once(w, mapping, pair, path));
-        DF_TRY(read_value(w, key, yaml_document_get_node(w->document, pair->value), path));
+        DF_TRY(read_value(w, &at, path));
     }
     return DF_OK;
+}
+
+/* The entry of a mapping with this key; its key is NULL if there is none. */
+static entry find_entry(const walk *w, const yaml_node_t *mapping, const char *word)
+{
+    const entry none = {NULL, NULL};
+    if (mapping->type != YAML_MAPPING_NODE) {
+        return none;
+    }
+    for (const yaml_node_pair_t *pair = mapping->data.mapping.pairs.start;
+         pair < mapping->data.mapping.pairs.top; pair++) {
+        const char *const key = key_text(w->document, pair);
+        if (key && strcmp(key, word) == 0) {
+            return (entry){yaml_document_get_node(w->document, pair->key),
+                           yaml_document_get_node(w->document, pair->value)};
+        }
+    }
+    return none;
 }
 
 /* The mode decides which keys the model has, wherever it stands among them. */
 static df_status find_mode(const walk *w, const yaml_node_t *root)
 {
-    const yaml_node_t *node = root;
-    static const char *const path[] = {"model_param", "mode"};
-    for (int depth = 0; depth < 2; depth++) {
-        const yaml_node_t *child = NULL;
-        if (node->type != YAML_MAPPING_NODE) {
-            return DF_OK; /* the walk will say so */
-        }
-        for (const yaml_node_pair_t *p = node->data.mapping.pairs.start;
-             p < node->data.mapping.pairs.top; p++) {
-            const char *const key = key_text(w->document, p);
-            if (key && strcmp(key, path[depth]) == 0) {
-                child = yaml_document_get_node(w->document, p->value);
-                break;
-            }
-        }
-        if (!child) {
-            return depth == 0 ? DF_OK
-                              : fail_at(w, line_of(node), "model_param.mode",
-                                        "expected GEMM, LSTM or LLM, found nothing");
-        }
-        node = child;
-    }
     const df_opt *const opt = &df_opts[df_opt_find("model_param.mode", 0)];
+    char expected[DF_OPT_EXPECTED];
+    df_opt_expected(opt, expected);
+    const entry section = find_entry(w, root, "model_param");
+    if (!section.key || section.value->type != YAML_MAPPING_NODE) {
+        return DF_OK; /* the walk will say so */
+    }
+    const entry at = find_entry(w, section.value, "mode");
+    if (!at.key) {
+        return df_fail(w->err, DF_EINVAL, "%s:%d: %s: expected %s, found nothing", w->name,
+                       line_of(section.key), opt->path, expected);
+    }
     double mode;
-    if (node->type != YAML_SCALAR_NODE ||
-        df_opt_parse(opt, (const char *)node->data.scalar.value, &mode) != DF_VALUE_OK) {
-        return fail_expected(w, node, opt->path, "GEMM, LSTM or LLM");
+    if (at.value->type != YAML_SCALAR_NODE ||
+        df_opt_parse(opt, (const char *)at.value->data.scalar.value, &mode) != DF_VALUE_OK) {
+        return fail_expected(w, &at, opt->path, expected);
     }
     w->reader->modes = DF_OPT_IN((int)mode);
     return DF_OK;
@@ -237,11 +252,15 @@ static df_status find_mode(const walk *w, const yaml_node_t *root)
 
 static df_status fail_syntax(const yaml_parser_t *parser, const char *name, df_err *err)
 {
-    const char *const problem = parser->problem ? parser->problem : "not readable";
+    char context[128] = "";
+    if (parser->context) {
+        snprintf(context, sizeof context, " %s from line %zu", parser->context,
+                 parser->context_mark.line + 1);
+    }
     const size_t line =
         parser->error == YAML_READER_ERROR ? 0 : parser->problem_mark.line; /* it has none */
-    return df_fail(err, DF_EINVAL, "%s:%zu: syntax: expected well-formed YAML, found: %s", name,
-                   line + 1, problem);
+    return df_fail(err, DF_EINVAL, "%s:%zu: syntax: expected well-formed YAML, found: %s%s", name,
+                   line + 1, parser->problem ? parser->problem : "no memory left", context);
 }
 
 static df_status read_root(const walk *w)
@@ -251,7 +270,8 @@ static df_status read_root(const walk *w)
         return fail_at(w, 1, "document", "expected a mapping of sections, found nothing");
     }
     if (root->type != YAML_MAPPING_NODE) {
-        return fail_expected(w, root, "document", "a mapping of sections");
+        const entry at = {root, root};
+        return fail_expected(w, &at, "document", "a mapping of sections");
     }
     DF_TRY(find_mode(w, root));
     return read_mapping(w, root, "");

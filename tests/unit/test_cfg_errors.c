@@ -1,0 +1,281 @@
+/* Every message about a bad configuration, word by word, with its line. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "config/cfg.h"
+#include "support/support.h"
+
+typedef struct {
+    const char *from, *to; /* the first `from` of the file becomes `to` */
+    const char *bad;       /* the line that has this is reported; NULL: the first of `to` */
+    const char *message;   /* behind FILE:LINE: */
+} mistake;
+
+static const mistake in_hardware[] = {
+    /* unknown keys */
+    {"num_bundles: 64", "num_bundle: 64", NULL,
+     "tech_param.core.num_bundle: expected a known key (did you mean num_bundles?), found an "
+     "unknown one"},
+    {"sw_param:", "sw_params:", NULL,
+     "sw_params: expected a known key (did you mean sw_param?), found an unknown one"},
+    {"util: 0.8", "zzz: 1", NULL,
+     "tech_param.core.zzz: expected a known key, found an unknown one"},
+    {"num_nodes: 1", "num_wafers: 1", NULL,
+     "system_hierarchy.num_wafers: expected num_nodes, found a key that is no longer used"},
+    {"    util: 0.8", "    util:\n      x: 1",
+     "util:", "tech_param.core.util: expected a number > 0 and <= 1, found a mapping"},
+    /* wrong types */
+    {"num_bundles: 64", "num_bundles: many", NULL,
+     "tech_param.core.num_bundles: expected a whole number >= 0, found many"},
+    {"num_bundles: 64", "num_bundles: 6.5", NULL,
+     "tech_param.core.num_bundles: expected a whole number >= 0, found 6.5"},
+    {"num_bundles: 64", "num_bundles: [64]", NULL,
+     "tech_param.core.num_bundles: expected a whole number >= 0, found a list"},
+    {"latency: 100e-9", "latency: 100 ns", NULL,
+     "tech_param.DRAM.latency: expected a number >= 0 (s), found 100 ns"},
+    {"latency: 100e-9", "latency: .nan", NULL,
+     "tech_param.DRAM.latency: expected a number >= 0 (s), found .nan"},
+    {"latency: 100e-9", "latency: 1e999", NULL,
+     "tech_param.DRAM.latency: expected a number >= 0 (s), found 1e999"},
+    {"latency: 100e-9", "latency: 0x10", NULL,
+     "tech_param.DRAM.latency: expected a number >= 0 (s), found 0x10"},
+    {"latency: 100e-9", "latency:", NULL,
+     "tech_param.DRAM.latency: expected a number >= 0 (s), found nothing"},
+    {"dataflow: best", "dataflow: worst", NULL,
+     "tech_param.core.dataflow: expected wst, ast, ost, best or none, found worst"},
+    {"kp1_inter: false", "kp1_inter: maybe", NULL,
+     "system_hierarchy.kp1_inter: expected true or false, found maybe"},
+    {"tensor_format: fp16", "tensor_format: fp12", NULL,
+     "sw_param.precision.tensor_format: expected fp8, fp16, half, bf16, fp32 or single, or a "
+     "number of bytes > 0, found fp12"},
+    {"type: SRAM-L1", "type: DRAM", NULL, "memory_hierarchy.l1.type: expected SRAM-L1, found DRAM"},
+    {"  core:\n", "  core: 5\n  DRAM:\n    util: 1\n  cores:\n", "core: 5",
+     "tech_param.core: expected a mapping of keys to values, found 5"},
+    /* units */
+    {"size: 40 GB", "size: 40 XB", NULL,
+     "tech_param.DRAM.size: expected a unit of K, M, G or T and B (bytes) or b (bits), as in "
+     "\"80 GB\", found 40 XB"},
+    {"size: 40 GB", "size: 40 G", NULL,
+     "tech_param.DRAM.size: expected a unit of K, M, G or T and B (bytes) or b (bits), as in "
+     "\"80 GB\", found 40 G"},
+    {"size: 40 GB", "size: 40 GB/s", NULL,
+     "tech_param.DRAM.size: expected a unit of K, M, G or T and B (bytes) or b (bits), as in "
+     "\"80 GB\", found 40 GB/s"},
+    {"size: 40 GB", "size: lots", NULL,
+     "tech_param.DRAM.size: expected a number >= 0 (bytes, or with K, M, G or T and B or b), "
+     "found lots"},
+    /* out of range */
+    {"util: 0.8", "util: 1.5", NULL,
+     "tech_param.core.util: expected a number > 0 and <= 1, found 1.5"},
+    {"size: 40 GB", "size: -1 GB", NULL,
+     "tech_param.DRAM.size: expected a number >= 0 (bytes, or with K, M, G or T and B or b), "
+     "found -1 GB"},
+    {"dp: 4", "dp: 0", NULL, "scheduling_param.dp: expected a whole number >= 1, found 0"},
+    {"dp_zero_stage: 0", "dp_zero_stage: 4", NULL,
+     "sw_param.dp_zero_stage: expected a whole number >= 0 and <= 3, found 4"},
+    {"num_nodes: 1", "num_nodes: 99999999999999999999", NULL,
+     "system_hierarchy.num_nodes: expected a whole number >= 1, found 99999999999999999999"},
+    {"num_devices_per_node: 4\n  num_nodes: 1",
+     "num_devices_per_node: 4000000\n  num_nodes: 4000000", "num_nodes: 4000000",
+     "system_hierarchy.num_nodes: expected num_nodes * num_devices_per_node <= 2^40, found "
+     "16000000000000"},
+    /* missing */
+    {"network_topology:\n  inter_node: ring\n  intra_node: ring\n", "", "# A small device",
+     "network_topology: expected this section, found none"},
+    {"    FMA_d1: 8\n", "",
+     "tech_param:", "tech_param.core.FMA_d1: expected a whole number >= 1, found nothing"},
+    {"network_topology:\n", "network_topology:\nignored:\n",
+     "network_topology:", "network_topology: expected a mapping of keys to values, found nothing"},
+    /* twice */
+    {"num_bundles: 64", "num_bundles: 64\n    num_bundles: 32", "num_bundles: 32",
+     "tech_param.core.num_bundles: expected it once, found it in hardware:14 too"},
+    {"network_topology:", "sw_param:\n  h2d_bandwidth: 0\nnetwork_topology:", NULL,
+     "sw_param: expected it once, found it in hardware:2 too"},
+    /* several options at once */
+    {"kp1: 1", "kp1: 3", "dp: 4",
+     "scheduling_param.dp: expected dp * lp * kp1 * kp2 = 4 (num_nodes * num_devices_per_node), "
+     "found 12"},
+    {"inter_node: ring", "inter_node: switch", NULL,
+     "network_topology.inter_node: expected ring with the analytical backend, found switch"},
+    /* syntax */
+    {"  num_nodes: 1", "  num_nodes: 1: 2", NULL,
+     "syntax: expected well-formed YAML, found: mapping values are not allowed in this context"},
+    {"  num_nodes: 1", "\tnum_nodes: 1", NULL,
+     "syntax: expected well-formed YAML, found: found a tab character "
+     "that violates indentation while scanning a plain scalar from line 56"},
+    {"  kp2: 1\n", "  kp2: \"1", NULL,
+     "syntax: expected well-formed YAML, found: found unexpected end of stream "
+     "while scanning a quoted scalar from line 83"},
+    {"  num_nodes: 1", "  num_nodes: *one", NULL,
+     "syntax: expected well-formed YAML, found: found undefined alias"},
+    {"scheduling_param:", "---\nscheduling_param:", "scheduling_param:",
+     "document: expected one document, found a second"},
+    {"  num_nodes: 1", "  [a]: 1", NULL,
+     "system_hierarchy: expected keys that are words, found a list"},
+};
+
+static const mistake in_model[] = {
+    {"mode: LSTM", "mode: RNN", NULL, "model_param.mode: expected GEMM, LSTM or LLM, found RNN"},
+    {"  mode: LSTM\n", "",
+     "model_param:", "model_param.mode: expected GEMM, LSTM or LLM, found nothing"},
+    {"  seq_len: 10", "  seq_len: 10\n  M: 1", "M: 1",
+     "model_param.M: expected a key of this mode, found one of another mode"},
+    {"  seq_len: 10\n", "",
+     "model_param:", "model_param.seq_len: expected a whole number >= 1, found nothing"},
+    {"model_param:", "model_param: 7\nother:", NULL,
+     "model_param: expected a mapping of keys to values, found 7"},
+    {"model_param:", "- model_param:", NULL,
+     "document: expected a mapping of sections, found a list"},
+};
+
+/* Number of the line that has `what`. */
+static int line_of(const char *text, const char *what)
+{
+    const char *at = strstr(text, what);
+    assert_non_null(at);
+    int line = 1;
+    for (const char *c = text; c < at; c++) {
+        line += *c == '\n';
+    }
+    return line;
+}
+
+static char *changed(const char *text, const mistake *m)
+{
+    const char *at = strstr(text, m->from);
+    assert_non_null(at);
+    const size_t room = strlen(text) + strlen(m->to) + 1;
+    char *result = malloc(room);
+    assert_non_null(result);
+    snprintf(result, room, "%.*s%s%s", (int)(at - text), text, m->to, at + strlen(m->from));
+    return result;
+}
+
+/* The message that the texts are refused with. */
+static void refuse(const char *hardware, const char *model, df_err *err)
+{
+    df_cfg cfg;
+    df_cfg before;
+    memset(&cfg, 0x5a, sizeof cfg);
+    memcpy(&before, &cfg, sizeof cfg);
+    assert_int_equal(df_cfg_parse(hardware, "hardware", model, "model",
+                                  DF_CFG_NEED_HARDWARE | DF_CFG_NEED_MODEL, &cfg, err),
+                     DF_EINVAL);
+    assert_memory_equal(&cfg, &before, sizeof cfg); /* untouched */
+}
+
+/* Prints both texts where they differ; returns whether they are equal. */
+static bool check(const mistake *m, bool of_hardware)
+{
+    char *hardware = df_read_file(DF_TEST_DATA "/data/hardware.yaml");
+    char *model = df_read_file(DF_TEST_DATA "/data/lstm.yaml");
+    char **const text = of_hardware ? &hardware : &model;
+    char *const bad = changed(*text, m);
+    free(*text);
+    *text = bad;
+    char expected[DF_ERR_TEXT];
+    snprintf(expected, sizeof expected, "%s:%d: %s", of_hardware ? "hardware" : "model",
+             line_of(bad, m->bad ? m->bad : m->to), m->message);
+    df_err err;
+    refuse(hardware, model, &err);
+    const bool equal = strcmp(err.text, expected) == 0;
+    if (!equal) {
+        print_error("expected %s\nfound    %s\n", expected, err.text);
+    }
+    free(hardware);
+    free(model);
+    return equal;
+}
+
+static void hardware_mistakes_are_named(void **state)
+{
+    (void)state;
+    int failed = 0;
+    for (size_t i = 0; i < sizeof in_hardware / sizeof in_hardware[0]; i++) {
+        failed += !check(&in_hardware[i], true);
+    }
+    assert_int_equal(failed, 0);
+}
+
+static void model_mistakes_are_named(void **state)
+{
+    (void)state;
+    int failed = 0;
+    for (size_t i = 0; i < sizeof in_model / sizeof in_model[0]; i++) {
+        failed += !check(&in_model[i], false);
+    }
+    assert_int_equal(failed, 0);
+}
+
+static void empty_documents_are_refused(void **state)
+{
+    (void)state;
+    df_err err;
+    refuse("", NULL, &err);
+    assert_string_equal(err.text,
+                        "hardware:1: document: expected a mapping of sections, found nothing");
+    refuse("sw_param: {", NULL, &err);
+    assert_string_equal(err.text,
+                        "hardware:2: syntax: expected well-formed YAML, found: did not find "
+                        "expected node content while parsing a flow node from line 2");
+}
+
+static void a_section_stands_in_one_file(void **state)
+{
+    (void)state;
+    char *hardware = df_read_file(DF_TEST_DATA "/data/hardware.yaml");
+    df_err err;
+    refuse(hardware, "sw_param:\n  h2d_bandwidth: 1\nmodel_param:\n  mode: GEMM\n", &err);
+    assert_string_equal(err.text,
+                        "hardware:2: sw_param: expected it once, found it in model:1 too");
+    refuse(hardware, NULL, &err);
+    assert_string_equal(err.text, "hardware:1: model_param: expected this section, found none");
+    free(hardware);
+}
+
+static void files_are_refused(void **state)
+{
+    (void)state;
+    char dir[256];
+    df_make_dir(dir);
+    df_cfg cfg;
+    df_err err;
+    assert_int_equal(df_cfg_load("/nowhere/x.yaml", NULL, DF_CFG_NEED_HARDWARE, &cfg, &err),
+                     DF_EINVAL);
+    assert_string_equal(err.text,
+                        "/nowhere/x.yaml: expected a file, found: No such file or directory");
+    char expected[DF_ERR_TEXT];
+    assert_int_equal(df_cfg_load(dir, NULL, DF_CFG_NEED_HARDWARE, &cfg, &err), DF_EINVAL);
+    snprintf(expected, sizeof expected, "%s: expected a file, found a directory", dir);
+    assert_string_equal(err.text, expected);
+    df_remove_dir(dir);
+}
+
+/* Whatever is cut off at the end, the answer is a message or a configuration. */
+static void cut_files_never_crash(void **state)
+{
+    (void)state;
+    char *hardware = df_read_file(DF_TEST_DATA "/data/hardware.yaml");
+    for (size_t length = strlen(hardware); length > 0; length--) {
+        hardware[length] = '\0';
+        df_cfg cfg;
+        df_err err;
+        const df_status status =
+            df_cfg_parse(hardware, "hardware", NULL, NULL, DF_CFG_NEED_HARDWARE, &cfg, &err);
+        assert_true(status == DF_OK || status == DF_EINVAL);
+    }
+    free(hardware);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(hardware_mistakes_are_named),
+        cmocka_unit_test(model_mistakes_are_named),
+        cmocka_unit_test(empty_documents_are_refused),
+        cmocka_unit_test(a_section_stands_in_one_file),
+        cmocka_unit_test(files_are_refused),
+        cmocka_unit_test(cut_files_never_crash),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,233 @@
+/* What the YAML files say arrives in df_cfg: units, defaults, short forms. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "config/cfg.h"
+#include "support/support.h"
+
+#define GIB 1073741824.0
+
+typedef struct {
+    char *hardware, *model;
+} texts;
+
+static int setup(void **state)
+{
+    texts *t = malloc(sizeof *t);
+    assert_non_null(t);
+    t->hardware = df_read_file(DF_TEST_DATA "/data/hardware.yaml");
+    t->model = df_read_file(DF_TEST_DATA "/data/lstm.yaml");
+    *state = t;
+    return 0;
+}
+
+static int teardown(void **state)
+{
+    texts *t = *state;
+    free(t->hardware);
+    free(t->model);
+    free(t);
+    return 0;
+}
+
+/* text with the first `from` replaced; the caller frees it. */
+static char *replaced(const char *text, const char *from, const char *to)
+{
+    const char *at = strstr(text, from);
+    assert_non_null(at);
+    const size_t room = strlen(text) + strlen(to) + 1;
+    char *result = malloc(room);
+    assert_non_null(result);
+    snprintf(result, room, "%.*s%s%s", (int)(at - text), text, to, at + strlen(from));
+    return result;
+}
+
+static df_cfg parse(const char *hardware, const char *model)
+{
+    df_cfg cfg;
+    df_err err;
+    const df_status status = df_cfg_parse(
+        hardware, "hw", model, "model",
+        model ? DF_CFG_NEED_HARDWARE | DF_CFG_NEED_MODEL : DF_CFG_NEED_HARDWARE, &cfg, &err);
+    if (status != DF_OK) {
+        fail_msg("%s", err.text);
+    }
+    return cfg;
+}
+
+static df_cfg parse_changed(const texts *t, const char *from, const char *to)
+{
+    char *hardware = replaced(t->hardware, from, to);
+    const df_cfg cfg = parse(hardware, t->model);
+    free(hardware);
+    return cfg;
+}
+
+static void values_arrive(void **state)
+{
+    const texts *t = *state;
+    const df_cfg cfg = parse(t->hardware, t->model);
+    df_assert_rel(cfg.sw.kernel_launch_overhead_s, 9e-6, 0);
+    df_assert_rel(cfg.sw.precision.tensor_bytes, 2, 0);
+    assert_int_equal(cfg.tech.core.num_bundles, 64);
+    assert_int_equal(cfg.tech.core.dataflow, DF_FLOW_BEST);
+    df_assert_rel(cfg.tech.core.util, 0.8, 0);
+    assert_int_equal(cfg.level[1].type, DF_MEM_SRAM_L1);
+    assert_int_equal(cfg.level[1].scope, DF_SCOPE_MCU_BUNDLE);
+    assert_int_equal(df_cfg_workers(&cfg), 4);
+    assert_int_equal(cfg.sched.dp, 4);
+    assert_int_equal(cfg.mode, DF_MODE_LSTM);
+    assert_int_equal(cfg.lstm.layer_size, 1024);
+    assert_true(cfg.has_model);
+    assert_false(cfg.has_breakdown);
+}
+
+static void units_are_powers_of_1024(void **state)
+{
+    const texts *t = *state;
+    const df_cfg cfg = parse(t->hardware, t->model);
+    df_assert_rel(cfg.tech.dram.size_bytes, 40 * GIB, 0);
+    df_assert_rel(cfg.tech.dram.bandwidth_bytes_ps, 1000 * GIB, 0);
+    df_assert_rel(cfg.tech.sram[DF_MEM_SRAM_L1].size_bytes, 12288 * 1024.0, 0);
+    df_assert_rel(cfg.tech.sram[DF_MEM_SRAM_R].bandwidth_bytes_ps, 80 * 1024 * GIB, 0);
+    df_assert_rel(cfg.tech.intra.bandwidth_bytes_ps, 400 * GIB / 8, 0); /* bits */
+}
+
+static void units_have_many_spellings(void **state)
+{
+    static const struct {
+        const char *text;
+        double bytes;
+    } cases[] = {
+        {"size: 40GB", 40 * GIB},
+        {"size: 40 GiB", 40 * GIB},
+        {"size: 0.5 TB", 512 * GIB},
+        {"size: 8000 Mb", 8000.0 / 8 * 1048576},
+        {"size: 4096", 4096},
+        {"size: 4096 B", 4096},
+        {"size: 2e3 KB", 2000 * 1024.0},
+        {"size: \"3 GB\"", 3 * GIB},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        const df_cfg cfg = parse_changed(*state, "size: 40 GB", cases[i].text);
+        df_assert_rel(cfg.tech.dram.size_bytes, cases[i].bytes, 0);
+    }
+    const df_cfg cfg = parse_changed(*state, "bandwidth: 1000 GB", "bandwidth: 7 GB/s");
+    df_assert_rel(cfg.tech.dram.bandwidth_bytes_ps, 7 * GIB, 0);
+}
+
+/* Without breakdowns and technology the Python DeepFlow takes these values. */
+static void absent_values_have_defaults(void **state)
+{
+    const texts *t = *state;
+    const df_cfg cfg = parse(t->hardware, t->model);
+    df_assert_rel(cfg.area.chip_mm2, 1, 0);
+    df_assert_rel(cfg.area.of.intra, 1, 0);
+    df_assert_rel(cfg.power.tdp_w, 1, 0);
+    df_assert_rel(cfg.perimeter.dram, 0.1, 0);
+    df_assert_rel(cfg.tech.dram.stack_capacity_bytes, 0.1, 0);
+    df_assert_rel(cfg.tech.inter.num_links_per_mm, 1, 0);
+    df_assert_rel(cfg.tech.dram.nominal_frequency_hz, 0, 0);
+    df_assert_rel(cfg.system.intra_derate, 1, 0);
+    assert_int_equal(cfg.sched.kp_type[DF_PART_HIDDEN], DF_KP_NONE);
+    assert_int_equal(cfg.lstm.num_add, 8);
+    df_assert_rel(cfg.lstm.data_scale, 1, 0);
+}
+
+static void precision_may_be_short(void **state)
+{
+    const df_cfg cfg = parse_changed(*state,
+                                     "  precision:\n"
+                                     "    tensor_format: fp16\n"
+                                     "    mixed_precision: false\n"
+                                     "    param_storage_mode: as_tensor_format\n"
+                                     "    kv_cache: as_tensor_format\n",
+                                     "  precision: FP32\n");
+    df_assert_rel(cfg.sw.precision.tensor_bytes, 4, 0);
+    const df_cfg number = parse_changed(*state, "tensor_format: fp16", "tensor_format: 1.5");
+    df_assert_rel(number.sw.precision.tensor_bytes, 1.5, 0);
+}
+
+static void null_is_not_given(void **state)
+{
+    const df_cfg cfg = parse_changed(*state, "kp1: 1", "kp1: null");
+    assert_int_equal(cfg.sched.kp1, 0);
+    const df_cfg none = parse_changed(*state, "t: none", "t: ~");
+    assert_int_equal(none.sched.t, DF_T_NONE);
+}
+
+static void one_combined_file_is_enough(void **state)
+{
+    const texts *t = *state;
+    const size_t room = strlen(t->hardware) + strlen(t->model) + 1;
+    char *both = malloc(room);
+    assert_non_null(both);
+    snprintf(both, room, "%s%s", t->model, t->hardware);
+    df_cfg cfg;
+    df_err err;
+    assert_int_equal(df_cfg_parse(both, "both", NULL, NULL,
+                                  DF_CFG_NEED_HARDWARE | DF_CFG_NEED_MODEL, &cfg, &err),
+                     DF_OK);
+    assert_int_equal(cfg.lstm.vocab_size, 20000);
+    assert_int_equal(cfg.tech.core.num_bundles, 64);
+    free(both);
+}
+
+/* A device is derived without a model, whatever the degrees. */
+static void hardware_alone_is_enough(void **state)
+{
+    const texts *t = *state;
+    char *hardware = replaced(t->hardware, "dp: 4", "dp: 3");
+    const df_cfg cfg = parse(hardware, NULL);
+    assert_false(cfg.has_model);
+    free(hardware);
+}
+
+static void examples_load(void **state)
+{
+    (void)state;
+    static const char *const hardware[] = {
+        DF_CONFIGS "/hardware/a100_80gb.yaml",           DF_CONFIGS "/hardware/h100_sxm.yaml",
+        DF_CONFIGS "/hardware/v100_16gb.yaml",           DF_CONFIGS "/hardware/p4.yaml",
+        DF_CONFIGS "/hardware/wafer_20v100.yaml",        DF_CONFIGS "/hardware/detailed_2023.yaml",
+        DF_CONFIGS "/hardware/variants/interposer.yaml", DF_CONFIGS "/hardware/variants/mcm.yaml",
+        DF_CONFIGS "/hardware/variants/hbm_next.yaml",   DF_CONFIGS "/search/lstm_4x4.yaml",
+    };
+    for (size_t i = 0; i < sizeof hardware / sizeof hardware[0]; i++) {
+        df_cfg cfg;
+        df_err err;
+        if (df_cfg_load(hardware[i], NULL, DF_CFG_NEED_HARDWARE, &cfg, &err) != DF_OK) {
+            fail_msg("%s", err.text);
+        }
+    }
+}
+
+static void degrees_are_checked_after_changes(void **state)
+{
+    const texts *t = *state;
+    df_cfg cfg = parse(t->hardware, t->model);
+    df_err err;
+    assert_int_equal(df_cfg_check(&cfg, &err), DF_OK);
+    cfg.sched.kp1 = 2;
+    assert_int_equal(df_cfg_check(&cfg, &err), DF_EINVAL);
+    assert_string_equal(err.text,
+                        "scheduling_param.dp: expected dp * lp * kp1 * kp2 = 4 (num_nodes * "
+                        "num_devices_per_node), found 8");
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(values_arrive),
+        cmocka_unit_test(units_are_powers_of_1024),
+        cmocka_unit_test(units_have_many_spellings),
+        cmocka_unit_test(absent_values_have_defaults),
+        cmocka_unit_test(precision_may_be_short),
+        cmocka_unit_test(null_is_not_given),
+        cmocka_unit_test(one_combined_file_is_enough),
+        cmocka_unit_test(hardware_alone_is_enough),
+        cmocka_unit_test(examples_load),
+        cmocka_unit_test(degrees_are_checked_after_changes),
+    };
+    return cmocka_run_group_tests(tests, setup, teardown);
+}
