@@ -6,14 +6,29 @@
 
 #include "gemm/tiles.h"
 
-/* Tiles of one level as columns, so that loops over candidates vectorise. All
- * edges are powers of two: x * inverse is x / edge to the last bit. */
+/* Loops over candidates run over all lanes, whole vectors of whatever the machine
+ * has; those past the last candidate repeat the first. */
+enum { LANES = 24, VECTOR = 8 };
+_Static_assert((int)LANES >= (int)DF_TILES && LANES % VECTOR == 0,
+               "whole vectors hold all candidates");
+
+/* The same code for wider vectors too, chosen when the program starts. Neither
+ * contracts or reorders sums: the bits are the same. */
+#if defined(__x86_64__) && defined(__GNUC__) && !defined(__clang__) && defined(__OPTIMIZE__) &&    \
+    !defined(__SANITIZE_ADDRESS__)
+#define WIDE __attribute__((target_clones("avx512f", "avx2", "default"), flatten))
+#else
+#define WIDE
+#endif
+
+/* Tiles of one level as columns. All edges are powers of two: x * inverse is x / edge
+ * to the last bit. */
 typedef struct {
     double elems; /* capacity that the tiles were drawn for; 0: none yet */
     double square;
     int count;
-    double m[DF_TILES], k[DF_TILES], n[DF_TILES];
-    double inv_m[DF_TILES], inv_k[DF_TILES], inv_n[DF_TILES];
+    double m[LANES], k[LANES], n[LANES];
+    double inv_m[LANES], inv_k[LANES], inv_n[LANES];
 } tile_columns;
 
 typedef struct {
@@ -21,8 +36,8 @@ typedef struct {
     df_tile_stream stream;
     tile_columns l1, l2;
     df_hw_device dev;
+    double s_per_byte[DF_HW_LEVELS]; /* inf: no bandwidth */
     double inflection[DF_HW_LEVELS]; /* flops/byte where a level stops binding */
-    double elems_dram;               /* bytes of the DRAM that one bundle sees */
     bool output_uncounted, reuse_floored;
 } tiled;
 
@@ -37,11 +52,45 @@ typedef struct {
     bool output_counted;
 } problem;
 
-/* A level-2 tile clipped to the shape, and how often it is visited. */
+/* The level-2 tiles clipped to the shape, and how often each is visited. */
 typedef struct {
-    double m, k, n;
-    double tm, tk, tn, total;
-} outer_tile;
+    double m[LANES], k[LANES], n[LANES];
+    double tm[LANES], tk[LANES], tn[LANES], total[LANES];
+} outer_tiles;
+
+/* Level-2 traffic as a function of the number of level-1 tiles along each dimension of
+ * a level-2 tile: a * n + b * m + c * k + fixed. */
+typedef struct {
+    double a, b, c, fixed;
+} l2_parts;
+
+/* What level-2 tiles with one innermost loop take at the least. */
+typedef struct {
+    double dram_bytes[LANES];
+    double time_s[LANES]; /* of registers, DRAM, and level 2 where it is read once */
+    double metric[LANES];
+} loop_bounds;
+
+/* The level-1 tiles below one level-2 tile. */
+typedef struct {
+    int z;                                  /* of that tile; -1: none */
+    double rm[LANES], rk[LANES], rn[LANES]; /* how many lie along each dimension */
+    double bytes[LANES], time_s[LANES];     /* of level 1, once costed */
+    bool costed;
+} inner_tiles;
+
+/* What is known of a problem's tilings. */
+typedef struct {
+    outer_tiles outer;
+    loop_bounds loop[3];
+    inner_tiles inner;
+} search;
+
+/* The roofline of one level in one problem, in a form without divisions. */
+typedef struct {
+    double flops, compute_s;
+    double s_per_byte, latency_s, inflection;
+} level_roof;
 
 /* A tiling under consideration; ordered by time, then metric, then L1 traffic. */
 typedef struct {
@@ -56,13 +105,13 @@ typedef struct {
 static inline double ceil_small(double x)
 {
     const double r = (x + 0x1p52) - 0x1p52;
-    return r < x ? r + 1.0 : r;
+    return r + (r < x ? 1.0 : 0.0);
 }
 
 static inline double floor_small(double x)
 {
     const double r = (x + 0x1p52) - 0x1p52;
-    return r > x ? r - 1.0 : r;
+    return r - (r > x ? 1.0 : 0.0);
 }
 
 static inline double larger(double a, double b)
@@ -75,24 +124,32 @@ static inline double smaller(double a, double b)
     return a < b ? a : b;
 }
 
-/* The roofline's bound of one level (see roof.c): a memory without a rate gives inf. */
-static inline double level_time(const tiled *self, const problem *p, double bytes, int level)
+/* See roof.c. Tilings are compared by this; the chosen one is timed by roof.c itself.
+ * Where both sides are equal but for rounding the level does not bind. */
+static inline double level_time(level_roof r, double bytes)
 {
-    const df_hw_mem *mem = &self->dev.mem[level];
-    const double memory_s = bytes / mem->throughput_bytes_ps + mem->latency_s;
-    return p->flops / bytes < self->inflection[level] ? memory_s : p->compute_s;
+    const double slack = 1.0 - 0x1p-50;
+    const double memory_s = bytes * r.s_per_byte + r.latency_s;
+    return r.flops < bytes * r.inflection * slack ? memory_s : r.compute_s;
+}
+
+static inline level_roof roof_of(const tiled *self, const problem *p, int level)
+{
+    return (level_roof){p->flops, p->compute_s, self->s_per_byte[level],
+                        self->dev.mem[level].latency_s, self->inflection[level]};
 }
 
 static void set_columns(tile_columns *columns, const df_gemm_tile *tiles, int count)
 {
     columns->count = count;
-    for (int i = 0; i < count; i++) {
-        columns->m[i] = tiles[i].m;
-        columns->k[i] = tiles[i].k;
-        columns->n[i] = tiles[i].n;
-        columns->inv_m[i] = 1.0 / tiles[i].m;
-        columns->inv_k[i] = 1.0 / tiles[i].k;
-        columns->inv_n[i] = 1.0 / tiles[i].n;
+    for (int i = 0; i < LANES; i++) {
+        const df_gemm_tile *const tile = &tiles[i < count ? i : 0];
+        columns->m[i] = tile->m;
+        columns->k[i] = tile->k;
+        columns->n[i] = tile->n;
+        columns->inv_m[i] = 1.0 / tile->m;
+        columns->inv_k[i] = 1.0 / tile->k;
+        columns->inv_n[i] = 1.0 / tile->n;
     }
 }
 
@@ -127,6 +184,7 @@ prepare(df_gemm_model *model, const df_hw_device *dev, const df_rules *rules, df
     for (int i = 0; i < DF_HW_LEVELS; i++) {
         const double bytes_ps = dev->mem[i].throughput_bytes_ps;
         self->inflection[i] = bytes_ps > 0.0 ? dev->core.throughput_flops_ps / bytes_ps : HUGE_VAL;
+        self->s_per_byte[i] = 1.0 / bytes_ps;
     }
     DF_TRY(draw_level(self, 1, &self->l1, err));
     return draw_level(self, 2, &self->l2, err);
@@ -208,7 +266,7 @@ static void pose(const tiled *self, const df_gemm_shape *shape, problem *p)
      * 2 fy - 1 flops; what stays in place is read once in `reuse` steps. */
     p->sys_bytes = p->flops * 2.0 * fy / (fx * (2.0 * fy - 1.0)) * p->q +
                    p->flops / (array_reuse(dev, shape) * (2.0 * fy - 1.0)) * p->q;
-    p->sys_s = level_time(self, p, p->sys_bytes, 0);
+    p->sys_s = level_time(roof_of(self, p, 0), p->sys_bytes);
     const double whole_bytes =
         (shape->m * shape->k + shape->k * shape->n + shape->m * shape->n) * p->q;
     p->output_counted =
@@ -216,217 +274,273 @@ static void pose(const tiled *self, const df_gemm_shape *shape, problem *p)
     list_loops(dev->dataflow, p);
 }
 
-/* How often an operand is streamed from DRAM along a dimension. The reference
- * forgets the last, partial tile. */
-static double dram_passes(const tiled *self, double length, double inverse, double tiles)
+static inline void clip_tiles(const tile_columns *l2, df_gemm_shape s, outer_tiles *t)
 {
-    return self->reuse_floored ? larger(floor_small(length * inverse), 1.0) : tiles;
-}
-
-static double
-dram_traffic(const tiled *self, const problem *p, const outer_tile *t, int z, df_gemm_loop loop)
-{
-    const df_gemm_shape *s = &p->shape;
-    const double a = s->m * s->k * p->q;
-    const double b = s->k * s->n * p->q;
-    const double pm = dram_passes(self, s->m, self->l2.inv_m[z], t->tm);
-    const double pk = dram_passes(self, s->k, self->l2.inv_k[z], t->tk);
-    const double pn = dram_passes(self, s->n, self->l2.inv_n[z], t->tn);
-    double bytes = 0.0;
-    double output_passes = pk;
-    switch (loop) {
-    case DF_LOOP_M: /* B's tile stays */
-        bytes = pn * a + b;
-        break;
-    case DF_LOOP_K: /* C's tile stays */
-        bytes = pn * a + pm * b;
-        output_passes = 1.0;
-        break;
-    case DF_LOOP_N: /* A's tile stays */
-        bytes = a + pm * b;
-        break;
+    for (int z = 0; z < LANES; z++) {
+        t->m[z] = smaller(l2->m[z], s.m);
+        t->k[z] = smaller(l2->k[z], s.k);
+        t->n[z] = smaller(l2->n[z], s.n);
+        t->tm[z] = ceil_small(s.m * l2->inv_m[z]);
+        t->tk[z] = ceil_small(s.k * l2->inv_k[z]);
+        t->tn[z] = ceil_small(s.n * l2->inv_n[z]);
+        t->total[z] = t->tm[z] * t->tk[z] * t->tn[z];
     }
-    return p->output_counted ? bytes + output_passes * s->m * s->n * p->q : bytes;
 }
 
-/* L2 traffic is rn * part.a + rm * part.b + rk * part.c, with r the L1 tiles along each
- * dimension of the L2 tile. */
-typedef struct {
-    double a, b, c;
-    bool a_reread, b_reread, c_reread; /* multiplied by its r, or by 1 */
-} l2_parts;
-
-static l2_parts l2_traffic(const problem *p, const outer_tile *t, df_gemm_loop loop)
+/* How often operands are streamed from DRAM along a dimension. The reference forgets the
+ * last, partial tile. */
+static inline void count_passes(
+    bool floored, double length, const double inverse[], const double tiles[], double passes[])
 {
-    const double a = t->m * t->k * p->q;
-    const double b = t->k * t->n * p->q;
-    const double c = 2.0 * t->m * t->n * p->q;
+    if (!floored) {
+        memcpy(passes, tiles, LANES * sizeof passes[0]);
+        return;
+    }
+    for (int z = 0; z < LANES; z++) {
+        passes[z] = larger(floor_small(length * inverse[z]), 1.0);
+    }
+}
+
+/* DRAM traffic. Innermost along m B's tile stays, along k C's, along n A's. */
+static inline void dram_traffic(
+    const tiled *self, const problem *p, const outer_tiles *t, df_gemm_loop loop, double bytes[])
+{
+    const df_gemm_shape s = p->shape;
+    const tile_columns *const l2 = &self->l2;
+    const double a = s.m * s.k * p->q;
+    const double b = s.k * s.n * p->q;
+    const double c = p->output_counted ? s.m * s.n * p->q : 0.0;
+    const bool floored = self->reuse_floored;
+    double pm[LANES];
+    double pk[LANES];
+    double pn[LANES];
+    count_passes(floored, s.m, l2->inv_m, t->tm, pm);
+    count_passes(floored, s.k, l2->inv_k, t->tk, pk);
+    count_passes(floored, s.n, l2->inv_n, t->tn, pn);
+    for (int z = 0; z < LANES; z++) {
+        const double of_a = loop == DF_LOOP_N ? a : pn[z] * a;
+        const double of_b = loop == DF_LOOP_M ? b : pm[z] * b;
+        const double of_c = loop == DF_LOOP_K ? c : pk[z] * c;
+        bytes[z] = of_a + of_b + of_c;
+    }
+}
+
+static inline l2_parts l2_traffic(double q, const outer_tiles *t, int z, df_gemm_loop loop)
+{
+    const double a = t->m[z] * t->k[z] * q;
+    const double b = t->k[z] * t->n[z] * q;
+    const double c = 2.0 * t->m[z] * t->n[z] * q; /* read and written */
+    const double total = t->total[z];
     switch (loop) {
     case DF_LOOP_M:
-        return (l2_parts){t->total * a, t->tk * t->tn * b, t->total * c, true, false, true};
+        return (l2_parts){total * a, 0.0, total * c, t->tk[z] * t->tn[z] * b};
     case DF_LOOP_K:
-        return (l2_parts){t->total * a, t->total * b, t->tm * t->tn * c, true, true, false};
+        return (l2_parts){total * a, total * b, 0.0, t->tm[z] * t->tn[z] * c};
     case DF_LOOP_N:
         break;
     }
-    return (l2_parts){t->tm * t->tk * a, t->total * b, t->total * c, false, true, true};
+    return (l2_parts){0.0, total * b, total * c, t->tm[z] * t->tk[z] * a};
 }
 
-static outer_tile clip(const tiled *self, const problem *p, int z)
+/* The same of all tiles, every operand read once. */
+static inline void
+least_l2_traffic(double q, const outer_tiles *t, df_gemm_loop loop, double bytes[])
 {
-    const tile_columns *l2 = &self->l2;
-    const df_gemm_shape *s = &p->shape;
-    outer_tile t;
-    t.m = smaller(l2->m[z], s->m);
-    t.k = smaller(l2->k[z], s->k);
-    t.n = smaller(l2->n[z], s->n);
-    t.tm = ceil_small(s->m * l2->inv_m[z]);
-    t.tk = ceil_small(s->k * l2->inv_k[z]);
-    t.tn = ceil_small(s->n * l2->inv_n[z]);
-    t.total = t.tm * t.tk * t.tn;
-    return t;
-}
-
-/* What all L1 tiles of one L2 tile cost. */
-typedef struct {
-    double rm[DF_TILES], rk[DF_TILES], rn[DF_TILES];
-    double l1_bytes[DF_TILES]; /* of all bundles */
-    double l1_s[DF_TILES];
-    double bundles; /* that work on different L2 tiles at once */
-} inner_tiles;
-
-static void
-cost_inner_tiles(const tiled *self, const problem *p, const outer_tile *t, inner_tiles *in)
-{
-    const tile_columns *l1 = &self->l1;
-    const double q = p->q;
-    in->bundles = smaller(self->dev.core.num_bundle, t->total);
-    const double share = in->bundles > 0.0 ? in->bundles : 1.0;
-    for (int y = 0; y < DF_TILES; y++) {
-        const double m1 = smaller(l1->m[y], t->m);
-        const double k1 = smaller(l1->k[y], t->k);
-        const double n1 = smaller(l1->n[y], t->n);
-        const double rm = ceil_small(t->m * l1->inv_m[y]);
-        const double rk = ceil_small(t->k * l1->inv_k[y]);
-        const double rn = ceil_small(t->n * l1->inv_n[y]);
-        const double inputs = (m1 * k1 + k1 * n1) * q * rm * rn * rk;
-        const double output = m1 * n1 * q * rm * rn;
-        in->rm[y] = rm;
-        in->rk[y] = rk;
-        in->rn[y] = rn;
-        in->l1_bytes[y] = (inputs + output) * t->total;
-        in->l1_s[y] = level_time(self, p, in->l1_bytes[y] / share, 1);
+    for (int z = 0; z < LANES; z++) {
+        const double a = loop == DF_LOOP_N ? t->tm[z] * t->tk[z] : t->total[z];
+        const double b = loop == DF_LOOP_M ? t->tk[z] * t->tn[z] : t->total[z];
+        const double c = loop == DF_LOOP_K ? t->tm[z] * t->tn[z] : t->total[z];
+        bytes[z] =
+            (a * t->m[z] * t->k[z] + b * t->k[z] * t->n[z] + 2.0 * c * t->m[z] * t->n[z]) * q;
     }
 }
 
-/* Tries all L1 tiles below L2 tile z with one innermost loop. */
-static void try_inner_tiles(const tiled *self,
-                            const problem *p,
-                            const l2_parts *parts,
-                            const inner_tiles *in,
-                            const choice *bound,
-                            choice *best)
+static inline void bound_loop(
+    const tiled *self, const problem *p, const outer_tiles *t, df_gemm_loop loop, loop_bounds *b)
 {
-    double l2_bytes[DF_TILES];
-    double time_s[DF_TILES];
-    const double zero_a = parts->a_reread ? 0.0 : parts->a;
-    const double zero_b = parts->b_reread ? 0.0 : parts->b;
-    const double zero_c = parts->c_reread ? 0.0 : parts->c;
-    const double fixed = zero_a + zero_b + zero_c;
-    const double a = parts->a_reread ? parts->a : 0.0;
-    const double b = parts->b_reread ? parts->b : 0.0;
-    const double c = parts->c_reread ? parts->c : 0.0;
-    for (int y = 0; y < DF_TILES; y++) {
-        l2_bytes[y] = a * in->rn[y] + b * in->rm[y] + c * in->rk[y] + fixed;
-        const double l2_s = level_time(self, p, l2_bytes[y], 2);
-        time_s[y] = larger(bound->time_s, larger(l2_s, in->l1_s[y]));
+    const level_roof dram = roof_of(self, p, DF_HW_LEVELS - 1);
+    const level_roof l2 = roof_of(self, p, 2);
+    const double sys_s = p->sys_s;
+    double dram_bytes[LANES];
+    double l2_bytes[LANES];
+    dram_traffic(self, p, t, loop, dram_bytes);
+    least_l2_traffic(p->q, t, loop, l2_bytes);
+    for (int z = 0; z < LANES; z++) {
+        const double memory_s =
+            larger(level_time(dram, dram_bytes[z]), level_time(l2, l2_bytes[z]));
+        b->dram_bytes[z] = dram_bytes[z];
+        b->time_s[z] = larger(sys_s, memory_s);
+        /* a little less, since sums in another order may round up */
+        b->metric[z] =
+            (dram_bytes[z] * dram_bytes[z] + l2_bytes[z] * l2_bytes[z]) * (1.0 - 0x1p-48);
     }
-    const double dram2 = bound->dram_bytes * bound->dram_bytes;
+}
+
+static inline double least(const double x[LANES])
+{
+    double lanes[VECTOR];
+    for (int i = 0; i < VECTOR; i++) {
+        lanes[i] = smaller(smaller(x[i], x[i + VECTOR]), x[i + 2 * VECTOR]);
+    }
+    const double a = smaller(smaller(lanes[0], lanes[1]), smaller(lanes[2], lanes[3]));
+    const double b = smaller(smaller(lanes[4], lanes[5]), smaller(lanes[6], lanes[7]));
+    return smaller(a, b);
+}
+_Static_assert(LANES == 3 * VECTOR && VECTOR == 8, "least() reads three vectors of eight");
+
+static inline void divide_tile(const tile_columns *l1, const outer_tiles *t, int z, inner_tiles *in)
+{
+    const double m = t->m[z];
+    const double k = t->k[z];
+    const double n = t->n[z];
+    for (int y = 0; y < LANES; y++) {
+        in->rm[y] = ceil_small(m * l1->inv_m[y]);
+        in->rk[y] = ceil_small(k * l1->inv_k[y]);
+        in->rn[y] = ceil_small(n * l1->inv_n[y]);
+    }
+    in->z = z;
+    in->costed = false;
+}
+
+/* Bundles work on different level-2 tiles at once. */
+static inline double busy_bundles(const tiled *self, double tiles)
+{
+    const double busy = smaller(self->dev.core.num_bundle, tiles);
+    return busy > 0.0 ? busy : 1.0;
+}
+
+/* Traffic of level 1, of all bundles together, and its time. */
+static inline void
+cost_level_1(const tiled *self, const problem *p, const outer_tiles *t, inner_tiles *in)
+{
+    const tile_columns *const l1 = &self->l1;
+    const level_roof roof = roof_of(self, p, 1);
+    const double m = t->m[in->z];
+    const double k = t->k[in->z];
+    const double n = t->n[in->z];
+    const double all = t->total[in->z] * p->q;
+    const double share = 1.0 / busy_bundles(self, t->total[in->z]);
+    for (int y = 0; y < LANES; y++) {
+        const double m1 = smaller(l1->m[y], m);
+        const double k1 = smaller(l1->k[y], k);
+        const double n1 = smaller(l1->n[y], n);
+        const double outputs = in->rm[y] * in->rn[y];
+        const double moved = (m1 + n1) * k1 * in->rk[y] + m1 * n1;
+        const double bytes = moved * outputs * all;
+        in->bytes[y] = bytes;
+        in->time_s[y] = level_time(roof, bytes * share);
+    }
+    in->costed = true;
+}
+
+/* Whether a tiling with this bound may beat the best one. */
+static inline bool may_beat(double time_s, double metric, const choice *best)
+{
+    return time_s < best->time_s || (time_s == best->time_s && metric <= best->metric);
+}
+
+/* Takes over what is best of the level-1 tiles below one level-2 tile. */
+static inline void take_best(const tiled *self,
+                             const choice *common,
+                             const double time_s[],
+                             const double l2_bytes[],
+                             const inner_tiles *in,
+                             choice *best)
+{
+    const double dram2 = common->dram_bytes * common->dram_bytes;
     for (int y = 0; y < self->l1.count; y++) {
         if (time_s[y] > best->time_s) {
             continue;
         }
         const double metric = dram2 + l2_bytes[y] * l2_bytes[y];
-        const bool faster = time_s[y] < best->time_s;
         const bool leaner =
-            metric < best->metric || (metric == best->metric && in->l1_bytes[y] < best->l1_bytes);
-        if (faster || leaner) {
-            *best = (choice){time_s[y],         metric, in->l1_bytes[y], l2_bytes[y],
-                             bound->dram_bytes, y,      bound->z,        bound->loop};
+            metric < best->metric || (metric == best->metric && in->bytes[y] < best->l1_bytes);
+        if (time_s[y] < best->time_s || leaner) {
+            *best = *common;
+            best->time_s = time_s[y];
+            best->metric = metric;
+            best->l1_bytes = in->bytes[y];
+            best->l2_bytes = l2_bytes[y];
+            best->y = y;
         }
     }
 }
 
-/* What a tile of level 2 with an innermost loop costs at the least. */
-static choice
-lower_bound(const tiled *self, const problem *p, const outer_tile *t, int z, df_gemm_loop loop)
+/* Tries all level-1 tiles below level-2 tile z with innermost loop number i. */
+static inline void
+try_level_1(const tiled *self, const problem *p, search *s, int i, int z, choice *best)
 {
-    const l2_parts parts = l2_traffic(p, t, loop);
-    choice bound = {.z = z, .loop = loop};
-    bound.dram_bytes = dram_traffic(self, p, t, z, loop);
-    bound.l2_bytes = parts.a + parts.b + parts.c; /* each read once */
-    bound.metric = bound.dram_bytes * bound.dram_bytes + bound.l2_bytes * bound.l2_bytes;
-    const double dram_s = level_time(self, p, bound.dram_bytes, DF_HW_LEVELS - 1);
-    const double l2_s = level_time(self, p, bound.l2_bytes, 2);
-    bound.time_s = larger(p->sys_s, larger(dram_s, l2_s));
-    return bound;
+    inner_tiles *const in = &s->inner;
+    const level_roof roof = roof_of(self, p, 2);
+    const choice common = {.dram_bytes = s->loop[i].dram_bytes[z], .z = z, .loop = p->loops[i]};
+    const double bound_s = s->loop[i].time_s[z];
+    double l2_bytes[LANES];
+    double time_s[LANES];
+    if (in->z != z) {
+        divide_tile(&self->l1, &s->outer, z, in);
+    }
+    const l2_parts parts = l2_traffic(p->q, &s->outer, z, p->loops[i]);
+    for (int y = 0; y < LANES; y++) {
+        l2_bytes[y] = parts.a * in->rn[y] + parts.b * in->rm[y] + parts.c * in->rk[y] + parts.fixed;
+    }
+    const double least_bytes = least(l2_bytes);
+    if (!may_beat(larger(bound_s, level_time(roof, least_bytes)),
+                  common.dram_bytes * common.dram_bytes + least_bytes * least_bytes, best)) {
+        return;
+    }
+    if (!in->costed) {
+        cost_level_1(self, p, &s->outer, in);
+    }
+    for (int y = 0; y < LANES; y++) {
+        time_s[y] = larger(bound_s, larger(level_time(roof, l2_bytes[y]), in->time_s[y]));
+    }
+    if (least(time_s) <= best->time_s) {
+        take_best(self, &common, time_s, l2_bytes, in, best);
+    }
 }
 
-static bool may_beat(const choice *bound, const choice *best)
+/* The pair (loop, tile) of the least bound. */
+static inline void find_first(const search *s, int num_loops, int count, int *loop, int *tile)
 {
-    return bound->time_s < best->time_s ||
-           (bound->time_s == best->time_s && bound->metric <= best->metric);
-}
-
-typedef struct {
-    outer_tile tile[DF_TILES];
-    choice bound[3 * DF_TILES];
-    int num_bounds;
-    int first; /* the most promising bound */
-} outer_bounds;
-
-static void bound_outer_tiles(const tiled *self, const problem *p, outer_bounds *o)
-{
-    o->num_bounds = 0;
-    o->first = 0;
-    for (int z = 0; z < self->l2.count; z++) {
-        o->tile[z] = clip(self, p, z);
-        for (int i = 0; i < p->num_loops; i++) {
-            const choice bound = lower_bound(self, p, &o->tile[z], z, p->loops[i]);
-            const choice *first = &o->bound[o->first];
-            o->bound[o->num_bounds] = bound;
-            if (o->num_bounds > 0 &&
-                (bound.time_s < first->time_s ||
-                 (bound.time_s == first->time_s && bound.metric < first->metric))) {
-                o->first = o->num_bounds;
+    choice best = {.time_s = HUGE_VAL, .metric = HUGE_VAL};
+    *loop = 0;
+    *tile = 0;
+    for (int i = 0; i < num_loops; i++) {
+        for (int z = 0; z < count; z++) {
+            const double time_s = s->loop[i].time_s[z];
+            const double metric = s->loop[i].metric[z];
+            if (time_s < best.time_s || (time_s == best.time_s && metric < best.metric)) {
+                best.time_s = time_s;
+                best.metric = metric;
+                *loop = i;
+                *tile = z;
             }
-            o->num_bounds++;
         }
     }
 }
 
-/* Branch and bound over (L2 tile, innermost loop): the most promising one first,
+/* Branch and bound over (level-2 tile, innermost loop): the most promising one first,
  * then those whose lower bound may still beat it. */
-static choice search_tiles(const tiled *self, const problem *p)
+WIDE static choice search_tiles(const tiled *self, const problem *p)
 {
-    outer_bounds o;
-    inner_tiles in;
-    bound_outer_tiles(self, p, &o);
+    search s;
     choice best = {.time_s = HUGE_VAL, .metric = HUGE_VAL, .l1_bytes = HUGE_VAL};
-    int costed = -1;
-    for (int i = -1; i < o.num_bounds; i++) {
-        const int at = i < 0 ? o.first : i;
-        const choice *bound = &o.bound[at];
-        if (i == o.first || !may_beat(bound, &best)) {
-            continue;
+    int first_loop;
+    int first_z;
+    clip_tiles(&self->l2, p->shape, &s.outer);
+    for (int i = 0; i < p->num_loops; i++) {
+        bound_loop(self, p, &s.outer, p->loops[i], &s.loop[i]);
+    }
+    s.inner.z = -1;
+    find_first(&s, p->num_loops, self->l2.count, &first_loop, &first_z);
+    try_level_1(self, p, &s, first_loop, first_z, &best);
+    for (int z = 0; z < self->l2.count; z++) {
+        for (int i = 0; i < p->num_loops; i++) {
+            const bool tried = i == first_loop && z == first_z;
+            if (!tried && may_beat(s.loop[i].time_s[z], s.loop[i].metric[z], &best)) {
+                try_level_1(self, p, &s, i, z, &best);
+            }
         }
-        const outer_tile *t = &o.tile[bound->z];
-        if (costed != bound->z) {
-            cost_inner_tiles(self, p, t, &in);
-            costed = bound->z;
-        }
-        const l2_parts parts = l2_traffic(p, t, bound->loop);
-        try_inner_tiles(self, p, &parts, &in, bound, &best);
     }
     return best;
 }
@@ -434,6 +548,13 @@ static choice search_tiles(const tiled *self, const problem *p)
 static df_gemm_tile tile_at(const tile_columns *columns, int i)
 {
     return (df_gemm_tile){columns->m[i], columns->k[i], columns->n[i]};
+}
+
+/* How many level-2 tiles z cover the shape. */
+static double tiles_of(const tile_columns *l2, const df_gemm_shape *s, int z)
+{
+    return ceil_small(s->m * l2->inv_m[z]) * ceil_small(s->k * l2->inv_k[z]) *
+           ceil_small(s->n * l2->inv_n[z]);
 }
 
 static df_status
@@ -448,7 +569,10 @@ solve(df_gemm_model *model, const df_gemm_shape *shape, df_gemm_cost *out, df_er
     pose(self, shape, &p);
     const choice best = search_tiles(self, &p);
     const double square = self->dev.mem[0].tile_dim;
-    out->time_s = best.time_s + self->dev.launch_overhead_s;
+    const double share = busy_bundles(self, tiles_of(&self->l2, shape, best.z));
+    const double bytes[DF_HW_LEVELS] = {p.sys_bytes, best.l1_bytes / share, best.l2_bytes,
+                                        best.dram_bytes};
+    out->time_s = df_roof_levels(&self->dev, p.flops, bytes) + self->dev.launch_overhead_s;
     out->flops = p.flops;
     out->traffic_bytes[0] = p.sys_bytes;
     out->traffic_bytes[1] = best.l1_bytes;

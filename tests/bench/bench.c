@@ -1,0 +1,223 @@
+/* bench.c: how fast the inner paths are, on one core, as ratios to what is asked for.
+ * Prints a table; fails only when something cannot be measured at all. */
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include <gsl/gsl_errno.h>
+
+#include "golden/cases.h"
+#include "grad/grad.h"
+#include "layout/layout.h"
+#include "predict/predict.h"
+
+enum { MAX_SHAPES = 1024, SHAPE_REPEATS = 2000, EVALUATIONS = 50000, DESCENTS = 5 };
+
+/* What the Python DeepFlow needs for one evaluation of a search, roughly. */
+static const double PYTHON_EVALUATION_S = 1.0;
+static const double TARGET_SOLVE_S = 1e-6;
+static const double TARGET_EVALUATIONS_PS = 50000;
+static const double TARGET_DESCENT_S = 0.060;
+
+static double now_s(void)
+{
+    struct timespec t;
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
+}
+
+_Noreturn static void stop(const df_err *err)
+{
+    fprintf(stderr, "bench: %s\n", err->text);
+    exit(1);
+}
+
+static int by_value(const void *a, const void *b)
+{
+    const double x = *(const double *)a;
+    const double y = *(const double *)b;
+    return (x > y) - (x < y);
+}
+
+static void print_line(const char *what, double value, const char *unit, double ratio)
+{
+    printf("%-58s %12.4g %-12s %8.2f x the target\n", what, value, unit, ratio);
+}
+
+/* ---- One GEMM ---- */
+
+typedef struct {
+    df_gemm_model *gemm;
+    df_rules rules;
+    df_csv *shapes;
+    double solve_s[MAX_SHAPES];
+    int count;
+} gemm_bench;
+
+static double time_solve(df_gemm_model *gemm, const df_gemm_shape *shape)
+{
+    df_gemm_cost cost;
+    df_err err;
+    const double start = now_s();
+    for (int i = 0; i < SHAPE_REPEATS; i++) {
+        if (gemm->solve(gemm, shape, &cost, &err) != DF_OK) {
+            stop(&err);
+        }
+    }
+    return (now_s() - start) / SHAPE_REPEATS;
+}
+
+/* Times the shapes that are recorded for the device of this case. */
+static bool time_device(const df_case *c, void *context)
+{
+    gemm_bench *b = context;
+    df_cfg cfg;
+    df_hw_device dev;
+    df_err err;
+    if (df_cfg_parse(c->hardware, c->name, NULL, NULL, DF_CFG_NEED_HARDWARE, &cfg, &err) != DF_OK ||
+        df_hw_derive(&cfg, &b->rules, &dev, &err) != DF_OK ||
+        b->gemm->prepare(b->gemm, &dev, &b->rules, &err) != DF_OK) {
+        stop(&err);
+    }
+    df_csv *csv = df_csv_open("gemm_tiles.csv");
+    while (df_csv_next(csv) && b->count < MAX_SHAPES) {
+        if (strcmp(df_csv_text(csv, "hardware"), c->name) == 0) {
+            const df_gemm_shape shape = {df_csv_number(csv, "M"), df_csv_number(csv, "K"),
+                                         df_csv_number(csv, "N")};
+            b->solve_s[b->count++] = time_solve(b->gemm, &shape);
+        }
+    }
+    df_csv_close(csv);
+    return true;
+}
+
+static void bench_gemm(void)
+{
+    static gemm_bench b; /* large */
+    b.gemm = df_gemm_tiled_new();
+    b.rules = df_rules_reference();
+    if (!b.gemm) {
+        stop(&(df_err){"out of memory"});
+    }
+    df_cases_check("gemm_tiles.txt", time_device, &b);
+    qsort(b.solve_s, (size_t)b.count, sizeof b.solve_s[0], by_value);
+    const double median_s = b.solve_s[b.count / 2];
+    printf("GEMM: %d shapes of tests/golden/gemm_tiles.csv on their devices\n", b.count);
+    print_line("  one solve, median", 1e6 * median_s, "us", TARGET_SOLVE_S / median_s);
+    print_line("  one solve, slowest", 1e6 * b.solve_s[b.count - 1], "us",
+               TARGET_SOLVE_S / b.solve_s[b.count - 1]);
+    b.gemm->free(b.gemm);
+}
+
+/* ---- LSTM evaluations and descents ---- */
+
+static df_cfg load_search(void)
+{
+    df_cfg cfg;
+    df_err err;
+    if (df_cfg_load(DF_CONFIGS "/search/lstm_4x4.yaml", NULL,
+                    DF_CFG_NEED_HARDWARE | DF_CFG_NEED_MODEL, &cfg, &err) != DF_OK) {
+        stop(&err);
+    }
+    return cfg;
+}
+
+/* The search of one strategy in its first feasible layout on a 4 x 4 wafer. */
+static df_eval *search_of(const df_strategy *strategy, const df_rules *rules)
+{
+    const df_system_size size = {1, 4, -1};
+    df_layout layouts[DF_MAX_LAYOUTS];
+    int count;
+    df_err err;
+    if (df_layout_list(&size, strategy, rules, layouts, &count, &err) != DF_OK) {
+        stop(&err);
+    }
+    df_cfg cfg = load_search();
+    df_strategy_apply(strategy, &cfg);
+    for (int i = 0; i < count; i++) {
+        if (layouts[i].feasible) {
+            df_eval *eval;
+            df_layout_apply(&layouts[i], &size, strategy, &cfg);
+            if (df_eval_new(&cfg, rules, false, &eval, &err) != DF_OK) {
+                stop(&err);
+            }
+            return eval;
+        }
+    }
+    stop(&(df_err){"no feasible layout"});
+}
+
+/* Evaluations a second when every one has another device. */
+static double evaluations_ps(df_eval *eval)
+{
+    df_point point;
+    df_eval_result result;
+    df_grad_start(eval, 1, &point);
+    const double core = point.p[DF_P_AREA_CORE];
+    const double start = now_s();
+    for (int i = 0; i < EVALUATIONS; i++) {
+        point.p[DF_P_AREA_CORE] = core * (1 + 1e-6 * i);
+        point.p[DF_P_POWER_CORE] *= 1 + 1e-9;
+        df_eval_point(eval, &point, &result);
+    }
+    return EVALUATIONS / (now_s() - start);
+}
+
+static double descent_s(df_eval *eval, const df_rules *rules, int64_t *evaluations)
+{
+    const df_grad_options options = {DF_OPT_REFERENCE, 100};
+    double sum_s = 0;
+    *evaluations = 0;
+    for (uint32_t index = 0; index < DESCENTS; index++) {
+        df_point start;
+        df_descent descent;
+        df_err err;
+        df_grad_start(eval, index, &start);
+        const double begin = now_s();
+        if (df_grad_descend(eval, rules, &options, &start, NULL, NULL, &descent, &err) != DF_OK) {
+            stop(&err);
+        }
+        sum_s += now_s() - begin;
+        *evaluations += descent.evaluations;
+    }
+    return sum_s;
+}
+
+static void bench_search(void)
+{
+    static const struct {
+        const char *name;
+        df_strategy strategy;
+    } cases[] = {
+        {"data parallel", {DF_KP_CR, 1, 1, 16, 1}},
+        {"column-row over 4", {DF_KP_CR, 4, 1, 4, 1}},
+        {"row-column over 2 x 2", {DF_KP_RC, 2, 2, 4, 1}},
+        {"pipeline of 4 stages", {DF_KP_CR, 1, 1, 4, 4}},
+    };
+    const df_rules rules = df_rules_reference();
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        df_eval *eval = search_of(&cases[i].strategy, &rules);
+        const double rate = evaluations_ps(eval);
+        int64_t evaluations;
+        const double total_s = descent_s(eval, &rules, &evaluations);
+        const double per_descent_s = total_s / (double)evaluations * 1901;
+        printf("LSTM on 16 devices, %s\n", cases[i].name);
+        print_line("  evaluations with a new device each, one core", rate, "1/s",
+                   rate / TARGET_EVALUATIONS_PS);
+        print_line("  a descent of 1,901 evaluations", 1e3 * per_descent_s, "ms",
+                   TARGET_DESCENT_S / per_descent_s);
+        printf("  %.0f times the Python DeepFlow's %g evaluations a second\n",
+               rate * PYTHON_EVALUATION_S, 1 / PYTHON_EVALUATION_S);
+        df_eval_free(eval);
+    }
+}
+
+int main(void)
+{
+    gsl_set_error_handler_off();
+    bench_gemm();
+    bench_search();
+    return 0;
+}
