@@ -1,1 +1,196 @@
 #include "rules/rules.h"
+
+#include <string.h>
+
+#include "base/nearest.h"
+
+#define RULE(field, reference, corrected)                                                          \
+    {                                                                                              \
+#field, offsetof(df_rules, field), reference, corrected                                    \
+    }
+
+const df_rule df_rule_table[] = {
+    RULE(sram_banks_come_back,
+         "an SRAM without bandwidth loses its banks and gets them back from its size",
+         "it has no banks"),
+    RULE(dram_links_recomputed,
+         "the DRAM links reported are those of all stacks, whatever the perimeter holds",
+         "the links that the bandwidth comes from are reported"),
+    RULE(network_voltage_unclamped,
+         "a link's frequency below the lowest supply follows from the unclamped voltage",
+         "it follows from the lowest supply, as a core's does"),
+    RULE(pointwise_on_registers,
+         "operators that stream once are counted against the register file",
+         "they are counted against the DRAM"),
+    RULE(gemm_output_uncounted,
+         "a GEMM's output takes DRAM traffic only if its matrices exceed the DRAM",
+         "it always does"),
+    RULE(gemm_dram_reuse_floored,
+         "passes over a matrix in DRAM are counted without the last, partial tile",
+         "partial tiles count"),
+    RULE(all_gather_staging_divided,
+         "an all-gather copies 1/n of each shard into place",
+         "it copies the whole shard"),
+    RULE(pipeline_hop_free,
+         "handing activations to the next pipeline stage takes no time",
+         "it takes bytes / bandwidth + latency"),
+    RULE(gemm_mode_adds_lstm_cell,
+         "mode GEMM adds an LSTM cell's pointwise work to an unsplit forward GEMM",
+         "the GEMM alone is timed"),
+    RULE(gemm_summary_subtracts_dp,
+         "the GEMM summary subtracts the reduction from a backward time without it",
+         "it prints the backward time"),
+    RULE(rc_backward_exchange_whole,
+         "a row-column LSTM cell exchanges the rows of all kp1 devices backward",
+         "it exchanges its own rows, as forward"),
+    RULE(rc_exchange_follows_softmax,
+         "a row-column LSTM cell exchanges gates if the softmax is split along kp2",
+         "it does if the cell itself is"),
+    RULE(reduction_follows_hidden,
+         "gradients of softmax and embedding are reduced by the hidden layer's kind of split",
+         "they are reduced by their own"),
+    RULE(memory_edge_frees_last_link,
+         "a transfer through memory frees the pipeline's last link when it ends",
+         "it frees nothing"),
+    RULE(two_stages_rejected,
+         "two pipeline stages with more than one layer are an error",
+         "two stages share the layers, embedding and softmax at their ends"),
+    RULE(footprint_omits_softmax,
+         "with a pipeline the softmax needs no memory",
+         "the fullest of embedding, hidden and softmax stages counts"),
+    RULE(footprint_lp2_zero,
+         "with two or three pipeline stages the model needs no memory",
+         "it needs what its fullest stage holds"),
+    RULE(rc_batch_unchecked,
+         "row-column strategies may have more replicas than sequences in the batch",
+         "they are left out, as column-row ones are"),
+    RULE(downward_hops_shifted,
+         "a hop towards smaller y counts on the link beside the one that it takes",
+         "it counts on the link that it takes"),
+    RULE(cross_wafer_traffic_on_start,
+         "a hop between wafers counts its y part on the wafer where it starts",
+         "it counts where it runs: on the wafer with the smaller number"),
+    RULE(infinite_start_shrinks,
+         "a descent shrinks the share whose growth would make a dead device work",
+         "it grows that share"),
+};
+const size_t df_rule_count = sizeof df_rule_table / sizeof df_rule_table[0];
+
+_Static_assert(sizeof df_rule_table / sizeof df_rule_table[0] == sizeof(df_rules) / sizeof(bool),
+               "every field has a row");
+
+static bool *field_of(df_rules *rules, const df_rule *rule)
+{
+    return (bool *)((char *)rules + rule->offset);
+}
+
+static bool value_of(const df_rules *rules, const df_rule *rule)
+{
+    return *(const bool *)((const char *)rules + rule->offset);
+}
+
+static df_rules all(bool value)
+{
+    df_rules rules;
+    for (size_t i = 0; i < df_rule_count; i++) {
+        *field_of(&rules, &df_rule_table[i]) = value;
+    }
+    return rules;
+}
+
+df_rules df_rules_reference(void)
+{
+    return all(true);
+}
+
+df_rules df_rules_corrected(void)
+{
+    return all(false);
+}
+
+/* Whether the `length` characters at text are `word`. */
+static bool is_word(const char *text, size_t length, const char *word)
+{
+    return strlen(word) == length && strncmp(text, word, length) == 0;
+}
+
+static bool parse_value(const char *text, size_t length, bool *value)
+{
+    *value = is_word(text, length, "reference");
+    return *value || is_word(text, length, "corrected");
+}
+
+/* Reads "FIELD=reference|corrected". */
+static df_status parse_exception(const char *text, size_t length, df_rules *rules, df_err *err)
+{
+    char name[64] = "";
+    const char *const equals = memchr(text, '=', length);
+    const size_t name_length = equals ? (size_t)(equals - text) : length;
+    snprintf(name, sizeof name, "%.*s", (int)name_length, text);
+    const df_rule *rule = NULL;
+    for (size_t i = 0; i < df_rule_count; i++) {
+        rule = strcmp(df_rule_table[i].name, name) == 0 ? &df_rule_table[i] : rule;
+    }
+    if (!rule) {
+        const int near =
+            df_nearest(name, &df_rule_table[0].name, df_rule_count, sizeof df_rule_table[0]);
+        return df_fail(err, DF_EINVAL, "--rules: expected a known rule%s%s%s, found %s",
+                       near >= 0 ? " (did you mean " : "",
+                       near >= 0 ? df_rule_table[near].name : "", near >= 0 ? "?)" : "", name);
+    }
+    if (!equals || !parse_value(equals + 1, length - name_length - 1, field_of(rules, rule))) {
+        return df_fail(err, DF_EINVAL, "--rules: expected %s=reference or %s=corrected, found %.*s",
+                       name, name, (int)length, text);
+    }
+    return DF_OK;
+}
+
+df_status df_rules_parse(const char *text, df_rules *rules, df_err *err)
+{
+    size_t length = strcspn(text, ",");
+    bool value;
+    if (!parse_value(text, length, &value)) {
+        return df_fail(err, DF_EINVAL, "--rules: expected reference or corrected, found %.*s",
+                       (int)length, text);
+    }
+    df_rules result = all(value);
+    while (text[length] == ',') {
+        text += length + 1;
+        length = strcspn(text, ",");
+        DF_TRY(parse_exception(text, length, &result, err));
+    }
+    *rules = result;
+    return DF_OK;
+}
+
+int df_rules_format(const df_rules *rules, char *text, size_t size)
+{
+    size_t set = 0;
+    for (size_t i = 0; i < df_rule_count; i++) {
+        set += value_of(rules, &df_rule_table[i]);
+    }
+    /* The value that most have comes first. */
+    const bool common = 2 * set >= df_rule_count;
+    int used = snprintf(text, size, "%s", common ? "reference" : "corrected");
+    for (size_t i = 0; i < df_rule_count; i++) {
+        const size_t at = (size_t)used < size ? (size_t)used : size;
+        if (value_of(rules, &df_rule_table[i]) != common) {
+            used += snprintf(text + at, size - at, ",%s=%s", df_rule_table[i].name,
+                             common ? "corrected" : "reference");
+        }
+    }
+    return used;
+}
+
+void df_rules_print_help(FILE *out)
+{
+    fputs("The Python DeepFlow has oddities that change its numbers. `--rules reference` (the\n"
+          "default) reproduces them, `--rules corrected` repairs each, and exceptions follow\n"
+          "after commas: --rules corrected,pipeline_hop_free=reference\n",
+          out);
+    for (size_t i = 0; i < df_rule_count; i++) {
+        const df_rule *const rule = &df_rule_table[i];
+        fprintf(out, "\n%s\n  reference: %s\n  corrected: %s\n", rule->name, rule->reference,
+                rule->corrected);
+    }
+}
