@@ -1,1 +1,334 @@
-#include "cli/commands.h"
+#include "args.h"
+
+#include <ctype.h>
+#include <errno.h>
+#include <inttypes.h>
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/nearest.h"
+
+enum { NAME_ROOM = 64, LIST_ROOM = 256 };
+
+/* ---- Words ---- */
+
+/* Splits "--batch-size=3" into the name "batch_size" and the text "3" (NULL if there is
+ * no "="). False if it is not an option. */
+static bool split_option(const char *word, char name[NAME_ROOM], const char **value)
+{
+    if (strncmp(word, "--", 2) != 0 || word[2] == '\0') {
+        return false;
+    }
+    const char *const body = word + 2;
+    const size_t length = strcspn(body, "=");
+    snprintf(name, NAME_ROOM, "%.*s", (int)length, body);
+    for (char *c = name; *c != '\0'; c++) {
+        *c = *c == '-' ? '_' : *c;
+    }
+    *value = body[length] == '=' ? body + length + 1 : NULL;
+    return true;
+}
+
+static const df_arg *find_arg(const df_command *command, const char *name)
+{
+    for (int i = 0; i < command->num_args; i++) {
+        if (strcmp(command->args[i].name, name) == 0) {
+            return &command->args[i];
+        }
+    }
+    return NULL;
+}
+
+static df_status fail_unknown(const df_command *command, const char *name, df_err *err)
+{
+    const int near = command->num_args == 0
+                         ? -1
+                         : df_nearest(name, &command->args[0].name, (size_t)command->num_args,
+                                      sizeof command->args[0]);
+    if (near < 0) {
+        return df_fail(err, DF_EINVAL, "--%s: expected an option of %s (see --help), found another",
+                       name, command->name);
+    }
+    return df_fail(err, DF_EINVAL,
+                   "--%s: expected an option of %s (did you mean --%s?), found another", name,
+                   command->name, command->args[near].name);
+}
+
+/* ---- Values ---- */
+
+static bool bounded(const df_arg *arg)
+{
+    return arg->low != 0 || arg->high != 0;
+}
+
+static bool in_bounds(const df_arg *arg, double value)
+{
+    return !bounded(arg) || (value >= arg->low && value <= arg->high);
+}
+
+static void bounds_text(const df_arg *arg, char text[LIST_ROOM])
+{
+    text[0] = '\0';
+    if (bounded(arg) && isfinite(arg->high)) {
+        snprintf(text, LIST_ROOM, " from %.10g to %.10g", arg->low, arg->high);
+    } else if (bounded(arg)) {
+        snprintf(text, LIST_ROOM, " >= %.10g", arg->low);
+    }
+}
+
+static df_status fail_value(const df_arg *arg, const char *expected, const char *found, df_err *err)
+{
+    char bounds[LIST_ROOM];
+    bounds_text(arg, bounds);
+    return df_fail(err, DF_EINVAL, "--%s: expected %s%s, found %s", arg->name, expected, bounds,
+                   *found != '\0' ? found : "nothing");
+}
+
+/* Reads an integer up to `end`, one of the characters after it. */
+static bool read_int(const char *text, char **end, int64_t *value)
+{
+    if (isspace((unsigned char)*text)) {
+        return false;
+    }
+    errno = 0;
+    const long long number = strtoll(text, end, 10);
+    *value = number;
+    return *end != text && errno == 0;
+}
+
+static df_status parse_int(const df_arg *arg, const char *text, df_err *err)
+{
+    char *end;
+    int64_t value;
+    if (!read_int(text, &end, &value) || *end != '\0' || !in_bounds(arg, (double)value)) {
+        return fail_value(arg, "a whole number", text, err);
+    }
+    *(int64_t *)arg->value = value;
+    return DF_OK;
+}
+
+static df_status parse_list(const df_arg *arg, const char *text, df_err *err)
+{
+    df_int_list list = {.count = 0};
+    const char *at = text;
+    for (;;) {
+        char *end;
+        int64_t value;
+        if (!read_int(at, &end, &value) || (*end != '\0' && *end != ',') ||
+            !in_bounds(arg, (double)value)) {
+            return fail_value(arg, "whole numbers separated by commas", text, err);
+        }
+        if (list.count == DF_ARG_LIST_MAX) {
+            return df_fail(err, DF_EINVAL, "--%s: expected at most %d numbers, found more",
+                           arg->name, (int)DF_ARG_LIST_MAX);
+        }
+        list.value[list.count++] = value;
+        if (*end == '\0') {
+            *(df_int_list *)arg->value = list;
+            return DF_OK;
+        }
+        at = end + 1;
+    }
+}
+
+static df_status parse_real(const df_arg *arg, const char *text, df_err *err)
+{
+    char *end;
+    const double value = strtod(text, &end);
+    if (end == text || *end != '\0' || isspace((unsigned char)*text) || !isfinite(value) ||
+        !in_bounds(arg, value)) {
+        return fail_value(arg, "a number", text, err);
+    }
+    *(double *)arg->value = value;
+    return DF_OK;
+}
+
+static bool read_bool(const char *text, bool *value)
+{
+    static const char *const yes[] = {"true", "True", "1"};
+    static const char *const no[] = {"false", "False", "0"};
+    for (size_t i = 0; i < sizeof yes / sizeof yes[0]; i++) {
+        if (strcmp(text, yes[i]) == 0 || strcmp(text, no[i]) == 0) {
+            *value = strcmp(text, yes[i]) == 0;
+            return true;
+        }
+    }
+    return false;
+}
+
+static df_status parse_text(const df_arg *arg, const char *text, df_err *err)
+{
+    if (arg->choices) {
+        const size_t length = strlen(text);
+        const char *choice = arg->choices;
+        while (!(strcspn(choice, "|") == length && strncmp(choice, text, length) == 0)) {
+            choice += strcspn(choice, "|");
+            if (*choice == '\0') {
+                return fail_value(arg, arg->choices, text, err);
+            }
+            choice++;
+        }
+    } else if (*text == '\0') {
+        return fail_value(arg, "a text", text, err);
+    }
+    *(const char **)arg->value = text;
+    return DF_OK;
+}
+
+static df_status parse_value(const df_arg *arg, const char *text, df_err *err)
+{
+    switch (arg->type) {
+    case DF_ARG_TEXT:
+        return parse_text(arg, text, err);
+    case DF_ARG_INT:
+        return parse_int(arg, text, err);
+    case DF_ARG_REAL:
+        return parse_real(arg, text, err);
+    case DF_ARG_INT_LIST:
+        return parse_list(arg, text, err);
+    case DF_ARG_BOOL:
+        break;
+    }
+    return read_bool(text, arg->value) ? DF_OK : fail_value(arg, "true or false", text, err);
+}
+
+/* ---- Command lines ---- */
+
+static bool wants_help(int argc, char **argv)
+{
+    for (int i = 0; i < argc; i++) {
+        if (strcmp(argv[i], "--help") == 0 || strcmp(argv[i], "-h") == 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static df_status require_given(const df_command *command, const bool *given, df_err *err)
+{
+    for (int i = 0; i < command->num_args; i++) {
+        if (command->args[i].required && !given[i]) {
+            return df_fail(err, DF_EINVAL, "--%s: expected a value, found nothing",
+                           command->args[i].name);
+        }
+    }
+    return DF_OK;
+}
+
+/* Parses the option at argv[*at] and moves *at past it and its value. */
+static df_status
+parse_option(const df_command *command, int argc, char **argv, int *at, bool *given, df_err *err)
+{
+    char name[NAME_ROOM];
+    const char *text;
+    if (!split_option(argv[*at], name, &text)) {
+        return df_fail(err, DF_EINVAL, "%s: expected an option (--NAME VALUE), found another word",
+                       argv[*at]);
+    }
+    const df_arg *const arg = find_arg(command, name);
+    if (!arg) {
+        return fail_unknown(command, name, err);
+    }
+    if (given[arg - command->args]) {
+        return df_fail(err, DF_EINVAL, "--%s: expected it once, found it twice", name);
+    }
+    given[arg - command->args] = true;
+    (*at)++;
+    if (!text && *at < argc && arg->type == DF_ARG_BOOL) {
+        bool ignored;
+        if (!read_bool(argv[*at], &ignored)) {
+            *(bool *)arg->value = true; /* the next word is another option */
+            return DF_OK;
+        }
+    }
+    if (!text && *at < argc && strncmp(argv[*at], "--", 2) != 0) {
+        text = argv[(*at)++];
+    }
+    if (!text && arg->type == DF_ARG_BOOL) {
+        *(bool *)arg->value = true;
+        return DF_OK;
+    }
+    return parse_value(arg, text ? text : "", err);
+}
+
+df_status df_args_parse(const df_command *command, int argc, char **argv, bool *help, df_err *err)
+{
+    bool given[DF_ARG_LIST_MAX] = {false};
+    *help = wants_help(argc, argv);
+    if (*help) {
+        return DF_OK;
+    }
+    for (int at = 0; at < argc;) {
+        DF_TRY(parse_option(command, argc, argv, &at, given, err));
+    }
+    return require_given(command, given, err);
+}
+
+/* ---- Help ---- */
+
+static void value_text(const df_arg *arg, char text[LIST_ROOM])
+{
+    text[0] = '\0';
+    switch (arg->type) {
+    case DF_ARG_TEXT:
+        snprintf(text, LIST_ROOM, "%s",
+                 *(const char **)arg->value ? *(const char **)arg->value : "");
+        return;
+    case DF_ARG_INT:
+        snprintf(text, LIST_ROOM, "%" PRId64, *(int64_t *)arg->value);
+        return;
+    case DF_ARG_REAL:
+        snprintf(text, LIST_ROOM, "%g", *(double *)arg->value);
+        return;
+    case DF_ARG_BOOL:
+        snprintf(text, LIST_ROOM, "%s", *(bool *)arg->value ? "true" : "false");
+        return;
+    case DF_ARG_INT_LIST: {
+        const df_int_list *const list = arg->value;
+        size_t used = 0;
+        for (int i = 0; i < list->count && used < LIST_ROOM; i++) {
+            used += (size_t)snprintf(text + used, LIST_ROOM - used, "%s%" PRId64, i ? "," : "",
+                                     list->value[i]);
+        }
+        return;
+    }
+    }
+}
+
+static const char *placeholder(const df_arg *arg)
+{
+    switch (arg->type) {
+    case DF_ARG_TEXT:
+        return arg->choices ? arg->choices : "TEXT";
+    case DF_ARG_INT:
+        return "N";
+    case DF_ARG_REAL:
+        return "X";
+    case DF_ARG_INT_LIST:
+        return "N[,N...]";
+    case DF_ARG_BOOL:
+        break;
+    }
+    return "[true|false]";
+}
+
+void df_args_print_help(const df_command *command, FILE *out)
+{
+    fprintf(out, "deepflow %s: %s\n\n", command->name, command->summary);
+    for (int i = 0; i < command->num_args; i++) {
+        const df_arg *const arg = &command->args[i];
+        char text[LIST_ROOM];
+        value_text(arg, text);
+        fprintf(out, "  --%s %s\n      %s", arg->name, placeholder(arg), arg->help);
+        if (arg->required) {
+            fputs(" (required)", out);
+        } else if (text[0] != '\0') {
+            fprintf(out, " (default %s)", text);
+        }
+        fputc('\n', out);
+    }
+    if (command->examples) {
+        fprintf(out, "\n%s", command->examples);
+    }
+}

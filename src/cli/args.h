@@ -20,11 +20,11 @@ typedef struct {
 typedef struct {
     const char *name; /* with underscores, without dashes */
     df_arg_type type;
-    void *value;        /* const char *, int64_t, double, bool or df_int_list; holds the default */
+    void *value; /* const char *, int64_t, double, bool or df_int_list; holds the default */
     bool required;
-    double low, high;   /* of INT, REAL and each of a list; both 0: unbounded */
+    double low, high;    /* of INT, REAL and each of a list; both 0: unbounded */
     const char *choices; /* of TEXT: "text|json"; NULL: any */
-    const char *help;   /* one line; the default is added from *value */
+    const char *help;    /* one line; the default is added from *value */
 } df_arg;
 
 typedef struct {
@@ -38,8 +38,8 @@ typedef struct {
 /* Parses argv[0..argc-1] (without program and subcommand) into the values.
  * *help becomes true when --help was among them (nothing else is checked then).
  * DF_EINVAL: "--key: expected ..., found ..."; an unknown option names the nearest. */
-DF_NODISCARD df_status df_args_parse(const df_command *command, int argc, char **argv, bool *help,
-                                     df_err *err);
+DF_NODISCARD df_status
+df_args_parse(const df_command *command, int argc, char **argv, bool *help, df_err *err);
 void df_args_print_help(const df_command *command, FILE *out);
 
 #endif

@@ -1,1 +1,195 @@
-#include "cli/commands.h"
+#include <inttypes.h>
+#include <math.h>
+
+#include "base/units.h"
+#include "cli.h"
+#include "commands.h"
+#include "hw/hw.h"
+#include "json_out.h"
+
+typedef struct {
+    df_cli_files files;
+    const char *rules_text, *format;
+    df_rules rules;
+} device_args;
+
+static bool read_args(int argc, char **argv, device_args *a, int *exit_code)
+{
+    df_arg args[] = {
+        {.name = "hardware_config",
+         .type = DF_ARG_TEXT,
+         .value = &a->files.hardware_config,
+         .help = "hardware YAML file"},
+        {.name = "exp_config",
+         .type = DF_ARG_TEXT,
+         .value = &a->files.exp_config,
+         .help = "combined YAML file instead"},
+        {.name = "rules",
+         .type = DF_ARG_TEXT,
+         .value = &a->rules_text,
+         .help = "reference or corrected, and exceptions (see `help rules`)"},
+        {.name = "format",
+         .type = DF_ARG_TEXT,
+         .value = &a->format,
+         .choices = "text|json",
+         .help = "how the result is printed"},
+    };
+    const df_command command = {
+        "device", "the device that technology and budgets make, and what limits each part",
+        "  deepflow device --hardware_config configs/hardware/detailed_2023.yaml\n", args,
+        sizeof args / sizeof args[0]};
+    return df_cli_parse(&command, argc, argv, exit_code);
+}
+
+/* ---- JSON ---- */
+
+static void add_core(json_t *root, const df_hw_core *core)
+{
+    json_t *const o = df_json_object(root, "core");
+    df_json_real(o, "num_mcu", core->num_mcu);
+    df_json_real(o, "num_bundle", core->num_bundle);
+    df_json_real(o, "operating_voltage", core->operating_voltage_v);
+    df_json_real(o, "operating_freq", core->operating_freq_hz);
+    df_json_real(o, "operating_throughput", core->operating_throughput_flops_ps);
+    df_json_real(o, "throughput", core->throughput_flops_ps);
+    df_json_text(o, "count_limit", df_hw_limit_name(core->count_limit));
+    df_json_text(o, "freq_limit", df_hw_limit_name(core->freq_limit));
+}
+
+static void add_memory(json_t *list, const df_hw_mem *mem)
+{
+    json_t *const o = json_object();
+    json_array_append_new(list, o);
+    const bool dram = mem->type == DF_MEM_DRAM;
+    df_json_text(o, "type", df_mem_type_name(mem->type));
+    df_json_text(o, "scope", df_scope_name(mem->scope));
+    df_json_real(o, "size", mem->size_bytes);
+    df_json_real(o, "dynamic_throughput", mem->dynamic_throughput_bytes_ps);
+    df_json_real(o, "throughput", mem->throughput_bytes_ps);
+    df_json_real(o, "tile_dim", mem->tile_dim);
+    df_json_real(o, "size_per_bundle", mem->size_per_bundle_bytes);
+    df_json_real(o, "latency", mem->latency_s);
+    df_json_real(o, dram ? "num_stacks" : "num_banks", mem->num_units);
+    df_json_real(o, dram ? "stack_bw" : "bank_bw", mem->unit_bw_bytes_ps);
+    if (dram) {
+        df_json_real(o, "num_links", mem->num_links);
+        df_json_real(o, "operating_freq", mem->operating_freq_hz);
+        df_json_real(o, "operating_voltage", mem->operating_voltage_v);
+    }
+    df_json_text(o, "size_limit", df_hw_limit_name(mem->size_limit));
+    df_json_text(o, "bandwidth_limit", df_hw_limit_name(mem->bandwidth_limit));
+}
+
+static void add_network(json_t *parent, const char *key, const df_hw_net *net)
+{
+    json_t *const o = df_json_object(parent, key);
+    df_json_real(o, "num_links", net->num_links);
+    df_json_real(o, "operating_freq", net->operating_freq_hz);
+    df_json_real(o, "operating_voltage", net->operating_voltage_v);
+    df_json_real(o, "throughput", net->throughput_bytes_ps);
+    df_json_real(o, "latency", net->latency_s);
+    df_json_text(o, "links_limit", df_hw_limit_name(net->links_limit));
+    df_json_text(o, "bandwidth_limit", df_hw_limit_name(net->bandwidth_limit));
+}
+
+static int print_json(const df_hw_device *dev)
+{
+    json_t *const root = json_object();
+    add_core(root, &dev->core);
+    json_t *const memory = json_array();
+    json_object_set_new(root, "memory", memory);
+    for (int level = 0; level < DF_HW_LEVELS; level++) {
+        add_memory(memory, &dev->mem[level]);
+    }
+    json_t *const network = df_json_object(root, "network");
+    add_network(network, "intra", &dev->intra);
+    add_network(network, "inter", &dev->inter);
+    return df_json_print(root);
+}
+
+/* ---- Text ---- */
+
+/* "40 GB", with the file format's powers of 1024. */
+static const char *bytes_text(double bytes, char text[32])
+{
+    static const char *const units[] = {"B", "KB", "MB", "GB", "TB"};
+    int i = 0;
+    while (i < 4 && bytes >= DF_KIB) {
+        bytes /= DF_KIB;
+        i++;
+    }
+    snprintf(text, 32, "%.4g %s", bytes, units[i]);
+    return text;
+}
+
+static void print_core(const df_hw_core *core)
+{
+    printf("core       %.0f MCUs in %.0f bundles (limit: %s)\n", core->num_mcu, core->num_bundle,
+           df_hw_limit_name(core->count_limit));
+    printf("           %.4g GHz", core->operating_freq_hz / 1e9);
+    if (core->operating_voltage_v > 0) {
+        printf(" at %.3g V", core->operating_voltage_v);
+    }
+    printf(" (limit: %s)\n", df_hw_limit_name(core->freq_limit));
+    printf("           %.5g Tflop/s at peak, %.5g reached\n\n",
+           core->operating_throughput_flops_ps / 1e12, core->throughput_flops_ps / 1e12);
+}
+
+static void print_memories(const df_hw_device *dev)
+{
+    printf("%-10s %-11s %12s  %-10s %14s  %-10s %10s %10s\n", "memory", "scope", "size", "limit",
+           "bandwidth", "limit", "units", "latency");
+    for (int level = 0; level < DF_HW_LEVELS; level++) {
+        const df_hw_mem *const mem = &dev->mem[level];
+        char size[32];
+        char rate[32];
+        printf("%-10s %-11s %12s  %-10s %12s/s  %-10s %10.0f %8.3g s\n",
+               df_mem_type_name(mem->type), df_scope_name(mem->scope),
+               bytes_text(mem->size_bytes, size), df_hw_limit_name(mem->size_limit),
+               bytes_text(mem->throughput_bytes_ps, rate), df_hw_limit_name(mem->bandwidth_limit),
+               mem->num_units, mem->latency_s);
+    }
+    putchar('\n');
+}
+
+static void print_network(const char *name, const df_hw_net *net)
+{
+    char rate[32];
+    printf("%-10s %-11.0f %12s/s  %-10s %8.3g s\n", name, net->num_links,
+           bytes_text(net->throughput_bytes_ps, rate),
+           df_hw_limit_name(net->throughput_bytes_ps > 0 ? net->bandwidth_limit : net->links_limit),
+           net->latency_s);
+}
+
+static int print_text(const df_hw_device *dev)
+{
+    print_core(&dev->core);
+    print_memories(dev);
+    printf("%-10s %-11s %14s  %-10s %10s\n", "network", "links", "bandwidth", "limit", "latency");
+    print_network("intra", &dev->intra);
+    print_network("inter", &dev->inter);
+    return df_cli_finish(0);
+}
+
+int df_cmd_device(int argc, char **argv)
+{
+    device_args a = {.rules_text = "reference", .format = "text"};
+    df_cfg cfg;
+    df_hw_device dev;
+    df_err err;
+    int exit_code;
+    if (!read_args(argc, argv, &a, &exit_code)) {
+        return exit_code;
+    }
+    df_status status = df_rules_parse(a.rules_text, &a.rules, &err);
+    if (status == DF_OK) {
+        status = df_cli_load(&a.files, DF_CFG_NEED_HARDWARE, &cfg, &err);
+    }
+    if (status == DF_OK) {
+        status = df_hw_derive(&cfg, &a.rules, &dev, &err);
+    }
+    if (status != DF_OK) {
+        return df_cli_fail(status, &err);
+    }
+    return a.format[0] == 'j' ? print_json(&dev) : print_text(&dev);
+}

@@ -1,1 +1,161 @@
-#include "cli/commands.h"
+#include <math.h>
+
+#include "cli.h"
+#include "commands.h"
+#include "gemm/gemm.h"
+#include "json_out.h"
+
+typedef struct {
+    const char *hardware_config, *rules_text, *format;
+    int64_t m, k, n;
+    df_rules rules;
+} gemm_args;
+
+static bool read_args(int argc, char **argv, gemm_args *a, int *exit_code)
+{
+    df_arg args[] = {
+        {.name = "hardware_config",
+         .type = DF_ARG_TEXT,
+         .value = &a->hardware_config,
+         .required = true,
+         .help = "hardware (or combined) YAML file"},
+        {.name = "m",
+         .type = DF_ARG_INT,
+         .value = &a->m,
+         .required = true,
+         .low = 1,
+         .high = 1e12,
+         .help = "C[m,n] = A[m,k] B[k,n]"},
+        {.name = "k",
+         .type = DF_ARG_INT,
+         .value = &a->k,
+         .required = true,
+         .low = 1,
+         .high = 1e12,
+         .help = "the inner dimension"},
+        {.name = "n",
+         .type = DF_ARG_INT,
+         .value = &a->n,
+         .required = true,
+         .low = 1,
+         .high = 1e12,
+         .help = "columns"},
+        {.name = "rules",
+         .type = DF_ARG_TEXT,
+         .value = &a->rules_text,
+         .help = "reference or corrected, and exceptions (see `help rules`)"},
+        {.name = "format",
+         .type = DF_ARG_TEXT,
+         .value = &a->format,
+         .choices = "text|json",
+         .help = "how the result is printed"},
+    };
+    const df_command command = {
+        "gemm", "one GEMM on one device: time, chosen tiles, traffic",
+        "  deepflow gemm --hardware_config configs/hardware/a100_80gb.yaml --m 4096 --k 4096 "
+        "--n 4096\n",
+        args, sizeof args / sizeof args[0]};
+    return df_cli_parse(&command, argc, argv, exit_code);
+}
+
+static df_status solve(gemm_args *a, df_hw_device *dev, df_gemm_cost *cost, df_err *err)
+{
+    df_cfg cfg;
+    const df_gemm_shape shape = {(double)a->m, (double)a->k, (double)a->n};
+    DF_TRY(df_rules_parse(a->rules_text, &a->rules, err));
+    DF_TRY(df_cfg_load(a->hardware_config, NULL, DF_CFG_NEED_HARDWARE, &cfg, err));
+    DF_TRY(df_hw_derive(&cfg, &a->rules, dev, err));
+    df_gemm_model *const gemm = df_gemm_tiled_new();
+    if (!gemm) {
+        return df_fail(err, DF_ENOMEM, "out of memory");
+    }
+    df_status status = gemm->prepare(gemm, dev, &a->rules, err);
+    if (status == DF_OK) {
+        status = gemm->solve(gemm, &shape, cost, err);
+    }
+    gemm->free(gemm);
+    return status;
+}
+
+static const char *loop_name(df_gemm_loop loop)
+{
+    static const char *const names[] = {[DF_LOOP_M] = "m", [DF_LOOP_K] = "k", [DF_LOOP_N] = "n"};
+    return names[loop];
+}
+
+/* Tiles that are larger than the shape are cut to it, level 1 to level 2 as well. */
+static df_gemm_tile clip(df_gemm_tile tile, df_gemm_tile to)
+{
+    return (df_gemm_tile){fmin(tile.m, to.m), fmin(tile.k, to.k), fmin(tile.n, to.n)};
+}
+
+static void add_tile(json_t *root, int level, df_gemm_tile tile)
+{
+    const double edges[] = {tile.m, tile.k, tile.n};
+    for (int i = 0; i < 3; i++) {
+        char key[8];
+        snprintf(key, sizeof key, "l%d_%c", level, "mkn"[i]);
+        df_json_real(root, key, edges[i]);
+    }
+}
+
+static int print_json(const gemm_args *a, const df_gemm_cost *cost, const df_gemm_tile tiles[3])
+{
+    static const char *const traffic[] = {"acc_sys", "acc_l1", "acc_l2", "acc_dram"};
+    json_t *const root = json_object();
+    df_json_real(root, "M", (double)a->m);
+    df_json_real(root, "K", (double)a->k);
+    df_json_real(root, "N", (double)a->n);
+    df_json_real(root, "time_s", cost->time_s);
+    df_json_real(root, "flops", cost->flops);
+    df_json_text(root, "inner", loop_name(cost->inner));
+    for (int level = 0; level < 3; level++) {
+        add_tile(root, level, tiles[level]);
+    }
+    for (int level = 0; level < DF_HW_LEVELS; level++) {
+        df_json_real(root, traffic[level], cost->traffic_bytes[level]);
+    }
+    return df_json_print(root);
+}
+
+static int print_text(const gemm_args *a,
+                      const df_hw_device *dev,
+                      const df_gemm_cost *cost,
+                      const df_gemm_tile tiles[3])
+{
+    const double rate = cost->flops / cost->time_s;
+    printf("C[%.0f,%.0f] = A[%.0f,%.0f] B[%.0f,%.0f]\n", (double)a->m, (double)a->n, (double)a->m,
+           (double)a->k, (double)a->k, (double)a->n);
+    printf("time        %.6g s, %.4g Tflop/s, %.1f %% of the device's peak\n", cost->time_s,
+           rate / 1e12, 100 * rate / dev->core.throughput_flops_ps);
+    printf("inner loop  along %s\n\n", loop_name(cost->inner));
+    printf("%-8s %14s   %s\n", "level", "traffic", "tile m x k x n");
+    for (int level = DF_HW_LEVELS - 1; level >= 0; level--) {
+        printf("%-8s %12.5g B", df_mem_type_name(dev->mem[level].type), cost->traffic_bytes[level]);
+        if (level == 1 || level == 2) {
+            printf("   %.0f x %.0f x %.0f", tiles[level].m, tiles[level].k, tiles[level].n);
+        }
+        putchar('\n');
+    }
+    return df_cli_finish(0);
+}
+
+int df_cmd_gemm(int argc, char **argv)
+{
+    gemm_args a = {.rules_text = "reference", .format = "text"};
+    df_hw_device dev;
+    df_gemm_cost cost;
+    df_err err;
+    int exit_code;
+    if (!read_args(argc, argv, &a, &exit_code)) {
+        return exit_code;
+    }
+    const df_status status = solve(&a, &dev, &cost, &err);
+    if (status != DF_OK) {
+        return df_cli_fail(status, &err);
+    }
+    const df_gemm_tile whole = {(double)a.m, (double)a.k, (double)a.n};
+    const df_gemm_tile l2 = clip(cost.l2, whole);
+    const df_gemm_tile tiles[] = {clip(cost.l0, whole), clip(cost.l1, l2), l2};
+    return a.format[0] == 'j' ? print_json(&a, &cost, tiles) : print_text(&a, &dev, &cost, tiles);
+}

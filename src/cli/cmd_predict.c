@@ -1,1 +1,262 @@
-#include "cli/commands.h"
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/units.h"
+#include "cli.h"
+#include "commands.h"
+#include "json_out.h"
+#include "predict/predict.h"
+#include "summary.h"
+
+typedef struct {
+    df_cli_files files;
+    const char *exp_dir, *rules_text, *format;
+    bool ignore_memory;
+    df_rules rules;
+} predict_args;
+
+/* One prediction with all that went into it. */
+typedef struct {
+    df_cfg cfg;
+    df_hw_device dev;
+    df_prediction result;
+    bool fits;
+} outcome;
+
+static bool read_args(const char *name, int argc, char **argv, predict_args *a, int *exit_code)
+{
+    const bool stand_alone = strcmp(name, "stand_alone") == 0;
+    df_arg args[] = {
+        {.name = "exp_config",
+         .type = DF_ARG_TEXT,
+         .value = &a->files.exp_config,
+         .help = "hardware and model in one YAML file"},
+        {.name = "hardware_config",
+         .type = DF_ARG_TEXT,
+         .value = &a->files.hardware_config,
+         .help = "or a hardware file"},
+        {.name = "model_config",
+         .type = DF_ARG_TEXT,
+         .value = &a->files.model_config,
+         .help = "with a model file"},
+        {.name = "exp_dir",
+         .type = DF_ARG_TEXT,
+         .value = &a->exp_dir,
+         .help = stand_alone ? "folder for the summary file; made if missing (default output/MODE)"
+                             : "folder for a summary file; made if missing"},
+        {.name = "rules",
+         .type = DF_ARG_TEXT,
+         .value = &a->rules_text,
+         .help = "reference or corrected, and exceptions (see `help rules`)"},
+        {.name = "ignore_memory",
+         .type = DF_ARG_BOOL,
+         .value = &a->ignore_memory,
+         .help = "do not warn when the model does not fit in memory"},
+        {.name = "format",
+         .type = DF_ARG_TEXT,
+         .value = &a->format,
+         .choices = "text|json",
+         .help = "how the result is printed"},
+    };
+    const df_command command = {
+        name,
+        stand_alone ? "one prediction from one combined file, with a summary file"
+                    : "one prediction; the mode is the model file's",
+        stand_alone ? "  deepflow stand_alone --exp_config configs/search/lstm_4x4.yaml "
+                      "--exp_dir output/lstm\n"
+                    : "  deepflow predict --hardware_config configs/hardware/a100_80gb.yaml \\\n"
+                      "    --model_config configs/model/lstm_2048.yaml\n",
+        args, sizeof args / sizeof args[0]};
+    return df_cli_parse(&command, argc, argv, exit_code);
+}
+
+static df_status predict(predict_args *a, outcome *o, df_err *err)
+{
+    DF_TRY(df_rules_parse(a->rules_text, &a->rules, err));
+    DF_TRY(df_cli_load(&a->files, DF_CFG_NEED_HARDWARE | DF_CFG_NEED_MODEL, &o->cfg, err));
+    if (o->cfg.backend.model != DF_BACKEND_ANALYTICAL) {
+        return df_fail(err, DF_EINVAL,
+                       "execution_backend.model: expected analytical for mode %s, found astra",
+                       df_mode_name(o->cfg.mode));
+    }
+    DF_TRY(df_predict_check(&o->cfg, &a->rules, err));
+    DF_TRY(df_hw_derive(&o->cfg, &a->rules, &o->dev, err));
+    df_predictor *const predictor = df_predictor_new();
+    if (!predictor) {
+        return df_fail(err, DF_ENOMEM, "out of memory");
+    }
+    const df_status status = df_predict(predictor, &o->cfg, &o->dev, &a->rules, &o->result, err);
+    df_predictor_free(predictor);
+    o->fits = !(o->result.memory_overflow > 1);
+    return status;
+}
+
+/* ---- JSON ---- */
+
+static void add_gemm(json_t *root, const df_gemm_times *t)
+{
+    df_json_real(root, "forward_compute_s", t->forward_compute_s);
+    df_json_real(root, "forward_comm_s", t->forward_comm_s);
+    df_json_real(root, "backward_compute_s", t->backward_compute_s);
+    df_json_real(root, "backward_comm_s", t->backward_comm_s);
+    df_json_real(root, "dp_comm_s", t->dp_comm_s);
+}
+
+static void add_lstm(json_t *root, const df_lstm_times *t)
+{
+    const df_pipeline_times *const c = &t->components;
+    df_json_real(root, "forward_s", t->forward_s);
+    df_json_real(root, "backward_s", t->backward_s);
+    df_json_real(root, "params", t->params);
+    json_t *const o = df_json_object(root, "components");
+    df_json_real(o, "Cf", c->cf);
+    df_json_real(o, "Cb", c->cb);
+    df_json_real(o, "Sf", c->sf);
+    df_json_real(o, "Sb", c->sb);
+    df_json_real(o, "Ef", c->ef);
+    df_json_real(o, "Eb", c->eb);
+    df_json_real(o, "Tf", c->tf);
+    df_json_real(o, "Tb", c->tb);
+    df_json_real(o, "Rc", c->rc);
+    df_json_real(o, "Rs", c->rs);
+    df_json_real(o, "Re", c->re);
+}
+
+static void add_memory(json_t *root, const outcome *o)
+{
+    const df_footprint *const need = &o->result.footprint;
+    json_t *const memory = df_json_object(root, "memory");
+    df_json_real(memory, "total_bytes", need->total_bytes);
+    df_json_real(memory, "hidden_bytes", need->hidden_bytes);
+    df_json_real(memory, "softmax_bytes", need->softmax_bytes);
+    df_json_real(memory, "embedding_bytes", need->embedding_bytes);
+    df_json_real(memory, "overflow", o->result.memory_overflow);
+}
+
+static int print_json(const outcome *o)
+{
+    json_t *const root = json_object();
+    df_json_text(root, "mode", df_mode_name(o->cfg.mode));
+    df_json_text(root, "backend", "analytical");
+    df_json_real(root, "time_s", o->result.time_s);
+    if (o->cfg.mode == DF_MODE_GEMM) {
+        add_gemm(root, &o->result.gemm);
+    } else {
+        add_lstm(root, &o->result.lstm);
+        add_memory(root, o);
+        df_json_bool(root, "fits", o->fits);
+    }
+    return df_json_print(root);
+}
+
+/* ---- Text ---- */
+
+static void print_row(const char *name, double seconds, double whole_s)
+{
+    printf("  %-34s %13.6g s", name, seconds);
+    if (whole_s > 0 && isfinite(whole_s)) {
+        printf(" %6.1f %%", 100 * seconds / whole_s);
+    }
+    putchar('\n');
+}
+
+static void print_gemm(const outcome *o)
+{
+    const df_gemm_times *const t = &o->result.gemm;
+    printf("GEMM %.0f x %.0f x %.0f (M x K x N) on %.0f device(s)\n", (double)o->cfg.gemm.m,
+           (double)o->cfg.gemm.k, (double)o->cfg.gemm.n, (double)df_cfg_workers(&o->cfg));
+    print_row("time", t->time_s, 0);
+    print_row("forward compute", t->forward_compute_s, t->time_s);
+    print_row("forward communication", t->forward_comm_s, t->time_s);
+    print_row("backward compute", t->backward_compute_s, t->time_s);
+    print_row("backward communication", t->backward_comm_s, t->time_s);
+    print_row("data-parallel reduction", t->dp_comm_s, t->time_s);
+}
+
+static void print_lstm(const outcome *o)
+{
+    const df_lstm_times *const t = &o->result.lstm;
+    const df_pipeline_times *const c = &t->components;
+    const df_cfg_lstm *const m = &o->cfg.lstm;
+    printf("LSTM of %.4g parameters, batch %.0f, on %.0f device(s)\n", t->params,
+           (double)m->batch_size, (double)df_cfg_workers(&o->cfg));
+    print_row("time of a training step", t->time_s, 0);
+    print_row("forward", t->forward_s, t->time_s);
+    print_row("backward", t->backward_s, t->time_s);
+    puts("components, each time that it runs");
+    print_row("cell forward", c->cf, 0);
+    print_row("cell backward", c->cb, 0);
+    print_row("softmax forward", c->sf, 0);
+    print_row("softmax backward", c->sb, 0);
+    print_row("embedding forward", c->ef, 0);
+    print_row("embedding backward", c->eb, 0);
+    print_row("hop to the next stage", c->tf, 0);
+    print_row("reduction of cell gradients", c->rc, 0);
+    print_row("reduction of softmax gradients", c->rs, 0);
+    print_row("reduction of embedding gradients", c->re, 0);
+    printf("memory of a device: %.4g GB needed, %.4g GB there%s\n",
+           o->result.footprint.total_bytes / DF_GIB,
+           o->dev.mem[DF_HW_LEVELS - 1].size_bytes / DF_GIB, o->fits ? "" : ": it does not fit");
+}
+
+static int print_text(const outcome *o)
+{
+    if (o->cfg.mode == DF_MODE_GEMM) {
+        print_gemm(o);
+    } else {
+        print_lstm(o);
+    }
+    return df_cli_finish(0);
+}
+
+/* ---- Commands ---- */
+
+static df_status write_summary(const predict_args *a, const outcome *o, df_err *err)
+{
+    const df_summary summary = {&o->cfg, &o->dev, &a->rules, &o->result};
+    char path[4096];
+    DF_TRY(df_cli_make_dir(a->exp_dir, err));
+    DF_TRY(df_summary_write(&summary, a->exp_dir, path, sizeof path, err));
+    fprintf(stderr, "deepflow: summary written to %s\n", path);
+    return DF_OK;
+}
+
+static int run(const char *name, int argc, char **argv)
+{
+    predict_args a = {.rules_text = "reference", .format = "text"};
+    outcome o;
+    df_err err;
+    int exit_code;
+    memset(&o, 0, sizeof o);
+    if (!read_args(name, argc, argv, &a, &exit_code)) {
+        return exit_code;
+    }
+    df_status status = predict(&a, &o, &err);
+    if (status == DF_OK && !a.exp_dir && strcmp(name, "stand_alone") == 0) {
+        a.exp_dir = o.cfg.mode == DF_MODE_GEMM ? "output/GEMM" : "output/LSTM";
+    }
+    if (status == DF_OK && a.exp_dir) {
+        status = write_summary(&a, &o, &err);
+    }
+    if (status != DF_OK) {
+        return df_cli_fail(status, &err);
+    }
+    if (!o.fits && !a.ignore_memory) {
+        fprintf(stderr,
+                "deepflow: warning: the model does not fit: it needs %.3g times the memory of a "
+                "device\n",
+                o.result.memory_overflow);
+    }
+    return a.format[0] == 'j' ? print_json(&o) : print_text(&o);
+}
+
+int df_cmd_predict(int argc, char **argv)
+{
+    return run("predict", argc, argv);
+}
+
+int df_cmd_stand_alone(int argc, char **argv)
+{
+    return run("stand_alone", argc, argv);
+}

@@ -1,1 +1,98 @@
-int main(void) { return 0; }
+#include <stdio.h>
+#include <string.h>
+
+#include <gsl/gsl_errno.h>
+
+#include "base/nearest.h"
+#include "cli.h"
+#include "commands.h"
+
+typedef struct {
+    const char *name, *summary;
+    int (*run)(int argc, char **argv);
+} subcommand;
+
+static int help(int argc, char **argv);
+
+static const subcommand commands[] = {
+    {"predict", "time of one workload on one system", df_cmd_predict},
+    {"stand_alone", "the same from one combined file, with a summary file", df_cmd_stand_alone},
+    {"device", "the device that technology and budgets make", df_cmd_device},
+    {"gemm", "one GEMM: time, tiles, traffic", df_cmd_gemm},
+    {"strategies", "the strategies and layouts that a sweep visits", df_cmd_strategies},
+    {"GD_search", "searches the best device for one strategy", df_cmd_gd_search},
+    {"arch_search", "searches the best strategy, layout and device; over MPI too",
+     df_cmd_arch_search},
+    {"help", "this text; `help config`, `help rules`: those tables", help},
+};
+enum { COMMANDS = sizeof commands / sizeof commands[0] };
+
+static void print_usage(FILE *out)
+{
+    fputs("usage: deepflow COMMAND [--OPTION VALUE ...]\n\n"
+          "Predicts how long training or inference takes on hardware that may not exist\n"
+          "yet, and searches for the best parallelism strategy and the best hardware.\n\n",
+          out);
+    for (int i = 0; i < COMMANDS; i++) {
+        fprintf(out, "  %-12s %s\n", commands[i].name, commands[i].summary);
+    }
+    fputs("\n`deepflow COMMAND --help` lists a command's options. Exit codes: 0 done, 1 failed\n"
+          "while running, 2 bad usage or input, 3 nothing feasible, 75 interrupted (go on\n"
+          "with --resume).\n",
+          out);
+}
+
+static int fail_usage(const char *format, const char *word, const char *near)
+{
+    df_err err;
+    const df_status status =
+        df_fail(&err, DF_EINVAL, "%s: %s%s%s%s, found another", word, format,
+                near ? " (did you mean " : "", near ? near : "", near ? "?)" : "");
+    return df_cli_fail(status, &err);
+}
+
+static int help(int argc, char **argv)
+{
+    const char *const topic = argc > 0 ? argv[0] : "";
+    if (strcmp(topic, "config") == 0) {
+        df_cfg_print_help(stdout);
+    } else if (strcmp(topic, "rules") == 0) {
+        df_rules_print_help(stdout);
+    } else if (argc == 0) {
+        print_usage(stdout);
+    } else {
+        for (int i = 0; i < COMMANDS - 1; i++) {
+            if (strcmp(topic, commands[i].name) == 0) {
+                char option[] = "--help";
+                char *words[] = {option};
+                return commands[i].run(1, words);
+            }
+        }
+        return fail_usage("expected config, rules or a command", topic, NULL);
+    }
+    return df_cli_finish(0);
+}
+
+int main(int argc, char **argv)
+{
+    gsl_set_error_handler_off(); /* it would abort; we look at every status */
+    if (argc < 2) {
+        print_usage(stderr);
+        return df_status_exit_code(DF_EINVAL);
+    }
+    const char *const name = argv[1];
+    if (strcmp(name, "--version") == 0) {
+        puts("deepflow " DF_VERSION);
+        return df_cli_finish(0);
+    }
+    if (strcmp(name, "--help") == 0 || strcmp(name, "-h") == 0) {
+        return help(0, NULL);
+    }
+    for (int i = 0; i < COMMANDS; i++) {
+        if (strcmp(name, commands[i].name) == 0) {
+            return commands[i].run(argc - 2, argv + 2);
+        }
+    }
+    const int near = df_nearest(name, &commands[0].name, COMMANDS, sizeof commands[0]);
+    return fail_usage("expected a command", name, near >= 0 ? commands[near].name : NULL);
+}

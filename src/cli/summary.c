@@ -1,1 +1,177 @@
-#include "cli/commands.h"
+#include "summary.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "base/units.h"
+
+static void print_title(FILE *out, const char *title)
+{
+    for (size_t line = 0; line < 3; line++) {
+        if (line == 1) {
+            fprintf(out, "%s\n", title);
+            continue;
+        }
+        for (size_t i = 0; title[i] != '\0'; i++) {
+            fputc('=', out);
+        }
+        fputc('\n', out);
+    }
+}
+
+static void print_level(FILE *out, int level, const df_hw_mem *mem)
+{
+    const double rate = mem->dynamic_throughput_bytes_ps;
+    const double size = mem->size_bytes;
+    const bool slow = rate < 1e3 * DF_GIB;
+    fprintf(out, "L%d Bandwidth: %.1f %s\n", level, rate / (slow ? DF_GIB : DF_TIB),
+            slow ? "GB/s" : "TB/s");
+    if (size < 1e3 * DF_MIB) {
+        fprintf(out, "L%d Size: %.10f MB\n", level, size / DF_MIB);
+    } else {
+        const bool small = size < 1e3 * DF_GIB;
+        fprintf(out, "L%d Size: %.1f %s\n", level, size / (small ? DF_GIB : DF_TIB),
+                small ? "GB" : "TB");
+    }
+}
+
+static void print_device(FILE *out, const df_hw_device *dev)
+{
+    print_title(out, "Hardware Configuration");
+    fprintf(out, "Throughput: %.5f Tflops\n", dev->core.operating_throughput_flops_ps / 1e12);
+    for (int level = DF_HW_LEVELS - 1; level >= 0; level--) {
+        print_level(out, level, &dev->mem[level]);
+    }
+    fprintf(out, "Intra-node Bandwidth: %.1f GB/s\n", dev->intra.throughput_bytes_ps / DF_GIB);
+    fprintf(out, "Inter-node Bandwidth: %.1f GB/s\n", dev->inter.throughput_bytes_ps / DF_GIB);
+}
+
+/* Memory by part of the model. The projection layer is not modelled. */
+static void print_parts(FILE *out, const df_footprint *need)
+{
+    fprintf(out,
+            "Total Memory: %.1f GB\nEmbedding Memory: %.1f GB\nHidden Memory: %.1f GB\n"
+            "Softmax Memory: %.1f GB\nProjection Memory: %.1f GB\n",
+            need->total_bytes / DF_GIB, need->embedding_bytes / DF_GIB, need->hidden_bytes / DF_GIB,
+            need->softmax_bytes / DF_GIB, 0.0);
+}
+
+static void print_kinds(FILE *out, const df_footprint *need)
+{
+    const df_footprint_part *const parts[] = {&need->hidden, &need->softmax, &need->embedding};
+    df_footprint_part sum = {0, 0, 0};
+    for (int i = 0; i < 3; i++) {
+        sum.weight += parts[i]->weight;
+        sum.activation += parts[i]->activation;
+        sum.pointwise += parts[i]->pointwise;
+    }
+    fprintf(out,
+            "\nTotal Memory: %.1f GB\nWeight Memory: %.1f GB\nActivation Memory: %.1f GB\n"
+            "Pointwise Memory: %.1f GB\n",
+            need->total_bytes / DF_GIB, sum.weight / DF_GIB, sum.activation / DF_GIB,
+            sum.pointwise / DF_GIB);
+}
+
+/* The memory of a replica of the whole model, not split over devices. */
+static df_footprint whole_model(const df_summary *s)
+{
+    df_cfg cfg = *s->cfg;
+    df_footprint need;
+    cfg.sched.lp = 1;
+    cfg.sched.t = DF_T_NONE;
+    cfg.sched.kp1 = 1;
+    cfg.sched.kp2 = 1;
+    for (int part = 0; part < DF_PARTS; part++) {
+        cfg.sched.kp_type[part] = DF_KP_NONE;
+    }
+    df_footprint_lstm(&cfg, s->rules, &need);
+    return need;
+}
+
+static void print_memory(FILE *out, const df_summary *s)
+{
+    const df_footprint whole = whole_model(s);
+    const double capacity = s->dev->mem[DF_HW_LEVELS - 1].size_bytes;
+    fputs("\n\n", out);
+    print_title(out, "Memory Requirement Breakdown per Data Shard");
+    print_parts(out, &whole);
+    print_kinds(out, &whole);
+    fprintf(out,
+            "\nMemory Overflow Rate (Total Memory Required per Data Shard / Memory capacity per "
+            "node): %.1f\n",
+            capacity > 0 ? whole.total_bytes / capacity : HUGE_VAL);
+    fputs("\n\n", out);
+    print_title(out, "Memory Requirement Breakdown per Data Shard Per Model Shard");
+    print_parts(out, &s->prediction->footprint);
+    print_kinds(out, &s->prediction->footprint);
+    fprintf(out,
+            "\nMemory Overflow Rate (Total Memory Required per Data Shard Per Model Shard/ Memory "
+            "capacity per node): %.5f\n",
+            s->prediction->memory_overflow);
+}
+
+static void print_lstm(FILE *out, const df_summary *s)
+{
+    print_device(out, s->dev);
+    print_memory(out, s);
+    fputs("\n\n", out);
+    print_title(out, "Performance Results");
+    fprintf(out, "Time: %.8f\nParams (Billion): %.8f\n", s->prediction->time_s,
+            s->prediction->lstm.params / 1e9);
+}
+
+static void print_gemm(FILE *out, const df_summary *s)
+{
+    const df_gemm_times *const t = &s->prediction->gemm;
+    const double wrongly_less = s->rules->gemm_summary_subtracts_dp ? t->dp_comm_s : 0.0;
+    fprintf(out, "Forward Compute Time: %.17g\nForward Reduction Time: %.17g\n",
+            t->forward_compute_s, t->forward_comm_s);
+    if (s->cfg->gemm.backward) {
+        fprintf(out, "Backward Compute Time: %.17g\nBackward Reduction Time: %.17g\n",
+                t->backward_compute_s - wrongly_less, t->backward_comm_s + t->dp_comm_s);
+        if (t->dp_comm_s > 0) {
+            fprintf(out, "DP Reduction Time: %.17g\n", t->dp_comm_s);
+        }
+    }
+    fprintf(out, "Total Time: %.17g\n", t->time_s);
+}
+
+static bool print_all(const char *path, const df_summary *s)
+{
+    FILE *const out = fopen(path, "w");
+    if (!out) {
+        return false;
+    }
+    if (s->cfg->mode == DF_MODE_GEMM) {
+        print_gemm(out, s);
+    } else {
+        print_lstm(out, s);
+    }
+    const bool failed = ferror(out) != 0;
+    return fclose(out) == 0 && !failed;
+}
+
+df_status
+df_summary_write(const df_summary *summary, const char *dir, char *path, size_t room, df_err *err)
+{
+    const df_cfg_gemm *const gemm = &summary->cfg->gemm;
+    char name[128] = "summary_LSTM.txt";
+    char draft[4096];
+    if (summary->cfg->mode == DF_MODE_GEMM) {
+        snprintf(name, sizeof name, "summary_modeGEMM_M%" PRId64 "_K%" PRId64 "_N%" PRId64 ".txt",
+                 gemm->m, gemm->k, gemm->n);
+    }
+    if ((size_t)snprintf(path, room, "%s/%s", dir, name) >= room ||
+        (size_t)snprintf(draft, sizeof draft, "%s.part", path) >= sizeof draft) {
+        return df_fail(err, DF_EIO, "%s: the path is too long", dir);
+    }
+    if (!print_all(draft, summary) || rename(draft, path) != 0) {
+        const int why = errno;
+        remove(draft);
+        return df_fail(err, DF_EIO, "%s: cannot be written: %s", path, strerror(why));
+    }
+    return DF_OK;
+}

@@ -1,0 +1,37 @@
+/* cli.h: what all subcommands share: failures, configuration flags, output folders. */
+#ifndef DF_CLI_H
+#define DF_CLI_H
+#include "args.h"
+#include "config/cfg.h"
+#include "rules/rules.h"
+
+/* Prints "deepflow: error: TEXT" to stderr; returns the exit code of the status. */
+int df_cli_fail(df_status status, const df_err *err);
+
+/* The flags that name configuration files; any may be NULL. */
+typedef struct {
+    const char *exp_config;      /* one combined file */
+    const char *hardware_config; /* or two */
+    const char *model_config;
+} df_cli_files;
+
+/* Reads the files. Either exp_config, or hardware_config and, where `need` asks for a
+ * model, model_config (hardware_config may then be a combined file too).
+ * DF_EINVAL: another combination of flags, or a bad file. */
+DF_NODISCARD df_status df_cli_load(const df_cli_files *files,
+                                   unsigned need,
+                                   df_cfg *cfg,
+                                   df_err *err);
+
+/* Makes the folder and those above it. An existing one is fine.
+ * DF_EIO: it cannot be made, or not be written to. */
+DF_NODISCARD df_status df_cli_make_dir(const char *path, df_err *err);
+
+/* Parses a command line. Returns true to go on; otherwise *exit_code is what the
+ * process is to exit with (after --help, or a failure that has been printed). */
+bool df_cli_parse(const df_command *command, int argc, char **argv, int *exit_code);
+
+/* Closes stdout. Returns exit_code, or 1 after a message when it could not be written. */
+int df_cli_finish(int exit_code);
+
+#endif
