@@ -1,1 +1,479 @@
 #include "layout/layout.h"
+
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* One device's index along each axis; -1: none yet. */
+typedef struct {
+    int32_t at[DF_AXES];
+} place_of;
+
+typedef struct {
+    int32_t x, y, wafer;
+} position;
+
+/* The room of one search through the layouts of a strategy. */
+typedef struct {
+    int64_t dim, num_wafer;
+    int64_t ps[DF_AXES]; /* kp1, kp2, dp, lp */
+    int64_t workers;     /* their product */
+    place_of *device;    /* [wafer][x][y] */
+    int64_t *device_of;  /* number of the device of each index tuple, or -1 */
+    /* Streams on each link: along x from (x, y) to (x + 1, y), along y from (x, y) to
+     * (x, y + 1), both by device number, and between wafers by [wafer][y]. */
+    int32_t *x_link, *y_link, *crossing;
+    const df_rules *rules;
+    df_layout *layout; /* the one at hand; takes the reason of a failure */
+} work;
+
+/* ---- Placement ---- */
+
+/* A rectangle of devices, and the wafers that may be filled. */
+typedef struct {
+    int64_t x, y, width, height;
+    int64_t first_wafer, num_wafers;
+} region;
+
+/* How indices of an axis are handed to blocks of a region. */
+typedef enum { BY_BLOCKS, BY_ROWS, BY_COLUMNS, BY_SNAKE, BY_WAFERS } way;
+
+static bool fail_place(work *w, const char *reason)
+{
+    snprintf(w->layout->reason, sizeof w->layout->reason, "%s", reason);
+    return false;
+}
+
+/* Gives all devices of the rectangle this index along the axis. */
+static bool mark(work *w, const region *r, int axis, int64_t index)
+{
+    if (r->first_wafer >= w->num_wafer) {
+        return fail_place(w, "its blocks do not fit on the wafers");
+    }
+    if (r->x < 0 || r->y < 0 || r->x + r->width > w->dim || r->y + r->height > w->dim) {
+        return fail_place(w, "a block reaches over the edge of a wafer");
+    }
+    for (int64_t x = r->x; x < r->x + r->width; x++) {
+        for (int64_t y = r->y; y < r->y + r->height; y++) {
+            const int64_t device = (r->first_wafer * w->dim + x) * w->dim + y;
+            w->device[device].at[axis] = (int32_t)index;
+        }
+    }
+    return true;
+}
+
+static bool place(work *w, const int *order, int count, const region *r);
+
+/* Where a region ends: that of several wafers at their edges. */
+static int64_t end_x(const work *w, const region *r)
+{
+    return r->num_wafers == 1 ? r->x + r->width : w->dim;
+}
+
+static int64_t end_y(const work *w, const region *r)
+{
+    return r->num_wafers == 1 ? r->y + r->height : w->dim;
+}
+
+/* Marks `area` and places the other axes in `inner`. */
+static bool
+fill(work *w, const int *order, int count, const region *area, const region *inner, int64_t *index)
+{
+    const int axis = order[count - 1];
+    if (!mark(w, area, axis, *index)) {
+        return false;
+    }
+    (*index)++;
+    return place(w, order, count - 1, inner);
+}
+
+/* Fills one wafer with blocks of this size. */
+static bool fill_wafer(
+    work *w, const int *order, int count, way how, const region *r, region block, int64_t *index)
+{
+    const int64_t right = end_x(w, r);
+    const int64_t top = end_y(w, r);
+    const bool columns = how == BY_COLUMNS || how == BY_SNAKE;
+    const bool turns = how == BY_BLOCKS || how == BY_SNAKE;
+    const int64_t outer_end = columns ? right : top;
+    const int64_t outer_step = columns ? block.width : block.height;
+    const int64_t inner_begin = columns ? r->y : r->x;
+    const int64_t inner_end = columns ? top : right;
+    const int64_t inner_step = columns ? block.height : block.width;
+    bool forward = true;
+    for (int64_t outer = columns ? r->x : r->y; outer < outer_end; outer += outer_step) {
+        for (int64_t way_along = 0; way_along < inner_end - inner_begin; way_along += inner_step) {
+            const int64_t inner =
+                forward ? inner_begin + way_along : inner_end - way_along - inner_step;
+            block.x = columns ? outer : inner;
+            block.y = columns ? inner : outer;
+            region area = block;
+            if (how == BY_ROWS) { /* the whole row takes the index */
+                area.x = r->x;
+                area.width = right - r->x;
+                block.x = r->x;
+            } else if (how == BY_COLUMNS) {
+                area.y = r->y;
+                area.height = top - r->y;
+                block.y = r->y;
+            }
+            if (!fill(w, order, count, &area, &block, index)) {
+                return false;
+            }
+            if (!turns) {
+                break;
+            }
+        }
+        forward = turns ? !forward : forward;
+    }
+    return true;
+}
+
+/* Hands out the indices of the last axis, one wafer after another. */
+static bool
+hand_out(work *w, const int *order, int count, way how, const region *r, const region *block)
+{
+    const int64_t size = w->ps[order[count - 1]];
+    int64_t index = 0;
+    for (int64_t wafer = r->first_wafer; index < size; wafer++) {
+        region on_wafer = *block;
+        on_wafer.first_wafer = wafer;
+        on_wafer.num_wafers = 1;
+        if (!fill_wafer(w, order, count, how, r, on_wafer, &index)) {
+            return false;
+        }
+    }
+    return true;
+}
+
+/* Each slice of the wafers takes one index of the last axis. */
+static bool by_wafers(work *w, const int *order, int count, const region *r)
+{
+    const int axis = order[count - 1];
+    if (r->num_wafers < 2) {
+        return fail_place(w, "it does not fit on one wafer in this order");
+    }
+    if (r->num_wafers < w->ps[axis]) {
+        return true; /* nothing is placed; the check of places will tell */
+    }
+    const int64_t step = r->num_wafers / w->ps[axis];
+    int64_t index = 0;
+    for (int64_t first = 0; first < r->num_wafers; first += step, index++) {
+        region slice = *r;
+        slice.first_wafer = r->first_wafer + first;
+        slice.num_wafers = first + step > r->num_wafers ? r->num_wafers - first : step;
+        for (int64_t i = 0; i < slice.num_wafers; i++) {
+            const region whole = {0, 0, w->dim, w->dim, slice.first_wafer + i, 1};
+            if (!mark(w, &whole, axis, index)) {
+                return false;
+            }
+        }
+        if (!place(w, order, count - 1, &slice)) {
+            return false;
+        }
+    }
+    return true;
+}
+
+/* Chooses how the last axis is laid out in the region, and the size of its blocks. */
+static way choose_way(const work *w, const int *order, int count, const region *r, region *block)
+{
+    const int64_t a = w->ps[order[0]];
+    int64_t m = 1;
+    for (int i = 1; i < count - 1; i++) {
+        m *= w->ps[order[i]];
+    }
+    if (count == 1) {
+        block->width = 1;
+        block->height = 1;
+        return a <= r->height ? BY_ROWS : BY_SNAKE;
+    }
+    if (a <= r->height) {
+        block->width = m;
+        block->height = a;
+        if (count == 2 || m <= r->width) {
+            return BY_BLOCKS;
+        }
+        block->width = r->width;
+        block->height = a * (m / r->width);
+        return block->height <= r->height ? BY_ROWS : BY_WAFERS;
+    }
+    block->width = a / r->height * m;
+    block->height = r->height;
+    return block->width <= r->width ? BY_COLUMNS : BY_WAFERS;
+}
+
+/* Lays the axes order[0..count-1] out in the region. Recursion ends after DF_AXES. */
+static bool place(work *w, const int *order, int count, const region *r)
+{
+    if (count == 0) {
+        return true;
+    }
+    region block = *r;
+    const way how = choose_way(w, order, count, r, &block);
+    return how == BY_WAFERS ? by_wafers(w, order, count, r)
+                            : hand_out(w, order, count, how, r, &block);
+}
+
+/* ---- Traffic ---- */
+
+static int64_t tuple_number(const work *w, const int64_t at[DF_AXES])
+{
+    int64_t number = 0;
+    for (int axis = DF_AXES - 1; axis >= 0; axis--) {
+        number = number * w->ps[axis] + at[axis];
+    }
+    return number;
+}
+
+/* Finds the device of each index tuple; a later device replaces an earlier one. */
+static bool map_tuples(work *w)
+{
+    const int64_t devices = w->num_wafer * w->dim * w->dim;
+    for (int64_t i = 0; i < w->workers; i++) {
+        w->device_of[i] = -1;
+    }
+    for (int64_t device = 0; device < devices; device++) {
+        int64_t at[DF_AXES];
+        bool inside = true;
+        for (int axis = 0; axis < DF_AXES; axis++) {
+            at[axis] = w->device[device].at[axis];
+            inside = inside && at[axis] >= 0 && at[axis] < w->ps[axis];
+        }
+        if (inside) {
+            w->device_of[tuple_number(w, at)] = device;
+        }
+    }
+    for (int64_t i = 0; i < w->workers; i++) {
+        if (w->device_of[i] < 0) {
+            return fail_place(w, "some workers get no place on the wafers");
+        }
+    }
+    return true;
+}
+
+static position position_of(const work *w, int64_t device)
+{
+    return (position){(int32_t)(device / w->dim % w->dim), (int32_t)(device % w->dim),
+                      (int32_t)(device / w->dim / w->dim)};
+}
+
+static void count_x(work *w, int64_t wafer, int64_t y, int64_t from, int64_t to)
+{
+    for (int64_t x = from; x < to; x++) {
+        w->x_link[(wafer * w->dim + x) * w->dim + y]++;
+    }
+}
+
+/* Link y runs from y to y + 1; going down the Python DeepFlow counts the one above. */
+static void count_y(work *w, int64_t wafer, int64_t x, int64_t from, int64_t to)
+{
+    int32_t *const links = w->y_link + (wafer * w->dim + x) * w->dim;
+    const int64_t shift = w->rules->downward_hops_shifted ? 0 : 1;
+    for (int64_t y = from; y < to; y++) {
+        links[y]++;
+    }
+    for (int64_t y = from; y > to; y--) {
+        links[y - shift]++;
+    }
+}
+
+static void count_hop(work *w, position start, position end)
+{
+    if (start.wafer == end.wafer) {
+        const bool swap = start.x > end.x;
+        const position from = swap ? end : start;
+        const position to = swap ? start : end;
+        count_x(w, from.wafer, from.y, from.x, to.x);
+        count_y(w, from.wafer, to.x, from.y, to.y);
+        return;
+    }
+    const position low = start.wafer < end.wafer ? start : end;
+    const position high = start.wafer < end.wafer ? end : start;
+    const int32_t y_wafer = w->rules->cross_wafer_traffic_on_start ? start.wafer : low.wafer;
+    count_x(w, low.wafer, low.y, low.x, w->dim - 1);
+    count_y(w, y_wafer, w->dim - 1, low.y, high.y);
+    w->crossing[low.wafer * w->dim + high.y]++;
+    count_x(w, high.wafer, high.y, 0, high.x);
+}
+
+/* Rings along kp1, kp2 and dp, a chain along lp, in every line of the hypercube. */
+static void count_axis(work *w, int axis, df_layout *layout)
+{
+    const int64_t size = w->ps[axis];
+    const bool ring = axis != 3 && size > 2;
+    int64_t stride = 1;
+    for (int i = 0; i < axis; i++) {
+        stride *= w->ps[i];
+    }
+    for (int64_t i = 0; i < w->workers; i++) {
+        const int64_t at = i / stride % size;
+        if (at == size - 1 && !ring) {
+            continue;
+        }
+        const int64_t next = at == size - 1 ? i - at * stride : i + stride;
+        const position start = position_of(w, w->device_of[i]);
+        const position end = position_of(w, w->device_of[next]);
+        count_hop(w, start, end);
+        layout->inter[axis] = layout->inter[axis] || start.wafer != end.wafer;
+    }
+}
+
+static int64_t largest(const int32_t *counts, int64_t n)
+{
+    int32_t most = 0;
+    for (int64_t i = 0; i < n; i++) {
+        most = counts[i] > most ? counts[i] : most;
+    }
+    return most;
+}
+
+static void count_traffic(work *w, df_layout *layout)
+{
+    const int64_t devices = w->num_wafer * w->dim * w->dim;
+    memset(w->x_link, 0, (size_t)devices * sizeof w->x_link[0]);
+    memset(w->y_link, 0, (size_t)devices * sizeof w->y_link[0]);
+    memset(w->crossing, 0, (size_t)(w->num_wafer * w->dim) * sizeof w->crossing[0]);
+    for (int axis = 0; axis < DF_AXES; axis++) {
+        count_axis(w, axis, layout);
+    }
+    const int64_t x = largest(w->x_link, devices);
+    const int64_t y = largest(w->y_link, devices);
+    layout->intra_derate = x > y ? x : y;
+    layout->inter_derate = largest(w->crossing, w->num_wafer * w->dim);
+}
+
+/* ---- Orders ---- */
+
+/* The axes of size != 1 in all orders, sorted; of those that give the same sequence of
+ * sizes only the first. Those of size 1 follow. */
+static int list_orders(const int64_t ps[DF_AXES], int orders[DF_MAX_LAYOUTS][DF_AXES])
+{
+    int count = 0;
+    for (int code = 0; code < 256; code++) { /* four digits of base 4, ascending */
+        const int order[DF_AXES] = {code >> 6, code >> 4 & 3, code >> 2 & 3, code & 3};
+        unsigned seen = 0;
+        bool listed = true;
+        for (int i = 0; i < DF_AXES; i++) {
+            seen |= 1U << order[i];
+            /* an axis of size 1 before a larger one, or before a smaller axis of size 1 */
+            const bool after_one = i > 0 && ps[order[i - 1]] == 1;
+            listed = listed && !(after_one && (ps[order[i]] != 1 || order[i] < order[i - 1]));
+        }
+        for (int j = 0; listed && j < count; j++) {
+            bool same = true;
+            for (int i = 0; i < DF_AXES; i++) {
+                same = same && ps[orders[j][i]] == ps[order[i]];
+            }
+            listed = !same;
+        }
+        if (listed && seen == 15) {
+            memcpy(orders[count++], order, sizeof order);
+        }
+    }
+    return count;
+}
+
+/* ---- Public ---- */
+
+static bool lay_out(work *w, df_layout *layout)
+{
+    const int64_t devices = w->num_wafer * w->dim * w->dim;
+    const int64_t edge = w->workers > 1 ? w->dim : 1;
+    const region all = {0, 0, edge, edge, 0, w->num_wafer};
+    w->layout = layout;
+    memset(w->device, 0xff, (size_t)devices * sizeof w->device[0]); /* all -1 */
+    if (!place(w, layout->order, DF_AXES, &all) || !map_tuples(w)) {
+        return false;
+    }
+    count_traffic(w, layout);
+    return true;
+}
+
+static void free_work(work *w)
+{
+    free(w->device);
+    free(w->device_of);
+    free(w->x_link);
+    free(w->y_link);
+    free(w->crossing);
+}
+
+static bool allocate_work(work *w)
+{
+    const size_t devices = (size_t)(w->num_wafer * w->dim * w->dim);
+    w->device = malloc(devices * sizeof w->device[0]);
+    w->device_of = malloc((size_t)w->workers * sizeof w->device_of[0]);
+    w->x_link = malloc(devices * sizeof w->x_link[0]);
+    w->y_link = malloc(devices * sizeof w->y_link[0]);
+    w->crossing = malloc((size_t)(w->num_wafer * w->dim) * sizeof w->crossing[0]);
+    return w->device && w->device_of && w->x_link && w->y_link && w->crossing;
+}
+
+/* The reference wants the strategy to need all the wafers. */
+static bool needs_all_wafers(const work *w, df_layout *layout)
+{
+    const int64_t area = w->dim * w->dim;
+    const int64_t needed = (w->workers + area - 1) / area;
+    if (needed != w->num_wafer) {
+        snprintf(layout->reason, sizeof layout->reason,
+                 "its %" PRId64 " workers need %" PRId64 " wafer(s) of %" PRId64 " x %" PRId64
+                 ", not %" PRId64,
+                 w->workers, needed, w->dim, w->dim, w->num_wafer);
+        return false;
+    }
+    return true;
+}
+
+df_status df_layout_list(const df_system_size *size,
+                         const df_strategy *strategy,
+                         const df_rules *rules,
+                         df_layout layouts[DF_MAX_LAYOUTS],
+                         int *count,
+                         df_err *err)
+{
+    int orders[DF_MAX_LAYOUTS][DF_AXES];
+    work w = {.dim = size->wafer_dim,
+              .num_wafer = size->num_wafer,
+              .ps = {strategy->kp1, strategy->kp2, strategy->dp, strategy->lp},
+              .rules = rules};
+    w.workers = w.ps[0] * w.ps[1] * w.ps[2] * w.ps[3];
+    *count = list_orders(w.ps, orders);
+    if (!allocate_work(&w)) {
+        free_work(&w);
+        return df_fail(err, DF_ENOMEM, "layouts: out of memory");
+    }
+    for (int i = 0; i < *count; i++) {
+        memset(&layouts[i], 0, sizeof layouts[i]);
+        memcpy(layouts[i].order, orders[i], sizeof orders[i]);
+        layouts[i].feasible = needs_all_wafers(&w, &layouts[i]) && lay_out(&w, &layouts[i]);
+    }
+    free_work(&w);
+    return DF_OK;
+}
+
+void df_layout_name(const df_layout *layout, char text[DF_AXES + 1])
+{
+    for (int i = 0; i < DF_AXES; i++) {
+        text[i] = (char)('0' + layout->order[i]);
+    }
+    text[DF_AXES] = '\0';
+}
+
+void df_layout_apply(const df_layout *layout,
+                     const df_system_size *size,
+                     const df_strategy *strategy,
+                     df_cfg *cfg)
+{
+    df_cfg_system *const system = &cfg->system;
+    const int64_t workers = strategy->kp1 * strategy->kp2 * strategy->dp * strategy->lp;
+    const int64_t area = size->wafer_dim * size->wafer_dim;
+    system->num_devices_per_node = workers < area ? workers : area;
+    system->num_nodes = (workers + system->num_devices_per_node - 1) / system->num_devices_per_node;
+    system->inter_derate = (double)layout->inter_derate;
+    system->intra_derate = (double)layout->intra_derate;
+    system->kp1_inter = layout->inter[0];
+    system->kp2_inter = layout->inter[1];
+    system->dp_inter = layout->inter[2];
+    system->lp_inter = layout->inter[3];
+}

@@ -8,9 +8,9 @@ enum { DF_AXES = 4 }; /* 0 kp1, 1 kp2, 2 dp, 3 lp */
 enum { DF_LAYOUT_REASON = 128 };
 
 typedef struct {
-    int order[DF_AXES]; /* the axes, innermost first: the layout's identity */
+    int order[DF_AXES];                 /* the axes, innermost first: the layout's identity */
     int64_t inter_derate, intra_derate; /* most rings on one link; 0: none used */
-    bool inter[DF_AXES]; /* the axis leaves a wafer */
+    bool inter[DF_AXES];                /* the axis leaves a wafer */
     bool feasible;
     char reason[DF_LAYOUT_REASON]; /* why not */
 } df_layout;
@@ -20,15 +20,20 @@ enum { DF_MAX_LAYOUTS = 24 };
 /* All layouts of a strategy, sorted by order; infeasible ones are kept with their
  * reason. Returns how many through *count (at least 1).
  * DF_ENOMEM: no room for the device map. */
-DF_NODISCARD df_status df_layout_list(const df_system_size *size, const df_strategy *strategy,
-                                      const df_rules *rules, df_layout layouts[DF_MAX_LAYOUTS],
-                                      int *count, df_err *err);
+DF_NODISCARD df_status df_layout_list(const df_system_size *size,
+                                      const df_strategy *strategy,
+                                      const df_rules *rules,
+                                      df_layout layouts[DF_MAX_LAYOUTS],
+                                      int *count,
+                                      df_err *err);
 
 /* "2013": the order as digits. */
 void df_layout_name(const df_layout *layout, char text[DF_AXES + 1]);
 
 /* Writes derates, inter flags, num_nodes and num_devices_per_node into *cfg. */
-void df_layout_apply(const df_layout *layout, const df_system_size *size,
-                     const df_strategy *strategy, df_cfg *cfg);
+void df_layout_apply(const df_layout *layout,
+                     const df_system_size *size,
+                     const df_strategy *strategy,
+                     df_cfg *cfg);
 
 #endif

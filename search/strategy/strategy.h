@@ -14,6 +14,9 @@ typedef struct {
     int64_t num_worker; /* -1: num_wafer * wafer_dim^2 */
 } df_system_size;
 
+/* The most devices that a system may have: layouts keep a record of each. */
+enum { DF_SYSTEM_DEVICES_MAX = 1 << 20 };
+
 /* The number of workers of a system. */
 int64_t df_system_workers(const df_system_size *size);
 
@@ -22,10 +25,17 @@ int64_t df_system_workers(const df_system_size *size);
  * the rest). *list is malloc'ed, the caller frees it. Strategies with
  * dp > batch_size are left out (row-column ones only when the rule
  * rc_batch_unchecked is corrected); batch_size <= 0 tests none.
- * DF_EINVAL: a size < 1. DF_ENOMEM. */
-DF_NODISCARD df_status df_strategy_list(const df_system_size *size, int64_t batch_size,
-                                        const df_rules *rules, df_strategy **list, size_t *count,
+ * A system of fewer than 4 workers has no strategies with lp = 4.
+ * DF_EINVAL: a size out of bounds. DF_ENOMEM. */
+DF_NODISCARD df_status df_strategy_list(const df_system_size *size,
+                                        int64_t batch_size,
+                                        const df_rules *rules,
+                                        df_strategy **list,
+                                        size_t *count,
                                         df_err *err);
+
+/* "CR", "RC" or "none". */
+const char *df_kp_type_name(df_kp_type type);
 
 /* "CR-k2-k1-d4-l1": unique within a sweep. Returns snprintf's count. */
 int df_strategy_name(const df_strategy *strategy, char *text, size_t size);
