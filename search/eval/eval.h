@@ -5,11 +5,23 @@
 
 /* The searched parameters, class by class, in the order of the reference. */
 typedef enum {
-    DF_P_AREA_CORE, DF_P_AREA_DRAM, DF_P_AREA_L2, DF_P_AREA_L1, DF_P_AREA_REG,
-    DF_P_AREA_INTRA, DF_P_AREA_INTER,
-    DF_P_POWER_CORE, DF_P_POWER_DRAM, DF_P_POWER_L2, DF_P_POWER_L1, DF_P_POWER_REG,
-    DF_P_POWER_INTRA, DF_P_POWER_INTER,
-    DF_P_PERIM_DRAM, DF_P_PERIM_INTER, DF_P_PERIM_INTRA,
+    DF_P_AREA_CORE,
+    DF_P_AREA_DRAM,
+    DF_P_AREA_L2,
+    DF_P_AREA_L1,
+    DF_P_AREA_REG,
+    DF_P_AREA_INTRA,
+    DF_P_AREA_INTER,
+    DF_P_POWER_CORE,
+    DF_P_POWER_DRAM,
+    DF_P_POWER_L2,
+    DF_P_POWER_L1,
+    DF_P_POWER_REG,
+    DF_P_POWER_INTRA,
+    DF_P_POWER_INTER,
+    DF_P_PERIM_DRAM,
+    DF_P_PERIM_INTER,
+    DF_P_PERIM_INTRA,
     DF_PARAMS
 } df_param;
 enum { DF_CLASSES = 3 }; /* area, power, perimeter */
@@ -39,8 +51,8 @@ typedef struct df_eval df_eval;
  * parameters are searched, budgets. One per thread.
  * DF_INFEASIBLE: the strategy cannot split the model, or its footprint leaves no
  * chip area; DF_EINVAL: no budgets in the file, mode is not LSTM or GEMM. */
-DF_NODISCARD df_status df_eval_new(const df_cfg *cfg, const df_rules *rules, bool ignore_memory,
-                                   df_eval **out, df_err *err);
+DF_NODISCARD df_status df_eval_new(
+    const df_cfg *cfg, const df_rules *rules, bool ignore_memory, df_eval **out, df_err *err);
 void df_eval_free(df_eval *eval);
 
 /* Evaluates a point. Never fails: what cannot work has time_s = inf. Classes need

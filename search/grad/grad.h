@@ -17,10 +17,10 @@ DF_NODISCARD df_status df_optimizer_parse(const char *text, df_optimizer *out, d
 
 typedef enum {
     DF_SEARCH_PENDING,
-    DF_SEARCH_CONVERGED,   /* the optimiser's own test, or no further progress */
-    DF_SEARCH_ITERATIONS,  /* the limit of iterations was reached */
-    DF_SEARCH_STOPPED,     /* reference rule: infinite time, or not enough area for DRAM */
-    DF_SEARCH_INFEASIBLE,  /* no working device was met */
+    DF_SEARCH_CONVERGED,  /* the optimiser's own test, or no further progress */
+    DF_SEARCH_ITERATIONS, /* the limit of iterations was reached */
+    DF_SEARCH_STOPPED,    /* reference rule: infinite time, or not enough area for DRAM */
+    DF_SEARCH_INFEASIBLE, /* no working device was met */
 } df_search_status;
 extern const char *const df_search_status_names[]; /* "pending", "converged", ... */
 
@@ -41,9 +41,9 @@ typedef struct {
     int32_t iterations;
     int64_t evaluations;
     double start_time_s;
-    double best_time_s; /* inf: none found */
+    double best_time_s;     /* inf: none found */
     double memory_overflow; /* at the best point */
-    df_point start, best; /* best: the start if none was found */
+    df_point start, best;   /* best: the start if none was found */
 } df_descent;
 
 /* Watches a descent: called after each iterate; false stops it (DF_EINTERRUPTED). */
@@ -58,22 +58,35 @@ typedef struct {
     double moment[DF_PARAMS];
 } df_reference_state;
 
-/* One update of every class from the time t and overflow at *point and the times
- * t_perturbed at 1.5 * p_i. Writes the next point in place; returns false when the
- * rule says that there is not enough area for the DRAM. */
-bool df_reference_step(const bool searched[DF_PARAMS], const double budget[DF_CLASSES], double t,
-                       double overflow, const double t_perturbed[DF_PARAMS],
-                       bool infinite_start_shrinks, df_reference_state *state, df_point *point);
+/* What an update looks at. */
+typedef struct {
+    double t;                  /* time at the point; may be inf */
+    double overflow;           /* memory overflow there */
+    double t_grown[DF_PARAMS]; /* times with 1.5 * p_i, nothing else changed */
+} df_reference_times;
+
+/* One update of every class (docs/models.md, section 9). Writes the next point in place;
+ * returns false when the rule says that there is not enough area for the DRAM. */
+bool df_reference_step(const bool searched[DF_PARAMS],
+                       const double budget[DF_CLASSES],
+                       const df_reference_times *times,
+                       df_reference_state *state,
+                       df_point *point);
 
 /* Runs one descent from `start`. The same inputs give the same bits. on_iterate may be
  * NULL. Uses GSL; allocates at its start only. The GSL error handler must be off.
  * DF_EINTERRUPTED: on_iterate said stop; *out holds what was reached. DF_ENOMEM. */
-DF_NODISCARD df_status df_grad_descend(df_eval *eval, const df_rules *rules,
-                                       const df_grad_options *options, const df_point *start,
-                                       df_iterate_fn on_iterate, void *ctx, df_descent *out,
+DF_NODISCARD df_status df_grad_descend(df_eval *eval,
+                                       const df_rules *rules,
+                                       const df_grad_options *options,
+                                       const df_point *start,
+                                       df_iterate_fn on_iterate,
+                                       void *ctx,
+                                       df_descent *out,
                                        df_err *err);
 
-/* Evaluations that one descent takes at the most. */
+/* Evaluations that one descent of the reference rule takes at the most; the others stop
+ * soon after as many. */
 int64_t df_grad_max_evaluations(const df_grad_options *options, int searched);
 
 #endif

@@ -1,1 +1,311 @@
-#include "grad/grad.h"
+/* GSL's minimisers. Coordinates: of each class with n searched parameters the logarithms of
+ * the first n - 1 shares relative to the last one, so that every class is on its budget
+ * whatever the coordinates are. */
+#include <math.h>
+#include <string.h>
+
+#include <gsl/gsl_errno.h>
+#include <gsl/gsl_multimin.h>
+
+#include "grad/grad_impl.h"
+
+/* The model counts units (MCUs, banks, links), so its slopes are those of a staircase: the
+ * differences span several steps. Rounds start anew from the best point, with smaller
+ * differences. */
+static const double FIRST_DIFFERENCE = 0.1;
+static const double LEAST_DIFFERENCE = 0.003;
+static const double FIRST_STEP = 0.3;
+static const double LINE_TOLERANCE = 0.1;
+static const double SMALL_SIMPLEX = 1e-3;
+static const double WORTH_A_ROUND = 1e-4; /* relative gain */
+static const double FAR = 12;             /* shares of e^-12 of another one, and no less */
+
+typedef struct {
+    df_run *run;
+    int64_t budget;    /* number of evaluations after which no more round begins */
+    double difference; /* half the width of a central difference */
+    size_t dimensions;
+    gsl_vector *moved; /* room for a point beside another */
+    df_point at;           /* the last point that was evaluated, */
+    df_eval_result result; /* and what came out */
+} problem;
+
+/* ---- Coordinates ---- */
+
+static int last_searched(const bool *searched, int klass)
+{
+    int last = -1;
+    for (int i = df_class_begin[klass]; i < df_class_begin[klass + 1]; i++) {
+        last = searched[i] ? i : last;
+    }
+    return last;
+}
+
+static size_t count_dimensions(const bool *searched)
+{
+    size_t count = 0;
+    for (int klass = 0; klass < DF_CLASSES; klass++) {
+        const int last = last_searched(searched, klass);
+        for (int i = df_class_begin[klass]; i < last; i++) {
+            count += searched[i];
+        }
+    }
+    return count;
+}
+
+static double clamp(double x)
+{
+    return fmin(fmax(x, -FAR), FAR);
+}
+
+static void to_point(const df_eval *eval, const gsl_vector *x, df_point *point)
+{
+    const bool *const searched = df_eval_searched(eval);
+    size_t next = 0;
+    *point = *df_eval_template(eval);
+    for (int klass = 0; klass < DF_CLASSES; klass++) {
+        const int last = last_searched(searched, klass);
+        double sum = 0;
+        for (int i = df_class_begin[klass]; i <= last; i++) {
+            if (searched[i]) {
+                point->p[i] = i == last ? 1 : exp(clamp(gsl_vector_get(x, next++)));
+                sum += point->p[i];
+            }
+        }
+        for (int i = df_class_begin[klass]; i <= last; i++) {
+            if (searched[i]) {
+                point->p[i] *= df_eval_budget(eval, klass) / sum;
+            }
+        }
+    }
+}
+
+static void from_point(const df_eval *eval, const df_point *point, gsl_vector *x)
+{
+    const bool *const searched = df_eval_searched(eval);
+    size_t next = 0;
+    for (int klass = 0; klass < DF_CLASSES; klass++) {
+        const int last = last_searched(searched, klass);
+        for (int i = df_class_begin[klass]; i < last; i++) {
+            if (searched[i]) {
+                gsl_vector_set(x, next++, clamp(log(point->p[i] / point->p[last])));
+            }
+        }
+    }
+}
+
+/* ---- Functions as GSL wants them ---- */
+
+static double value(const gsl_vector *x, void *params)
+{
+    problem *const p = params;
+    to_point(p->run->eval, x, &p->at);
+    df_run_try(p->run, &p->at, &p->result);
+    return df_run_objective(&p->result);
+}
+
+/* Whether an objective is that of a working device. */
+static bool works(double objective)
+{
+    return objective < 1e3;
+}
+
+/* Central difference; beside a cliff the difference on the near side alone. */
+static double slope(double below, double here, double above, double h)
+{
+    if (works(here) && !works(below)) {
+        return works(above) ? (above - here) / h : 0;
+    }
+    if (works(here) && !works(above)) {
+        return (here - below) / h;
+    }
+    return (above - below) / (2 * h);
+}
+
+static void value_and_slopes(const gsl_vector *x, void *params, double *f, gsl_vector *g)
+{
+    problem *const p = params;
+    gsl_vector *const moved = p->moved;
+    gsl_vector_memcpy(moved, x);
+    *f = value(x, params);
+    const df_point at = p->at;
+    const df_eval_result result = p->result;
+    for (size_t i = 0; i < p->dimensions; i++) {
+        const double xi = gsl_vector_get(x, i);
+        gsl_vector_set(moved, i, xi + p->difference);
+        const double above = value(moved, params);
+        gsl_vector_set(moved, i, xi - p->difference);
+        const double below = value(moved, params);
+        gsl_vector_set(moved, i, xi);
+        gsl_vector_set(g, i, slope(below, *f, above, p->difference));
+    }
+    p->at = at;
+    p->result = result;
+}
+
+static void slopes(const gsl_vector *x, void *params, gsl_vector *g)
+{
+    double f;
+    value_and_slopes(x, params, &f, g);
+}
+
+/* ---- Rounds ---- */
+
+static bool spent(const problem *p)
+{
+    return df_eval_count(p->run->eval) >= p->budget;
+}
+
+/* Reports the minimiser's own point, which may not be the last one evaluated. */
+static df_status report(problem *p, const gsl_vector *x, df_err *err)
+{
+    df_run *const run = p->run;
+    value(x, p);
+    return df_run_report(run, run->out->iterations + 1, &p->at, &p->result)
+               ? DF_OK
+               : df_fail(err, DF_EINTERRUPTED, "stopped");
+}
+
+static bool may_go_on(const problem *p)
+{
+    return !spent(p) && p->run->out->iterations < p->run->max_iterations;
+}
+
+static const gsl_multimin_fdfminimizer_type *gradient_type(df_optimizer optimizer)
+{
+    switch (optimizer) {
+    case DF_OPT_BFGS2:
+        return gsl_multimin_fdfminimizer_vector_bfgs2;
+    case DF_OPT_CONJUGATE_FR:
+        return gsl_multimin_fdfminimizer_conjugate_fr;
+    default:
+        return gsl_multimin_fdfminimizer_steepest_descent;
+    }
+}
+
+/* Descends from x, and leaves the minimiser's last point there. */
+static df_status gradient_round(problem *p, gsl_vector *x, df_err *err)
+{
+    gsl_multimin_function_fdf f = {value, slopes, value_and_slopes, p->dimensions, p};
+    gsl_multimin_fdfminimizer *const m =
+        gsl_multimin_fdfminimizer_alloc(gradient_type(p->run->options->optimizer), p->dimensions);
+    if (!m) {
+        return df_fail(err, DF_ENOMEM, "out of memory");
+    }
+    df_status status = DF_OK;
+    int going = gsl_multimin_fdfminimizer_set(m, &f, x, FIRST_STEP, LINE_TOLERANCE);
+    while (status == DF_OK && going == GSL_SUCCESS && may_go_on(p)) {
+        going = gsl_multimin_fdfminimizer_iterate(m); /* GSL_ENOPROG ends the round */
+        if (going == GSL_SUCCESS) {
+            status = report(p, gsl_multimin_fdfminimizer_x(m), err);
+        }
+    }
+    gsl_vector_memcpy(x, gsl_multimin_fdfminimizer_x(m));
+    gsl_multimin_fdfminimizer_free(m);
+    return status;
+}
+
+/* One iterate is a move for each corner, so that iterations cost about as much as those
+ * of the other optimizers. */
+static df_status simplex_iterate(problem *p, gsl_multimin_fminimizer *m, bool *going, df_err *err)
+{
+    const size_t moves = p->dimensions + 1;
+    for (size_t i = 0; i < moves && *going && !spent(p); i++) {
+        *going = gsl_multimin_fminimizer_iterate(m) == GSL_SUCCESS &&
+                 gsl_multimin_fminimizer_size(m) > SMALL_SIMPLEX;
+    }
+    return report(p, gsl_multimin_fminimizer_x(m), err);
+}
+
+static df_status simplex_round(problem *p, gsl_vector *x, df_err *err)
+{
+    gsl_multimin_function f = {value, p->dimensions, p};
+    gsl_vector *const steps = gsl_vector_alloc(p->dimensions);
+    gsl_multimin_fminimizer *const m =
+        gsl_multimin_fminimizer_alloc(gsl_multimin_fminimizer_nmsimplex2, p->dimensions);
+    df_status status = DF_OK;
+    if (steps && m) {
+        /* with the differences the simplex of a later round gets smaller too */
+        gsl_vector_set_all(steps, 5 * p->difference);
+        bool going = gsl_multimin_fminimizer_set(m, &f, x, steps) == GSL_SUCCESS;
+        while (status == DF_OK && going && may_go_on(p)) {
+            status = simplex_iterate(p, m, &going, err);
+        }
+        gsl_vector_memcpy(x, gsl_multimin_fminimizer_x(m));
+    } else {
+        status = df_fail(err, DF_ENOMEM, "out of memory");
+    }
+    gsl_multimin_fminimizer_free(m); /* as gsl_vector_free, it takes NULL */
+    gsl_vector_free(steps);
+    return status;
+}
+
+static df_status one_round(problem *p, gsl_vector *x, df_err *err)
+{
+    return p->run->options->optimizer == DF_OPT_NMSIMPLEX2 ? simplex_round(p, x, err)
+                                                           : gradient_round(p, x, err);
+}
+
+/* ---- Starts that do not work ---- */
+
+/* Mixes the start with more and more of equal shares, until something works. Returns
+ * whether it does; x holds the last mixture. */
+static bool mix_until_it_works(problem *p, gsl_vector *x)
+{
+    enum { MIXTURES = 8 };
+    for (int i = 1; i <= MIXTURES; i++) {
+        /* in these coordinates equal shares are the origin */
+        from_point(p->run->eval, &p->run->out->start, x);
+        gsl_vector_scale(x, 1 - (double)i / MIXTURES);
+        if (works(value(x, p))) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* Runs rounds until they gain nothing, from the best point on. */
+static df_status all_rounds(problem *p, gsl_vector *x, df_err *err)
+{
+    df_descent *const out = p->run->out;
+    while (p->difference >= LEAST_DIFFERENCE && may_go_on(p)) {
+        const double before_s = out->best_time_s;
+        DF_TRY(one_round(p, x, err));
+        if (isfinite(out->best_time_s)) {
+            from_point(p->run->eval, &out->best, x);
+        }
+        if (!(out->best_time_s < before_s * (1 - WORTH_A_ROUND))) {
+            p->difference /= 3;
+        }
+    }
+    out->status = may_go_on(p) ? DF_SEARCH_CONVERGED : DF_SEARCH_ITERATIONS;
+    return DF_OK;
+}
+
+df_status df_descend_gsl(df_run *run, df_err *err)
+{
+    int searched = 0;
+    for (int i = 0; i < DF_PARAMS; i++) {
+        searched += df_eval_searched(run->eval)[i];
+    }
+    problem p = {.run = run,
+                 .difference = FIRST_DIFFERENCE,
+                 .dimensions = count_dimensions(df_eval_searched(run->eval))};
+    const df_grad_options options = {run->options->optimizer, run->max_iterations};
+    p.budget = df_eval_count(run->eval) - 1 + df_grad_max_evaluations(&options, searched);
+    gsl_vector *const x = gsl_vector_alloc(p.dimensions);
+    p.moved = gsl_vector_alloc(p.dimensions);
+    if (!x || !p.moved) {
+        gsl_vector_free(x);
+        gsl_vector_free(p.moved);
+        return df_fail(err, DF_ENOMEM, "out of memory");
+    }
+    from_point(run->eval, &run->out->start, x);
+    if (!works(value(x, &p))) {
+        mix_until_it_works(&p, x);
+    }
+    const df_status status = all_rounds(&p, x, err);
+    gsl_vector_free(x);
+    gsl_vector_free(p.moved);
+    return status;
+}
