@@ -25,7 +25,7 @@ typedef struct {
     int64_t budget;    /* number of evaluations after which no more round begins */
     double difference; /* half the width of a central difference */
     size_t dimensions;
-    gsl_vector *moved; /* room for a point beside another */
+    gsl_vector *moved;     /* room for a point beside another */
     df_point at;           /* the last point that was evaluated, */
     df_eval_result result; /* and what came out */
 } problem;
@@ -96,12 +96,23 @@ static void from_point(const df_eval *eval, const df_point *point, gsl_vector *x
 
 /* ---- Functions as GSL wants them ---- */
 
-static double value(const gsl_vector *x, void *params)
+static double evaluate(problem *p, const gsl_vector *x)
 {
-    problem *const p = params;
     to_point(p->run->eval, x, &p->at);
     df_run_try(p->run, &p->at, &p->result);
     return df_run_objective(&p->result);
+}
+
+static bool spent(const problem *p)
+{
+    return df_eval_count(p->run->eval) >= p->budget;
+}
+
+/* A line search may take a hundred evaluations with their slopes: when there are no more to
+ * spend, it gets no numbers and gives up. */
+static double value(const gsl_vector *x, void *params)
+{
+    return spent(params) ? (double)GSL_NAN : evaluate(params, x);
 }
 
 /* Whether an objective is that of a working device. */
@@ -151,16 +162,11 @@ static void slopes(const gsl_vector *x, void *params, gsl_vector *g)
 
 /* ---- Rounds ---- */
 
-static bool spent(const problem *p)
-{
-    return df_eval_count(p->run->eval) >= p->budget;
-}
-
 /* Reports the minimiser's own point, which may not be the last one evaluated. */
 static df_status report(problem *p, const gsl_vector *x, df_err *err)
 {
     df_run *const run = p->run;
-    value(x, p);
+    evaluate(p, x);
     return df_run_report(run, run->out->iterations + 1, &p->at, &p->result)
                ? DF_OK
                : df_fail(err, DF_EINTERRUPTED, "stopped");
@@ -257,7 +263,7 @@ static bool mix_until_it_works(problem *p, gsl_vector *x)
         /* in these coordinates equal shares are the origin */
         from_point(p->run->eval, &p->run->out->start, x);
         gsl_vector_scale(x, 1 - (double)i / MIXTURES);
-        if (works(value(x, p))) {
+        if (works(evaluate(p, x))) {
             return true;
         }
     }
@@ -301,7 +307,7 @@ df_status df_descend_gsl(df_run *run, df_err *err)
         return df_fail(err, DF_ENOMEM, "out of memory");
     }
     from_point(run->eval, &run->out->start, x);
-    if (!works(value(x, &p))) {
+    if (!works(evaluate(&p, x))) {
         mix_until_it_works(&p, x);
     }
     const df_status status = all_rounds(&p, x, err);

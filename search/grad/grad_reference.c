@@ -97,7 +97,9 @@ static void measure(df_run *run, const df_point *point, df_reference_times *time
     df_eval_result r;
     df_eval_point(run->eval, point, &r);
     times->t = seen(run, &r);
-    times->overflow = r.memory_overflow;
+    /* a DRAM of size 0 cannot be scaled up; the shortfall leads out of there */
+    const bool hopeless = isinf(r.memory_overflow) && !run->rules->infinite_start_shrinks;
+    times->overflow = hopeless ? 0 : r.memory_overflow;
     for (int i = 0; i < DF_PARAMS; i++) {
         if (searched[i]) {
             df_point grown = *point;

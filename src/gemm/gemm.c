@@ -24,9 +24,9 @@ _Static_assert((int)LANES >= (int)DF_TILES && LANES % VECTOR == 0,
 /* Tiles of one level as columns. All edges are powers of two: x * inverse is x / edge
  * to the last bit. */
 typedef struct {
-    double elems; /* capacity that the tiles were drawn for; 0: none yet */
+    double elems; /* capacity that the tiles were drawn for */
     double square;
-    int count;
+    int count; /* 0: none yet */
     double m[LANES], k[LANES], n[LANES];
     double inv_m[LANES], inv_k[LANES], inv_n[LANES];
 } tile_columns;
@@ -157,12 +157,12 @@ static df_status draw_level(tiled *self, int level, tile_columns *columns, df_er
 {
     const df_hw_mem *mem = &self->dev.mem[level];
     const double elems = mem->size_per_bundle_bytes / self->dev.elem_bytes;
-    if (columns->elems == elems && columns->square == mem->tile_dim) {
+    if (columns->count > 0 && columns->elems == elems && columns->square == mem->tile_dim) {
         return DF_OK; /* the candidates depend on nothing else */
     }
     df_gemm_tile tiles[DF_TILES];
     const int count = df_tile_draw(&self->stream, level, elems, mem->tile_dim, tiles);
-    columns->elems = 0.0;
+    columns->count = 0;
     if (count == 0) {
         return df_fail(err, DF_INFEASIBLE,
                        "%s: expected room for a tile of a GEMM in each share, found %g elements",

@@ -1,0 +1,301 @@
+/* Descents: every optimizer improves, keeps the budgets, repeats itself to the bit, and
+ * finds its way back from devices that cannot work. */
+#include <math.h>
+#include <string.h>
+
+#include <gsl/gsl_errno.h>
+
+#include "grad/grad.h"
+#include "support/support.h"
+
+static df_cfg load(void)
+{
+    df_cfg cfg;
+    df_err err;
+    if (df_cfg_load(DF_CONFIGS "/search/lstm_4x4.yaml", NULL,
+                    DF_CFG_NEED_HARDWARE | DF_CFG_NEED_MODEL, &cfg, &err) != DF_OK) {
+        fail_msg("%s", err.text);
+    }
+    /* 16 replicas on one wafer */
+    cfg.sched.dp = 16;
+    cfg.sched.lp = 1;
+    cfg.sched.kp1 = 1;
+    cfg.sched.kp2 = 1;
+    cfg.system.num_nodes = 1;
+    cfg.system.num_devices_per_node = 16;
+    cfg.system.intra_derate = 2;
+    cfg.system.inter_derate = 0;
+    return cfg;
+}
+
+static df_eval *search_of(const df_cfg *cfg, bool ignore_memory)
+{
+    const df_rules rules = df_rules_reference();
+    df_eval *eval;
+    df_err err;
+    if (df_eval_new(cfg, &rules, ignore_memory, &eval, &err) != DF_OK) {
+        fail_msg("%s", err.text);
+    }
+    return eval;
+}
+
+static df_eval *search(void)
+{
+    const df_cfg cfg = load();
+    return search_of(&cfg, false);
+}
+
+typedef struct {
+    int iterates;
+    int stop_after; /* 0: never */
+    bool on_budget;
+    df_eval *eval;
+} watcher;
+
+static bool watch(void *ctx, const df_iterate *iterate)
+{
+    watcher *w = ctx;
+    assert_int_equal(iterate->iteration, w->iterates);
+    w->iterates++;
+    for (int klass = 0; klass < DF_CLASSES; klass++) {
+        double sum = 0;
+        for (int i = df_class_begin[klass]; i < df_class_begin[klass + 1]; i++) {
+            sum += df_eval_searched(w->eval)[i] ? iterate->point.p[i] : 0;
+        }
+        w->on_budget = w->on_budget && fabs(sum - df_eval_budget(w->eval, klass)) < 1e-12;
+    }
+    return w->iterates != w->stop_after;
+}
+
+static df_descent
+descend(df_eval *eval, const df_rules *rules, df_optimizer optimizer, const df_point *start)
+{
+    const df_grad_options options = {optimizer, 0};
+    watcher w = {0, 0, true, eval};
+    df_descent out;
+    df_err err;
+    assert_int_equal(df_grad_descend(eval, rules, &options, start, watch, &w, &out, &err), DF_OK);
+    assert_int_equal(w.iterates, out.iterations + 1); /* and the start */
+    assert_true(w.on_budget);
+    return out;
+}
+
+static void every_optimizer_improves(void **state)
+{
+    (void)state;
+    const df_rules rules = df_rules_reference();
+    df_eval *eval = search();
+    for (int o = 0; o < DF_OPTIMIZERS; o++) {
+        df_point start;
+        df_eval_result again;
+        df_grad_start(eval, 7, &start);
+        const df_descent d = descend(eval, &rules, (df_optimizer)o, &start);
+        assert_true(d.best_time_s < 0.95 * d.start_time_s);
+        assert_true(d.memory_overflow <= 1);
+        df_eval_point(eval, &d.best, &again);
+        df_assert_rel(again.time_s, d.best_time_s, 0);
+    }
+    df_eval_free(eval);
+}
+
+/* Whatever was evaluated before. */
+static void descents_repeat_themselves(void **state)
+{
+    (void)state;
+    const df_rules rules = df_rules_reference();
+    df_eval *first = search();
+    df_eval *second = search();
+    for (int o = 0; o < DF_OPTIMIZERS; o++) {
+        df_point start;
+        df_eval_result ignored;
+        df_grad_start(first, 3, &start);
+        df_eval_point(second, df_eval_template(second), &ignored);
+        const df_descent a = descend(first, &rules, (df_optimizer)o, &start);
+        const df_descent b = descend(second, &rules, (df_optimizer)o, &start);
+        assert_memory_equal(&a.best, &b.best, sizeof a.best);
+        df_assert_rel(a.best_time_s, b.best_time_s, 0);
+        assert_int_equal(a.evaluations, b.evaluations);
+        assert_int_equal(a.status, b.status);
+    }
+    df_eval_free(first);
+    df_eval_free(second);
+}
+
+/* Without a network between nodes 14 parameters are searched: 1 + 100 * (14 + 2) at the
+ * most, fewer where an infinite time ends the search. */
+static void reference_counts_as_documented(void **state)
+{
+    (void)state;
+    const df_rules rules = df_rules_reference();
+    const df_grad_options options = {DF_OPT_REFERENCE, 0};
+    df_eval *eval = search();
+    for (uint32_t index = 0; index < 10; index++) {
+        df_point start;
+        df_grad_start(eval, index, &start);
+        const df_descent d = descend(eval, &rules, DF_OPT_REFERENCE, &start);
+        assert_int_equal(d.evaluations, 1 + d.iterations * (14 + 2));
+        assert_true((d.status == DF_SEARCH_ITERATIONS) == (d.iterations == 100));
+    }
+    assert_int_equal(df_grad_max_evaluations(&options, 14), 1601);
+    assert_int_equal(df_grad_max_evaluations(&options, 17), 1901);
+    df_eval_free(eval);
+}
+
+static void a_watcher_stops_a_descent(void **state)
+{
+    (void)state;
+    const df_rules rules = df_rules_reference();
+    df_eval *eval = search();
+    df_point start;
+    df_grad_start(eval, 7, &start);
+    for (int o = 0; o < DF_OPTIMIZERS; o++) {
+        const df_grad_options options = {(df_optimizer)o, 0};
+        for (int after = 1; after <= 3; after += 2) {
+            watcher w = {0, after, true, eval};
+            df_descent out;
+            df_err err;
+            assert_int_equal(df_grad_descend(eval, &rules, &options, &start, watch, &w, &out, &err),
+                             DF_EINTERRUPTED);
+            assert_int_equal(w.iterates, after);
+            assert_true(isfinite(out.best_time_s)); /* of what was reached */
+        }
+    }
+    df_eval_free(eval);
+}
+
+/* A start that gives nearly all area to L2: no core fits. */
+static df_point dead_start(const df_eval *eval)
+{
+    df_point start;
+    df_grad_start(eval, 1, &start);
+    double moved = 0;
+    for (int i = DF_P_AREA_CORE; i <= DF_P_AREA_INTER; i++) {
+        if (i != DF_P_AREA_L2 && df_eval_searched(eval)[i]) {
+            moved += start.p[i] * (1 - 1e-5);
+            start.p[i] *= 1e-5;
+        }
+    }
+    start.p[DF_P_AREA_L2] += moved;
+    return start;
+}
+
+static void dead_starts_are_left(void **state)
+{
+    (void)state;
+    df_rules rules = df_rules_reference();
+    df_eval *eval = search();
+    const df_point start = dead_start(eval);
+    for (int o = 0; o < DF_OPTIMIZERS; o++) {
+        rules.infinite_start_shrinks = o != DF_OPT_REFERENCE;
+        const df_descent d = descend(eval, &rules, (df_optimizer)o, &start);
+        assert_true(isinf(d.start_time_s));
+        assert_true(isfinite(d.best_time_s));
+        assert_true(d.status != DF_SEARCH_INFEASIBLE);
+    }
+    df_eval_free(eval);
+}
+
+/* With the reference's own rule such a search ends at once. */
+static void reference_rule_stays_dead(void **state)
+{
+    (void)state;
+    const df_rules rules = df_rules_reference();
+    df_eval *eval = search();
+    const df_point start = dead_start(eval);
+    const df_descent d = descend(eval, &rules, DF_OPT_REFERENCE, &start);
+    assert_int_equal(d.status, DF_SEARCH_INFEASIBLE);
+    assert_int_equal(d.iterations, 1);
+    df_eval_free(eval);
+}
+
+/* A memory that must not be ignored decides which point is the best one. */
+static void the_best_point_fits(void **state)
+{
+    (void)state;
+    df_cfg cfg = load();
+    const df_rules rules = df_rules_reference();
+    cfg.tech.dram.mem_ctrl_area_mm2 *= 20; /* so that stacks compete with the rest */
+    df_eval *strict = search_of(&cfg, false);
+    df_eval *loose = search_of(&cfg, true);
+    for (int o = 0; o < DF_OPTIMIZERS; o++) {
+        df_point start;
+        df_grad_start(strict, 2, &start);
+        const df_descent fits = descend(strict, &rules, (df_optimizer)o, &start);
+        const df_descent any = descend(loose, &rules, (df_optimizer)o, &start);
+        assert_true(isinf(fits.best_time_s) || fits.memory_overflow <= 1);
+        /* the reference's rule does not find back from this start */
+        assert_true(isfinite(any.best_time_s) == (o != DF_OPT_REFERENCE));
+    }
+    df_eval_free(strict);
+    df_eval_free(loose);
+}
+
+static void hopeless_models_are_refused(void **state)
+{
+    (void)state;
+    const df_rules rules = df_rules_reference();
+    df_cfg cfg = load();
+    df_eval *eval;
+    df_err err;
+    cfg.lstm.layer_size *= 32; /* about 1000 times the weights */
+    assert_int_equal(df_eval_new(&cfg, &rules, false, &eval, &err), DF_INFEASIBLE);
+    assert_non_null(strstr(err.text, "leave no area for a chip"));
+    cfg = load();
+    cfg.has_breakdown = false;
+    assert_int_equal(df_eval_new(&cfg, &rules, false, &eval, &err), DF_EINVAL);
+    assert_non_null(strstr(err.text, "area_breakdown"));
+    cfg = load();
+    cfg.sched.t = DF_T_CR;
+    cfg.sched.kp1 = 3; /* does not divide 2 * layer_size */
+    assert_int_equal(df_eval_new(&cfg, &rules, false, &eval, &err), DF_INFEASIBLE);
+}
+
+/* Two stacks of 100 mm2 for 8 GB, or four when the model takes twice as much. */
+static void stacks_leave_the_chip_area(void **state)
+{
+    (void)state;
+    const df_cfg cfg = load();
+    const df_rules rules = df_rules_reference();
+    df_footprint need;
+    df_eval *eval = search();
+    df_footprint_lstm(&cfg, &rules, &need);
+    const double stacks = ceil(need.total_bytes / cfg.tech.dram.stack_capacity_bytes);
+    df_assert_rel(df_eval_chip_mm2(eval),
+                  trunc(cfg.area.device_mm2 - stacks * cfg.tech.dram.area_per_stack_mm2), 0);
+    df_cfg written;
+    df_eval_config(eval, df_eval_template(eval), &written);
+    df_assert_rel(written.area.of.core / written.area.chip_mm2,
+                  cfg.area.of.core / cfg.area.chip_mm2, 1e-12);
+    df_eval_free(eval);
+}
+
+static void optimizers_have_names(void **state)
+{
+    (void)state;
+    df_optimizer found;
+    df_err err;
+    for (int o = 0; o < DF_OPTIMIZERS; o++) {
+        assert_int_equal(df_optimizer_parse(df_optimizer_names[o], &found, &err), DF_OK);
+        assert_int_equal(found, o);
+    }
+    assert_int_equal(df_optimizer_parse("nmsimplex", &found, &err), DF_EINVAL);
+    assert_non_null(strstr(err.text, "did you mean nmsimplex2?"));
+}
+
+int main(void)
+{
+    gsl_set_error_handler_off();
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(every_optimizer_improves),
+        cmocka_unit_test(descents_repeat_themselves),
+        cmocka_unit_test(reference_counts_as_documented),
+        cmocka_unit_test(a_watcher_stops_a_descent),
+        cmocka_unit_test(dead_starts_are_left),
+        cmocka_unit_test(reference_rule_stays_dead),
+        cmocka_unit_test(the_best_point_fits),
+        cmocka_unit_test(hopeless_models_are_refused),
+        cmocka_unit_test(stacks_leave_the_chip_area),
+        cmocka_unit_test(optimizers_have_names),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
