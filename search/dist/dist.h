@@ -13,6 +13,8 @@ typedef struct df_dist df_dist;
 /* Starts MPI (collective over all ranks; without mpirun there is one rank).
  * NULL when MPI cannot start. */
 df_dist *df_dist_init(int *argc, char ***argv);
+/* One rank without MPI; df_dist_fini frees it. NULL when out of memory. */
+df_dist *df_dist_serial(void);
 void df_dist_fini(df_dist *dist); /* collective; ends MPI */
 /* Ends all ranks at once, from any rank, with this exit code. */
 _Noreturn void df_dist_abort(df_dist *dist, int exit_code);
@@ -20,8 +22,6 @@ int df_dist_rank(const df_dist *dist);
 int df_dist_size(const df_dist *dist);
 /* Collective: all ranks get the worst (largest) of their codes. */
 int df_dist_agree(df_dist *dist, int code);
-/* Collective: rank 0's bytes to all. */
-void df_dist_broadcast(df_dist *dist, void *bytes, size_t size);
 
 typedef struct {
     int64_t num_items;
@@ -41,9 +41,10 @@ typedef struct {
     void *ctx;
 } df_dist_job;
 
-/* Collective. Does all items, each once, on whichever rank is free. A failure on any
- * rank stops all and is returned on every rank (err with the text of the
- * first). DF_EINTERRUPTED: stopped; every result that was finished went to sink. */
+/* Collective. Does all items, each once, on whichever rank is free; rank 0 works too, and
+ * serves the others between. A failure on any rank stops all and is returned on every rank
+ * (err with the text of the first). DF_EINTERRUPTED: stopped; every result that was
+ * finished went to sink. */
 DF_NODISCARD df_status df_dist_run(df_dist *dist, const df_dist_job *job, df_err *err);
 
 /* From within work(): keeps messages moving. False: stop. */
