@@ -1,14 +1,17 @@
 /* store.h: results.h5. The only module that knows HDF5.
  *
- * All rows exist from the start with status "pending" and are overwritten in
- * place, so that a killed writer leaves a file that opens, and the bytes do not
- * depend on the order in which results came. */
+ * All rows exist from the start with status "pending" and are overwritten in place, with
+ * their final status last: a killed writer leaves a file that opens, a row is finished or
+ * pending, and the bytes do not depend on the order in which results came. Nothing but
+ * data is written after the start. docs/results.md describes the file. */
 #ifndef DF_STORE_H
 #define DF_STORE_H
 #include "grad/grad.h"
 #include "layout/layout.h"
 
 typedef struct df_store df_store;
+
+enum { DF_STORE_REASON = 256 };
 
 /* A row of /strategies: one strategy in one layout. */
 typedef struct {
@@ -17,51 +20,64 @@ typedef struct {
     df_system_size size; /* num_worker resolved */
     df_layout layout;
     bool feasible;
-    char reason[256];
+    char reason[DF_STORE_REASON];
 } df_store_strategy;
 
 /* A row of /searches. */
 typedef struct {
     int64_t work_id; /* row number */
     int32_t strategy_id, index;
-    df_descent descent;
+    df_descent descent; /* its start point is not kept */
 } df_store_search;
 
+/* What the file is made from; borrowed for the call. */
 typedef struct {
     const df_store_strategy *strategies;
-    size_t num_strategies;
-    const df_store_search *searches; /* status DF_SEARCH_PENDING */
-    size_t num_searches;
+    int64_t num_strategies;
+    /* /searches has num_indices rows, index first_index and so on, for each of these rows of
+     * /strategies in turn. */
+    const int32_t *searched;
+    int64_t num_searched;
+    int32_t num_indices, first_index;
     int32_t trajectory_rows; /* iterates kept of each descent; 0: no /trajectories */
     /* /config: texts of the files, and what else decides the numbers. */
     const char *hardware_yaml, *model_yaml; /* model_yaml NULL: combined file */
-    const char *settings; /* canonical text: rules, optimizer, num_search, ... */
+    const char *settings;                   /* canonical text: rules, optimizer, ... */
     /* /provenance */
-    const char *version, *command;
+    const char *version, *command, *start, *host;
     int32_t ranks;
 } df_store_plan;
 
-/* Creates path with all rows pending. DF_EIO names what HDF5 said.
- * An existing file is replaced (the caller has asked the user). */
-DF_NODISCARD df_status df_store_create(const char *path, const df_store_plan *plan, df_store **out,
+/* Number of rows of /searches. */
+int64_t df_store_rows(const df_store_plan *plan);
+
+/* Creates path with all rows pending, or not at all. An existing file is replaced (the
+ * caller has asked the user). DF_EIO names what HDF5 said. */
+DF_NODISCARD df_status df_store_create(const char *path,
+                                       const df_store_plan *plan,
+                                       df_store **out,
                                        df_err *err);
 
-/* Opens a file of an interrupted run for more. DF_EINVAL: made from other inputs (err
- * says which differ). done[i] becomes true for the searches that are finished. */
-DF_NODISCARD df_status df_store_resume(const char *path, const df_store_plan *plan, bool *done,
-                                       df_store **out, df_err *err);
+/* Opens the file of an interrupted run for more. DF_EINVAL: made from other inputs (err says
+ * which differ). DF_EIO: not readable, or not a results file. */
+DF_NODISCARD df_status df_store_resume(const char *path,
+                                       const df_store_plan *plan,
+                                       df_store **out,
+                                       df_err *err);
 
-/* Writes a finished search and its iterates (may be NULL). */
-DF_NODISCARD df_status df_store_put(df_store *store, const df_store_search *search,
-                                    const df_iterate *iterates, int32_t num_iterates, df_err *err);
-
-/* Reads one row of /searches back. */
-DF_NODISCARD df_status df_store_get(df_store *store, int64_t work_id, df_store_search *search,
+/* Writes a finished search and its iterates, at most trajectory_rows of them (NULL where
+ * trajectory_rows is 0). */
+DF_NODISCARD df_status df_store_put(df_store *store,
+                                    const df_store_search *search,
+                                    const df_iterate *iterates,
+                                    int32_t num_iterates,
                                     df_err *err);
 
-/* Hands what was put to the operating system. */
-DF_NODISCARD df_status df_store_flush(df_store *store, df_err *err);
-/* Flushes and closes; also after a failure. */
+/* Reads `count` rows of /searches from row `first` on. */
+DF_NODISCARD df_status
+df_store_get(df_store *store, int64_t first, int64_t count, df_store_search *searches, df_err *err);
+
+/* Closes; also after a failure, and NULL. */
 DF_NODISCARD df_status df_store_close(df_store *store, df_err *err);
 
 #endif

@@ -1,0 +1,182 @@
+#include "store/rows.h"
+
+#include <stdio.h>
+#include <string.h>
+
+static hid_t text_type(size_t size)
+{
+    const hid_t type = H5Tcopy(H5T_C_S1);
+    if (type >= 0 && H5Tset_size(type, size) < 0) {
+        H5Tclose(type);
+        return H5I_INVALID_HID;
+    }
+    return type;
+}
+
+static bool add(hid_t type, const char *name, size_t offset, hid_t member)
+{
+    return H5Tinsert(type, name, offset, member) >= 0;
+}
+
+static bool add_text(hid_t type, const char *name, size_t offset, size_t size)
+{
+    const hid_t member = text_type(size);
+    const bool added = member >= 0 && add(type, name, offset, member);
+    if (member >= 0) {
+        H5Tclose(member);
+    }
+    return added;
+}
+
+/* One column for each searched parameter. */
+static bool add_point(hid_t type, size_t offset)
+{
+    bool added = true;
+    for (size_t i = 0; i < DF_PARAMS; i++) {
+        added =
+            added && add(type, df_param_names[i], offset + i * sizeof(double), H5T_NATIVE_DOUBLE);
+    }
+    return added;
+}
+
+/* Closes the type and gives an invalid one, unless all members were added. */
+static hid_t whole(hid_t type, bool added)
+{
+    if (type >= 0 && !added) {
+        H5Tclose(type);
+        return H5I_INVALID_HID;
+    }
+    return type;
+}
+
+#define AT(field) offsetof(df_strategy_row, field)
+
+hid_t df_strategy_row_type(void)
+{
+    static const char *const inter[] = {"kp1_inter", "kp2_inter", "dp_inter", "lp_inter"};
+    const hid_t type = H5Tcreate(H5T_COMPOUND, sizeof(df_strategy_row));
+    bool added = add(type, "strategy_id", AT(strategy_id), H5T_NATIVE_INT32) &&
+                 add(type, "kp_type", AT(kp_type), H5T_NATIVE_INT32) &&
+                 add(type, "dp", AT(dp), H5T_NATIVE_INT64) &&
+                 add(type, "lp", AT(lp), H5T_NATIVE_INT64) &&
+                 add(type, "kp1", AT(kp1), H5T_NATIVE_INT64) &&
+                 add(type, "kp2", AT(kp2), H5T_NATIVE_INT64) &&
+                 add_text(type, "layout", AT(layout), DF_AXES) &&
+                 add(type, "inter_derate", AT(inter_derate), H5T_NATIVE_INT64) &&
+                 add(type, "intra_derate", AT(intra_derate), H5T_NATIVE_INT64);
+    for (size_t axis = 0; axis < DF_AXES; axis++) {
+        added = added && add(type, inter[axis], AT(inter) + axis, H5T_NATIVE_UINT8);
+    }
+    return whole(type, added && add(type, "wafer_dim", AT(wafer_dim), H5T_NATIVE_INT64) &&
+                           add(type, "num_wafer", AT(num_wafer), H5T_NATIVE_INT64) &&
+                           add(type, "num_worker", AT(num_worker), H5T_NATIVE_INT64) &&
+                           add(type, "feasible", AT(feasible), H5T_NATIVE_UINT8) &&
+                           add_text(type, "reason", AT(reason), DF_ROW_REASON));
+}
+
+#undef AT
+#define AT(field) offsetof(df_search_row, field)
+
+hid_t df_search_row_type(void)
+{
+    const hid_t type = H5Tcreate(H5T_COMPOUND, sizeof(df_search_row));
+    return whole(type, add(type, "work_id", AT(work_id), H5T_NATIVE_INT64) &&
+                           add(type, "strategy_id", AT(strategy_id), H5T_NATIVE_INT32) &&
+                           add(type, "index", AT(index), H5T_NATIVE_INT32) &&
+                           add_text(type, "status", AT(status), DF_ROW_STATUS) &&
+                           add(type, "iterations", AT(iterations), H5T_NATIVE_INT32) &&
+                           add(type, "evaluations", AT(evaluations), H5T_NATIVE_INT64) &&
+                           add(type, "start_time_s", AT(start_time_s), H5T_NATIVE_DOUBLE) &&
+                           add(type, "best_time_s", AT(best_time_s), H5T_NATIVE_DOUBLE) &&
+                           add(type, "memory_overflow", AT(memory_overflow), H5T_NATIVE_DOUBLE) &&
+                           add_point(type, AT(best)));
+}
+
+#undef AT
+#define AT(field) offsetof(df_iterate_row, field)
+
+hid_t df_iterate_row_type(void)
+{
+    const hid_t type = H5Tcreate(H5T_COMPOUND, sizeof(df_iterate_row));
+    return whole(type, add(type, "work_id", AT(work_id), H5T_NATIVE_INT64) &&
+                           add(type, "iteration", AT(iteration), H5T_NATIVE_INT32) &&
+                           add(type, "used", AT(used), H5T_NATIVE_UINT8) &&
+                           add(type, "time_s", AT(time_s), H5T_NATIVE_DOUBLE) &&
+                           add(type, "memory_overflow", AT(memory_overflow), H5T_NATIVE_DOUBLE) &&
+                           add_point(type, AT(point)));
+}
+
+#undef AT
+
+void df_strategy_to_row(const df_store_strategy *s, df_strategy_row *row)
+{
+    char layout[DF_AXES + 1];
+    memset(row, 0, sizeof *row); /* padding and texts too: the same bytes each time */
+    df_layout_name(&s->layout, layout);
+    row->strategy_id = s->strategy_id;
+    row->kp_type = (int32_t)s->strategy.kp_type;
+    row->dp = s->strategy.dp;
+    row->lp = s->strategy.lp;
+    row->kp1 = s->strategy.kp1;
+    row->kp2 = s->strategy.kp2;
+    memcpy(row->layout, layout, DF_AXES);
+    row->inter_derate = s->layout.inter_derate;
+    row->intra_derate = s->layout.intra_derate;
+    for (int axis = 0; axis < DF_AXES; axis++) {
+        row->inter[axis] = s->layout.inter[axis];
+    }
+    row->wafer_dim = s->size.wafer_dim;
+    row->num_wafer = s->size.num_wafer;
+    row->num_worker = s->size.num_worker;
+    row->feasible = s->feasible;
+    snprintf(row->reason, sizeof row->reason, "%s", s->reason);
+}
+
+void df_search_to_row(const df_store_search *search, df_search_row *row)
+{
+    const df_descent *const d = &search->descent;
+    memset(row, 0, sizeof *row);
+    row->work_id = search->work_id;
+    row->strategy_id = search->strategy_id;
+    row->index = search->index;
+    snprintf(row->status, sizeof row->status, "%s", df_search_status_names[d->status]);
+    row->iterations = d->iterations;
+    row->evaluations = d->evaluations;
+    row->start_time_s = d->start_time_s;
+    row->best_time_s = d->best_time_s;
+    row->memory_overflow = d->memory_overflow;
+    memcpy(row->best, d->best.p, sizeof row->best);
+}
+
+bool df_search_from_row(const df_search_row *row, df_store_search *search)
+{
+    df_descent *const d = &search->descent;
+    memset(search, 0, sizeof *search);
+    search->work_id = row->work_id;
+    search->strategy_id = row->strategy_id;
+    search->index = row->index;
+    d->iterations = row->iterations;
+    d->evaluations = row->evaluations;
+    d->start_time_s = row->start_time_s;
+    d->best_time_s = row->best_time_s;
+    d->memory_overflow = row->memory_overflow;
+    memcpy(d->best.p, row->best, sizeof row->best);
+    for (int status = DF_SEARCH_PENDING; status <= DF_SEARCH_INFEASIBLE; status++) {
+        if (strncmp(row->status, df_search_status_names[status], sizeof row->status) == 0) {
+            d->status = (df_search_status)status;
+            return true;
+        }
+    }
+    return false;
+}
+
+void df_iterate_to_row(int64_t work_id, const df_iterate *iterate, df_iterate_row *row)
+{
+    memset(row, 0, sizeof *row);
+    row->work_id = work_id;
+    row->iteration = iterate->iteration;
+    row->used = 1;
+    row->time_s = iterate->result.time_s;
+    row->memory_overflow = iterate->result.memory_overflow;
+    memcpy(row->point, iterate->point.p, sizeof row->point);
+}

@@ -1,0 +1,50 @@
+/* rows.h: inside the store. The rows as they lie in the file, and their HDF5 types. */
+#ifndef DF_STORE_ROWS_H
+#define DF_STORE_ROWS_H
+#include <hdf5.h>
+
+#include "store/store.h"
+
+enum { DF_ROW_STATUS = 16, DF_ROW_REASON = DF_STORE_REASON };
+
+typedef struct {
+    int32_t strategy_id, kp_type;
+    int64_t dp, lp, kp1, kp2;
+    char layout[DF_AXES];
+    int64_t inter_derate, intra_derate;
+    uint8_t inter[DF_AXES]; /* of kp1, kp2, dp, lp */
+    int64_t wafer_dim, num_wafer, num_worker;
+    uint8_t feasible;
+    char reason[DF_ROW_REASON];
+} df_strategy_row;
+
+typedef struct {
+    int64_t work_id;
+    int32_t strategy_id, index;
+    char status[DF_ROW_STATUS];
+    int32_t iterations;
+    int64_t evaluations;
+    double start_time_s, best_time_s, memory_overflow;
+    double best[DF_PARAMS];
+} df_search_row;
+
+typedef struct {
+    int64_t work_id;
+    int32_t iteration;
+    uint8_t used; /* 0: the descent had fewer iterates */
+    double time_s, memory_overflow;
+    double point[DF_PARAMS];
+} df_iterate_row;
+
+/* Types of the rows in memory; negative on failure. The caller closes them. */
+hid_t df_strategy_row_type(void);
+hid_t df_search_row_type(void);
+hid_t df_iterate_row_type(void);
+
+void df_strategy_to_row(const df_store_strategy *strategy, df_strategy_row *row);
+void df_search_to_row(const df_store_search *search, df_search_row *row);
+/* False: the row's status is unknown. The start point is left 0. */
+bool df_search_from_row(const df_search_row *row, df_store_search *search);
+void df_iterate_to_row(int64_t work_id, const df_iterate *iterate, df_iterate_row *row);
+
+#endif
