@@ -7,8 +7,6 @@
 #include "base/nearest.h"
 #include "grad/grad_impl.h"
 
-enum { DEFAULT_ITERATIONS = 100 };
-
 const char *const df_optimizer_names[DF_OPTIMIZERS] = {"reference", "vector_bfgs2", "conjugate_fr",
                                                        "steepest_descent", "nmsimplex2"};
 
@@ -112,7 +110,7 @@ df_status df_grad_descend(df_eval *eval,
     df_eval_result result;
     const int64_t before = df_eval_count(eval);
     df_run run = {eval, rules, options, options->max_iterations, on_iterate, ctx, out};
-    run.max_iterations = run.max_iterations > 0 ? run.max_iterations : DEFAULT_ITERATIONS;
+    run.max_iterations = run.max_iterations > 0 ? run.max_iterations : DF_GRAD_ITERATIONS;
     memset(out, 0, sizeof *out);
     out->start = *start;
     out->best = *start;
@@ -138,6 +136,6 @@ df_status df_grad_descend(df_eval *eval,
 int64_t df_grad_max_evaluations(const df_grad_options *options, int searched)
 {
     const int iterations =
-        options->max_iterations > 0 ? options->max_iterations : DEFAULT_ITERATIONS;
+        options->max_iterations > 0 ? options->max_iterations : DF_GRAD_ITERATIONS;
     return 1 + (int64_t)iterations * (searched + 2);
 }

@@ -24,9 +24,11 @@ typedef enum {
 } df_search_status;
 extern const char *const df_search_status_names[]; /* "pending", "converged", ... */
 
+enum { DF_GRAD_ITERATIONS = 100 };
+
 typedef struct {
     df_optimizer optimizer;
-    int max_iterations; /* 0: 100 */
+    int max_iterations; /* 0: DF_GRAD_ITERATIONS */
 } df_grad_options;
 
 /* One iterate. */

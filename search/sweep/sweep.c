@@ -1,1 +1,274 @@
 #include "sweep/sweep.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+enum { CHUNK_ROWS = 1024 };
+
+/* What one descent sends back: the descent, and behind it the iterates that are kept. */
+typedef struct {
+    df_descent descent;
+    int32_t num_iterates;
+    df_iterate iterates[];
+} result;
+
+/* A sweep at work on one rank. */
+typedef struct {
+    const df_sweep_plan *plan;
+    const df_sweep_watch *watch;
+    df_dist *dist;
+    int32_t trajectory_rows;
+    /* the search that is prepared: consecutive descents share their strategy */
+    df_eval *eval;
+    int64_t eval_row; /* -1: none */
+    result *filling;
+    /* rank 0 */
+    df_store *store;
+    uint8_t *done; /* a bit for each descent */
+    df_sweep_progress progress;
+} sweep;
+
+/* ---- One descent ---- */
+
+static df_status prepare_row(sweep *s, int64_t row, df_err *err)
+{
+    const df_sweep_options *const o = &s->plan->options;
+    df_cfg cfg;
+    if (row == s->eval_row) {
+        return DF_OK;
+    }
+    df_eval_free(s->eval);
+    s->eval = NULL;
+    s->eval_row = -1;
+    df_sweep_config(s->plan, row, &cfg);
+    DF_TRY(df_eval_new(&cfg, &o->rules, o->ignore_memory, &s->eval, err));
+    s->eval_row = row;
+    return DF_OK;
+}
+
+/* Keeps the iterate if iterates are kept, and lets the ranks talk. */
+static bool on_iterate(void *ctx, const df_iterate *iterate)
+{
+    sweep *const s = ctx;
+    if (s->filling->num_iterates < s->trajectory_rows) {
+        s->filling->iterates[s->filling->num_iterates++] = *iterate;
+    }
+    return df_dist_poll(s->dist);
+}
+
+static df_status work(void *ctx, int64_t item, void *out, df_err *err)
+{
+    sweep *const s = ctx;
+    const df_sweep_options *const o = &s->plan->options;
+    const int64_t row = s->plan->searched[item / o->num_search];
+    const uint32_t index = (uint32_t)(o->first_index + item % o->num_search);
+    df_point start;
+    DF_TRY(prepare_row(s, row, err));
+    s->filling = out;
+    s->filling->num_iterates = 0;
+    df_grad_start(s->eval, index, &start);
+    return df_grad_descend(s->eval, &o->rules, &o->descent, &start, on_iterate, s,
+                           &s->filling->descent, err);
+}
+
+static size_t result_bytes(const sweep *s)
+{
+    const size_t bytes = sizeof(result) + (size_t)s->trajectory_rows * sizeof(df_iterate);
+    return (bytes + 15) / 16 * 16;
+}
+
+/* ---- Rank 0 ---- */
+
+static bool is_done(const sweep *s, int64_t item)
+{
+    return (s->done[item / 8] >> (item % 8) & 1) != 0;
+}
+
+static bool skip(void *ctx, int64_t item)
+{
+    return is_done(ctx, item);
+}
+
+static df_status sink(void *ctx, int64_t item, const void *in, df_err *err)
+{
+    sweep *const s = ctx;
+    const result *const r = in;
+    const df_sweep_options *const o = &s->plan->options;
+    df_store_search search;
+    memset(&search, 0, sizeof search);
+    search.work_id = item;
+    search.strategy_id = s->plan->searched[item / o->num_search];
+    search.index = o->first_index + (int32_t)(item % o->num_search);
+    search.descent = r->descent;
+    s->progress.done++;
+    s->progress.evaluations += r->descent.evaluations;
+    return df_store_put(s->store, &search, s->trajectory_rows > 0 ? r->iterates : NULL,
+                        r->num_iterates, err);
+}
+
+static df_status tick(void *ctx, df_err *err)
+{
+    sweep *const s = ctx;
+    (void)err;
+    if (s->watch->progress) {
+        s->watch->progress(s->watch->ctx, &s->progress);
+    }
+    return DF_OK;
+}
+
+static bool interrupted(void *ctx)
+{
+    const sweep *const s = ctx;
+    return s->watch->interrupted && s->watch->interrupted(s->watch->ctx);
+}
+
+/* Calls `visit` for each row of /searches. */
+static df_status visit_rows(df_store *store,
+                            int64_t rows,
+                            void (*visit)(void *ctx, const df_store_search *search),
+                            void *ctx,
+                            df_err *err)
+{
+    df_store_search *const chunk = malloc(CHUNK_ROWS * sizeof *chunk);
+    df_status status = chunk ? DF_OK : df_fail(err, DF_ENOMEM, "out of memory");
+    for (int64_t first = 0; status == DF_OK && first < rows; first += CHUNK_ROWS) {
+        const int64_t count = rows - first < CHUNK_ROWS ? rows - first : CHUNK_ROWS;
+        status = df_store_get(store, first, count, chunk, err);
+        for (int64_t i = 0; status == DF_OK && i < count; i++) {
+            visit(ctx, &chunk[i]);
+        }
+    }
+    free(chunk);
+    return status;
+}
+
+static void note_done(void *ctx, const df_store_search *search)
+{
+    sweep *const s = ctx;
+    if (search->descent.status != DF_SEARCH_PENDING) {
+        s->done[search->work_id / 8] |= (uint8_t)(1U << (search->work_id % 8));
+        s->progress.done++;
+        s->progress.done_before++;
+    }
+}
+
+static df_status read_done(sweep *s, df_err *err)
+{
+    const int64_t descents = df_sweep_descents(s->plan);
+    s->progress.descents = descents;
+    s->done = calloc((size_t)(descents / 8 + 1), 1);
+    if (!s->done) {
+        return df_fail(err, DF_ENOMEM, "out of memory");
+    }
+    return visit_rows(s->store, descents, note_done, s, err);
+}
+
+/* ---- Public ---- */
+
+static df_status run_job(sweep *s, df_err *err)
+{
+    const df_dist_job job = {.num_items = df_sweep_descents(s->plan),
+                             .result_bytes = result_bytes(s),
+                             .work = work,
+                             .skip = skip,
+                             .sink = sink,
+                             .tick = tick,
+                             .interrupted = interrupted,
+                             .ctx = s};
+    return df_dist_run(s->dist, &job, err);
+}
+
+df_status df_sweep_run(const df_sweep_plan *plan,
+                       df_dist *dist,
+                       df_store *store,
+                       const df_sweep_watch *watch,
+                       df_err *err)
+{
+    df_store_plan rows;
+    sweep s = {.plan = plan, .watch = watch, .dist = dist, .eval_row = -1, .store = store};
+    df_sweep_store_plan(plan, &rows);
+    s.trajectory_rows = rows.trajectory_rows;
+    df_status status = df_dist_rank(dist) == 0 ? read_done(&s, err) : DF_OK;
+    if (df_dist_agree(dist, (int)status) == DF_OK) {
+        status = run_job(&s, err);
+    } else if (status == DF_OK) {
+        status = df_fail(err, DF_ERUNTIME, "rank 0 cannot read the results");
+    }
+    if (df_dist_rank(dist) == 0 && watch->progress) {
+        watch->progress(watch->ctx, &s.progress);
+    }
+    df_eval_free(s.eval);
+    free(s.done);
+    return status;
+}
+
+/* A list of the fastest, best first. */
+typedef struct {
+    df_store_search *best;
+    int32_t most, count;
+} ranking;
+
+static void rank_search(void *ctx, const df_store_search *search)
+{
+    ranking *const r = ctx;
+    if (search->descent.status == DF_SEARCH_PENDING || !isfinite(search->descent.best_time_s)) {
+        return;
+    }
+    int32_t at = r->count;
+    while (at > 0 && search->descent.best_time_s < r->best[at - 1].descent.best_time_s) {
+        at--;
+    }
+    if (at == r->most) {
+        return;
+    }
+    r->count += r->count < r->most;
+    memmove(&r->best[at + 1], &r->best[at], (size_t)(r->count - 1 - at) * sizeof r->best[0]);
+    r->best[at] = *search;
+}
+
+df_status df_sweep_best(const df_sweep_plan *plan,
+                        df_store *store,
+                        int32_t most,
+                        df_store_search *best,
+                        int32_t *count,
+                        df_err *err)
+{
+    ranking r = {best, most, 0};
+    DF_TRY(visit_rows(store, df_sweep_descents(plan), rank_search, &r, err));
+    *count = r.count;
+    return DF_OK;
+}
+
+static double now_s(void)
+{
+    struct timespec t;
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
+}
+
+df_status
+df_sweep_calibrate(const df_sweep_plan *plan, double seconds, double *descent_s, df_err *err)
+{
+    const df_sweep_watch nobody = {NULL, NULL, NULL};
+    const int64_t descents = df_sweep_descents(plan);
+    sweep s = {.plan = plan, .watch = &nobody, .eval_row = -1};
+    s.dist = df_dist_serial();
+    result *const r = malloc(result_bytes(&s));
+    df_status status = s.dist && r ? DF_OK : df_fail(err, DF_ENOMEM, "out of memory");
+    const double begin_s = now_s();
+    int64_t done = 0;
+    /* golden section steps spread any number of samples evenly */
+    const double golden = 0.6180339887498949;
+    while (status == DF_OK && done < descents && (done == 0 || now_s() - begin_s < seconds)) {
+        const double at = golden * (double)done;
+        status = work(&s, (int64_t)((at - floor(at)) * (double)descents), r, err);
+        done++;
+    }
+    *descent_s = done > 0 ? (now_s() - begin_s) / (double)done : 0;
+    df_eval_free(s.eval);
+    free(r);
+    df_dist_fini(s.dist);
+    return status;
+}

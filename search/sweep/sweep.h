@@ -3,4 +3,89 @@
 #define DF_SWEEP_H
 #include "dist/dist.h"
 #include "store/store.h"
+
+/* What decides the numbers of a sweep. */
+typedef struct {
+    df_cfg cfg; /* the template; strategies and layouts are written into copies */
+    df_rules rules;
+    df_grad_options descent;
+    bool ignore_memory;
+    int32_t num_search;  /* descents of each (strategy, layout) */
+    int32_t first_index; /* of their starting points */
+    bool trajectory;     /* every iterate is kept */
+} df_sweep_options;
+
+/* Which descents there are: rows of /strategies, and which of them are feasible. Ranks that
+ * are given the same options plan the same. */
+typedef struct {
+    df_sweep_options options;
+    df_store_strategy *strategies;
+    int64_t num_strategies;
+    int32_t *searched; /* rows that are feasible */
+    int64_t num_searched;
+    int64_t room;
+} df_sweep_plan;
+
+void df_sweep_plan_init(df_sweep_plan *plan, const df_sweep_options *options);
+void df_sweep_plan_fini(df_sweep_plan *plan);
+
+/* Adds all strategies and layouts of a system. Infeasible ones stay, with their reason.
+ * DF_EINVAL: the template cannot be searched, or the size is out of bounds. DF_ENOMEM. */
+DF_NODISCARD df_status df_sweep_plan_system(df_sweep_plan *plan,
+                                            const df_system_size *size,
+                                            df_err *err);
+
+/* Adds one strategy in one layout. As above. */
+DF_NODISCARD df_status df_sweep_plan_add(df_sweep_plan *plan,
+                                         const df_system_size *size,
+                                         const df_strategy *strategy,
+                                         const df_layout *layout,
+                                         df_err *err);
+
+int64_t df_sweep_descents(const df_sweep_plan *plan);
+/* The most that the reference rule takes; the others stop soon after as many. */
+int64_t df_sweep_evaluations(const df_sweep_plan *plan);
+/* The plan as the store wants it; texts and provenance are the caller's to add. */
+void df_sweep_store_plan(const df_sweep_plan *plan, df_store_plan *out);
+
+/* Writes the strategy and layout of a row into a copy of the template. */
+void df_sweep_config(const df_sweep_plan *plan, int64_t row, df_cfg *out);
+
+typedef struct {
+    int64_t descents, done; /* done: in this run and before it */
+    int64_t done_before;
+    int64_t evaluations; /* in this run */
+} df_sweep_progress;
+
+/* Who watches a sweep. Functions may be NULL. */
+typedef struct {
+    void (*progress)(void *ctx, const df_sweep_progress *progress); /* rank 0, now and then */
+    bool (*interrupted)(void *ctx);                                 /* any rank */
+    void *ctx;
+} df_sweep_watch;
+
+/* Collective. Does all descents that are not done in the store, which rank 0 holds (NULL on
+ * the others). DF_EINTERRUPTED: stopped; what was finished is in the store. */
+DF_NODISCARD df_status df_sweep_run(const df_sweep_plan *plan,
+                                    df_dist *dist,
+                                    df_store *store,
+                                    const df_sweep_watch *watch,
+                                    df_err *err);
+
+/* The fastest finished descents, best first; ties go to the lower work_id. Returns how
+ * many through *count, at most `most`. */
+DF_NODISCARD df_status df_sweep_best(const df_sweep_plan *plan,
+                                     df_store *store,
+                                     int32_t most,
+                                     df_store_search *best,
+                                     int32_t *count,
+                                     df_err *err);
+
+/* Seconds of one descent on one core, from a sample spread over the plan that takes about
+ * this long. */
+DF_NODISCARD df_status df_sweep_calibrate(const df_sweep_plan *plan,
+                                          double seconds,
+                                          double *descent_s,
+                                          df_err *err);
+
 #endif
