@@ -1,1 +1,280 @@
-#include "cli/commands.h"
+#include <errno.h>
+#include <inttypes.h>
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "commands.h"
+#include "search_run.h"
+
+typedef struct {
+    df_search_args common;
+    int64_t index, wafer_dim;
+    int64_t kp_type;
+    df_strategy strategy;
+    int64_t inter_derate, intra_derate;
+    bool inter[DF_AXES];
+} gd_args;
+
+static const char EXAMPLES[] =
+    "  deepflow GD_search --exp_config configs/search/lstm_4x4.yaml --exp_dir output/one \\\n"
+    "    --index 3 --dp 16 --wafer_dim 4 --intra_derate 2 --inter_derate 0\n"
+    "\n`deepflow strategies` lists strategies with their derates and flags.\n";
+
+static bool read_args(int argc, char **argv, gd_args *a, int *exit_code)
+{
+    const double most = DF_SYSTEM_DEVICES_MAX;
+    const df_arg own[] = {
+        {.name = "index",
+         .type = DF_ARG_INT,
+         .value = &a->index,
+         .required = true,
+         .low = 0,
+         .high = 2147483647,
+         .help = "which starting point"},
+        {.name = "data_scale",
+         .type = DF_ARG_REAL,
+         .value = &a->common.data_scale,
+         .low = 0,
+         .high = 1e12,
+         .help = "growth of the data set, for the record; 0: the file's"},
+        {.name = "dp",
+         .type = DF_ARG_INT,
+         .value = &a->strategy.dp,
+         .required = true,
+         .low = 1,
+         .high = most,
+         .help = "data-parallel replicas"},
+        {.name = "lp",
+         .type = DF_ARG_INT,
+         .value = &a->strategy.lp,
+         .low = 1,
+         .high = most,
+         .help = "pipeline stages"},
+        {.name = "kp_type",
+         .type = DF_ARG_INT,
+         .value = &a->kp_type,
+         .low = -1,
+         .high = 2,
+         .help = "kernels are split: -1 not, 1 by column and row, 2 by row and column"},
+        {.name = "kp1",
+         .type = DF_ARG_INT,
+         .value = &a->strategy.kp1,
+         .low = 1,
+         .high = most,
+         .help = "ways to split the first dimension"},
+        {.name = "kp2",
+         .type = DF_ARG_INT,
+         .value = &a->strategy.kp2,
+         .low = 1,
+         .high = most,
+         .help = "ways to split the second one"},
+        {.name = "inter_derate",
+         .type = DF_ARG_INT,
+         .value = &a->inter_derate,
+         .low = 0,
+         .high = most,
+         .help = "streams that share a link between wafers; 0: no such network"},
+        {.name = "intra_derate",
+         .type = DF_ARG_INT,
+         .value = &a->intra_derate,
+         .low = 0,
+         .high = most,
+         .help = "streams that share a link on a wafer; 0: no such network"},
+        {.name = "kp1_inter",
+         .type = DF_ARG_BOOL,
+         .value = &a->inter[0],
+         .help = "kp1 runs between wafers"},
+        {.name = "kp2_inter",
+         .type = DF_ARG_BOOL,
+         .value = &a->inter[1],
+         .help = "kp2 runs between wafers"},
+        {.name = "dp_inter",
+         .type = DF_ARG_BOOL,
+         .value = &a->inter[2],
+         .help = "data parallelism runs between wafers"},
+        {.name = "lp_inter",
+         .type = DF_ARG_BOOL,
+         .value = &a->inter[3],
+         .help = "the pipeline runs between wafers"},
+        {.name = "wafer_dim",
+         .type = DF_ARG_INT,
+         .value = &a->wafer_dim,
+         .low = 1,
+         .high = 1024,
+         .help = "devices along a wafer's edge"},
+    };
+    df_arg args[DF_SEARCH_COMMON_ARGS + sizeof own / sizeof own[0]];
+    const int common = df_search_common_args(&a->common, args);
+    memcpy(args + common, own, sizeof own);
+    const df_command command = {"GD_search", "searches the best device for one strategy", EXAMPLES,
+                                args, common + (int)(sizeof own / sizeof own[0])};
+    return df_cli_parse(&command, argc, argv, exit_code);
+}
+
+static df_status add_strategy(gd_args *a, df_sweep_plan *plan, df_err *err)
+{
+    static const int order[DF_AXES] = {0, 1, 2, 3};
+    df_layout layout = {
+        .inter_derate = a->inter_derate, .intra_derate = a->intra_derate, .feasible = true};
+    if (a->kp_type == 0) {
+        return df_fail(err, DF_EINVAL, "--kp_type: expected -1, 1 or 2, found 0");
+    }
+    a->strategy.kp_type = (df_kp_type)a->kp_type;
+    /* kp1 counts in both splits, kp2 in the second one */
+    if (a->strategy.kp_type == DF_KP_NONE) {
+        a->strategy.kp1 = 1;
+    }
+    if (a->strategy.kp_type != DF_KP_RC) {
+        a->strategy.kp2 = 1;
+    }
+    const double workers = (double)a->strategy.kp1 * (double)a->strategy.kp2 *
+                           (double)a->strategy.dp * (double)a->strategy.lp;
+    if (workers > DF_SYSTEM_DEVICES_MAX) {
+        return df_fail(err, DF_EINVAL, "--dp: expected at most %d devices in all, found %.17g",
+                       DF_SYSTEM_DEVICES_MAX, workers);
+    }
+    const int64_t area = a->wafer_dim * a->wafer_dim;
+    const df_system_size size = {((int64_t)workers + area - 1) / area, a->wafer_dim,
+                                 (int64_t)workers};
+    memcpy(layout.order, order, sizeof order);
+    memcpy(layout.inter, a->inter, sizeof layout.inter);
+    return df_sweep_plan_add(plan, &size, &a->strategy, &layout, err);
+}
+
+/* ---- best.txt ---- */
+
+/* "area_breakdown c: 0.192 D: 0.245 ...": the names as the Python DeepFlow shortens them. */
+static void print_point(FILE *out, const df_point *point)
+{
+    static const char *const classes[DF_CLASSES] = {"area_breakdown", "power_breakdown",
+                                                    "perimeter_breakdown"};
+    for (int klass = 0; klass < DF_CLASSES; klass++) {
+        fprintf(out, " %s", classes[klass]);
+        for (int i = df_class_begin[klass]; i < df_class_begin[klass + 1]; i++) {
+            const char *const name = strchr(df_param_names[i], '_') + 1;
+            const bool inter = strcmp(name, "inter_node") == 0;
+            fprintf(out, " %c: %.3f", inter ? 'o' : name[0], point->p[i]);
+        }
+    }
+}
+
+static df_status write_best(const char *dir, const df_descent *descent, df_err *err)
+{
+    char path[4096];
+    char draft[4112];
+    snprintf(path, sizeof path, "%s/best.txt", dir);
+    snprintf(draft, sizeof draft, "%s.part", path);
+    FILE *const out = fopen(draft, "w");
+    if (!out) {
+        return df_fail(err, DF_EIO, "%s: cannot be written: %s", path, strerror(errno));
+    }
+    fprintf(out, "Best Time: %.17g\nTime Limit: %.1f\nBest Dir: %s\n ", descent->best_time_s, 1e15,
+            dir);
+    print_point(out, &descent->best);
+    fputc('\n', out);
+    const bool failed = ferror(out) != 0;
+    if (fclose(out) != 0 || failed || rename(draft, path) != 0) {
+        const int why = errno;
+        remove(draft);
+        return df_fail(err, DF_EIO, "%s: cannot be written: %s", path, strerror(why));
+    }
+    return DF_OK;
+}
+
+/* ---- The command ---- */
+
+typedef struct {
+    gd_args args;
+    df_sweep_options options;
+    df_search_texts texts;
+    df_sweep_plan plan;
+    char settings[DF_SEARCH_SETTINGS];
+} search;
+
+static df_status prepare(search *s, df_err *err)
+{
+    gd_args *const a = &s->args;
+    DF_TRY(df_search_options(&a->common, &s->options, &s->texts, err));
+    s->options.first_index = (int32_t)a->index;
+    df_sweep_plan_init(&s->plan, &s->options);
+    DF_TRY(add_strategy(a, &s->plan, err));
+    df_search_settings(&s->options, s->settings);
+    char name[64];
+    df_strategy_name(&a->strategy, name, sizeof name);
+    const size_t used = strlen(s->settings);
+    snprintf(s->settings + used, sizeof s->settings - used,
+             "strategy=%s\nwafer_dim=%" PRId64 "\ninter_derate=%" PRId64 "\nintra_derate=%" PRId64
+             "\ninter=%d%d%d%d\n",
+             name, a->wafer_dim, a->inter_derate, a->intra_derate, a->inter[0], a->inter[1],
+             a->inter[2], a->inter[3]);
+    return DF_OK;
+}
+
+static df_status read_best(const search *s, df_descent *descent, df_err *err)
+{
+    char path[4096];
+    df_store_plan plan;
+    df_store_search found;
+    df_store *store;
+    df_err ignored;
+    snprintf(path, sizeof path, "%s/results.h5", s->args.common.exp_dir);
+    df_sweep_store_plan(&s->plan, &plan);
+    plan.hardware_yaml = s->texts.hardware;
+    plan.model_yaml = s->texts.model;
+    plan.settings = s->settings;
+    DF_TRY(df_store_resume(path, &plan, &store, err));
+    const df_status status = df_store_get(store, 0, 1, &found, err);
+    const df_status closed = df_store_close(store, &ignored);
+    *descent = found.descent;
+    return status == DF_OK ? closed : status;
+}
+
+static int run_search(search *s, int argc, char **argv, df_dist *dist)
+{
+    df_descent best;
+    df_err err;
+    df_status status = prepare(s, &err);
+    if (status != DF_OK) {
+        return df_cli_fail(status, &err);
+    }
+    if (s->plan.num_searched == 0) {
+        return df_search_fail_infeasible(&s->plan);
+    }
+    const df_search_run run = {&s->args.common, &s->plan, &s->texts, s->settings, argc, argv};
+    const int exit_code = df_search_execute(&run, dist);
+    if (exit_code != 0) {
+        return exit_code;
+    }
+    status = read_best(s, &best, &err);
+    if (status == DF_OK) {
+        status = write_best(s->args.common.exp_dir, &best, &err);
+    }
+    return status == DF_OK ? 0 : df_cli_fail(status, &err);
+}
+
+int df_cmd_gd_search(int argc, char **argv)
+{
+    search s = {.args = {.common = df_search_args_init(),
+                         .wafer_dim = 1,
+                         .kp_type = DF_KP_NONE,
+                         .strategy = {DF_KP_NONE, 1, 1, 1, 1},
+                         .inter_derate = 1,
+                         .intra_derate = 1}};
+    s.args.common.exp_dir = "output/GD_search";
+    int exit_code = 0;
+    if (!read_args(argc, argv, &s.args, &exit_code)) {
+        return exit_code;
+    }
+    df_search_catch_signals();
+    df_dist *const dist = df_dist_serial();
+    if (!dist) {
+        df_err err;
+        return df_cli_fail(df_fail(&err, DF_ENOMEM, "out of memory"), &err);
+    }
+    exit_code = run_search(&s, argc, argv, dist);
+    df_sweep_plan_fini(&s.plan);
+    df_search_texts_free(&s.texts);
+    df_dist_fini(dist);
+    return exit_code;
+}

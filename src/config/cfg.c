@@ -130,11 +130,11 @@ static bool has_section(const df_cfg_reader *reader, const char *name)
     return reader->section[df_opt_section_index(name)].line != 0;
 }
 
-static df_status cross_check(const df_cfg_reader *reader, df_err *err)
+static df_status cross_check(const df_cfg_reader *reader, bool degrees, df_err *err)
 {
     const char *key = NULL;
     df_err cause;
-    const df_status status = df_cfg_cross_check(&reader->cfg, &key, &cause);
+    const df_status status = df_cfg_cross_check(&reader->cfg, degrees, &key, &cause);
     if (status == DF_OK) {
         return DF_OK;
     }
@@ -176,7 +176,7 @@ df_status df_cfg_parse(const char *hardware_text,
                                has_section(&reader, "power_breakdown") &&
                                has_section(&reader, "perimeter_breakdown");
     if (need & DF_CFG_NEED_HARDWARE) {
-        DF_TRY(cross_check(&reader, err));
+        DF_TRY(cross_check(&reader, (need & DF_CFG_ANY_DEGREES) == 0, err));
     }
     *cfg = reader.cfg;
     return DF_OK;
@@ -206,7 +206,7 @@ df_status df_cfg_check(const df_cfg *cfg, df_err *err)
 {
     const char *key = NULL;
     df_err cause;
-    const df_status status = df_cfg_cross_check(cfg, &key, &cause);
+    const df_status status = df_cfg_cross_check(cfg, true, &key, &cause);
     return status == DF_OK ? DF_OK
                            : df_fail(err, status, "%s: %.*s", key, DF_ERR_TEXT / 2, cause.text);
 }

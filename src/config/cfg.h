@@ -219,6 +219,8 @@ typedef struct {
 typedef enum {
     DF_CFG_NEED_HARDWARE = 1, /* everything but model_param */
     DF_CFG_NEED_MODEL = 2,
+    DF_CFG_ANY_DEGREES = 4, /* the degrees of parallelism need not fit the system: a search
+                               overwrites both */
 } df_cfg_need;
 
 /* Reads hardware and model files into *cfg. Either path may be NULL; one combined

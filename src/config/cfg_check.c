@@ -73,13 +73,15 @@ static df_status check_llm(const df_cfg *cfg, const char **key, df_err *err)
     return DF_OK;
 }
 
-df_status df_cfg_cross_check(const df_cfg *cfg, const char **key, df_err *err)
+df_status df_cfg_cross_check(const df_cfg *cfg, bool degrees, const char **key, df_err *err)
 {
     DF_TRY(check_workers(cfg, key, err));
     if (!cfg->has_model) { /* a device is the same whatever it is used for */
         return DF_OK;
     }
     DF_TRY(check_topology(cfg, key, err));
-    return cfg->mode == DF_MODE_LLM ? check_llm(cfg, key, err)
-                                    : check_kernel_degrees(cfg, key, err);
+    if (cfg->mode == DF_MODE_LLM) {
+        return check_llm(cfg, key, err);
+    }
+    return degrees ? check_kernel_degrees(cfg, key, err) : DF_OK;
 }

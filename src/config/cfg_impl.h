@@ -145,8 +145,11 @@ DF_NODISCARD df_status df_cfg_read_document(df_cfg_reader *reader,
                                             df_err *err);
 
 /* ---- Checks (cfg_check.c) ---- */
-/* Does the checks of df_cfg_check; a failure names the option in *key, and *err has
- * the text behind it. */
-DF_NODISCARD df_status df_cfg_cross_check(const df_cfg *cfg, const char **key, df_err *err);
+/* Does the checks of df_cfg_check, those of degrees only if `degrees`; a failure names the
+ * option in *key, and *err has the text behind it. */
+DF_NODISCARD df_status df_cfg_cross_check(const df_cfg *cfg,
+                                          bool degrees,
+                                          const char **key,
+                                          df_err *err);
 
 #endif

@@ -1,0 +1,451 @@
+#include "search_run.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <math.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "base/units.h"
+#include "progress.h"
+
+enum { PATH_ROOM = 4096, COMMAND_ROOM = 4096, MAX_TOP = 1000 };
+
+/* ---- Flags ---- */
+
+df_search_args df_search_args_init(void)
+{
+    return (df_search_args){.rules = "reference", .optimizer = "nmsimplex2", .top = 10};
+}
+
+int df_search_common_args(df_search_args *a, df_arg args[DF_SEARCH_COMMON_ARGS])
+{
+    const df_arg rows[] = {
+        {.name = "exp_config",
+         .type = DF_ARG_TEXT,
+         .value = &a->files.exp_config,
+         .help = "hardware and model in one YAML file"},
+        {.name = "hardware_config",
+         .type = DF_ARG_TEXT,
+         .value = &a->files.hardware_config,
+         .help = "or a hardware file"},
+        {.name = "model_config",
+         .type = DF_ARG_TEXT,
+         .value = &a->files.model_config,
+         .help = "with a model file"},
+        {.name = "exp_dir",
+         .type = DF_ARG_TEXT,
+         .value = &a->exp_dir,
+         .help = "folder for results.h5; it must not exist (default output/COMMAND)"},
+        {.name = "overwrite",
+         .type = DF_ARG_BOOL,
+         .value = &a->overwrite,
+         .help = "replace the results of an existing folder"},
+        {.name = "resume",
+         .type = DF_ARG_BOOL,
+         .value = &a->resume,
+         .help = "go on with the results of an existing folder"},
+        {.name = "optimizer",
+         .type = DF_ARG_TEXT,
+         .value = &a->optimizer,
+         .help = "reference (the Python DeepFlow's rule), or of GSL: vector_bfgs2, conjugate_fr, "
+                 "steepest_descent, nmsimplex2"},
+        {.name = "iterations",
+         .type = DF_ARG_INT,
+         .value = &a->iterations,
+         .low = 0,
+         .high = 1e6,
+         .help = "iterations of a descent at the most; 0: 100"},
+        {.name = "trajectory",
+         .type = DF_ARG_BOOL,
+         .value = &a->trajectory,
+         .help = "keep every iterate in /trajectories"},
+        {.name = "rules",
+         .type = DF_ARG_TEXT,
+         .value = &a->rules,
+         .help = "reference or corrected, and exceptions (see `help rules`)"},
+        {.name = "ignore_memory",
+         .type = DF_ARG_BOOL,
+         .value = &a->ignore_memory,
+         .help = "accept devices that the model does not fit on"},
+        {.name = "batch_size",
+         .type = DF_ARG_INT,
+         .value = &a->batch_size,
+         .low = 0,
+         .high = 1e12,
+         .help = "instead of the file's; 0: the file's"},
+        {.name = "hidden_dim",
+         .type = DF_ARG_INT,
+         .value = &a->hidden_dim,
+         .low = 0,
+         .high = 1e9,
+         .help = "size of a layer instead of the file's; 0: the file's"},
+        {.name = "top",
+         .type = DF_ARG_INT,
+         .value = &a->top,
+         .low = 0,
+         .high = MAX_TOP,
+         .help = "how many of the best are printed at the end"},
+        {.name = "debug",
+         .type = DF_ARG_BOOL,
+         .value = &a->debug,
+         .help = "accepted for scripts; without effect"},
+    };
+    const int count = sizeof rows / sizeof rows[0];
+    _Static_assert(sizeof rows / sizeof rows[0] <= DF_SEARCH_COMMON_ARGS, "room for all");
+    memcpy(args, rows, sizeof rows);
+    return count;
+}
+
+/* ---- Inputs ---- */
+
+void df_search_texts_free(df_search_texts *texts)
+{
+    free(texts->hardware);
+    free(texts->model);
+    *texts = (df_search_texts){NULL, NULL};
+}
+
+static df_status read_texts(const df_cli_files *files, df_search_texts *texts, df_err *err)
+{
+    DF_TRY(df_cfg_read_text(files->exp_config ? files->exp_config : files->hardware_config,
+                            &texts->hardware, err));
+    return files->model_config ? df_cfg_read_text(files->model_config, &texts->model, err) : DF_OK;
+}
+
+static df_status apply_flags(const df_search_args *a, df_cfg *cfg, df_err *err)
+{
+    const bool lstm = cfg->mode == DF_MODE_LSTM;
+    if (!lstm && (a->batch_size != 0 || a->hidden_dim != 0)) {
+        return df_fail(err, DF_EINVAL,
+                       "--batch_size, --hidden_dim: expected a model of mode LSTM, found %s",
+                       df_mode_name(cfg->mode));
+    }
+    if (a->batch_size > 0) {
+        cfg->lstm.batch_size = a->batch_size;
+    }
+    if (a->hidden_dim > 0) {
+        cfg->lstm.layer_size = a->hidden_dim;
+    }
+    if (a->data_scale > 0) {
+        cfg->lstm.data_scale = a->data_scale;
+    }
+    return DF_OK;
+}
+
+/* The strategies decide degrees and nodes, so the file's need not agree. */
+static df_status load(const df_search_args *a, df_cfg *cfg, df_err *err)
+{
+    DF_TRY(df_cli_load(&a->files, DF_CFG_NEED_HARDWARE | DF_CFG_NEED_MODEL | DF_CFG_ANY_DEGREES,
+                       cfg, err));
+    if (cfg->mode == DF_MODE_LLM) {
+        return df_fail(err, DF_EINVAL, "model_param.mode: expected GEMM or LSTM, found LLM");
+    }
+    return apply_flags(a, cfg, err);
+}
+
+df_status df_search_options(const df_search_args *a,
+                            df_sweep_options *options,
+                            df_search_texts *texts,
+                            df_err *err)
+{
+    memset(options, 0, sizeof *options);
+    if (a->overwrite && a->resume) {
+        return df_fail(err, DF_EINVAL, "--resume: expected it without --overwrite, found both");
+    }
+    DF_TRY(df_rules_parse(a->rules, &options->rules, err));
+    DF_TRY(df_optimizer_parse(a->optimizer, &options->descent.optimizer, err));
+    DF_TRY(load(a, &options->cfg, err));
+    options->descent.max_iterations = (int)a->iterations;
+    options->ignore_memory = a->ignore_memory;
+    options->trajectory = a->trajectory;
+    options->num_search = 1;
+    return read_texts(&a->files, texts, err);
+}
+
+void df_search_settings(const df_sweep_options *o, char text[DF_SEARCH_SETTINGS])
+{
+    char rules[2048];
+    df_rules_format(&o->rules, rules, sizeof rules);
+    snprintf(text, DF_SEARCH_SETTINGS,
+             "rules=%s\noptimizer=%s\niterations=%d\nnum_search=%d\nfirst_index=%d\n"
+             "batch_size=%" PRId64 "\nhidden_dim=%" PRId64 "\ndata_scale=%.17g\n"
+             "ignore_memory=%d\ntrajectory=%d\n",
+             rules, df_optimizer_names[o->descent.optimizer], o->descent.max_iterations,
+             o->num_search, o->first_index, o->cfg.lstm.batch_size, o->cfg.lstm.layer_size,
+             o->cfg.lstm.data_scale, o->ignore_memory, o->trajectory);
+}
+
+/* ---- Signals ---- */
+
+static void stop_signals(sigset_t *set)
+{
+    sigemptyset(set);
+    sigaddset(set, SIGINT);
+    sigaddset(set, SIGTERM);
+}
+
+void df_search_catch_signals(void)
+{
+    sigset_t set;
+    stop_signals(&set);
+    sigprocmask(SIG_BLOCK, &set, NULL);
+}
+
+/* A blocked signal waits until it is looked for: no handler, no global variable. */
+static bool signal_came(void *ctx)
+{
+    sigset_t pending;
+    (void)ctx;
+    return sigpending(&pending) == 0 &&
+           (sigismember(&pending, SIGINT) == 1 || sigismember(&pending, SIGTERM) == 1);
+}
+
+/* ---- The output folder ---- */
+
+/* The results and the lock that keeps a second writer away. */
+typedef struct {
+    df_store *store;
+    int lock;
+    char path[PATH_ROOM];
+} output;
+
+static df_status refuse_existing(const df_search_args *a, df_err *err)
+{
+    struct stat is;
+    if (a->overwrite || a->resume || stat(a->exp_dir, &is) != 0) {
+        return DF_OK;
+    }
+    return df_fail(err, DF_EINVAL,
+                   "--exp_dir: expected a folder that does not exist (or --overwrite, --resume), "
+                   "found %s",
+                   a->exp_dir);
+}
+
+static df_status lock_dir(const char *dir, int *lock, df_err *err)
+{
+    char path[PATH_ROOM];
+    snprintf(path, sizeof path, "%s/.lock", dir);
+    *lock = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0666);
+    if (*lock < 0) {
+        return df_fail(err, DF_EIO, "%s: cannot be made: %s", path, strerror(errno));
+    }
+    if (flock(*lock, LOCK_EX | LOCK_NB) == 0) {
+        return DF_OK;
+    }
+    close(*lock);
+    *lock = -1;
+    return df_fail(err, DF_EIO, "%s: another search is writing there", dir);
+}
+
+static void command_text(const df_search_run *run, char text[COMMAND_ROOM])
+{
+    size_t used = 0;
+    text[0] = '\0';
+    for (int i = 0; i < run->argc && used < COMMAND_ROOM; i++) {
+        used += (size_t)snprintf(text + used, COMMAND_ROOM - used, "%s%s", i > 0 ? " " : "",
+                                 run->argv[i]);
+    }
+}
+
+/* Opens or makes the file. A run that was to be resumed, and had not begun, begins. */
+static df_status open_file(const df_search_run *run, int ranks, output *to, df_err *err)
+{
+    char command[COMMAND_ROOM];
+    char host[256] = "";
+    char start[64];
+    struct tm utc;
+    const time_t now = time(NULL);
+    df_store_plan plan;
+    strftime(start, sizeof start, "%Y-%m-%dT%H:%M:%SZ", gmtime_r(&now, &utc));
+    gethostname(host, sizeof host - 1);
+    command_text(run, command);
+    df_sweep_store_plan(run->plan, &plan);
+    plan.hardware_yaml = run->texts->hardware;
+    plan.model_yaml = run->texts->model;
+    plan.settings = run->settings;
+    plan.version = DF_VERSION;
+    plan.command = command;
+    plan.start = start;
+    plan.host = host;
+    plan.ranks = ranks;
+    if (run->args->resume && access(to->path, F_OK) == 0) {
+        return df_store_resume(to->path, &plan, &to->store, err);
+    }
+    return df_store_create(to->path, &plan, &to->store, err);
+}
+
+static df_status open_output(const df_search_run *run, int ranks, output *to, df_err *err)
+{
+    const char *const dir = run->args->exp_dir;
+    to->store = NULL;
+    to->lock = -1;
+    DF_TRY(refuse_existing(run->args, err));
+    DF_TRY(df_cli_make_dir(dir, err));
+    DF_TRY(lock_dir(dir, &to->lock, err));
+    snprintf(to->path, sizeof to->path, "%s/results.h5", dir);
+    return open_file(run, ranks, to, err);
+}
+
+static df_status close_output(output *to, df_err *err)
+{
+    const df_status status = df_store_close(to->store, err);
+    if (to->lock >= 0) {
+        close(to->lock);
+    }
+    return status;
+}
+
+/* ---- The best ---- */
+
+static df_status
+print_row(const df_sweep_plan *plan, int rank, const df_store_search *search, df_err *err)
+{
+    const df_store_strategy *const row = &plan->strategies[search->strategy_id];
+    df_eval *eval;
+    df_cfg cfg;
+    df_hw_device dev;
+    char name[64];
+    char layout[DF_AXES + 1];
+    df_sweep_config(plan, search->strategy_id, &cfg);
+    DF_TRY(df_eval_new(&cfg, &plan->options.rules, plan->options.ignore_memory, &eval, err));
+    df_eval_config(eval, &search->descent.best, &cfg);
+    df_eval_free(eval);
+    DF_TRY(df_hw_derive(&cfg, &plan->options.rules, &dev, err));
+    df_strategy_name(&row->strategy, name, sizeof name);
+    df_layout_name(&row->layout, layout);
+    printf("%3d %12.6g  %-18s %-6s %3" PRId64 "x%-4" PRId64 " %5d %8.4g %8.4g %8.4g %8.4g %8.4g "
+           "%8.4g\n",
+           rank, search->descent.best_time_s, name, layout, row->size.num_wafer,
+           row->size.wafer_dim, search->index, dev.core.throughput_flops_ps / 1e12,
+           dev.mem[DF_MEM_DRAM].size_bytes / DF_GIB,
+           dev.mem[DF_MEM_DRAM].throughput_bytes_ps / DF_GIB,
+           dev.mem[DF_MEM_SRAM_L2].size_bytes / DF_MIB, dev.intra.throughput_bytes_ps / DF_GIB,
+           dev.inter.throughput_bytes_ps / DF_GIB);
+    return DF_OK;
+}
+
+/* Prints the table, and notes the best one and how many finite there are at most. */
+static df_status print_best(const df_search_run *run, df_store *store, int32_t *found, df_err *err)
+{
+    const int32_t most = run->args->top > 0 ? (int32_t)run->args->top : 1;
+    df_store_search *const best = malloc((size_t)most * sizeof *best);
+    if (!best) {
+        return df_fail(err, DF_ENOMEM, "out of memory");
+    }
+    df_status status = df_sweep_best(run->plan, store, most, best, found, err);
+    if (status == DF_OK && run->args->top > 0 && *found > 0) {
+        printf("%3s %12s  %-18s %-6s %-8s %5s %8s %8s %8s %8s %8s %8s\n", "", "time (s)",
+               "strategy", "layout", "wafers", "index", "Tflop/s", "DRAM GB", "GB/s", "L2 MB",
+               "intra", "inter");
+    }
+    for (int32_t i = 0; status == DF_OK && run->args->top > 0 && i < *found; i++) {
+        status = print_row(run->plan, i + 1, &best[i], err);
+    }
+    free(best);
+    return status;
+}
+
+/* ---- Nothing feasible ---- */
+
+int df_search_fail_infeasible(const df_sweep_plan *plan)
+{
+    enum { SHOWN = 12 };
+    df_err err;
+    const df_status status =
+        df_fail(&err, DF_INFEASIBLE, "expected a feasible strategy, found none of %" PRId64,
+                plan->num_strategies);
+    const int exit_code = df_cli_fail(status, &err);
+    int shown = 0;
+    for (int64_t i = 0; i < plan->num_strategies && shown < SHOWN; i++) {
+        const char *const reason = plan->strategies[i].reason;
+        int64_t count = 0;
+        bool before = false;
+        for (int64_t j = 0; j < plan->num_strategies; j++) {
+            const bool same = strcmp(plan->strategies[j].reason, reason) == 0;
+            count += same;
+            before = before || (same && j < i);
+        }
+        if (!before) {
+            fprintf(stderr, "  %6" PRId64 " x %s\n", count, reason);
+            shown++;
+        }
+    }
+    return exit_code;
+}
+
+/* ---- The run ---- */
+
+typedef struct {
+    df_progress shown;
+    df_sweep_progress last;
+} watcher;
+
+static void on_progress(void *ctx, const df_sweep_progress *progress)
+{
+    watcher *const w = ctx;
+    w->last = *progress;
+    df_progress_show(&w->shown, progress);
+}
+
+static int report(const df_search_run *run, output *to, const watcher *w, df_err *err)
+{
+    int32_t found = 0;
+    const df_status status = print_best(run, to->store, &found, err);
+    if (status != DF_OK) {
+        return df_cli_fail(status, err);
+    }
+    fprintf(stderr, "deepflow: %" PRId64 " descents, %" PRId64 " evaluations in %.1f s: %s\n",
+            w->last.done - w->last.done_before, w->last.evaluations,
+            df_progress_elapsed_s(&w->shown), to->path);
+    if (found == 0) {
+        const df_status none =
+            df_fail(err, DF_INFEASIBLE, "expected a device that works, found none in any descent");
+        return df_cli_fail(none, err);
+    }
+    return df_cli_finish(0);
+}
+
+static int finish(const df_search_run *run, output *to, watcher *w, df_status status, df_err *err)
+{
+    int exit_code;
+    df_progress_end(&w->shown, &w->last);
+    if (status == DF_OK) {
+        exit_code = report(run, to, w, err);
+    } else if (status == DF_EINTERRUPTED) {
+        df_fail(err, status, "interrupted; --resume goes on with %s", to->path);
+        exit_code = df_cli_fail(status, err);
+    } else {
+        exit_code = df_cli_fail(status, err);
+    }
+    df_err closing;
+    const df_status closed = close_output(to, &closing);
+    return closed == DF_OK ? exit_code : df_cli_fail(closed, &closing);
+}
+
+int df_search_execute(const df_search_run *run, df_dist *dist)
+{
+    const bool first = df_dist_rank(dist) == 0;
+    output to = {.lock = -1};
+    watcher w = {.last = {.descents = df_sweep_descents(run->plan)}};
+    const df_sweep_watch watch = {first ? on_progress : NULL, signal_came, &w};
+    df_err err;
+    df_err ignored;
+    df_status status = first ? open_output(run, df_dist_size(dist), &to, &err) : DF_OK;
+    if (df_dist_agree(dist, (int)status) != DF_OK) {
+        const int exit_code = first ? df_cli_fail(status, &err) : 0;
+        const df_status closed = close_output(&to, &ignored);
+        return df_dist_agree(dist, closed == DF_OK ? exit_code : 1);
+    }
+    df_progress_begin(&w.shown);
+    status = df_sweep_run(run->plan, dist, to.store, &watch, &err);
+    const int exit_code = first ? finish(run, &to, &w, status, &err) : df_status_exit_code(status);
+    return df_dist_agree(dist, exit_code);
+}
