@@ -210,22 +210,37 @@ typedef struct {
     int32_t most, count;
 } ranking;
 
+/* Where the row of this strategy is in the list, or the list's end. */
+static int32_t find_row(const ranking *r, int32_t strategy_id)
+{
+    int32_t at = 0;
+    while (at < r->count && r->best[at].strategy_id != strategy_id) {
+        at++;
+    }
+    return at;
+}
+
+/* Takes the search into the list, if it is better than another of its row, or than the
+ * last of a full list. Searches come in the order of their work_id, so the first of equal
+ * ones stays. */
 static void rank_search(void *ctx, const df_store_search *search)
 {
     ranking *const r = ctx;
     if (search->descent.status == DF_SEARCH_PENDING || !isfinite(search->descent.best_time_s)) {
         return;
     }
-    int32_t at = r->count;
-    while (at > 0 && search->descent.best_time_s < r->best[at - 1].descent.best_time_s) {
-        at--;
-    }
-    if (at == r->most) {
+    int32_t place = find_row(r, search->strategy_id); /* that becomes free */
+    const bool room = place == r->count && r->count < r->most;
+    place = place == r->most ? r->most - 1 : place;
+    if (!room && !(search->descent.best_time_s < r->best[place].descent.best_time_s)) {
         return;
     }
-    r->count += r->count < r->most;
-    memmove(&r->best[at + 1], &r->best[at], (size_t)(r->count - 1 - at) * sizeof r->best[0]);
-    r->best[at] = *search;
+    r->count += room;
+    while (place > 0 && search->descent.best_time_s < r->best[place - 1].descent.best_time_s) {
+        r->best[place] = r->best[place - 1];
+        place--;
+    }
+    r->best[place] = *search;
 }
 
 df_status df_sweep_best(const df_sweep_plan *plan,

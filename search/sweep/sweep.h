@@ -72,8 +72,8 @@ DF_NODISCARD df_status df_sweep_run(const df_sweep_plan *plan,
                                     const df_sweep_watch *watch,
                                     df_err *err);
 
-/* The fastest finished descents, best first; ties go to the lower work_id. Returns how
- * many through *count, at most `most`. */
+/* The fastest finished descent of each row of /strategies, best first; ties go to the lower
+ * work_id. Returns how many through *count, at most `most` (at least 1). */
 DF_NODISCARD df_status df_sweep_best(const df_sweep_plan *plan,
                                      df_store *store,
                                      int32_t most,
