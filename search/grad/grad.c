@@ -54,7 +54,7 @@ void df_grad_start(const df_eval *eval, uint32_t index, df_point *start)
     df_mt_init_by_array(&mt, &index, 1);
     *start = *df_eval_template(eval);
     for (int klass = 0; klass < DF_CLASSES; klass++) {
-        int drawn[DF_PARAMS];
+        int drawn[DF_PARAMS] = {0};
         int count = 0;
         int sum = 0;
         for (int i = df_class_begin[klass]; i < df_class_begin[klass + 1]; i++) {
@@ -88,7 +88,7 @@ bool df_run_report(df_run *run, int32_t iteration, const df_point *point, const 
 {
     const df_iterate iterate = {iteration, *r, *point};
     run->out->iterations = iteration;
-    return !run->on_iterate || run->on_iterate(run->ctx, &iterate);
+    return !run->watch || run->watch->on_iterate(run->watch->ctx, &iterate);
 }
 
 double df_run_objective(const df_eval_result *result)
@@ -99,17 +99,15 @@ double df_run_objective(const df_eval_result *result)
 }
 
 df_status df_grad_descend(df_eval *eval,
-                          const df_rules *rules,
                           const df_grad_options *options,
                           const df_point *start,
-                          df_iterate_fn on_iterate,
-                          void *ctx,
+                          const df_grad_watch *watch,
                           df_descent *out,
                           df_err *err)
 {
     df_eval_result result;
     const int64_t before = df_eval_count(eval);
-    df_run run = {eval, rules, options, options->max_iterations, on_iterate, ctx, out};
+    df_run run = {eval, options, options->max_iterations, watch, out};
     run.max_iterations = run.max_iterations > 0 ? run.max_iterations : DF_GRAD_ITERATIONS;
     memset(out, 0, sizeof *out);
     out->start = *start;

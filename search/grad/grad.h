@@ -28,7 +28,8 @@ enum { DF_GRAD_ITERATIONS = 100 };
 
 typedef struct {
     df_optimizer optimizer;
-    int max_iterations; /* 0: DF_GRAD_ITERATIONS */
+    int max_iterations;          /* 0: DF_GRAD_ITERATIONS */
+    bool infinite_start_shrinks; /* the rule of that name */
 } df_grad_options;
 
 /* One iterate. */
@@ -48,8 +49,11 @@ typedef struct {
     df_point start, best;   /* best: the start if none was found */
 } df_descent;
 
-/* Watches a descent: called after each iterate; false stops it (DF_EINTERRUPTED). */
-typedef bool (*df_iterate_fn)(void *ctx, const df_iterate *iterate);
+/* Who watches a descent: called after each iterate; false stops it (DF_EINTERRUPTED). */
+typedef struct {
+    bool (*on_iterate)(void *ctx, const df_iterate *iterate);
+    void *ctx;
+} df_grad_watch;
 
 /* The starting point of a search index: equal to Python's
  * random.seed(index); random.sample(range(1, 100), k) for each class. */
@@ -75,15 +79,13 @@ bool df_reference_step(const bool searched[DF_PARAMS],
                        df_reference_state *state,
                        df_point *point);
 
-/* Runs one descent from `start`. The same inputs give the same bits. on_iterate may be
- * NULL. Uses GSL; allocates at its start only. The GSL error handler must be off.
- * DF_EINTERRUPTED: on_iterate said stop; *out holds what was reached. DF_ENOMEM. */
+/* Runs one descent from `start`. The same inputs give the same bits. `watch` may be NULL.
+ * Uses GSL; allocates at its start only. The GSL error handler must be off.
+ * DF_EINTERRUPTED: the watcher said stop; *out holds what was reached. DF_ENOMEM. */
 DF_NODISCARD df_status df_grad_descend(df_eval *eval,
-                                       const df_rules *rules,
                                        const df_grad_options *options,
                                        const df_point *start,
-                                       df_iterate_fn on_iterate,
-                                       void *ctx,
+                                       const df_grad_watch *watch,
                                        df_descent *out,
                                        df_err *err);
 

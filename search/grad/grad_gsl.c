@@ -297,7 +297,7 @@ df_status df_descend_gsl(df_run *run, df_err *err)
     problem p = {.run = run,
                  .difference = FIRST_DIFFERENCE,
                  .dimensions = count_dimensions(df_eval_searched(run->eval))};
-    const df_grad_options options = {run->options->optimizer, run->max_iterations};
+    const df_grad_options options = {.max_iterations = run->max_iterations};
     p.budget = df_eval_count(run->eval) - 1 + df_grad_max_evaluations(&options, searched);
     gsl_vector *const x = gsl_vector_alloc(p.dimensions);
     p.moved = gsl_vector_alloc(p.dimensions);

@@ -10,11 +10,9 @@
 /* One descent at work. */
 typedef struct {
     df_eval *eval;
-    const df_rules *rules;
     const df_grad_options *options;
     int max_iterations;
-    df_iterate_fn on_iterate;
-    void *ctx;
+    const df_grad_watch *watch; /* may be NULL */
     df_descent *out;
 } df_run;
 

@@ -75,54 +75,67 @@ static int64_t end_y(const work *w, const region *r)
     return r->num_wafers == 1 ? r->y + r->height : w->dim;
 }
 
-/* Marks `area` and places the other axes in `inner`. */
-static bool
-fill(work *w, const int *order, int count, const region *area, const region *inner, int64_t *index)
+/* The laying of one axis, order[count - 1], into a region. */
+typedef struct {
+    const int *order;
+    int count;
+    way how;
+    const region *in;
+    region block; /* its size, and the wafer at hand */
+    int64_t index;
+} laying;
+
+static bool by_columns(const laying *l)
 {
-    const int axis = order[count - 1];
-    if (!mark(w, area, axis, *index)) {
-        return false;
-    }
-    (*index)++;
-    return place(w, order, count - 1, inner);
+    return l->how == BY_COLUMNS || l->how == BY_SNAKE;
 }
 
-/* Fills one wafer with blocks of this size. */
-static bool fill_wafer(
-    work *w, const int *order, int count, way how, const region *r, region block, int64_t *index)
+/* Gives the block at (x, y) the next index and places the other axes in it. Where the axis
+ * lies in rows or columns, the whole row or column takes the index. */
+static bool fill(work *w, laying *l, int64_t x, int64_t y)
 {
-    const int64_t right = end_x(w, r);
-    const int64_t top = end_y(w, r);
-    const bool columns = how == BY_COLUMNS || how == BY_SNAKE;
-    const bool turns = how == BY_BLOCKS || how == BY_SNAKE;
-    const int64_t outer_end = columns ? right : top;
-    const int64_t outer_step = columns ? block.width : block.height;
-    const int64_t inner_begin = columns ? r->y : r->x;
-    const int64_t inner_end = columns ? top : right;
-    const int64_t inner_step = columns ? block.height : block.width;
+    region inner = l->block;
+    inner.x = x;
+    inner.y = y;
+    region area = inner;
+    if (l->how == BY_ROWS) {
+        area.width = end_x(w, l->in) - x;
+    } else if (l->how == BY_COLUMNS) {
+        area.height = end_y(w, l->in) - y;
+    }
+    return mark(w, &area, l->order[l->count - 1], l->index++) &&
+           place(w, l->order, l->count - 1, &inner);
+}
+
+/* Fills a row of blocks (a column, if these lie by columns) forwards or backwards; just its
+ * first block, if that stands for all. */
+static bool fill_line(work *w, laying *l, int64_t across, bool forward)
+{
+    const bool columns = by_columns(l);
+    const bool all = l->how == BY_BLOCKS || l->how == BY_SNAKE;
+    const int64_t begin = columns ? l->in->y : l->in->x;
+    const int64_t end = columns ? end_y(w, l->in) : end_x(w, l->in);
+    const int64_t step = columns ? l->block.height : l->block.width;
+    for (int64_t gone = 0; gone < (all ? end - begin : 1); gone += step) {
+        const int64_t along = forward ? begin + gone : end - gone - step;
+        if (!fill(w, l, columns ? across : along, columns ? along : across)) {
+            return false;
+        }
+    }
+    return true;
+}
+
+/* Fills one wafer, to and fro where the blocks follow one another. */
+static bool fill_wafer(work *w, laying *l)
+{
+    const bool columns = by_columns(l);
+    const bool turns = l->how == BY_BLOCKS || l->how == BY_SNAKE;
+    const int64_t end = columns ? end_x(w, l->in) : end_y(w, l->in);
+    const int64_t step = columns ? l->block.width : l->block.height;
     bool forward = true;
-    for (int64_t outer = columns ? r->x : r->y; outer < outer_end; outer += outer_step) {
-        for (int64_t way_along = 0; way_along < inner_end - inner_begin; way_along += inner_step) {
-            const int64_t inner =
-                forward ? inner_begin + way_along : inner_end - way_along - inner_step;
-            block.x = columns ? outer : inner;
-            block.y = columns ? inner : outer;
-            region area = block;
-            if (how == BY_ROWS) { /* the whole row takes the index */
-                area.x = r->x;
-                area.width = right - r->x;
-                block.x = r->x;
-            } else if (how == BY_COLUMNS) {
-                area.y = r->y;
-                area.height = top - r->y;
-                block.y = r->y;
-            }
-            if (!fill(w, order, count, &area, &block, index)) {
-                return false;
-            }
-            if (!turns) {
-                break;
-            }
+    for (int64_t across = columns ? l->in->x : l->in->y; across < end; across += step) {
+        if (!fill_line(w, l, across, forward)) {
+            return false;
         }
         forward = turns ? !forward : forward;
     }
@@ -130,16 +143,13 @@ static bool fill_wafer(
 }
 
 /* Hands out the indices of the last axis, one wafer after another. */
-static bool
-hand_out(work *w, const int *order, int count, way how, const region *r, const region *block)
+static bool hand_out(work *w, laying *l)
 {
-    const int64_t size = w->ps[order[count - 1]];
-    int64_t index = 0;
-    for (int64_t wafer = r->first_wafer; index < size; wafer++) {
-        region on_wafer = *block;
-        on_wafer.first_wafer = wafer;
-        on_wafer.num_wafers = 1;
-        if (!fill_wafer(w, order, count, how, r, on_wafer, &index)) {
+    const int64_t size = w->ps[l->order[l->count - 1]];
+    l->block.num_wafers = 1;
+    for (int64_t wafer = l->in->first_wafer; l->index < size; wafer++) {
+        l->block.first_wafer = wafer;
+        if (!fill_wafer(w, l)) {
             return false;
         }
     }
@@ -209,10 +219,9 @@ static bool place(work *w, const int *order, int count, const region *r)
     if (count == 0) {
         return true;
     }
-    region block = *r;
-    const way how = choose_way(w, order, count, r, &block);
-    return how == BY_WAFERS ? by_wafers(w, order, count, r)
-                            : hand_out(w, order, count, how, r, &block);
+    laying l = {order, count, BY_WAFERS, r, *r, 0};
+    l.how = choose_way(w, order, count, r, &l.block);
+    return l.how == BY_WAFERS ? by_wafers(w, order, count, r) : hand_out(w, &l);
 }
 
 /* ---- Traffic ---- */

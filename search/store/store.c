@@ -1,5 +1,6 @@
 #include "store/store.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <inttypes.h>
 #include <math.h>
@@ -422,12 +423,13 @@ static df_status check_inputs(const df_store *store, const df_store_plan *plan, 
 
 df_status df_store_resume(const char *path, const df_store_plan *plan, df_store **out, df_err *err)
 {
-    df_store *store;
+    df_store *store = NULL;
     be_quiet();
     const df_status opened = new_store(path, plan, &store, err);
     if (opened != DF_OK) {
         return opened;
     }
+    assert(store);
     const df_status status = check_inputs(store, plan, err);
     if (status != DF_OK) {
         close_all(store);

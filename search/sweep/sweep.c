@@ -69,8 +69,8 @@ static df_status work(void *ctx, int64_t item, void *out, df_err *err)
     s->filling = out;
     s->filling->num_iterates = 0;
     df_grad_start(s->eval, index, &start);
-    return df_grad_descend(s->eval, &o->rules, &o->descent, &start, on_iterate, s,
-                           &s->filling->descent, err);
+    const df_grad_watch watch = {on_iterate, s};
+    return df_grad_descend(s->eval, &o->descent, &start, &watch, &s->filling->descent, err);
 }
 
 static size_t result_bytes(const sweep *s)
@@ -132,7 +132,10 @@ static df_status visit_rows(df_store *store,
                             df_err *err)
 {
     df_store_search *const chunk = malloc(CHUNK_ROWS * sizeof *chunk);
-    df_status status = chunk ? DF_OK : df_fail(err, DF_ENOMEM, "out of memory");
+    df_status status = DF_OK;
+    if (!chunk) {
+        return df_fail(err, DF_ENOMEM, "out of memory");
+    }
     for (int64_t first = 0; status == DF_OK && first < rows; first += CHUNK_ROWS) {
         const int64_t count = rows - first < CHUNK_ROWS ? rows - first : CHUNK_ROWS;
         status = df_store_get(store, first, count, chunk, err);
@@ -251,6 +254,7 @@ df_status df_sweep_best(const df_sweep_plan *plan,
                         df_err *err)
 {
     ranking r = {best, most, 0};
+    memset(best, 0, (size_t)most * sizeof *best);
     DF_TRY(visit_rows(store, df_sweep_descents(plan), rank_search, &r, err));
     *count = r.count;
     return DF_OK;
@@ -271,7 +275,12 @@ df_sweep_calibrate(const df_sweep_plan *plan, double seconds, double *descent_s,
     sweep s = {.plan = plan, .watch = &nobody, .eval_row = -1};
     s.dist = df_dist_serial();
     result *const r = malloc(result_bytes(&s));
-    df_status status = s.dist && r ? DF_OK : df_fail(err, DF_ENOMEM, "out of memory");
+    if (!s.dist || !r) {
+        df_dist_fini(s.dist);
+        free(r);
+        return df_fail(err, DF_ENOMEM, "out of memory");
+    }
+    df_status status = DF_OK;
     const double begin_s = now_s();
     int64_t done = 0;
     /* golden section steps spread any number of samples evenly */

@@ -21,7 +21,8 @@ typedef struct {
     df_sweep_options options;
     df_store_strategy *strategies;
     int64_t num_strategies;
-    int32_t *searched; /* rows that are feasible */
+    int64_t num_listed; /* strategies, whatever their number of layouts */
+    int32_t *searched;  /* rows that are feasible */
     int64_t num_searched;
     int64_t room;
 } df_sweep_plan;

@@ -8,6 +8,7 @@ void df_sweep_plan_init(df_sweep_plan *plan, const df_sweep_options *options)
 {
     memset(plan, 0, sizeof *plan);
     plan->options = *options;
+    plan->options.descent.infinite_start_shrinks = options->rules.infinite_start_shrinks;
 }
 
 void df_sweep_plan_fini(df_sweep_plan *plan)
@@ -25,9 +26,11 @@ static df_status make_room(df_sweep_plan *plan, df_err *err)
     const int64_t room = plan->room > 0 ? 2 * plan->room : 64;
     df_store_strategy *const rows =
         realloc(plan->strategies, (size_t)room * sizeof plan->strategies[0]);
-    plan->strategies = rows ? rows : plan->strategies;
-    int32_t *const searched =
-        rows ? realloc(plan->searched, (size_t)room * sizeof plan->searched[0]) : NULL;
+    if (!rows) {
+        return df_fail(err, DF_ENOMEM, "out of memory");
+    }
+    plan->strategies = rows;
+    int32_t *const searched = realloc(plan->searched, (size_t)room * sizeof plan->searched[0]);
     if (!searched) {
         return df_fail(err, DF_ENOMEM, "out of memory");
     }
@@ -112,6 +115,7 @@ df_status df_sweep_plan_system(df_sweep_plan *plan, const df_system_size *size, 
     size_t count;
     DF_TRY(df_strategy_list(size, batch_size, &plan->options.rules, &list, &count, err));
     df_status status = DF_OK;
+    plan->num_listed += (int64_t)count;
     for (size_t i = 0; i < count && status == DF_OK; i++) {
         status = add_layouts(plan, size, &list[i], err);
     }

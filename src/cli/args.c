@@ -11,6 +11,61 @@
 
 enum { NAME_ROOM = 64, LIST_ROOM = 256 };
 
+/* ---- Rows ---- */
+
+df_arg df_arg_text(const char *name, const char **value, const char *help)
+{
+    return (df_arg){.name = name, .type = DF_ARG_TEXT, .value = value, .help = help};
+}
+
+df_arg df_arg_choice(const char *name, const char **value, const char *choices, const char *help)
+{
+    df_arg arg = df_arg_text(name, value, help);
+    arg.choices = choices;
+    return arg;
+}
+
+df_arg df_arg_bool(const char *name, bool *value, const char *help)
+{
+    return (df_arg){.name = name, .type = DF_ARG_BOOL, .value = value, .help = help};
+}
+
+static df_arg number(const char *name, df_arg_type type, void *value, const char *help)
+{
+    return (df_arg){.name = name, .type = type, .value = value, .help = help};
+}
+
+df_arg df_arg_int(const char *name, int64_t *value, int64_t low, int64_t high, const char *help)
+{
+    df_arg arg = number(name, DF_ARG_INT, value, help);
+    arg.low = (double)low;
+    arg.high = (double)high;
+    return arg;
+}
+
+df_arg df_arg_real(const char *name, double *value, double low, double high, const char *help)
+{
+    df_arg arg = number(name, DF_ARG_REAL, value, help);
+    arg.low = low;
+    arg.high = high;
+    return arg;
+}
+
+df_arg
+df_arg_list(const char *name, df_int_list *value, int64_t low, int64_t high, const char *help)
+{
+    df_arg arg = number(name, DF_ARG_INT_LIST, value, help);
+    arg.low = (double)low;
+    arg.high = (double)high;
+    return arg;
+}
+
+df_arg df_arg_required(df_arg arg)
+{
+    arg.required = true;
+    return arg;
+}
+
 /* ---- Words ---- */
 
 /* Splits "--batch-size=3" into the name "batch_size" and the text "3" (NULL if there is
@@ -24,7 +79,9 @@ static bool split_option(const char *word, char name[NAME_ROOM], const char **va
     const size_t length = strcspn(body, "=");
     snprintf(name, NAME_ROOM, "%.*s", (int)length, body);
     for (char *c = name; *c != '\0'; c++) {
-        *c = *c == '-' ? '_' : *c;
+        if (*c == '-') {
+            *c = '_';
+        }
     }
     *value = body[length] == '=' ? body + length + 1 : NULL;
     return true;

@@ -12,6 +12,9 @@ typedef enum { DF_ARG_TEXT, DF_ARG_INT, DF_ARG_REAL, DF_ARG_BOOL, DF_ARG_INT_LIS
 
 enum { DF_ARG_LIST_MAX = 64 };
 
+/* The largest number that a flag may have: products of two still are exact in a double. */
+#define DF_ARG_INT_MAX INT64_C(1099511627776)
+
 typedef struct {
     int64_t value[DF_ARG_LIST_MAX];
     int count;
@@ -34,6 +37,17 @@ typedef struct {
     df_arg *args;
     int num_args;
 } df_command;
+
+/* Rows of the table. Bounds of 0 and 0 mean none. */
+df_arg df_arg_text(const char *name, const char **value, const char *help);
+df_arg df_arg_choice(const char *name, const char **value, const char *choices, const char *help);
+df_arg df_arg_bool(const char *name, bool *value, const char *help);
+df_arg df_arg_int(const char *name, int64_t *value, int64_t low, int64_t high, const char *help);
+df_arg df_arg_real(const char *name, double *value, double low, double high, const char *help);
+df_arg
+df_arg_list(const char *name, df_int_list *value, int64_t low, int64_t high, const char *help);
+/* The same row, required. */
+df_arg df_arg_required(df_arg arg);
 
 /* Parses argv[0..argc-1] (without program and subcommand) into the values.
  * *help becomes true when --help was among them (nothing else is checked then).

@@ -25,34 +25,14 @@ static const char EXAMPLES[] =
 static bool read_args(int argc, char **argv, arch_args *a, bool quiet, int *exit_code)
 {
     const df_arg own[] = {
-        {.name = "num_search",
-         .type = DF_ARG_INT,
-         .value = &a->num_search,
-         .low = 1,
-         .high = 1e6,
-         .help = "descents of each strategy and layout"},
-        {.name = "num_wafer",
-         .type = DF_ARG_INT_LIST,
-         .value = &a->num_wafer,
-         .low = 1,
-         .high = DF_SYSTEM_DEVICES_MAX,
-         .help = "wafers"},
-        {.name = "wafer_dim",
-         .type = DF_ARG_INT_LIST,
-         .value = &a->wafer_dim,
-         .low = 1,
-         .high = 1024,
-         .help = "devices along a wafer's edge"},
-        {.name = "num_worker",
-         .type = DF_ARG_INT,
-         .value = &a->num_worker,
-         .low = -1,
-         .high = DF_SYSTEM_DEVICES_MAX,
-         .help = "devices that work; -1: all"},
-        {.name = "no_launch",
-         .type = DF_ARG_BOOL,
-         .value = &a->no_launch,
-         .help = "print the plan and an estimate of the time, and stop"},
+        df_arg_int("num_search", &a->num_search, 1, 1000000,
+                   "descents of each strategy and layout"),
+        df_arg_list("num_wafer", &a->num_wafer, 1, DF_SYSTEM_DEVICES_MAX, "wafers"),
+        df_arg_list("wafer_dim", &a->wafer_dim, 1, 1024, "devices along a wafer's edge"),
+        df_arg_int("num_worker", &a->num_worker, -1, DF_SYSTEM_DEVICES_MAX,
+                   "devices that work; -1: all"),
+        df_arg_bool("no_launch", &a->no_launch,
+                    "print the plan and an estimate of the time, and stop"),
     };
     df_arg args[DF_SEARCH_COMMON_ARGS + sizeof own / sizeof own[0]];
     const int common = df_search_common_args(&a->common, args);
@@ -95,17 +75,6 @@ static void append_list(char *text, const char *name, const df_int_list *list)
     }
 }
 
-static int64_t count_strategies(const df_sweep_plan *plan)
-{
-    int64_t count = 0;
-    for (int64_t i = 0; i < plan->num_strategies; i++) {
-        const df_store_strategy *const row = &plan->strategies[i];
-        count += i == 0 || memcmp(&row->strategy, &row[-1].strategy, sizeof row->strategy) != 0 ||
-                 memcmp(&row->size, &row[-1].size, sizeof row->size) != 0;
-    }
-    return count;
-}
-
 /* --no_launch: what would be done, and how long it would take. */
 static int print_plan(const df_sweep_plan *plan, int ranks)
 {
@@ -116,7 +85,7 @@ static int print_plan(const df_sweep_plan *plan, int ranks)
         return df_cli_fail(status, &err);
     }
     const double core_s = descent_s * (double)df_sweep_descents(plan);
-    printf("strategies   %" PRId64 "\n", count_strategies(plan));
+    printf("strategies   %" PRId64 "\n", plan->num_listed);
     printf("layouts      %" PRId64 ", %" PRId64 " of them feasible\n", plan->num_strategies,
            plan->num_searched);
     printf("descents     %" PRId64 "\n", df_sweep_descents(plan));

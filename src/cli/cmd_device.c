@@ -16,23 +16,11 @@ typedef struct {
 static bool read_args(int argc, char **argv, device_args *a, int *exit_code)
 {
     df_arg args[] = {
-        {.name = "hardware_config",
-         .type = DF_ARG_TEXT,
-         .value = &a->files.hardware_config,
-         .help = "hardware YAML file"},
-        {.name = "exp_config",
-         .type = DF_ARG_TEXT,
-         .value = &a->files.exp_config,
-         .help = "combined YAML file instead"},
-        {.name = "rules",
-         .type = DF_ARG_TEXT,
-         .value = &a->rules_text,
-         .help = "reference or corrected, and exceptions (see `help rules`)"},
-        {.name = "format",
-         .type = DF_ARG_TEXT,
-         .value = &a->format,
-         .choices = "text|json",
-         .help = "how the result is printed"},
+        df_arg_text("hardware_config", &a->files.hardware_config, "hardware YAML file"),
+        df_arg_text("exp_config", &a->files.exp_config, "combined YAML file instead"),
+        df_arg_text("rules", &a->rules_text,
+                    "reference or corrected, and exceptions (see `help rules`)"),
+        df_arg_choice("format", &a->format, "text|json", "how the result is printed"),
     };
     const df_command command = {
         "device", "the device that technology and budgets make, and what limits each part",

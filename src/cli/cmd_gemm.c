@@ -1,4 +1,5 @@
 #include <math.h>
+#include <string.h>
 
 #include "cli.h"
 #include "commands.h"
@@ -14,41 +15,14 @@ typedef struct {
 static bool read_args(int argc, char **argv, gemm_args *a, int *exit_code)
 {
     df_arg args[] = {
-        {.name = "hardware_config",
-         .type = DF_ARG_TEXT,
-         .value = &a->hardware_config,
-         .required = true,
-         .help = "hardware (or combined) YAML file"},
-        {.name = "m",
-         .type = DF_ARG_INT,
-         .value = &a->m,
-         .required = true,
-         .low = 1,
-         .high = 1e12,
-         .help = "C[m,n] = A[m,k] B[k,n]"},
-        {.name = "k",
-         .type = DF_ARG_INT,
-         .value = &a->k,
-         .required = true,
-         .low = 1,
-         .high = 1e12,
-         .help = "the inner dimension"},
-        {.name = "n",
-         .type = DF_ARG_INT,
-         .value = &a->n,
-         .required = true,
-         .low = 1,
-         .high = 1e12,
-         .help = "columns"},
-        {.name = "rules",
-         .type = DF_ARG_TEXT,
-         .value = &a->rules_text,
-         .help = "reference or corrected, and exceptions (see `help rules`)"},
-        {.name = "format",
-         .type = DF_ARG_TEXT,
-         .value = &a->format,
-         .choices = "text|json",
-         .help = "how the result is printed"},
+        df_arg_required(df_arg_text("hardware_config", &a->hardware_config,
+                                    "hardware (or combined) YAML file")),
+        df_arg_required(df_arg_int("m", &a->m, 1, DF_ARG_INT_MAX, "C[m,n] = A[m,k] B[k,n]")),
+        df_arg_required(df_arg_int("k", &a->k, 1, DF_ARG_INT_MAX, "the inner dimension")),
+        df_arg_required(df_arg_int("n", &a->n, 1, DF_ARG_INT_MAX, "columns")),
+        df_arg_text("rules", &a->rules_text,
+                    "reference or corrected, and exceptions (see `help rules`)"),
+        df_arg_choice("format", &a->format, "text|json", "how the result is printed"),
     };
     const df_command command = {
         "gemm", "one GEMM on one device: time, chosen tiles, traffic",
@@ -147,6 +121,8 @@ int df_cmd_gemm(int argc, char **argv)
     df_gemm_cost cost;
     df_err err;
     int exit_code;
+    memset(&dev, 0, sizeof dev);
+    memset(&cost, 0, sizeof cost);
     if (!read_args(argc, argv, &a, &exit_code)) {
         return exit_code;
     }

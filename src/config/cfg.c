@@ -1,5 +1,6 @@
 #include "config/cfg.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -68,18 +69,18 @@ df_status df_cfg_read_text(const char *path, char **text, df_err *err)
 /* ---- What must be there ---- */
 
 /* The file in which a missing section should have been. */
-static const char *home_of(const df_opt_section *section, const char *hardware, const char *model)
+static const char *
+home_of(const df_opt_section *section, const df_cfg_text *hardware, const df_cfg_text *model)
 {
-    if (!hardware) {
-        return model;
-    }
-    return section->need == DF_CFG_NEED_MODEL && model ? model : hardware;
+    assert(hardware || model);
+    const bool in_model = section->need == DF_CFG_NEED_MODEL && model;
+    return in_model || !hardware ? model->name : hardware->name;
 }
 
 static df_status require_sections(const df_cfg_reader *reader,
                                   unsigned need,
-                                  const char *hardware,
-                                  const char *model,
+                                  const df_cfg_text *hardware,
+                                  const df_cfg_text *model,
                                   df_err *err)
 {
     for (int i = 0; i < df_num_opt_sections; i++) {
@@ -151,25 +152,19 @@ static df_status cross_check(const df_cfg_reader *reader, bool degrees, df_err *
 
 /* ---- Public ---- */
 
-df_status df_cfg_parse(const char *hardware_text,
-                       const char *hardware_name,
-                       const char *model_text,
-                       const char *model_name,
-                       unsigned need,
-                       df_cfg *cfg,
-                       df_err *err)
+df_status df_cfg_parse(
+    const df_cfg_text *hardware, const df_cfg_text *model, unsigned need, df_cfg *cfg, df_err *err)
 {
     df_cfg_reader reader;
     memset(&reader, 0, sizeof reader);
     df_opt_store_presets(&reader.cfg);
-    if (model_text) { /* first, for the mode */
-        DF_TRY(df_cfg_read_document(&reader, model_text, model_name, err));
+    if (model) { /* first, for the mode */
+        DF_TRY(df_cfg_read_document(&reader, model->text, model->name, err));
     }
-    if (hardware_text) {
-        DF_TRY(df_cfg_read_document(&reader, hardware_text, hardware_name, err));
+    if (hardware) {
+        DF_TRY(df_cfg_read_document(&reader, hardware->text, hardware->name, err));
     }
-    DF_TRY(require_sections(&reader, need, hardware_text ? hardware_name : NULL,
-                            model_text ? model_name : NULL, err));
+    DF_TRY(require_sections(&reader, need, hardware, model, err));
     DF_TRY(require_options(&reader, err));
     reader.cfg.has_model = has_section(&reader, "model_param");
     reader.cfg.has_breakdown = has_section(&reader, "area_breakdown") &&
@@ -195,7 +190,9 @@ df_status df_cfg_load(
         status = df_cfg_read_text(model_path, &model, err);
     }
     if (status == DF_OK) {
-        status = df_cfg_parse(hardware, hardware_path, model, model_path, need, cfg, err);
+        const df_cfg_text first = {hardware, hardware_path};
+        const df_cfg_text second = {model, model_path};
+        status = df_cfg_parse(hardware ? &first : NULL, model ? &second : NULL, need, cfg, err);
     }
     free(hardware);
     free(model);

@@ -237,15 +237,14 @@ DF_NODISCARD df_status df_cfg_load(
  * reading failed. */
 DF_NODISCARD df_status df_cfg_read_text(const char *path, char **text, df_err *err);
 
-/* The same from texts in memory (a NUL-terminated YAML document each, or NULL);
- * `name` stands for the file in messages. For tests and resumed searches. */
-DF_NODISCARD df_status df_cfg_parse(const char *hardware_text,
-                                    const char *hardware_name,
-                                    const char *model_text,
-                                    const char *model_name,
-                                    unsigned need,
-                                    df_cfg *cfg,
-                                    df_err *err);
+/* A file's text in memory, NUL-terminated, and what messages call the file. */
+typedef struct {
+    const char *text, *name;
+} df_cfg_text;
+
+/* The same from texts in memory; either may be NULL. */
+DF_NODISCARD df_status df_cfg_parse(
+    const df_cfg_text *hardware, const df_cfg_text *model, unsigned need, df_cfg *cfg, df_err *err);
 
 /* Checks that need several options at once, after flags have changed *cfg: with a model
  * dp * lp * kp1 * kp2 = workers and ring topologies with the analytical backend.

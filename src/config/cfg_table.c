@@ -86,6 +86,8 @@ static const df_opt_word words_attention[] = {
 
 /* ---- Pieces of rows ---- */
 
+/* NOLINTBEGIN(bugprone-macro-parentheses): names of fields cannot stand in parentheses */
+
 #define INTEGER_MAX 1099511627776.0 /* 2^40: products of two still are exact in a double */
 
 #define ANY                                                                                        \
@@ -272,6 +274,8 @@ static const df_opt_word words_attention[] = {
          "the memory of this level"),                                                              \
         WORD("memory_hierarchy." name ".scope", df_words_scope, REQUIRED, level[index].scope,      \
              "who shares one such memory")
+
+/* NOLINTEND(bugprone-macro-parentheses) */
 
 /* ---- The table, in the order in which it is printed ---- */
 

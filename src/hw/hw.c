@@ -345,18 +345,48 @@ static double links_by_area(const df_cfg_link *tech, double area_mm2)
     return area_mm2 / tech->nominal_area_per_link_mm2;
 }
 
-static void derive_network(const df_cfg_link *tech,
-                           const df_rules *rules,
-                           double power_w,
-                           double by_area,
-                           double by_edge,
-                           double degree,
-                           df_hw_net *net)
+static double links_by_edge(const df_cfg *cfg, const df_cfg_link *tech, double fraction)
 {
-    memset(net, 0, sizeof *net);
-    net->latency_s = tech->latency_s;
+    return fraction * chip_perimeter_mm(cfg) * tech->num_links_per_mm;
+}
+
+/* What one network gets. */
+typedef struct {
+    const df_cfg_link *tech;
+    double power_w, area_mm2, perimeter;
+    double degree; /* links of a device share the bandwidth */
+} net_budget;
+
+static void count_links(const df_cfg *cfg, const net_budget *b, df_hw_net *net)
+{
+    const double by_area = links_by_area(b->tech, b->area_mm2);
+    const double by_edge = links_by_edge(cfg, b->tech, b->perimeter);
     net->num_links = trunc(fmin(by_area, by_edge));
     net->links_limit = by_edge < by_area ? DF_LIMIT_PERIMETER : DF_LIMIT_AREA;
+}
+
+/* The frequency that the power allows for all links. */
+static void power_links(const net_budget *b, const df_rules *rules, df_hw_net *net)
+{
+    const df_cfg_link *const tech = b->tech;
+    const voltage_tech vt = {tech->nominal_voltage_v, tech->threshold_voltage_v,
+                             tech->margin_voltage_v};
+    const double nominal_w =
+        tech->nominal_energy_per_link_j * net->num_links * tech->nominal_frequency_hz;
+    const voltage_point point = solve_operating_point(&vt, b->power_w / nominal_w);
+    const double v = rules->network_voltage_unclamped ? point.raw_v : point.clamped_v;
+    net->operating_freq_hz = point.scaling * frequency_at(&vt, tech->nominal_frequency_hz, v);
+    net->operating_voltage_v = v;
+    net->bandwidth_limit = DF_LIMIT_POWER;
+}
+
+static void
+derive_network(const df_cfg *cfg, const net_budget *b, const df_rules *rules, df_hw_net *net)
+{
+    const df_cfg_link *const tech = b->tech;
+    memset(net, 0, sizeof *net);
+    net->latency_s = tech->latency_s;
+    count_links(cfg, b, net);
     if (tech->bandwidth_bytes_ps > 0.0) {
         net->throughput_bytes_ps = tech->bandwidth_bytes_ps * tech->util;
         net->operating_freq_hz = tech->nominal_frequency_hz;
@@ -371,23 +401,10 @@ static void derive_network(const df_cfg_link *tech,
     net->operating_freq_hz = tech->operating_frequency_hz;
     net->operating_voltage_v = tech->nominal_voltage_v;
     if (!(tech->operating_frequency_hz > 0.0)) {
-        const voltage_tech vt = {tech->nominal_voltage_v, tech->threshold_voltage_v,
-                                 tech->margin_voltage_v};
-        const double nominal_w =
-            tech->nominal_energy_per_link_j * net->num_links * tech->nominal_frequency_hz;
-        const voltage_point point = solve_operating_point(&vt, power_w / nominal_w);
-        const double v = rules->network_voltage_unclamped ? point.raw_v : point.clamped_v;
-        net->operating_freq_hz = point.scaling * frequency_at(&vt, tech->nominal_frequency_hz, v);
-        net->operating_voltage_v = v;
-        net->bandwidth_limit = DF_LIMIT_POWER;
+        power_links(b, rules, net);
     }
     net->throughput_bytes_ps =
-        net->num_links * net->operating_freq_hz * tech->util / (DF_BITS_PER_BYTE * degree);
-}
-
-static double links_by_edge(const df_cfg *cfg, const df_cfg_link *tech, double fraction)
-{
-    return fraction * chip_perimeter_mm(cfg) * tech->num_links_per_mm;
+        net->num_links * net->operating_freq_hz * tech->util / (DF_BITS_PER_BYTE * b->degree);
 }
 
 df_status df_hw_derive(const df_cfg *cfg, const df_rules *rules, df_hw_device *out, df_err *err)
@@ -402,12 +419,12 @@ df_status df_hw_derive(const df_cfg *cfg, const df_rules *rules, df_hw_device *o
     dev.fma_d2 = (double)cfg->tech.core.fma_d2;
     DF_TRY(derive_core(cfg, &dev.core, err));
     const df_status status = derive_memory(cfg, rules, &dev, err);
-    const df_cfg_link *intra = &cfg->tech.intra;
-    const df_cfg_link *inter = &cfg->tech.inter;
-    derive_network(intra, rules, cfg->power.of.intra, links_by_area(intra, cfg->area.of.intra),
-                   links_by_edge(cfg, intra, cfg->perimeter.intra), INTRA_DEGREE, &dev.intra);
-    derive_network(inter, rules, cfg->power.of.inter, links_by_area(inter, cfg->area.of.inter),
-                   links_by_edge(cfg, inter, cfg->perimeter.inter), INTER_DEGREE, &dev.inter);
+    const net_budget intra = {&cfg->tech.intra, cfg->power.of.intra, cfg->area.of.intra,
+                              cfg->perimeter.intra, INTRA_DEGREE};
+    const net_budget inter = {&cfg->tech.inter, cfg->power.of.inter, cfg->area.of.inter,
+                              cfg->perimeter.inter, INTER_DEGREE};
+    derive_network(cfg, &intra, rules, &dev.intra);
+    derive_network(cfg, &inter, rules, &dev.inter);
     *out = dev;
     return status;
 }

@@ -76,7 +76,8 @@ static bool time_device(const df_case *c, void *context)
     df_cfg cfg;
     df_hw_device dev;
     df_err err;
-    if (df_cfg_parse(c->hardware, c->name, NULL, NULL, DF_CFG_NEED_HARDWARE, &cfg, &err) != DF_OK ||
+    if (df_cfg_parse(&(df_cfg_text){c->hardware, c->name}, NULL, DF_CFG_NEED_HARDWARE, &cfg,
+                     &err) != DF_OK ||
         df_hw_derive(&cfg, &b->rules, &dev, &err) != DF_OK ||
         b->gemm->prepare(b->gemm, &dev, &b->rules, &err) != DF_OK) {
         stop(&err);
@@ -165,9 +166,9 @@ static double evaluations_ps(df_eval *eval)
     return EVALUATIONS / (now_s() - start);
 }
 
-static double descent_s(df_eval *eval, const df_rules *rules, int64_t *evaluations)
+static double descent_s(df_eval *eval, int64_t *evaluations)
 {
-    const df_grad_options options = {DF_OPT_REFERENCE, 100};
+    const df_grad_options options = {DF_OPT_REFERENCE, 100, true};
     double sum_s = 0;
     *evaluations = 0;
     for (uint32_t index = 0; index < DESCENTS; index++) {
@@ -176,7 +177,7 @@ static double descent_s(df_eval *eval, const df_rules *rules, int64_t *evaluatio
         df_err err;
         df_grad_start(eval, index, &start);
         const double begin = now_s();
-        if (df_grad_descend(eval, rules, &options, &start, NULL, NULL, &descent, &err) != DF_OK) {
+        if (df_grad_descend(eval, &options, &start, NULL, &descent, &err) != DF_OK) {
             stop(&err);
         }
         sum_s += now_s() - begin;
@@ -201,7 +202,7 @@ static void bench_search(void)
         df_eval *eval = search_of(&cases[i].strategy, &rules);
         const double rate = evaluations_ps(eval);
         int64_t evaluations;
-        const double total_s = descent_s(eval, &rules, &evaluations);
+        const double total_s = descent_s(eval, &evaluations);
         const double per_descent_s = total_s / (double)evaluations * 1901;
         printf("LSTM on 16 devices, %s\n", cases[i].name);
         print_line("  evaluations with a new device each, one core", rate, "1/s",

@@ -30,7 +30,8 @@ static bool derive_device(const df_case *c, void *context)
     assert_in_range(to->count, 0, MAX_DEVICES - 1);
     named_device *next = &to->all[to->count];
     snprintf(next->name, sizeof next->name, "%s", c->name);
-    if (df_cfg_parse(c->hardware, c->name, NULL, NULL, DF_CFG_NEED_HARDWARE, &cfg, &err) != DF_OK ||
+    if (df_cfg_parse(&(df_cfg_text){c->hardware, c->name}, NULL, DF_CFG_NEED_HARDWARE, &cfg,
+                     &err) != DF_OK ||
         df_hw_derive(&cfg, &to->rules, &next->dev, &err) != DF_OK) {
         print_error("%s\n", err.text);
         return false;

@@ -158,9 +158,11 @@ static void refuse(const char *hardware, const char *model, df_err *err)
     df_cfg before;
     memset(&cfg, 0x5a, sizeof cfg);
     memcpy(&before, &cfg, sizeof cfg);
-    assert_int_equal(df_cfg_parse(hardware, "hardware", model, "model",
-                                  DF_CFG_NEED_HARDWARE | DF_CFG_NEED_MODEL, &cfg, err),
-                     DF_EINVAL);
+    const df_cfg_text hw = {hardware, "hardware"};
+    const df_cfg_text mdl = {model, "model"};
+    assert_int_equal(
+        df_cfg_parse(&hw, model ? &mdl : NULL, DF_CFG_NEED_HARDWARE | DF_CFG_NEED_MODEL, &cfg, err),
+        DF_EINVAL);
     assert_memory_equal(&cfg, &before, sizeof cfg); /* untouched */
 }
 
@@ -260,8 +262,8 @@ static void cut_files_never_crash(void **state)
         hardware[length] = '\0';
         df_cfg cfg;
         df_err err;
-        const df_status status =
-            df_cfg_parse(hardware, "hardware", NULL, NULL, DF_CFG_NEED_HARDWARE, &cfg, &err);
+        const df_status status = df_cfg_parse(&(df_cfg_text){hardware, "hardware"}, NULL,
+                                              DF_CFG_NEED_HARDWARE, &cfg, &err);
         assert_true(status == DF_OK || status == DF_EINVAL);
     }
     free(hardware);

@@ -44,12 +44,12 @@ static char *replaced(const char *text, const char *from, const char *to)
 
 static df_cfg parse(const char *hardware, const char *model)
 {
+    const df_cfg_text hw = {hardware, "hw"};
+    const df_cfg_text mdl = {model, "model"};
+    const unsigned need = model ? DF_CFG_NEED_HARDWARE | DF_CFG_NEED_MODEL : DF_CFG_NEED_HARDWARE;
     df_cfg cfg;
     df_err err;
-    const df_status status = df_cfg_parse(
-        hardware, "hw", model, "model",
-        model ? DF_CFG_NEED_HARDWARE | DF_CFG_NEED_MODEL : DF_CFG_NEED_HARDWARE, &cfg, &err);
-    if (status != DF_OK) {
+    if (df_cfg_parse(&hw, model ? &mdl : NULL, need, &cfg, &err) != DF_OK) {
         fail_msg("%s", err.text);
     }
     return cfg;
@@ -163,11 +163,8 @@ static void one_combined_file_is_enough(void **state)
     char *both = malloc(room);
     assert_non_null(both);
     snprintf(both, room, "%s%s", t->model, t->hardware);
-    df_cfg cfg;
-    df_err err;
-    assert_int_equal(df_cfg_parse(both, "both", NULL, NULL,
-                                  DF_CFG_NEED_HARDWARE | DF_CFG_NEED_MODEL, &cfg, &err),
-                     DF_OK);
+    const df_cfg cfg = parse(both, NULL);
+    assert_true(cfg.has_model);
     assert_int_equal(cfg.lstm.vocab_size, 20000);
     assert_int_equal(cfg.tech.core.num_bundles, 64);
     free(both);

@@ -70,11 +70,12 @@ static bool watch(void *ctx, const df_iterate *iterate)
 static df_descent
 descend(df_eval *eval, const df_rules *rules, df_optimizer optimizer, const df_point *start)
 {
-    const df_grad_options options = {optimizer, 0};
+    const df_grad_options options = {optimizer, 0, rules->infinite_start_shrinks};
     watcher w = {0, 0, true, eval};
+    const df_grad_watch watching = {watch, &w};
     df_descent out;
     df_err err;
-    assert_int_equal(df_grad_descend(eval, rules, &options, start, watch, &w, &out, &err), DF_OK);
+    assert_int_equal(df_grad_descend(eval, &options, start, &watching, &out, &err), DF_OK);
     assert_int_equal(w.iterates, out.iterations + 1); /* and the start */
     assert_true(w.on_budget);
     return out;
@@ -127,7 +128,7 @@ static void reference_counts_as_documented(void **state)
 {
     (void)state;
     const df_rules rules = df_rules_reference();
-    const df_grad_options options = {DF_OPT_REFERENCE, 0};
+    const df_grad_options options = {DF_OPT_REFERENCE, 0, true};
     df_eval *eval = search();
     for (uint32_t index = 0; index < 10; index++) {
         df_point start;
@@ -144,17 +145,17 @@ static void reference_counts_as_documented(void **state)
 static void a_watcher_stops_a_descent(void **state)
 {
     (void)state;
-    const df_rules rules = df_rules_reference();
     df_eval *eval = search();
     df_point start;
     df_grad_start(eval, 7, &start);
     for (int o = 0; o < DF_OPTIMIZERS; o++) {
-        const df_grad_options options = {(df_optimizer)o, 0};
+        const df_grad_options options = {(df_optimizer)o, 0, true};
         for (int after = 1; after <= 3; after += 2) {
             watcher w = {0, after, true, eval};
+            const df_grad_watch watching = {watch, &w};
             df_descent out;
             df_err err;
-            assert_int_equal(df_grad_descend(eval, &rules, &options, &start, watch, &w, &out, &err),
+            assert_int_equal(df_grad_descend(eval, &options, &start, &watching, &out, &err),
                              DF_EINTERRUPTED);
             assert_int_equal(w.iterates, after);
             assert_true(isfinite(out.best_time_s)); /* of what was reached */
