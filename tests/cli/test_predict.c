@@ -1,0 +1,364 @@
+/* predict, stand_alone, gemm and device as a user runs them. */
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <jansson.h>
+
+#include "support/support.h"
+
+#define HARDWARE DF_TEST_DATA "/data/hardware.yaml"
+#define LSTM DF_TEST_DATA "/data/lstm.yaml"
+
+typedef struct {
+    int exit_code;
+    char *out, *err;
+} outcome;
+
+/* Runs `deepflow ARGUMENTS`. */
+static outcome run(const char *arguments)
+{
+    outcome o;
+    char command[4096];
+    snprintf(command, sizeof command, "%s %s", DF_BIN, arguments);
+    df_run(command, &o.exit_code, &o.out, &o.err);
+    return o;
+}
+
+static void free_outcome(outcome *o)
+{
+    free(o->out);
+    free(o->err);
+}
+
+/* The JSON that a successful command prints. */
+static json_t *run_json(const char *arguments)
+{
+    json_error_t error;
+    outcome o = run(arguments);
+    if (o.exit_code != 0) {
+        fail_msg("exit code %d: %s", o.exit_code, o.err);
+    }
+    json_t *root = json_loads(o.out, 0, &error);
+    if (!root) {
+        fail_msg("not JSON: %s", error.text);
+    }
+    free_outcome(&o);
+    return root;
+}
+
+static double number(const json_t *object, const char *key)
+{
+    const json_t *value = json_object_get(object, key);
+    if (!json_is_number(value)) {
+        fail_msg("no number %s", key);
+    }
+    return json_number_value(value);
+}
+
+static void refuse(const char *arguments, int exit_code, const char *message)
+{
+    outcome o = run(arguments);
+    assert_int_equal(o.exit_code, exit_code);
+    assert_string_equal(o.out, "");
+    if (!strstr(o.err, message)) {
+        fail_msg("expected \"%s\" in: %s", message, o.err);
+    }
+    assert_true(strncmp(o.err, "deepflow: error: ", 17) == 0);
+    free_outcome(&o);
+}
+
+/* A GEMM model beside the data. */
+static void write_gemm(const char *dir, char path[512])
+{
+    snprintf(path, 512, "%s/gemm.yaml", dir);
+    df_write_file(path, "model_param:\n  mode: GEMM\n  M: 512\n  K: 256\n  N: 128\n"
+                        "  backward: true\n");
+}
+
+static void lstm_json_is_whole(void **state)
+{
+    (void)state;
+    static const char *const parts[] = {"Cf", "Cb", "Sf", "Sb", "Ef", "Eb", "Tf", "Rc", "Rs", "Re"};
+    json_t *root =
+        run_json("predict --hardware_config " HARDWARE " --model_config " LSTM " --format json");
+    assert_string_equal(json_string_value(json_object_get(root, "mode")), "LSTM");
+    assert_string_equal(json_string_value(json_object_get(root, "backend")), "analytical");
+    df_assert_rel(number(root, "time_s"), number(root, "forward_s") + number(root, "backward_s"),
+                  1e-15);
+    /* V D + (2 D + 1) G D L + (D + 1) V of V = 20000, D = 1024, G = 4, L = 2 */
+    df_assert_rel(number(root, "params"), 20000.0 * 1024 + 2049.0 * 4 * 1024 * 2 + 1025.0 * 20000,
+                  0);
+    for (size_t i = 0; i < sizeof parts / sizeof parts[0]; i++) {
+        number(json_object_get(root, "components"), parts[i]);
+    }
+    assert_true(json_is_true(json_object_get(root, "fits")));
+    json_decref(root);
+}
+
+static void gemm_json_is_whole(void **state)
+{
+    (void)state;
+    char dir[256];
+    char model[512];
+    char arguments[2048];
+    df_make_dir(dir);
+    write_gemm(dir, model);
+    snprintf(arguments, sizeof arguments,
+             "predict --hardware-config=" HARDWARE " --model-config=%s --format=json", model);
+    json_t *root = run_json(arguments);
+    df_assert_rel(number(root, "time_s"),
+                  number(root, "forward_compute_s") + number(root, "forward_comm_s") +
+                      number(root, "backward_compute_s") + number(root, "backward_comm_s") +
+                      number(root, "dp_comm_s"),
+                  1e-15);
+    assert_true(number(root, "dp_comm_s") > 0); /* four replicas */
+    json_decref(root);
+    df_remove_dir(dir);
+}
+
+static void text_says_the_same(void **state)
+{
+    (void)state;
+    outcome o = run("predict --hardware_config " HARDWARE " --model_config " LSTM);
+    assert_int_equal(o.exit_code, 0);
+    assert_non_null(strstr(o.out, "time of a training step"));
+    assert_non_null(strstr(o.out, "memory of a device"));
+    assert_string_equal(o.err, "");
+    free_outcome(&o);
+}
+
+/* The number behind "NAME: " in the text. */
+static double line_value(const char *text, const char *name)
+{
+    char key[128];
+    snprintf(key, sizeof key, "%s: ", name);
+    const char *at = strstr(text, key);
+    if (!at) {
+        fail_msg("no line %s", name);
+        return 0;
+    }
+    return strtod(at + strlen(key), NULL);
+}
+
+static char *summary_of(const char *arguments, const char *path)
+{
+    outcome o = run(arguments);
+    if (o.exit_code != 0) {
+        fail_msg("%s", o.err);
+    }
+    free_outcome(&o);
+    return df_read_file(path);
+}
+
+static void stand_alone_leaves_a_summary(void **state)
+{
+    (void)state;
+    char dir[256];
+    char path[512];
+    char arguments[2048];
+    df_make_dir(dir);
+    snprintf(arguments, sizeof arguments,
+             "stand_alone --hardware_config " HARDWARE " --model_config " LSTM
+             " --exp_dir %s/new/folder",
+             dir);
+    snprintf(path, sizeof path, "%s/new/folder/summary_LSTM.txt", dir);
+    char *text = summary_of(arguments, path);
+    json_t *root =
+        run_json("predict --hardware_config " HARDWARE " --model_config " LSTM " --format json");
+    /* eight decimals, as the Python DeepFlow prints it */
+    assert_true(fabs(line_value(text, "Time") - number(root, "time_s")) <= 0.5e-8);
+    assert_true(fabs(line_value(text, "Params (Billion)") - number(root, "params") / 1e9) <=
+                0.5e-8);
+    df_assert_rel(line_value(text, "L3 Size"), 40, 0);
+    json_decref(root);
+    free(text);
+    df_remove_dir(dir);
+}
+
+/* The reference takes the reduction off a backward time that does not have it. */
+static void gemm_summary_subtracts_dp(void **state)
+{
+    (void)state;
+    char dir[256];
+    char model[512];
+    char path[512];
+    char arguments[2048];
+    double compute_s[2];
+    double reduction_s = 0;
+    df_make_dir(dir);
+    write_gemm(dir, model);
+    snprintf(path, sizeof path, "%s/summary_modeGEMM_M512_K256_N128.txt", dir);
+    for (int corrected = 0; corrected < 2; corrected++) {
+        snprintf(arguments, sizeof arguments,
+                 "predict --hardware_config " HARDWARE " --model_config %s --exp_dir %s --rules "
+                 "reference,gemm_summary_subtracts_dp=%s",
+                 model, dir, corrected ? "corrected" : "reference");
+        char *text = summary_of(arguments, path);
+        compute_s[corrected] = line_value(text, "Backward Compute Time");
+        reduction_s = line_value(text, "DP Reduction Time");
+        free(text);
+    }
+    df_assert_rel(compute_s[1] - compute_s[0], reduction_s, 1e-12);
+    df_remove_dir(dir);
+}
+
+/* A layer of 65,536 needs more than the 40 GB of a device. */
+static void a_model_that_does_not_fit_is_warned_about(void **state)
+{
+    (void)state;
+    char dir[256];
+    char arguments[2048];
+    df_make_dir(dir);
+    snprintf(arguments, sizeof arguments, "%s/large.yaml", dir);
+    df_write_file(arguments, "model_param:\n  mode: LSTM\n  batch_size: 64\n  vocab_size: 20000\n"
+                             "  num_layers: 2\n  layer_size: 65536\n  projection: 0\n"
+                             "  seq_len: 10\n  num_gates: 4\n");
+    snprintf(arguments, sizeof arguments,
+             "predict --hardware_config " HARDWARE " --model_config %s/large.yaml --format json",
+             dir);
+    outcome o = run(arguments);
+    assert_int_equal(o.exit_code, 0);
+    assert_non_null(strstr(o.err, "deepflow: warning: the model does not fit"));
+    assert_non_null(strstr(o.out, "\"fits\": false"));
+    free_outcome(&o);
+    strcat(arguments, " --ignore_memory");
+    o = run(arguments);
+    assert_int_equal(o.exit_code, 0);
+    assert_string_equal(o.err, "");
+    free_outcome(&o);
+    df_remove_dir(dir);
+}
+
+static void device_tells_its_limits(void **state)
+{
+    (void)state;
+    const char *const detailed = DF_CONFIGS "/hardware/detailed_2023.yaml";
+    char arguments[1024];
+    snprintf(arguments, sizeof arguments, "device --hardware_config %s --format json", detailed);
+    json_t *root = run_json(arguments);
+    const json_t *core = json_object_get(root, "core");
+    const json_t *memory = json_object_get(root, "memory");
+    assert_int_equal(json_array_size(memory), 4);
+    assert_string_equal(json_string_value(json_object_get(core, "count_limit")), "area");
+    assert_true(number(core, "throughput") > 0);
+    assert_true(number(json_array_get(memory, 3), "num_stacks") > 0);
+    number(json_object_get(json_object_get(root, "network"), "intra"), "num_links");
+    json_decref(root);
+    snprintf(arguments, sizeof arguments, "device --hardware_config %s", detailed);
+    outcome o = run(arguments);
+    assert_int_equal(o.exit_code, 0);
+    assert_non_null(strstr(o.out, "SRAM-L2"));
+    assert_non_null(strstr(o.out, "limit: power"));
+    free_outcome(&o);
+}
+
+static void gemm_tells_tiles_and_traffic(void **state)
+{
+    (void)state;
+    json_t *root =
+        run_json("gemm --hardware_config " HARDWARE " --m 100 --k 200 --n 300 --format json");
+    df_assert_rel(number(root, "flops"), 100.0 * 300 * (2 * 200 - 1), 0);
+    assert_true(number(root, "time_s") > 9e-6); /* the launch alone */
+    assert_true(number(root, "l2_m") <= 100 && number(root, "l1_m") <= number(root, "l2_m"));
+    assert_true(number(root, "acc_sys") >= number(root, "acc_dram"));
+    json_decref(root);
+    outcome o = run("gemm --hardware_config " HARDWARE " --m 100 --k 200 --n 300");
+    assert_int_equal(o.exit_code, 0);
+    assert_non_null(strstr(o.out, "inner loop  along "));
+    free_outcome(&o);
+}
+
+static void bad_input_is_refused(void **state)
+{
+    (void)state;
+    refuse("predict --hardware_config " HARDWARE, 2, "model_param: expected this section");
+    refuse("predict --model_config " LSTM, 2, "--hardware_config: expected a file, found nothing");
+    refuse("predict --exp_config " HARDWARE " --model_config " LSTM, 2,
+           "--exp_config: expected it "
+           "alone");
+    refuse("predict --hardware_config /nowhere.yaml --model_config " LSTM, 2,
+           "/nowhere.yaml: expected a file");
+    refuse("predict --hardware_config " HARDWARE " --model_config " LSTM " --rules wrong", 2,
+           "--rules: expected reference or corrected, found wrong");
+    refuse("gemm --hardware_config " HARDWARE " --m 0 --k 1 --n 1", 2,
+           "--m: expected a whole number from 1");
+    refuse("device", 2, "--hardware_config: expected a file");
+    refuse("prdict", 2, "prdict: expected a command (did you mean predict?)");
+}
+
+/* Nothing is left behind, not even the folder. */
+static void bad_input_writes_nothing(void **state)
+{
+    (void)state;
+    char dir[256];
+    char arguments[1024];
+    char command[1024];
+    int exit_code;
+    df_make_dir(dir);
+    snprintf(arguments, sizeof arguments,
+             "predict --hardware_config " HARDWARE " --model_config " HARDWARE " --exp_dir %s/new",
+             dir);
+    refuse(arguments, 2, "sw_param: expected it once");
+    snprintf(command, sizeof command, "test -e %s/new", dir);
+    df_run(command, &exit_code, NULL, NULL);
+    assert_int_equal(exit_code, 1);
+    df_remove_dir(dir);
+}
+
+static void what_cannot_be_split_is_infeasible(void **state)
+{
+    (void)state;
+    char dir[256];
+    char arguments[1024];
+    df_make_dir(dir);
+    /* four devices along kp2, for a split by column and row that needs kp1 */
+    snprintf(arguments, sizeof arguments,
+             "sed 's/dp: 4/dp: 1/; s/t: none/t: CR/; s/kp2: 1/kp2: 4/' " HARDWARE " > %s/hw.yaml",
+             dir);
+    int exit_code;
+    df_run(arguments, &exit_code, NULL, NULL);
+    assert_int_equal(exit_code, 0);
+    snprintf(arguments, sizeof arguments,
+             "predict --hardware_config %s/hw.yaml --model_config " LSTM, dir);
+    refuse(arguments, 3, "scheduling_param.kp_hidden_dim1: expected more than 1, found 1");
+    df_remove_dir(dir);
+}
+
+/* A folder below a file cannot be made. */
+static void unwritable_folders_are_refused(void **state)
+{
+    (void)state;
+    refuse("predict --hardware_config " HARDWARE " --model_config " LSTM " --exp_dir " HARDWARE
+           "/folder",
+           1, "cannot be made");
+}
+
+static void a_full_stdout_is_noticed(void **state)
+{
+    (void)state;
+    outcome o = run("gemm --hardware_config " HARDWARE " --m 1 --k 1 --n 1 > /dev/full");
+    assert_int_equal(o.exit_code, 1);
+    assert_non_null(strstr(o.err, "stdout"));
+    free_outcome(&o);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(lstm_json_is_whole),
+        cmocka_unit_test(gemm_json_is_whole),
+        cmocka_unit_test(text_says_the_same),
+        cmocka_unit_test(stand_alone_leaves_a_summary),
+        cmocka_unit_test(gemm_summary_subtracts_dp),
+        cmocka_unit_test(a_model_that_does_not_fit_is_warned_about),
+        cmocka_unit_test(device_tells_its_limits),
+        cmocka_unit_test(gemm_tells_tiles_and_traffic),
+        cmocka_unit_test(bad_input_is_refused),
+        cmocka_unit_test(bad_input_writes_nothing),
+        cmocka_unit_test(what_cannot_be_split_is_infeasible),
+        cmocka_unit_test(unwritable_folders_are_refused),
+        cmocka_unit_test(a_full_stdout_is_noticed),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
