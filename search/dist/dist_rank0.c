@@ -1,16 +1,9 @@
 #include <string.h>
-#include <time.h>
 
+#include "base/clock.h"
 #include "dist/dist_impl.h"
 
 static const double TICK_S = 0.25;
-
-static double now_s(void)
-{
-    struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
-}
 
 /* The next item that needs work, or -1. */
 static int64_t take_item(df_dist *dist)
@@ -36,7 +29,7 @@ static void take_result(df_dist *dist, int64_t item, const void *result)
 
 static void tick(df_dist *dist)
 {
-    const double now = now_s();
+    const double now = df_clock_s();
     df_err err;
     if (!dist->job->tick || now - dist->last_tick_s < TICK_S) {
         return;
@@ -147,7 +140,7 @@ void df_dist_rank0(df_dist *dist)
     dist->next = 0;
     dist->workers = dist->size - 1;
     dist->stop_sent = false;
-    dist->last_tick_s = now_s();
+    dist->last_tick_s = df_clock_s();
     work_between(dist);
     while (dist->workers > 0) {
         df_dist_poll(dist);

@@ -3,7 +3,8 @@
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
+
+#include "base/clock.h"
 
 enum { CHUNK_ROWS = 1024 };
 
@@ -260,13 +261,6 @@ df_status df_sweep_best(const df_sweep_plan *plan,
     return DF_OK;
 }
 
-static double now_s(void)
-{
-    struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
-}
-
 df_status
 df_sweep_calibrate(const df_sweep_plan *plan, double seconds, double *descent_s, df_err *err)
 {
@@ -281,16 +275,16 @@ df_sweep_calibrate(const df_sweep_plan *plan, double seconds, double *descent_s,
         return df_fail(err, DF_ENOMEM, "out of memory");
     }
     df_status status = DF_OK;
-    const double begin_s = now_s();
+    const double begin_s = df_clock_s();
     int64_t done = 0;
     /* golden section steps spread any number of samples evenly */
     const double golden = 0.6180339887498949;
-    while (status == DF_OK && done < descents && (done == 0 || now_s() - begin_s < seconds)) {
+    while (status == DF_OK && done < descents && (done == 0 || df_clock_s() - begin_s < seconds)) {
         const double at = golden * (double)done;
         status = work(&s, (int64_t)((at - floor(at)) * (double)descents), r, err);
         done++;
     }
-    *descent_s = done > 0 ? (now_s() - begin_s) / (double)done : 0;
+    *descent_s = done > 0 ? (df_clock_s() - begin_s) / (double)done : 0;
     df_eval_free(s.eval);
     free(r);
     df_dist_fini(s.dist);

@@ -15,6 +15,13 @@ typedef struct {
     bool no_launch;
 } arch_args;
 
+/* How the program was called, and with whom. */
+typedef struct {
+    int argc;
+    char **argv;
+    df_dist *dist;
+} call;
+
 static const char EXAMPLES[] =
     "  mpirun deepflow arch_search --exp_config configs/search/lstm_4x4.yaml \\\n"
     "    --exp_dir output/mine --wafer_dim 4 --num_search 20\n"
@@ -22,7 +29,8 @@ static const char EXAMPLES[] =
     "\nWith lists every number of wafers is searched with every size. Results are the same\n"
     "for any number of ranks.\n";
 
-static bool read_args(int argc, char **argv, arch_args *a, bool quiet, int *exit_code)
+/* Fails on every rank alike; the caller has rank 0 say so. */
+static df_status read_args(int argc, char **argv, arch_args *a, bool *help, df_err *err)
 {
     const df_arg own[] = {
         df_arg_int("num_search", &a->num_search, 1, 1000000,
@@ -40,14 +48,11 @@ static bool read_args(int argc, char **argv, arch_args *a, bool quiet, int *exit
     const df_command command = {"arch_search",
                                 "searches every strategy, layout and device, over all ranks",
                                 EXAMPLES, args, common + (int)(sizeof own / sizeof own[0])};
-    if (!quiet) {
-        return df_cli_parse(&command, argc, argv, exit_code);
+    const df_status status = df_args_parse(&command, argc, argv, help, err);
+    if (status == DF_OK && *help) {
+        df_args_print_help(&command, stdout);
     }
-    bool help = false; /* rank 0 says what is wrong */
-    df_err err;
-    const df_status status = df_args_parse(&command, argc, argv, &help, &err);
-    *exit_code = df_status_exit_code(status);
-    return status == DF_OK && !help;
+    return status;
 }
 
 static df_status make_plan(const arch_args *a, df_sweep_plan *plan, df_err *err)
@@ -62,17 +67,15 @@ static df_status make_plan(const arch_args *a, df_sweep_plan *plan, df_err *err)
     return DF_OK;
 }
 
-static void append_list(char *text, const char *name, const df_int_list *list)
+static void note_list(df_search *search, const char *name, const df_int_list *list)
 {
-    size_t used = strlen(text);
-    used += (size_t)snprintf(text + used, DF_SEARCH_SETTINGS - used, "%s=", name);
-    for (int i = 0; i < list->count && used < DF_SEARCH_SETTINGS; i++) {
-        used += (size_t)snprintf(text + used, DF_SEARCH_SETTINGS - used, "%s%" PRId64,
-                                 i > 0 ? "," : "", list->value[i]);
+    char text[1024] = "";
+    size_t used = 0;
+    for (int i = 0; i < list->count && used < sizeof text; i++) {
+        used += (size_t)snprintf(text + used, sizeof text - used, "%s%" PRId64, i > 0 ? "," : "",
+                                 list->value[i]);
     }
-    if (used < DF_SEARCH_SETTINGS) {
-        snprintf(text + used, DF_SEARCH_SETTINGS - used, "\n");
-    }
+    df_search_note(search, "%s=%s", name, text);
 }
 
 /* --no_launch: what would be done, and how long it would take. */
@@ -95,73 +98,61 @@ static int print_plan(const df_sweep_plan *plan, int ranks)
     return df_cli_finish(0);
 }
 
-/* What all ranks have in common. */
-typedef struct {
-    arch_args args;
-    df_sweep_options options;
-    df_search_texts texts;
-    df_sweep_plan plan;
-    char settings[DF_SEARCH_SETTINGS];
-} search;
-
-static df_status prepare(search *s, df_err *err)
+static df_status prepare(const arch_args *a, df_search *search, df_err *err)
 {
-    arch_args *const a = &s->args;
-    DF_TRY(df_search_options(&a->common, &s->options, &s->texts, err));
-    s->options.num_search = (int32_t)a->num_search;
-    df_sweep_plan_init(&s->plan, &s->options);
-    DF_TRY(make_plan(a, &s->plan, err));
-    df_search_settings(&s->options, s->settings);
-    append_list(s->settings, "num_wafer", &a->num_wafer);
-    append_list(s->settings, "wafer_dim", &a->wafer_dim);
-    const df_int_list workers = {{a->num_worker}, 1};
-    append_list(s->settings, "num_worker", &workers);
-    return DF_OK;
+    DF_TRY(df_search_init(search, &a->common, a->num_search, 0, err));
+    note_list(search, "num_wafer", &a->num_wafer);
+    note_list(search, "wafer_dim", &a->wafer_dim);
+    df_search_note(search, "num_worker=%" PRId64, a->num_worker);
+    return make_plan(a, &search->plan, err);
 }
 
-static int run_search(search *s, int argc, char **argv, df_dist *dist)
+/* Every rank plans; rank 0 says what is wrong. `status` is how reading the flags went. */
+static int
+run_search(const arch_args *a, df_search *search, const call *from, df_status status, df_err *err)
 {
+    df_dist *const dist = from->dist;
     const bool first = df_dist_rank(dist) == 0;
-    df_err err;
-    const df_status status = prepare(s, &err);
-    int exit_code = status == DF_OK ? 0 : df_status_exit_code(status);
+    status = status == DF_OK ? prepare(a, search, err) : status;
+    int exit_code = df_status_exit_code(status);
     if (status != DF_OK && first) {
-        exit_code = df_cli_fail(status, &err);
-    } else if (status == DF_OK && s->plan.num_searched == 0) {
+        exit_code = df_cli_fail(status, err);
+    } else if (status == DF_OK && search->plan.num_searched == 0) {
         exit_code =
-            first ? df_search_fail_infeasible(&s->plan) : df_status_exit_code(DF_INFEASIBLE);
+            first ? df_search_fail_infeasible(&search->plan) : df_status_exit_code(DF_INFEASIBLE);
     }
     exit_code = df_dist_agree(dist, exit_code);
     if (exit_code != 0) {
         return exit_code;
     }
-    if (s->args.no_launch) {
-        return df_dist_agree(dist, first ? print_plan(&s->plan, df_dist_size(dist)) : 0);
+    if (a->no_launch) {
+        return df_dist_agree(dist, first ? print_plan(&search->plan, df_dist_size(dist)) : 0);
     }
-    const df_search_run run = {&s->args.common, &s->plan, &s->texts, s->settings, argc, argv};
-    return df_search_execute(&run, dist);
+    return df_search_execute(search, &a->common, from->argc, from->argv, dist);
 }
 
 int df_cmd_arch_search(int argc, char **argv)
 {
-    search s = {.args = {.common = df_search_args_init(),
-                         .num_search = 100,
-                         .num_worker = -1,
-                         .num_wafer = {{1}, 1},
-                         .wafer_dim = {{8}, 1}}};
-    s.args.common.exp_dir = "output/arch_search";
-    int exit_code = 0;
+    arch_args a = {.common = df_search_args_init("output/arch_search"),
+                   .num_search = 100,
+                   .num_worker = -1,
+                   .num_wafer = {{1}, 1},
+                   .wafer_dim = {{8}, 1}};
+    df_search search;
+    bool help = false;
+    df_err err;
+    memset(&search, 0, sizeof search);
+    const df_status status = read_args(argc, argv, &a, &help, &err);
+    if (status == DF_OK && help) {
+        return df_cli_finish(0);
+    }
     df_search_catch_signals();
-    df_dist *const dist = df_dist_init(&argc, &argv);
-    if (!dist) {
-        df_err err;
+    call from = {argc, argv, df_dist_init(&argc, &argv)};
+    if (!from.dist) {
         return df_cli_fail(df_fail(&err, DF_ERUNTIME, "MPI cannot start"), &err);
     }
-    if (read_args(argc, argv, &s.args, df_dist_rank(dist) != 0, &exit_code)) {
-        exit_code = run_search(&s, argc, argv, dist);
-    }
-    df_sweep_plan_fini(&s.plan);
-    df_search_texts_free(&s.texts);
-    df_dist_fini(dist);
+    const int exit_code = run_search(&a, &search, &from, status, &err);
+    df_search_fini(&search);
+    df_dist_fini(from.dist);
     return exit_code;
 }

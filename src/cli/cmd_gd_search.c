@@ -126,45 +126,34 @@ static df_status write_best(const char *dir, const df_descent *descent, df_err *
 
 /* ---- The command ---- */
 
-typedef struct {
-    gd_args args;
-    df_sweep_options options;
-    df_search_texts texts;
-    df_sweep_plan plan;
-    char settings[DF_SEARCH_SETTINGS];
-} search;
-
-static df_status prepare(search *s, df_err *err)
+static df_status prepare(gd_args *a, df_search *search, df_err *err)
 {
-    gd_args *const a = &s->args;
-    DF_TRY(df_search_options(&a->common, &s->options, &s->texts, err));
-    s->options.first_index = (int32_t)a->index;
-    df_sweep_plan_init(&s->plan, &s->options);
-    DF_TRY(add_strategy(a, &s->plan, err));
-    df_search_settings(&s->options, s->settings);
     char name[64];
+    DF_TRY(df_search_init(search, &a->common, 1, a->index, err));
+    DF_TRY(add_strategy(a, &search->plan, err));
     df_strategy_name(&a->strategy, name, sizeof name);
-    const size_t used = strlen(s->settings);
-    snprintf(s->settings + used, sizeof s->settings - used,
-             "strategy=%s\nwafer_dim=%" PRId64 "\ninter_derate=%" PRId64 "\nintra_derate=%" PRId64
-             "\ninter=%d%d%d%d\n",
-             name, a->wafer_dim, a->inter_derate, a->intra_derate, a->inter[0], a->inter[1],
-             a->inter[2], a->inter[3]);
+    df_search_note(search, "strategy=%s", name);
+    df_search_note(search, "wafer_dim=%" PRId64, a->wafer_dim);
+    df_search_note(search, "inter_derate=%" PRId64, a->inter_derate);
+    df_search_note(search, "intra_derate=%" PRId64, a->intra_derate);
+    df_search_note(search, "inter=%d%d%d%d", a->inter[0], a->inter[1], a->inter[2], a->inter[3]);
     return DF_OK;
 }
 
-static df_status read_best(const search *s, df_descent *descent, df_err *err)
+/* Of the one descent in the results. */
+static df_status
+read_best(const df_search *search, const char *dir, df_descent *descent, df_err *err)
 {
     char path[4096];
     df_store_plan plan;
     df_store_search found;
     df_store *store;
     df_err ignored;
-    snprintf(path, sizeof path, "%s/results.h5", s->args.common.exp_dir);
-    df_sweep_store_plan(&s->plan, &plan);
-    plan.hardware_yaml = s->texts.hardware;
-    plan.model_yaml = s->texts.model;
-    plan.settings = s->settings;
+    snprintf(path, sizeof path, "%s/results.h5", dir);
+    df_sweep_store_plan(&search->plan, &plan);
+    plan.hardware_yaml = search->texts.hardware;
+    plan.model_yaml = search->texts.model;
+    plan.settings = search->settings;
     DF_TRY(df_store_resume(path, &plan, &store, err));
     const df_status status = df_store_get(store, 0, 1, &found, err);
     const df_status closed = df_store_close(store, &ignored);
@@ -172,40 +161,40 @@ static df_status read_best(const search *s, df_descent *descent, df_err *err)
     return status == DF_OK ? closed : status;
 }
 
-static int run_search(search *s, int argc, char **argv, df_dist *dist)
+static int run_search(gd_args *a, df_search *search, int argc, char **argv, df_dist *dist)
 {
     df_descent best;
     df_err err;
-    df_status status = prepare(s, &err);
+    df_status status = prepare(a, search, &err);
     if (status != DF_OK) {
         return df_cli_fail(status, &err);
     }
-    if (s->plan.num_searched == 0) {
-        return df_search_fail_infeasible(&s->plan);
+    if (search->plan.num_searched == 0) {
+        return df_search_fail_infeasible(&search->plan);
     }
-    const df_search_run run = {&s->args.common, &s->plan, &s->texts, s->settings, argc, argv};
-    const int exit_code = df_search_execute(&run, dist);
+    const int exit_code = df_search_execute(search, &a->common, argc, argv, dist);
     if (exit_code != 0) {
         return exit_code;
     }
-    status = read_best(s, &best, &err);
+    status = read_best(search, a->common.exp_dir, &best, &err);
     if (status == DF_OK) {
-        status = write_best(s->args.common.exp_dir, &best, &err);
+        status = write_best(a->common.exp_dir, &best, &err);
     }
     return status == DF_OK ? 0 : df_cli_fail(status, &err);
 }
 
 int df_cmd_gd_search(int argc, char **argv)
 {
-    search s = {.args = {.common = df_search_args_init(),
-                         .wafer_dim = 1,
-                         .kp_type = DF_KP_NONE,
-                         .strategy = {DF_KP_NONE, 1, 1, 1, 1},
-                         .inter_derate = 1,
-                         .intra_derate = 1}};
-    s.args.common.exp_dir = "output/GD_search";
+    gd_args a = {.common = df_search_args_init("output/GD_search"),
+                 .wafer_dim = 1,
+                 .kp_type = DF_KP_NONE,
+                 .strategy = {DF_KP_NONE, 1, 1, 1, 1},
+                 .inter_derate = 1,
+                 .intra_derate = 1};
+    df_search search;
     int exit_code = 0;
-    if (!read_args(argc, argv, &s.args, &exit_code)) {
+    memset(&search, 0, sizeof search);
+    if (!read_args(argc, argv, &a, &exit_code)) {
         return exit_code;
     }
     df_search_catch_signals();
@@ -214,9 +203,8 @@ int df_cmd_gd_search(int argc, char **argv)
         df_err err;
         return df_cli_fail(df_fail(&err, DF_ENOMEM, "out of memory"), &err);
     }
-    exit_code = run_search(&s, argc, argv, dist);
-    df_sweep_plan_fini(&s.plan);
-    df_search_texts_free(&s.texts);
+    exit_code = run_search(&a, &search, argc, argv, dist);
+    df_search_fini(&search);
     df_dist_fini(dist);
     return exit_code;
 }

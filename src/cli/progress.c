@@ -2,29 +2,23 @@
 
 #include <inttypes.h>
 #include <stdio.h>
-#include <time.h>
 #include <unistd.h>
+
+#include "base/clock.h"
 
 enum { BAR = 30 };
 static const double LINE_EVERY_S = 10;
 
-static double now_s(void)
-{
-    struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
-}
-
 void df_progress_begin(df_progress *progress)
 {
     progress->terminal = isatty(STDERR_FILENO) == 1;
-    progress->begin_s = now_s();
+    progress->begin_s = df_clock_s();
     progress->last_s = progress->begin_s;
 }
 
 double df_progress_elapsed_s(const df_progress *progress)
 {
-    return now_s() - progress->begin_s;
+    return df_clock_s() - progress->begin_s;
 }
 
 /* "12 s", "3 min 20 s", "5 h 10 min". */
@@ -70,8 +64,8 @@ static void print(const df_progress *progress, const df_sweep_progress *at)
 
 void df_progress_show(df_progress *progress, const df_sweep_progress *at)
 {
-    if (progress->terminal || now_s() - progress->last_s >= LINE_EVERY_S) {
-        progress->last_s = now_s();
+    if (progress->terminal || df_clock_s() - progress->last_s >= LINE_EVERY_S) {
+        progress->last_s = df_clock_s();
         print(progress, at);
     }
 }

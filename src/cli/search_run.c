@@ -5,6 +5,7 @@
 #include <inttypes.h>
 #include <math.h>
 #include <signal.h>
+#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -20,9 +21,10 @@ enum { PATH_ROOM = 4096, COMMAND_ROOM = 4096, MAX_TOP = 1000 };
 
 /* ---- Flags ---- */
 
-df_search_args df_search_args_init(void)
+df_search_args df_search_args_init(const char *exp_dir)
 {
-    return (df_search_args){.rules = "reference", .optimizer = "nmsimplex2", .top = 10};
+    return (df_search_args){
+        .exp_dir = exp_dir, .rules = "reference", .optimizer = "nmsimplex2", .top = 10};
 }
 
 int df_search_common_args(df_search_args *a, df_arg args[DF_SEARCH_COMMON_ARGS])
@@ -59,13 +61,6 @@ int df_search_common_args(df_search_args *a, df_arg args[DF_SEARCH_COMMON_ARGS])
 }
 
 /* ---- Inputs ---- */
-
-void df_search_texts_free(df_search_texts *texts)
-{
-    free(texts->hardware);
-    free(texts->model);
-    *texts = (df_search_texts){NULL, NULL};
-}
 
 static df_status read_texts(const df_cli_files *files, df_search_texts *texts, df_err *err)
 {
@@ -105,12 +100,30 @@ static df_status load(const df_search_args *a, df_cfg *cfg, df_err *err)
     return apply_flags(a, cfg, err);
 }
 
-df_status df_search_options(const df_search_args *a,
-                            df_sweep_options *options,
-                            df_search_texts *texts,
-                            df_err *err)
+static void note_options(df_search *search)
 {
-    memset(options, 0, sizeof *options);
+    const df_sweep_options *const o = &search->options;
+    char rules[2048];
+    df_rules_format(&o->rules, rules, sizeof rules);
+    df_search_note(search, "rules=%s", rules);
+    df_search_note(search, "optimizer=%s", df_optimizer_names[o->descent.optimizer]);
+    df_search_note(search, "iterations=%d", o->descent.max_iterations);
+    df_search_note(search, "num_search=%d", o->num_search);
+    df_search_note(search, "first_index=%d", o->first_index);
+    df_search_note(search, "batch_size=%" PRId64, o->cfg.lstm.batch_size);
+    df_search_note(search, "hidden_dim=%" PRId64, o->cfg.lstm.layer_size);
+    df_search_note(search, "data_scale=%.17g", o->cfg.lstm.data_scale);
+    df_search_note(search, "ignore_memory=%d", o->ignore_memory);
+    df_search_note(search, "trajectory=%d", o->trajectory);
+}
+
+df_status df_search_init(df_search *search,
+                         const df_search_args *a,
+                         int64_t num_search,
+                         int64_t first_index,
+                         df_err *err)
+{
+    df_sweep_options *const options = &search->options;
     if (a->overwrite && a->resume) {
         return df_fail(err, DF_EINVAL, "--resume: expected it without --overwrite, found both");
     }
@@ -120,21 +133,30 @@ df_status df_search_options(const df_search_args *a,
     options->descent.max_iterations = (int)a->iterations;
     options->ignore_memory = a->ignore_memory;
     options->trajectory = a->trajectory;
-    options->num_search = 1;
-    return read_texts(&a->files, texts, err);
+    options->num_search = (int32_t)num_search;
+    options->first_index = (int32_t)first_index;
+    df_sweep_plan_init(&search->plan, options);
+    note_options(search);
+    return read_texts(&a->files, &search->texts, err);
 }
 
-void df_search_settings(const df_sweep_options *o, char text[DF_SEARCH_SETTINGS])
+void df_search_fini(df_search *search)
 {
-    char rules[2048];
-    df_rules_format(&o->rules, rules, sizeof rules);
-    snprintf(text, DF_SEARCH_SETTINGS,
-             "rules=%s\noptimizer=%s\niterations=%d\nnum_search=%d\nfirst_index=%d\n"
-             "batch_size=%" PRId64 "\nhidden_dim=%" PRId64 "\ndata_scale=%.17g\n"
-             "ignore_memory=%d\ntrajectory=%d\n",
-             rules, df_optimizer_names[o->descent.optimizer], o->descent.max_iterations,
-             o->num_search, o->first_index, o->cfg.lstm.batch_size, o->cfg.lstm.layer_size,
-             o->cfg.lstm.data_scale, o->ignore_memory, o->trajectory);
+    df_sweep_plan_fini(&search->plan);
+    free(search->texts.hardware);
+    free(search->texts.model);
+}
+
+void df_search_note(df_search *search, const char *format, ...)
+{
+    char *const settings = search->settings;
+    size_t used = strlen(settings);
+    va_list args;
+    va_start(args, format);
+    vsnprintf(settings + used, DF_SEARCH_SETTINGS - used, format, args);
+    va_end(args);
+    used = strlen(settings);
+    snprintf(settings + used, DF_SEARCH_SETTINGS - used, "\n");
 }
 
 /* ---- Signals ---- */
@@ -163,6 +185,14 @@ static bool signal_came(void *ctx)
 }
 
 /* ---- The output folder ---- */
+
+/* A search, and what it was called with. */
+typedef struct {
+    const df_search *search;
+    const df_search_args *args;
+    int argc;
+    char **argv;
+} call;
 
 /* The results and the lock that keeps a second writer away. */
 typedef struct {
@@ -199,7 +229,7 @@ static df_status lock_dir(const char *dir, int *lock, df_err *err)
     return df_fail(err, DF_EIO, "%s: another search is writing there", dir);
 }
 
-static void command_text(const df_search_run *run, char text[COMMAND_ROOM])
+static void command_text(const call *run, char text[COMMAND_ROOM])
 {
     size_t used = 0;
     text[0] = '\0';
@@ -210,7 +240,7 @@ static void command_text(const df_search_run *run, char text[COMMAND_ROOM])
 }
 
 /* Opens or makes the file. A run that was to be resumed, and had not begun, begins. */
-static df_status open_file(const df_search_run *run, int ranks, output *to, df_err *err)
+static df_status open_file(const call *run, int ranks, output *to, df_err *err)
 {
     char command[COMMAND_ROOM];
     char host[256] = "";
@@ -221,10 +251,10 @@ static df_status open_file(const df_search_run *run, int ranks, output *to, df_e
     strftime(start, sizeof start, "%Y-%m-%dT%H:%M:%SZ", gmtime_r(&now, &utc));
     gethostname(host, sizeof host - 1);
     command_text(run, command);
-    df_sweep_store_plan(run->plan, &plan);
-    plan.hardware_yaml = run->texts->hardware;
-    plan.model_yaml = run->texts->model;
-    plan.settings = run->settings;
+    df_sweep_store_plan(&run->search->plan, &plan);
+    plan.hardware_yaml = run->search->texts.hardware;
+    plan.model_yaml = run->search->texts.model;
+    plan.settings = run->search->settings;
     plan.version = DF_VERSION;
     plan.command = command;
     plan.start = start;
@@ -236,7 +266,7 @@ static df_status open_file(const df_search_run *run, int ranks, output *to, df_e
     return df_store_create(to->path, &plan, &to->store, err);
 }
 
-static df_status open_output(const df_search_run *run, int ranks, output *to, df_err *err)
+static df_status open_output(const call *run, int ranks, output *to, df_err *err)
 {
     const char *const dir = run->args->exp_dir;
     to->store = NULL;
@@ -287,21 +317,21 @@ print_row(const df_sweep_plan *plan, int rank, const df_store_search *search, df
 }
 
 /* Prints the table, and notes the best one and how many finite there are at most. */
-static df_status print_best(const df_search_run *run, df_store *store, int32_t *found, df_err *err)
+static df_status print_best(const call *run, df_store *store, int32_t *found, df_err *err)
 {
     const int32_t most = run->args->top > 0 ? (int32_t)run->args->top : 1;
     df_store_search *const best = malloc((size_t)most * sizeof *best);
     if (!best) {
         return df_fail(err, DF_ENOMEM, "out of memory");
     }
-    df_status status = df_sweep_best(run->plan, store, most, best, found, err);
+    df_status status = df_sweep_best(&run->search->plan, store, most, best, found, err);
     if (status == DF_OK && run->args->top > 0 && *found > 0) {
         printf("%3s %12s  %-18s %-6s %-8s %5s %8s %8s %8s %8s %8s %8s\n", "", "time (s)",
                "strategy", "layout", "wafers", "index", "Tflop/s", "DRAM GB", "GB/s", "L2 MB",
                "intra", "inter");
     }
     for (int32_t i = 0; status == DF_OK && run->args->top > 0 && i < *found; i++) {
-        status = print_row(run->plan, i + 1, &best[i], err);
+        status = print_row(&run->search->plan, i + 1, &best[i], err);
     }
     free(best);
     return status;
@@ -349,7 +379,7 @@ static void on_progress(void *ctx, const df_sweep_progress *progress)
     df_progress_show(&w->shown, progress);
 }
 
-static int report(const df_search_run *run, output *to, const watcher *w, df_err *err)
+static int report(const call *run, output *to, const watcher *w, df_err *err)
 {
     int32_t found = 0;
     const df_status status = print_best(run, to->store, &found, err);
@@ -367,7 +397,7 @@ static int report(const df_search_run *run, output *to, const watcher *w, df_err
     return df_cli_finish(0);
 }
 
-static int finish(const df_search_run *run, output *to, watcher *w, df_status status, df_err *err)
+static int finish(const call *run, output *to, watcher *w, df_status status, df_err *err)
 {
     int exit_code;
     df_progress_end(&w->shown, &w->last);
@@ -384,22 +414,24 @@ static int finish(const df_search_run *run, output *to, watcher *w, df_status st
     return closed == DF_OK ? exit_code : df_cli_fail(closed, &closing);
 }
 
-int df_search_execute(const df_search_run *run, df_dist *dist)
+int df_search_execute(
+    const df_search *search, const df_search_args *a, int argc, char **argv, df_dist *dist)
 {
+    const call run = {search, a, argc, argv};
     const bool first = df_dist_rank(dist) == 0;
     output to = {.lock = -1};
-    watcher w = {.last = {.descents = df_sweep_descents(run->plan)}};
+    watcher w = {.last = {.descents = df_sweep_descents(&search->plan)}};
     const df_sweep_watch watch = {first ? on_progress : NULL, signal_came, &w};
     df_err err;
     df_err ignored;
-    df_status status = first ? open_output(run, df_dist_size(dist), &to, &err) : DF_OK;
+    df_status status = first ? open_output(&run, df_dist_size(dist), &to, &err) : DF_OK;
     if (df_dist_agree(dist, (int)status) != DF_OK) {
         const int exit_code = first ? df_cli_fail(status, &err) : 0;
         const df_status closed = close_output(&to, &ignored);
         return df_dist_agree(dist, closed == DF_OK ? exit_code : 1);
     }
     df_progress_begin(&w.shown);
-    status = df_sweep_run(run->plan, dist, to.store, &watch, &err);
-    const int exit_code = first ? finish(run, &to, &w, status, &err) : df_status_exit_code(status);
+    status = df_sweep_run(&search->plan, dist, to.store, &watch, &err);
+    const int exit_code = first ? finish(&run, &to, &w, status, &err) : df_status_exit_code(status);
     return df_dist_agree(dist, exit_code);
 }

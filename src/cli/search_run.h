@@ -18,7 +18,7 @@ typedef struct {
 } df_search_args;
 
 /* The defaults. */
-df_search_args df_search_args_init(void);
+df_search_args df_search_args_init(const char *exp_dir);
 /* Writes the rows of the option table for these; returns how many. */
 int df_search_common_args(df_search_args *a, df_arg args[DF_SEARCH_COMMON_ARGS]);
 
@@ -27,34 +27,33 @@ typedef struct {
     char *hardware, *model; /* model NULL: one combined file */
 } df_search_texts;
 
-void df_search_texts_free(df_search_texts *texts);
-
-/* Reads files and flags into the options of a sweep. num_search and first_index are the
- * caller's. DF_EINVAL: a bad flag or file. */
-DF_NODISCARD df_status df_search_options(const df_search_args *a,
-                                         df_sweep_options *options,
-                                         df_search_texts *texts,
-                                         df_err *err);
-
-/* One search from plan to results. */
+/* One search from flags to plan. Zeroed at first. */
 typedef struct {
-    const df_search_args *args;
-    const df_sweep_plan *plan;
-    const df_search_texts *texts;
-    const char *settings; /* canonical text of what else decides the numbers */
-    int argc;             /* for /provenance */
-    char **argv;
-} df_search_run;
+    df_sweep_options options;
+    df_search_texts texts;
+    df_sweep_plan plan;
+    char settings[DF_SEARCH_SETTINGS]; /* canonical text of what decides the numbers */
+} df_search;
 
-/* Canonical text of the options, one line each; the caller may append more. */
-void df_search_settings(const df_sweep_options *options, char text[DF_SEARCH_SETTINGS]);
+/* Reads files and flags into the options, with num_search starts from first_index on, and
+ * begins an empty plan. DF_EINVAL: a bad flag or file. */
+DF_NODISCARD df_status df_search_init(df_search *search,
+                                      const df_search_args *a,
+                                      int64_t num_search,
+                                      int64_t first_index,
+                                      df_err *err);
+void df_search_fini(df_search *search);
+
+/* Adds a line to the settings. */
+void df_search_note(df_search *search, const char *format, ...) DF_PRINTF(2, 3);
 
 /* Blocks SIGINT and SIGTERM, so that a search can end in order. Before df_dist_init. */
 void df_search_catch_signals(void);
 
-/* Collective. Prepares the folder, runs, prints the best, closes. Returns the exit code;
- * rank 0 has printed what failed. */
-int df_search_execute(const df_search_run *run, df_dist *dist);
+/* Collective. Prepares the folder, runs, prints the best, closes. argv is for /provenance.
+ * Returns the exit code; rank 0 has printed what failed. */
+int df_search_execute(
+    const df_search *search, const df_search_args *a, int argc, char **argv, df_dist *dist);
 
 /* Prints why nothing is feasible, reasons counted; returns the exit code. */
 int df_search_fail_infeasible(const df_sweep_plan *plan);

@@ -4,10 +4,10 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #include <gsl/gsl_errno.h>
 
+#include "base/clock.h"
 #include "golden/cases.h"
 #include "grad/grad.h"
 #include "layout/layout.h"
@@ -20,13 +20,6 @@ static const double PYTHON_EVALUATION_S = 1.0;
 static const double TARGET_SOLVE_S = 1e-6;
 static const double TARGET_EVALUATIONS_PS = 50000;
 static const double TARGET_DESCENT_S = 0.060;
-
-static double now_s(void)
-{
-    struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
-}
 
 _Noreturn static void stop(const df_err *err)
 {
@@ -60,13 +53,13 @@ static double time_solve(df_gemm_model *gemm, const df_gemm_shape *shape)
 {
     df_gemm_cost cost;
     df_err err;
-    const double start = now_s();
+    const double start = df_clock_s();
     for (int i = 0; i < SHAPE_REPEATS; i++) {
         if (gemm->solve(gemm, shape, &cost, &err) != DF_OK) {
             stop(&err);
         }
     }
-    return (now_s() - start) / SHAPE_REPEATS;
+    return (df_clock_s() - start) / SHAPE_REPEATS;
 }
 
 /* Times the shapes that are recorded for the device of this case. */
@@ -157,13 +150,13 @@ static double evaluations_ps(df_eval *eval)
     df_eval_result result;
     df_grad_start(eval, 1, &point);
     const double core = point.p[DF_P_AREA_CORE];
-    const double start = now_s();
+    const double start = df_clock_s();
     for (int i = 0; i < EVALUATIONS; i++) {
         point.p[DF_P_AREA_CORE] = core * (1 + 1e-6 * i);
         point.p[DF_P_POWER_CORE] *= 1 + 1e-9;
         df_eval_point(eval, &point, &result);
     }
-    return EVALUATIONS / (now_s() - start);
+    return EVALUATIONS / (df_clock_s() - start);
 }
 
 static double descent_s(df_eval *eval, int64_t *evaluations)
@@ -176,11 +169,11 @@ static double descent_s(df_eval *eval, int64_t *evaluations)
         df_descent descent;
         df_err err;
         df_grad_start(eval, index, &start);
-        const double begin = now_s();
+        const double begin = df_clock_s();
         if (df_grad_descend(eval, &options, &start, NULL, &descent, &err) != DF_OK) {
             stop(&err);
         }
-        sum_s += now_s() - begin;
+        sum_s += df_clock_s() - begin;
         *evaluations += descent.evaluations;
     }
     return sum_s;
