@@ -222,7 +222,10 @@ static void a_model_that_does_not_fit_is_warned_about(void **state)
     assert_non_null(strstr(o.err, "deepflow: warning: the model does not fit"));
     assert_non_null(strstr(o.out, "\"fits\": false"));
     free_outcome(&o);
-    strcat(arguments, " --ignore_memory");
+    snprintf(arguments, sizeof arguments,
+             "predict --hardware_config " HARDWARE
+             " --model_config %s/large.yaml --format json --ignore_memory",
+             dir);
     o = run(arguments);
     assert_int_equal(o.exit_code, 0);
     assert_string_equal(o.err, "");
