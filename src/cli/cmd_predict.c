@@ -53,15 +53,24 @@ static bool read_args(const char *name, int argc, char **argv, predict_args *a, 
     return df_cli_parse(&command, argc, argv, exit_code);
 }
 
+/* The backend times communication; without any it makes no difference. */
+static df_status check_backend(const df_cfg *cfg, df_err *err)
+{
+    const bool talks = df_cfg_workers(cfg) > cfg->sched.lp;
+    if (cfg->backend.model == DF_BACKEND_ANALYTICAL || !talks) {
+        return DF_OK;
+    }
+    return df_fail(err, DF_EINVAL,
+                   "execution_backend.model: expected analytical for a model of mode %s on "
+                   "several devices, found astra",
+                   df_mode_name(cfg->mode));
+}
+
 static df_status predict(predict_args *a, outcome *o, df_err *err)
 {
     DF_TRY(df_rules_parse(a->rules_text, &a->rules, err));
     DF_TRY(df_cli_load(&a->files, DF_CFG_NEED_HARDWARE | DF_CFG_NEED_MODEL, &o->cfg, err));
-    if (o->cfg.backend.model != DF_BACKEND_ANALYTICAL) {
-        return df_fail(err, DF_EINVAL,
-                       "execution_backend.model: expected analytical for mode %s, found astra",
-                       df_mode_name(o->cfg.mode));
-    }
+    DF_TRY(check_backend(&o->cfg, err));
     DF_TRY(df_predict_check(&o->cfg, &a->rules, err));
     DF_TRY(df_hw_derive(&o->cfg, &a->rules, &o->dev, err));
     df_predictor *const predictor = df_predictor_new();

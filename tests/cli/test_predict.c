@@ -290,6 +290,31 @@ static void bad_input_is_refused(void **state)
     refuse("prdict", 2, "prdict: expected a command (did you mean predict?)");
 }
 
+/* The simulator's backend times communication only. */
+static void one_device_needs_no_backend(void **state)
+{
+    (void)state;
+    char dir[256];
+    char command[1024];
+    int exit_code;
+    df_make_dir(dir);
+    snprintf(command, sizeof command,
+             "printf 'execution_backend:\\n  model: astra\\n' | cat " HARDWARE
+             " - > %s/four.yaml && "
+             "sed 's/dp: 4/dp: 1/; s/num_devices_per_node: 4/num_devices_per_node: 1/' "
+             "%s/four.yaml > %s/one.yaml",
+             dir, dir, dir);
+    df_run(command, &exit_code, NULL, NULL);
+    assert_int_equal(exit_code, 0);
+    snprintf(command, sizeof command,
+             "predict --hardware_config %s/one.yaml --model_config " LSTM " --format json", dir);
+    json_decref(run_json(command));
+    snprintf(command, sizeof command, "predict --hardware_config %s/four.yaml --model_config " LSTM,
+             dir);
+    refuse(command, 2, "execution_backend.model: expected analytical for a model of mode LSTM");
+    df_remove_dir(dir);
+}
+
 /* Nothing is left behind, not even the folder. */
 static void bad_input_writes_nothing(void **state)
 {
@@ -358,6 +383,7 @@ int main(void)
         cmocka_unit_test(device_tells_its_limits),
         cmocka_unit_test(gemm_tells_tiles_and_traffic),
         cmocka_unit_test(bad_input_is_refused),
+        cmocka_unit_test(one_device_needs_no_backend),
         cmocka_unit_test(bad_input_writes_nothing),
         cmocka_unit_test(what_cannot_be_split_is_infeasible),
         cmocka_unit_test(unwritable_folders_are_refused),
