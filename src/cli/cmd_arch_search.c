@@ -133,7 +133,7 @@ run_search(const arch_args *a, df_search *search, const call *from, df_status st
 
 int df_cmd_arch_search(int argc, char **argv)
 {
-    arch_args a = {.common = df_search_args_init("output/arch_search"),
+    arch_args a = {.common = df_search_args_init("arch_search", "output/arch_search"),
                    .num_search = 100,
                    .num_worker = -1,
                    .num_wafer = {{1}, 1},

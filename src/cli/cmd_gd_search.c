@@ -185,7 +185,7 @@ static int run_search(gd_args *a, df_search *search, int argc, char **argv, df_d
 
 int df_cmd_gd_search(int argc, char **argv)
 {
-    gd_args a = {.common = df_search_args_init("output/GD_search"),
+    gd_args a = {.common = df_search_args_init("GD_search", "output/GD_search"),
                  .wafer_dim = 1,
                  .kp_type = DF_KP_NONE,
                  .strategy = {DF_KP_NONE, 1, 1, 1, 1},

@@ -21,10 +21,13 @@ enum { PATH_ROOM = 4096, COMMAND_ROOM = 4096, MAX_TOP = 1000 };
 
 /* ---- Flags ---- */
 
-df_search_args df_search_args_init(const char *exp_dir)
+df_search_args df_search_args_init(const char *command, const char *exp_dir)
 {
-    return (df_search_args){
-        .exp_dir = exp_dir, .rules = "reference", .optimizer = "nmsimplex2", .top = 10};
+    return (df_search_args){.command = command,
+                            .exp_dir = exp_dir,
+                            .rules = "reference",
+                            .optimizer = "nmsimplex2",
+                            .top = 10};
 }
 
 int df_search_common_args(df_search_args *a, df_arg args[DF_SEARCH_COMMON_ARGS])
@@ -33,8 +36,7 @@ int df_search_common_args(df_search_args *a, df_arg args[DF_SEARCH_COMMON_ARGS])
         df_arg_text("exp_config", &a->files.exp_config, "hardware and model in one YAML file"),
         df_arg_text("hardware_config", &a->files.hardware_config, "or a hardware file"),
         df_arg_text("model_config", &a->files.model_config, "with a model file"),
-        df_arg_text("exp_dir", &a->exp_dir,
-                    "folder for results.h5; it must not exist (default output/COMMAND)"),
+        df_arg_text("exp_dir", &a->exp_dir, "folder for results.h5; it must not exist"),
         df_arg_bool("overwrite", &a->overwrite, "replace the results of an existing folder"),
         df_arg_bool("resume", &a->resume, "go on with the results of an existing folder"),
         df_arg_text("optimizer", &a->optimizer,
@@ -235,11 +237,9 @@ static df_status lock_dir(const char *dir, int *lock, df_err *err)
 
 static void command_text(const call *run, char text[COMMAND_ROOM])
 {
-    size_t used = 0;
-    text[0] = '\0';
+    size_t used = (size_t)snprintf(text, COMMAND_ROOM, "deepflow %s", run->args->command);
     for (int i = 0; i < run->argc && used < COMMAND_ROOM; i++) {
-        used += (size_t)snprintf(text + used, COMMAND_ROOM - used, "%s%s", i > 0 ? " " : "",
-                                 run->argv[i]);
+        used += (size_t)snprintf(text + used, COMMAND_ROOM - used, " %s", run->argv[i]);
     }
 }
 

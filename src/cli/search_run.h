@@ -9,6 +9,7 @@ enum { DF_SEARCH_COMMON_ARGS = 16, DF_SEARCH_SETTINGS = 4096 };
 
 /* Flags of both commands. */
 typedef struct {
+    const char *command; /* whose flags these are */
     df_cli_files files;
     const char *exp_dir, *rules, *optimizer;
     int64_t batch_size, hidden_dim; /* 0: the file's */
@@ -18,7 +19,7 @@ typedef struct {
 } df_search_args;
 
 /* The defaults. */
-df_search_args df_search_args_init(const char *exp_dir);
+df_search_args df_search_args_init(const char *command, const char *exp_dir);
 /* Writes the rows of the option table for these; returns how many. */
 int df_search_common_args(df_search_args *a, df_arg args[DF_SEARCH_COMMON_ARGS]);
 

@@ -8,18 +8,20 @@
 
 #include "base/units.h"
 
-static void print_title(FILE *out, const char *title)
+static void print_line(FILE *out, int length)
 {
-    for (size_t line = 0; line < 3; line++) {
-        if (line == 1) {
-            fprintf(out, "%s\n", title);
-            continue;
-        }
-        for (size_t i = 0; title[i] != '\0'; i++) {
-            fputc('=', out);
-        }
-        fputc('\n', out);
+    for (int i = 0; i < length; i++) {
+        fputc('=', out);
     }
+    fputc('\n', out);
+}
+
+/* A title between lines as long as the Python DeepFlow's. */
+static void print_title(FILE *out, const char *title, int length)
+{
+    print_line(out, length);
+    fprintf(out, "%s\n", title);
+    print_line(out, length);
 }
 
 static void print_level(FILE *out, int level, const df_hw_mem *mem)
@@ -40,7 +42,7 @@ static void print_level(FILE *out, int level, const df_hw_mem *mem)
 
 static void print_device(FILE *out, const df_hw_device *dev)
 {
-    print_title(out, "Hardware Configuration");
+    print_title(out, "Hardware Configuration", 26);
     fprintf(out, "Throughput: %.5f Tflops\n", dev->core.operating_throughput_flops_ps / 1e12);
     for (int level = DF_HW_LEVELS - 1; level >= 0; level--) {
         print_level(out, level, &dev->mem[level]);
@@ -96,7 +98,7 @@ static void print_memory(FILE *out, const df_summary *s)
     const df_footprint whole = whole_model(s);
     const double capacity = s->dev->mem[DF_HW_LEVELS - 1].size_bytes;
     fputs("\n\n", out);
-    print_title(out, "Memory Requirement Breakdown per Data Shard");
+    print_title(out, "Memory Requirement Breakdown per Data Shard", 43);
     print_parts(out, &whole);
     print_kinds(out, &whole);
     fprintf(out,
@@ -104,7 +106,7 @@ static void print_memory(FILE *out, const df_summary *s)
             "node): %.1f\n",
             capacity > 0 ? whole.total_bytes / capacity : HUGE_VAL);
     fputs("\n\n", out);
-    print_title(out, "Memory Requirement Breakdown per Data Shard Per Model Shard");
+    print_title(out, "Memory Requirement Breakdown per Data Shard Per Model Shard", 59);
     print_parts(out, &s->prediction->footprint);
     print_kinds(out, &s->prediction->footprint);
     fprintf(out,
@@ -118,7 +120,7 @@ static void print_lstm(FILE *out, const df_summary *s)
     print_device(out, s->dev);
     print_memory(out, s);
     fputs("\n\n", out);
-    print_title(out, "Performance Results");
+    print_title(out, "Performance Results", 46);
     fprintf(out, "Time: %.8f\nParams (Billion): %.8f\n", s->prediction->time_s,
             s->prediction->lstm.params / 1e9);
 }
