@@ -6,6 +6,8 @@
 #include "cli.h"
 #include "commands.h"
 #include "json_out.h"
+#include "llm/llm.h"
+#include "llm_out.h"
 #include "predict/predict.h"
 #include "summary.h"
 
@@ -21,6 +23,7 @@ typedef struct {
     df_cfg cfg;
     df_hw_device dev;
     df_prediction result;
+    df_llm_result llm; /* mode LLM */
     bool fits;
 } outcome;
 
@@ -66,11 +69,20 @@ static df_status check_backend(const df_cfg *cfg, df_err *err)
                    df_mode_name(cfg->mode));
 }
 
-static df_status predict(predict_args *a, outcome *o, df_err *err)
+/* The rules of LLMs are not told apart yet: all of them are the reference's. */
+static df_status predict_llm(const predict_args *a, outcome *o, df_err *err)
 {
-    DF_TRY(df_rules_parse(a->rules_text, &a->rules, err));
-    DF_TRY(df_cli_load(&a->files, DF_CFG_NEED_HARDWARE | DF_CFG_NEED_MODEL, &o->cfg, err));
-    DF_TRY(check_backend(&o->cfg, err));
+    const df_rules reference = df_rules_reference();
+    if (memcmp(&a->rules, &reference, sizeof reference) != 0) {
+        return df_fail(err, DF_EINVAL, "--rules: expected reference for mode LLM, found others");
+    }
+    o->fits = true; /* not known */
+    DF_TRY(df_hw_derive(&o->cfg, &a->rules, &o->dev, err));
+    return df_llm_predict(&o->cfg, &o->dev, &a->rules, &o->llm, err);
+}
+
+static df_status predict_with(const predict_args *a, outcome *o, df_err *err)
+{
     DF_TRY(df_predict_check(&o->cfg, &a->rules, err));
     DF_TRY(df_hw_derive(&o->cfg, &a->rules, &o->dev, err));
     df_predictor *const predictor = df_predictor_new();
@@ -81,6 +93,14 @@ static df_status predict(predict_args *a, outcome *o, df_err *err)
     df_predictor_free(predictor);
     o->fits = !(o->result.memory_overflow > 1);
     return status;
+}
+
+static df_status predict(predict_args *a, outcome *o, df_err *err)
+{
+    DF_TRY(df_rules_parse(a->rules_text, &a->rules, err));
+    DF_TRY(df_cli_load(&a->files, DF_CFG_NEED_HARDWARE | DF_CFG_NEED_MODEL, &o->cfg, err));
+    DF_TRY(check_backend(&o->cfg, err));
+    return o->cfg.mode == DF_MODE_LLM ? predict_llm(a, o, err) : predict_with(a, o, err);
 }
 
 /* ---- JSON ---- */
@@ -129,6 +149,10 @@ static int print_json(const outcome *o)
 {
     json_t *const root = json_object();
     df_json_text(root, "mode", df_mode_name(o->cfg.mode));
+    if (o->cfg.mode == DF_MODE_LLM) {
+        df_llm_add_json(root, &o->llm);
+        return df_json_print(root);
+    }
     df_json_text(root, "backend", "analytical");
     df_json_real(root, "time_s", o->result.time_s);
     if (o->cfg.mode == DF_MODE_GEMM) {
@@ -195,8 +219,10 @@ static int print_text(const outcome *o)
 {
     if (o->cfg.mode == DF_MODE_GEMM) {
         print_gemm(o);
-    } else {
+    } else if (o->cfg.mode == DF_MODE_LSTM) {
         print_lstm(o);
+    } else {
+        df_llm_print_text(&o->cfg, &o->llm);
     }
     return df_cli_finish(0);
 }
@@ -205,7 +231,7 @@ static int print_text(const outcome *o)
 
 static df_status write_summary(const predict_args *a, const outcome *o, df_err *err)
 {
-    const df_summary summary = {&o->cfg, &o->dev, &a->rules, &o->result};
+    const df_summary summary = {&o->cfg, &o->dev, &a->rules, &o->result, &o->llm};
     char path[4096];
     DF_TRY(df_cli_make_dir(a->exp_dir, err));
     DF_TRY(df_summary_write(&summary, a->exp_dir, path, sizeof path, err));
@@ -225,7 +251,10 @@ static int run(const char *name, int argc, char **argv)
     }
     df_status status = predict(&a, &o, &err);
     if (status == DF_OK && !a.exp_dir && strcmp(name, "stand_alone") == 0) {
-        a.exp_dir = o.cfg.mode == DF_MODE_GEMM ? "output/GEMM" : "output/LSTM";
+        static const char *const dirs[] = {[DF_MODE_GEMM] = "output/GEMM",
+                                           [DF_MODE_LSTM] = "output/LSTM",
+                                           [DF_MODE_LLM] = "output/LLM"};
+        a.exp_dir = dirs[o.cfg.mode];
     }
     if (status == DF_OK && a.exp_dir) {
         status = write_summary(&a, &o, &err);

@@ -141,17 +141,67 @@ static void print_gemm(FILE *out, const df_summary *s)
     fprintf(out, "Total Time: %.17g\n", t->time_s);
 }
 
+static void print_training(FILE *out, const df_summary *s)
+{
+    print_title(out, "Performance Results", 46);
+    fprintf(out, "Execution Mode: analytical\nTotal Time: %.8f\n", s->llm->time_s);
+}
+
+/* Rates of one sequence and, the batch times the replicas as the Python DeepFlow has it, of
+ * all. */
+static void print_rates(FILE *out, const char *title, const df_llm_rates *r, double sequences)
+{
+    fprintf(out, "%s: start=%.2f, mid(token %" PRId64 ")=%.2f, end=%.2f\n", title,
+            sequences * r->start, r->midpoint_step, sequences * r->midpoint, sequences * r->end);
+}
+
+static void print_inference(FILE *out, const df_summary *s)
+{
+    const df_llm_result *const r = s->llm;
+    const int64_t batch = s->cfg->llm.batch_size;
+    const int64_t dp = s->cfg->sched.dp;
+    char title[128];
+    print_title(out, "LLM Inference Results", 46);
+    fprintf(out,
+            "Execution Mode: analytical\nInference Time for batch: %.2fs\n"
+            "Prefill Time: %.3fs\nDecode Time: %.3fs\n",
+            r->time_s, r->prefill_s, r->decode_s);
+    if (dp > 1) {
+        fprintf(out, "Data Parallel Replicas: %" PRId64 "\n", dp);
+    }
+    fprintf(out, "Time to First Token: %.3fs\n", r->first_token_s);
+    snprintf(title, sizeof title,
+             "Aggregate Decode Throughput Tok/s (batch=%" PRId64 ", dp=%" PRId64 ")", batch, dp);
+    print_rates(out, "Decode Generations per Second", &r->tokens_ps, 1);
+    print_rates(out, title, &r->tokens_ps, (double)batch * (double)dp);
+}
+
+static void print_mode(FILE *out, const df_summary *s)
+{
+    switch (s->cfg->mode) {
+    case DF_MODE_GEMM:
+        print_gemm(out, s);
+        return;
+    case DF_MODE_LSTM:
+        print_lstm(out, s);
+        return;
+    case DF_MODE_LLM:
+        break;
+    }
+    if (s->cfg->llm.run_type == DF_RUN_TRAINING) {
+        print_training(out, s);
+    } else {
+        print_inference(out, s);
+    }
+}
+
 static bool print_all(const char *path, const df_summary *s)
 {
     FILE *const out = fopen(path, "w");
     if (!out) {
         return false;
     }
-    if (s->cfg->mode == DF_MODE_GEMM) {
-        print_gemm(out, s);
-    } else {
-        print_lstm(out, s);
-    }
+    print_mode(out, s);
     const bool failed = ferror(out) != 0;
     return fclose(out) == 0 && !failed;
 }
@@ -165,6 +215,9 @@ df_summary_write(const df_summary *summary, const char *dir, char *path, size_t 
     if (summary->cfg->mode == DF_MODE_GEMM) {
         snprintf(name, sizeof name, "summary_modeGEMM_M%" PRId64 "_K%" PRId64 "_N%" PRId64 ".txt",
                  gemm->m, gemm->k, gemm->n);
+    } else if (summary->cfg->mode == DF_MODE_LLM) {
+        snprintf(name, sizeof name, "LLM_%s_results.txt",
+                 summary->cfg->llm.run_type == DF_RUN_TRAINING ? "training" : "inference");
     }
     if ((size_t)snprintf(path, room, "%s/%s", dir, name) >= room ||
         (size_t)snprintf(draft, sizeof draft, "%s.part", path) >= sizeof draft) {

@@ -3,6 +3,7 @@
 #ifndef DF_SUMMARY_H
 #define DF_SUMMARY_H
 #include "hw/hw.h"
+#include "llm/llm.h"
 #include "predict/predict.h"
 
 /* What a summary tells of. */
@@ -11,10 +12,12 @@ typedef struct {
     const df_hw_device *dev;
     const df_rules *rules;
     const df_prediction *prediction;
+    const df_llm_result *llm; /* mode LLM, instead */
 } df_summary;
 
-/* Writes DIR/summary_LSTM.txt or DIR/summary_modeGEMM_M.._K.._N...txt, whole or not at
- * all. Returns its name in `path` (of `room` bytes). DF_EIO: it cannot be written. */
+/* Writes DIR/summary_LSTM.txt, DIR/summary_modeGEMM_M.._K.._N...txt or
+ * DIR/LLM_{training,inference}_results.txt, whole or not at all. Returns its name in `path` (of
+ * `room` bytes). DF_EIO: it cannot be written. */
 DF_NODISCARD df_status
 df_summary_write(const df_summary *summary, const char *dir, char *path, size_t room, df_err *err);
 

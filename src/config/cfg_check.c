@@ -52,25 +52,128 @@ static df_status check_workers(const df_cfg *cfg, const char **key, df_err *err)
                    workers);
 }
 
-static df_status check_llm(const df_cfg *cfg, const char **key, df_err *err)
+static df_status check_attention(const df_cfg_llm *m, const char **key, df_err *err)
 {
-    const df_cfg_llm *const m = &cfg->llm;
-    if (m->attention.attention_type == DF_ATTENTION_GQA && m->attention.kv_heads == 0) {
+    const df_cfg_attention *const a = &m->attention;
+    const bool grouped = a->attention_type == DF_ATTENTION_GQA;
+    if (grouped && a->kv_heads == 0) {
         *key = "model_param.attention.kv_heads";
         return df_fail(err, DF_EINVAL, "expected a whole number >= 1 for gqa, found nothing");
     }
-    if (m->attention.use_flashattention && m->attention.attention_tile_size == 0) {
+    if (grouped && a->num_heads % a->kv_heads != 0) {
+        *key = "model_param.attention.kv_heads";
+        return df_fail(err, DF_EINVAL,
+                       "expected a divisor of num_heads %" PRId64 ", found %" PRId64, a->num_heads,
+                       a->kv_heads);
+    }
+    if (a->use_flashattention && a->attention_tile_size == 0) {
         *key = "model_param.attention.attention_tile_size";
         return df_fail(err, DF_EINVAL,
                        "expected a whole number >= 1 with use_flashattention, found nothing");
     }
-    if (m->hidden_dim % m->attention.num_heads != 0) {
+    if (m->hidden_dim % a->num_heads != 0) {
         *key = "model_param.attention.num_heads";
         return df_fail(err, DF_EINVAL,
                        "expected a divisor of hidden_dim %" PRId64 ", found %" PRId64,
-                       m->hidden_dim, m->attention.num_heads);
+                       m->hidden_dim, a->num_heads);
     }
     return DF_OK;
+}
+
+static df_status check_llm_degrees(const df_cfg *cfg, const char **key, df_err *err)
+{
+    const df_cfg_sched *const s = &cfg->sched;
+    const int64_t workers = df_cfg_workers(cfg);
+    const double product =
+        (double)at_least_1(s->tp) * (double)at_least_1(s->cp) * (double)s->dp * (double)s->lp;
+    if (product != (double)workers) {
+        *key = "scheduling_param.dp";
+        return df_fail(err, DF_EINVAL,
+                       "expected tp * cp * dp * lp = %" PRId64
+                       " (num_nodes * num_devices_per_node), found %" PRId64 " * %" PRId64
+                       " * %" PRId64 " * %" PRId64 " = %.17g",
+                       workers, at_least_1(s->tp), at_least_1(s->cp), s->dp, s->lp, product);
+    }
+    if (cfg->llm.batch_size % s->dp != 0) {
+        *key = "model_param.batch_size";
+        return df_fail(err, DF_EINVAL, "expected a multiple of dp %" PRId64 ", found %" PRId64,
+                       s->dp, cfg->llm.batch_size);
+    }
+    if (cfg->llm.batch_size / s->dp % s->mb != 0) {
+        *key = "scheduling_param.mb";
+        return df_fail(err, DF_EINVAL,
+                       "expected a divisor of the batch of a replica, %" PRId64 ", found %" PRId64,
+                       cfg->llm.batch_size / s->dp, s->mb);
+    }
+    return DF_OK;
+}
+
+/* The pipeline's graph has elements for each layer of each micro-batch. */
+static df_status check_llm_size(const df_cfg *cfg, const char **key, df_err *err)
+{
+    const double most_elements = 0x1p24;
+    const double most_stages = 0x1p20;
+    const df_cfg_sched *const s = &cfg->sched;
+    if ((double)s->mb * (double)cfg->llm.num_layers > most_elements) {
+        *key = "scheduling_param.mb";
+        return df_fail(err, DF_EINVAL,
+                       "expected mb * num_layers <= 2^24, found %" PRId64 " * %" PRId64, s->mb,
+                       cfg->llm.num_layers);
+    }
+    if ((double)s->lp > most_stages) {
+        *key = "scheduling_param.lp";
+        return df_fail(err, DF_EINVAL, "expected at most 2^20 stages, found %" PRId64, s->lp);
+    }
+    return DF_OK;
+}
+
+static df_status check_llm_run(const df_cfg *cfg, const char **key, df_err *err)
+{
+    const df_cfg_llm *const m = &cfg->llm;
+    if (m->top_k > m->num_experts) {
+        *key = "model_param.top_k";
+        return df_fail(err, DF_EINVAL, "expected at most num_experts %" PRId64 ", found %" PRId64,
+                       m->num_experts, m->top_k);
+    }
+    if (m->num_experts > 1 && df_cfg_workers(cfg) > 1) {
+        *key = "model_param.num_experts";
+        return df_fail(err, DF_EINVAL, "expected 1 on several devices, found %" PRId64,
+                       m->num_experts);
+    }
+    if (m->run_type == DF_RUN_INFERENCE && cfg->sched.cp > 1) {
+        *key = "scheduling_param.cp";
+        return df_fail(err, DF_EINVAL, "expected 1 for inference, found %" PRId64, cfg->sched.cp);
+    }
+    if (m->run_type == DF_RUN_INFERENCE && m->decode_len > m->seq_len) {
+        *key = "model_param.decode_len";
+        return df_fail(err, DF_EINVAL, "expected at most seq_len %" PRId64 ", found %" PRId64,
+                       m->seq_len, m->decode_len);
+    }
+    if (m->sample_every == 0) {
+        *key = "inference_param.sample_every";
+        return df_fail(err, DF_EINVAL, "expected -1 or a whole number >= 1, found 0");
+    }
+    return DF_OK;
+}
+
+static df_status check_precision(const df_cfg *cfg, const char **key, df_err *err)
+{
+    const df_cfg_precision *const p = &cfg->sw.precision;
+    if (p->param_storage == DF_STORE_TENSOR_FP32_MASTER && !p->mixed_precision) {
+        *key = "sw_param.precision.param_storage_mode";
+        return df_fail(err, DF_EINVAL,
+                       "expected mixed_precision with tensor_plus_fp32_master, found it off");
+    }
+    return DF_OK;
+}
+
+static df_status check_llm(const df_cfg *cfg, const char **key, df_err *err)
+{
+    DF_TRY(check_attention(&cfg->llm, key, err));
+    DF_TRY(check_precision(cfg, key, err));
+    DF_TRY(check_llm_degrees(cfg, key, err));
+    DF_TRY(check_llm_size(cfg, key, err));
+    return check_llm_run(cfg, key, err);
 }
 
 df_status df_cfg_cross_check(const df_cfg *cfg, bool degrees, const char **key, df_err *err)

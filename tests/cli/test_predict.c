@@ -203,6 +203,119 @@ static void gemm_summary_subtracts_dp(void **state)
     df_remove_dir(dir);
 }
 
+/* ---- LLMs ---- */
+
+static const char LLM[] = "model_param:\n"
+                          "  mode: LLM\n"
+                          "  run_type: %s\n"
+                          "  model_type: llama\n"
+                          "  tied_embeddings: false\n"
+                          "  num_layers: 8\n"
+                          "  hidden_dim: 1024\n"
+                          "  batch_size: 16\n"
+                          "  seq_len: 512\n"
+                          "  decode_len: 64\n"
+                          "  intermediate_size: 2816\n"
+                          "  vocab_size: 32000\n"
+                          "  num_experts: 1\n"
+                          "  attention:\n"
+                          "    attention_type: gqa\n"
+                          "    num_heads: 16\n"
+                          "    kv_heads: %d\n";
+
+/* Writes the model of this run type into DIR/llm.yaml and the arguments that predict it. */
+static void write_llm(const char *dir, const char *run_type, int kv_heads, char arguments[2048])
+{
+    char path[512];
+    char text[2048];
+    snprintf(path, sizeof path, "%s/llm.yaml", dir);
+    snprintf(text, sizeof text, LLM, run_type, kv_heads);
+    df_write_file(path, text);
+    snprintf(arguments, 2048, "predict --hardware_config " HARDWARE " --model_config %s", path);
+}
+
+/* On four replicas: MHA is its parts, the block is MHA, MLP and both norms. */
+static void llm_training_is_the_sum_of_its_parts(void **state)
+{
+    (void)state;
+    static const char *const block[] = {"MHA", "MLP", "layernorm1", "layernorm2"};
+    char dir[256];
+    char arguments[2048];
+    char summary[600];
+    df_make_dir(dir);
+    write_llm(dir, "training", 4, arguments);
+    snprintf(arguments + strlen(arguments), 512, " --format json --exp_dir %s", dir);
+    json_t *root = run_json(arguments);
+    const json_t *operators = json_object_get(root, "operators");
+    double sum_s = 0;
+    for (size_t i = 0; i < sizeof block / sizeof block[0]; i++) {
+        sum_s += number(json_object_get(operators, block[i]), "forward_s");
+    }
+    df_assert_rel(sum_s, number(json_object_get(root, "node_breakdown"), "transformer_time_f"),
+                  1e-15);
+    df_assert_rel(number(json_object_get(operators, "MHA"), "forward_s"),
+                  number(json_object_get(operators, "qkv_proj"), "forward_s") +
+                      number(json_object_get(operators, "attention"), "forward_s") +
+                      number(json_object_get(operators, "output_proj"), "forward_s"),
+                  1e-15);
+    snprintf(summary, sizeof summary, "%s/LLM_training_results.txt", dir);
+    char *text = df_read_file(summary);
+    assert_true(fabs(line_value(text, "Total Time") - number(root, "time_s")) <= 0.5e-8);
+    free(text);
+    json_decref(root);
+    df_remove_dir(dir);
+}
+
+static void llm_inference_is_prefill_and_decode(void **state)
+{
+    (void)state;
+    char dir[256];
+    char arguments[2048];
+    df_make_dir(dir);
+    write_llm(dir, "inference", 4, arguments);
+    strncat(arguments, " --format json", sizeof arguments - strlen(arguments) - 1);
+    json_t *root = run_json(arguments);
+    const json_t *rates = json_object_get(root, "decode_tokens_per_s");
+    df_assert_rel(number(root, "time_s"), number(root, "prefill_s") + number(root, "decode_s"),
+                  1e-15);
+    df_assert_rel(number(root, "ttft_s"), number(root, "prefill_s") + 1 / number(rates, "start"),
+                  1e-12);
+    df_assert_rel(number(rates, "overall"), 64 / number(root, "decode_s"), 1e-12);
+    /* 4 sequences a replica, 4 heads of 64, 2 bytes, keys and values, 8 layers */
+    df_assert_rel(number(json_object_get(root, "kv_cache"), "decode_store_bytes"),
+                  2.0 * 4 * 4 * 64 * 2 * 64 * 8, 0);
+    json_decref(root);
+    df_remove_dir(dir);
+}
+
+static void llm_text_has_the_known_lines(void **state)
+{
+    (void)state;
+    char dir[256];
+    char arguments[2048];
+    df_make_dir(dir);
+    write_llm(dir, "inference", 4, arguments);
+    outcome o = run(arguments);
+    assert_int_equal(o.exit_code, 0);
+    assert_non_null(strstr(o.out, "LLM inference time: "));
+    assert_non_null(strstr(o.out, "LLM time to first token: "));
+    free_outcome(&o);
+    write_llm(dir, "training", 4, arguments);
+    o = run(arguments);
+    assert_non_null(strstr(o.out, "Training time for batch: "));
+    free_outcome(&o);
+    write_llm(dir, "training", 3, arguments);
+    refuse(arguments, 2,
+           "llm.yaml:17: model_param.attention.kv_heads: expected a divisor of num_heads 16, "
+           "found 3");
+    write_llm(dir, "training", 4, arguments);
+    strncat(arguments, " --rules corrected", sizeof arguments - strlen(arguments) - 1);
+    refuse(arguments, 2, "--rules: expected reference for mode LLM");
+    df_remove_dir(dir);
+}
+
+/* ---- Warnings and errors ---- */
+
 /* A layer of 65,536 needs more than the 40 GB of a device. */
 static void a_model_that_does_not_fit_is_warned_about(void **state)
 {
@@ -379,6 +492,9 @@ int main(void)
         cmocka_unit_test(text_says_the_same),
         cmocka_unit_test(stand_alone_leaves_a_summary),
         cmocka_unit_test(gemm_summary_subtracts_dp),
+        cmocka_unit_test(llm_training_is_the_sum_of_its_parts),
+        cmocka_unit_test(llm_inference_is_prefill_and_decode),
+        cmocka_unit_test(llm_text_has_the_known_lines),
         cmocka_unit_test(a_model_that_does_not_fit_is_warned_about),
         cmocka_unit_test(device_tells_its_limits),
         cmocka_unit_test(gemm_tells_tiles_and_traffic),

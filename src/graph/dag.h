@@ -1,0 +1,38 @@
+/* dag.h: a graph of work on devices and of transfers, and its discrete event simulation.
+ *
+ * A compute element needs its device, one at a time; an edge element (a transfer, a
+ * collective) needs nothing and never waits but for its parents. */
+#ifndef DF_DAG_H
+#define DF_DAG_H
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/status.h"
+
+typedef struct df_dag df_dag;
+
+/* What an edge element is. */
+typedef enum { DF_DAG_COMPUTE, DF_DAG_PIPELINE, DF_DAG_COLLECTIVE } df_dag_kind;
+
+/* Which children df_dag_attach takes. */
+typedef enum { DF_DAG_ALL, DF_DAG_ONLY_PIPELINE, DF_DAG_NO_PIPELINE } df_dag_filter;
+
+/* NULL when out of memory. */
+df_dag *df_dag_new(int num_devices);
+void df_dag_free(df_dag *dag);
+
+/* Adds an element and returns its number, from 0 on. device is ignored for edges. When
+ * memory runs out, this and all that follows does nothing, and df_dag_run says so. */
+int32_t df_dag_add(df_dag *dag, df_dag_kind kind, int32_t device, double duration_s);
+/* The second waits for the first. */
+void df_dag_link(df_dag *dag, int32_t from, int32_t to);
+/* Makes `edge` run beside h: after h's parents, before those children of h that the filter
+ * takes. What is linked already is not linked again. */
+void df_dag_attach(df_dag *dag, int32_t h, int32_t edge, df_dag_filter filter);
+int32_t df_dag_device(const df_dag *dag, int32_t element);
+
+/* Time of the last event when root starts at 0. Root does not occupy its device. Ties go to
+ * what started first. Elements that root does not lead to are left out. DF_ENOMEM. */
+DF_NODISCARD df_status df_dag_run(df_dag *dag, int32_t root, double *time_s, df_err *err);
+
+#endif

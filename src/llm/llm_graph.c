@@ -1,0 +1,338 @@
+/* The micro-batches of a GPipe pipeline (Huang et al., NeurIPS 2019) as a graph, with the
+ * collectives of data parallelism and ZeRO (Rajbhandari et al., SC 2020). The order in which
+ * elements are linked decides ties; it is the Python DeepFlow's. */
+#include <math.h>
+#include <stdlib.h>
+
+#include "graph/dag.h"
+#include "llm/llm_impl.h"
+
+/* Durations of the elements. */
+typedef struct {
+    double embedding[2], block[2], logits[2]; /* forward, backward */
+    double hop;                               /* to the next stage */
+    double reduce_embedding, reduce_layer, reduce_logits;
+    double gather_embedding, gather_layer, gather_logits;
+} durations;
+
+/* The graph under construction: element numbers by micro-batch, and by layer. */
+typedef struct {
+    df_dag *dag;
+    durations t;
+    int64_t layers, batches, stages, layers_of_stage;
+    int64_t zero_stage;
+    bool tied;
+    int32_t *embedding[2], *logits[2]; /* [batch] */
+    int32_t *block[2];                 /* [batch * layers + layer] */
+    int32_t *reductions;               /* [layer], of the batch at hand */
+    int32_t *room;                     /* of all these */
+    int32_t root;
+} pipeline;
+
+enum { FORWARD, BACKWARD };
+
+static int32_t stage_of(const pipeline *p, int64_t layer)
+{
+    const int64_t stage = layer / p->layers_of_stage;
+    return (int32_t)(stage < p->stages - 1 ? stage : p->stages - 1);
+}
+
+static int32_t block_at(const pipeline *p, int pass, int64_t batch, int64_t layer)
+{
+    return p->block[pass][batch * p->layers + layer];
+}
+
+static int32_t add_collective(pipeline *p, double duration_s)
+{
+    return df_dag_add(p->dag, DF_DAG_COLLECTIVE, 0, duration_s);
+}
+
+/* Hands activations or their gradients on; free on the same device. */
+static void trunk(pipeline *p, int32_t from, int32_t to)
+{
+    const bool hop = df_dag_device(p->dag, from) != df_dag_device(p->dag, to);
+    const int32_t edge = df_dag_add(p->dag, DF_DAG_PIPELINE, 0, hop ? p->t.hop : 0.0);
+    df_dag_link(p->dag, from, edge);
+    df_dag_link(p->dag, edge, to);
+}
+
+/* ---- Forward ---- */
+
+static void add_forward(pipeline *p, int64_t b)
+{
+    df_dag *const dag = p->dag;
+    const int32_t last = (int32_t)(p->stages - 1);
+    p->logits[FORWARD][b] = df_dag_add(dag, DF_DAG_COMPUTE, last, p->t.logits[FORWARD]);
+    p->embedding[FORWARD][b] = df_dag_add(dag, DF_DAG_COMPUTE, 0, p->t.embedding[FORWARD]);
+    for (int64_t l = 0; l < p->layers; l++) {
+        p->block[FORWARD][b * p->layers + l] =
+            df_dag_add(dag, DF_DAG_COMPUTE, stage_of(p, l), p->t.block[FORWARD]);
+    }
+    for (int64_t l = 1; l < p->layers; l++) {
+        trunk(p, block_at(p, FORWARD, b, l - 1), block_at(p, FORWARD, b, l));
+    }
+    trunk(p, p->embedding[FORWARD][b], block_at(p, FORWARD, b, 0));
+    trunk(p, block_at(p, FORWARD, b, p->layers - 1), p->logits[FORWARD][b]);
+}
+
+/* A stage begins with a batch when it has ended with the one before. */
+static void order_forward(pipeline *p, int64_t b)
+{
+    int64_t first = 0; /* layer of the stage at hand */
+    for (int64_t l = 0; l + 1 < p->layers; l++) {
+        if (stage_of(p, l) == stage_of(p, l + 1)) {
+            continue;
+        }
+        df_dag_link(p->dag, block_at(p, FORWARD, b, l),
+                    stage_of(p, l) == 0 ? p->embedding[FORWARD][b + 1]
+                                        : block_at(p, FORWARD, b + 1, first));
+        first = l + 1;
+    }
+    df_dag_link(p->dag, p->logits[FORWARD][b], block_at(p, FORWARD, b + 1, first));
+}
+
+/* ---- Backward ---- */
+
+static void add_backward(pipeline *p, int64_t b)
+{
+    df_dag *const dag = p->dag;
+    const int32_t last = (int32_t)(p->stages - 1);
+    p->embedding[BACKWARD][b] = df_dag_add(dag, DF_DAG_COMPUTE, 0, p->t.embedding[BACKWARD]);
+    p->logits[BACKWARD][b] = df_dag_add(dag, DF_DAG_COMPUTE, last, p->t.logits[BACKWARD]);
+    df_dag_link(dag, p->logits[FORWARD][b], p->logits[BACKWARD][b]);
+    for (int64_t l = p->layers - 1; l >= 0; l--) {
+        p->block[BACKWARD][b * p->layers + l] =
+            df_dag_add(dag, DF_DAG_COMPUTE, stage_of(p, l), p->t.block[BACKWARD]);
+    }
+    for (int64_t l = p->layers - 1; l >= 1; l--) {
+        trunk(p, block_at(p, BACKWARD, b, l), block_at(p, BACKWARD, b, l - 1));
+    }
+    trunk(p, block_at(p, BACKWARD, b, 0), p->embedding[BACKWARD][b]);
+    trunk(p, p->logits[BACKWARD][b], block_at(p, BACKWARD, b, p->layers - 1));
+}
+
+/* The last layer of a stage, by its place among the stages that have layers; the last layer
+ * of all where there is none (the reference indexes with -1). */
+static int64_t last_of_stage(const pipeline *p, int64_t place)
+{
+    int64_t c = p->stages - 1;
+    for (int64_t l = p->layers - 1; l >= 1; l--) {
+        if (stage_of(p, l) != stage_of(p, l - 1)) {
+            c--;
+            if (c == place) {
+                return l - 1;
+            }
+        }
+    }
+    return p->layers - 1;
+}
+
+static void order_backward(pipeline *p, int64_t b)
+{
+    int64_t c = p->stages - 1;
+    for (int64_t l = p->layers - 1; l >= 1; l--) {
+        if (stage_of(p, l) == stage_of(p, l - 1)) {
+            continue;
+        }
+        df_dag_link(p->dag, block_at(p, BACKWARD, b, l),
+                    stage_of(p, l) == p->stages - 1
+                        ? p->logits[BACKWARD][b - 1]
+                        : block_at(p, BACKWARD, b - 1, last_of_stage(p, c)));
+        c--;
+    }
+    df_dag_link(p->dag, p->embedding[BACKWARD][b],
+                block_at(p, BACKWARD, b - 1, last_of_stage(p, 0)));
+}
+
+/* ---- Data parallelism ---- */
+
+/* A reduction, with ZeRO 2 followed by a gather. */
+static int32_t add_reduction(pipeline *p, double reduce_s, double gather_s, bool gathered)
+{
+    const int32_t reduction = add_collective(p, reduce_s);
+    if (p->zero_stage == 2 && gathered) {
+        df_dag_link(p->dag, reduction, add_collective(p, gather_s));
+    }
+    return reduction;
+}
+
+/* Lets a gather run beside h: before what follows on the same device, or else before the
+ * hop; `other`, if there is one, before the rest. */
+static void gather_beside(pipeline *p, int32_t h, int32_t device, int32_t other)
+{
+    const int32_t gather = add_collective(p, p->t.gather_layer);
+    if (df_dag_device(p->dag, h) == device) {
+        df_dag_attach(p->dag, h, gather, DF_DAG_ALL);
+        return;
+    }
+    df_dag_attach(p->dag, h, gather, DF_DAG_ONLY_PIPELINE);
+    if (other >= 0) {
+        df_dag_attach(p->dag, h, other, DF_DAG_NO_PIPELINE);
+    }
+}
+
+static void gather_forward(pipeline *p, int64_t b)
+{
+    const bool more = b < p->batches - 1;
+    const int32_t next = more ? add_collective(p, p->t.gather_embedding) : -1;
+    df_dag_attach(p->dag, p->embedding[FORWARD][b], add_collective(p, p->t.gather_layer),
+                  DF_DAG_ALL);
+    for (int64_t l = 1; l < p->layers; l++) {
+        gather_beside(p, block_at(p, FORWARD, b, l - 1), stage_of(p, l), next);
+    }
+}
+
+static void add_data_parallel(pipeline *p, int64_t b)
+{
+    const int32_t embedding = add_reduction(p, p->t.reduce_embedding, p->t.gather_embedding, true);
+    for (int64_t l = 0; l < p->layers; l++) {
+        p->reductions[l] = add_reduction(p, p->t.reduce_layer, p->t.gather_layer, true);
+    }
+    if (p->zero_stage >= 3) {
+        gather_forward(p, b);
+    }
+    const int32_t logits = add_reduction(p, p->t.reduce_logits, p->t.gather_logits, !p->tied);
+    if (p->zero_stage >= 3 && !p->tied) {
+        df_dag_attach(p->dag, block_at(p, FORWARD, b, p->layers - 1),
+                      add_collective(p, p->t.gather_logits), DF_DAG_ALL);
+    }
+    df_dag_link(p->dag, p->logits[BACKWARD][b], logits);
+    df_dag_link(p->dag, p->embedding[BACKWARD][b], embedding);
+    for (int64_t l = 0; l < p->layers; l++) {
+        df_dag_link(p->dag, block_at(p, BACKWARD, b, l), p->reductions[l]);
+    }
+}
+
+static void gather_backward(pipeline *p, int64_t b)
+{
+    const bool next = b > 0 && !p->tied;
+    const int32_t logits = next ? add_collective(p, p->t.gather_logits) : -1;
+    for (int64_t l = p->layers - 1; l >= 0; l--) {
+        const int32_t h =
+            l == p->layers - 1 ? p->logits[BACKWARD][b] : block_at(p, BACKWARD, b, l + 1);
+        gather_beside(p, h, stage_of(p, l), logits);
+    }
+    df_dag_attach(p->dag, block_at(p, BACKWARD, b, 0), add_collective(p, p->t.gather_embedding),
+                  DF_DAG_ALL);
+}
+
+/* ---- The whole ---- */
+
+static void build_training(pipeline *p, bool data_parallel)
+{
+    for (int64_t b = p->batches - 1; b >= 0; b--) {
+        add_backward(p, b);
+    }
+    if (data_parallel && p->zero_stage >= 3) {
+        p->root = add_collective(p, 0.0); /* the first gather is free (reference) */
+        df_dag_link(p->dag, p->root, p->embedding[FORWARD][0]);
+    }
+    for (int64_t b = 0; data_parallel && b < p->batches; b++) {
+        add_data_parallel(p, b);
+    }
+    for (int64_t b = p->batches - 1; b >= 1; b--) {
+        order_backward(p, b);
+    }
+    if (data_parallel && p->zero_stage >= 3) {
+        if (!p->tied) {
+            df_dag_attach(p->dag, p->logits[FORWARD][p->batches - 1],
+                          add_collective(p, p->t.gather_logits), DF_DAG_ALL);
+        }
+        for (int64_t b = 0; b < p->batches; b++) {
+            gather_backward(p, b);
+        }
+    }
+}
+
+static void build(pipeline *p, bool training, bool data_parallel)
+{
+    for (int64_t b = 0; b < p->batches; b++) {
+        add_forward(p, b);
+    }
+    for (int64_t b = 0; b + 1 < p->batches; b++) {
+        order_forward(p, b);
+    }
+    p->root = p->embedding[FORWARD][0];
+    if (training) {
+        build_training(p, data_parallel);
+    }
+}
+
+static durations read_durations(const df_llm *x, const df_llm_pass *pass, double tokens)
+{
+    const double v = (double)x->m->vocab_size;
+    const double gc = x->bytes.gradient_comm;
+    const double w = x->bytes.parameter;
+    const double d = x->d;
+    const double f = x->m->model_type == DF_LLM_LLAMA ? 3.0 : 2.0;
+    const int64_t stage = x->cfg->sw.dp_zero_stage;
+    const df_coll_kind kind = stage >= 2 ? DF_COLL_REDUCE_SCATTER : DF_COLL_ALL_REDUCE;
+    const df_hw_link *const link = &x->data;
+    const double layer =
+        ceil(3.0 * gc * d * d) + ceil(gc * d * d) + ceil(gc * x->ffn1 * d) + ceil(gc * x->ffn * d);
+    const double table = ceil(w * (v * d / x->tp));
+    durations t = {{pass->row[DF_LLM_EMBEDDING].forward_s, pass->row[DF_LLM_EMBEDDING].backward_s},
+                   {pass->block_forward_s, pass->block_backward_s},
+                   {pass->row[DF_LLM_LOGITS].forward_s, pass->row[DF_LLM_LOGITS].backward_s},
+                   0,
+                   0,
+                   0,
+                   0,
+                   0,
+                   0,
+                   0};
+    t.hop = x->lp > 1 ? df_llm_coll_s(x, DF_COLL_P2P, x->bytes.activation * x->batch * d * tokens,
+                                      2.0, &x->pipeline)
+                      : 0.0;
+    t.reduce_embedding =
+        df_llm_coll_s(x, kind, ceil(gc * v * d) + ceil(gc * x->s * d * x->batch), x->dp, link);
+    t.reduce_layer = df_llm_coll_s(x, kind, layer, x->dp, link);
+    t.reduce_logits = df_llm_coll_s(x, kind, ceil(gc * d * v), x->dp, link);
+    t.gather_layer = df_llm_coll_s(x, DF_COLL_ALL_GATHER,
+                                   ceil(w * ((4.0 * d * d + f * x->ffn * d) / x->tp)), x->dp, link);
+    t.gather_embedding = df_llm_coll_s(x, DF_COLL_ALL_GATHER, table, x->dp, link);
+    t.gather_logits = t.gather_embedding;
+    return t;
+}
+
+/* One piece of memory for all numbers. */
+static bool allocate(pipeline *p)
+{
+    const size_t batches = (size_t)p->batches;
+    const size_t layers = (size_t)p->layers;
+    const size_t pass_size = 2 * batches + batches * layers;
+    p->dag = df_dag_new((int)p->stages);
+    p->room = calloc(2 * pass_size + layers, sizeof *p->room);
+    if (!p->dag || !p->room) {
+        return false;
+    }
+    for (int pass = FORWARD; pass <= BACKWARD; pass++) {
+        p->embedding[pass] = p->room + (size_t)pass * pass_size;
+        p->logits[pass] = p->embedding[pass] + batches;
+        p->block[pass] = p->logits[pass] + batches;
+    }
+    p->reductions = p->room + 2 * pass_size;
+    return true;
+}
+
+df_status
+df_llm_run_graph(df_llm *x, const df_llm_pass *pass, double tokens, bool training, double *time_s)
+{
+    pipeline p = {.t = read_durations(x, pass, tokens),
+                  .layers = x->m->num_layers,
+                  .batches = (int64_t)x->mb,
+                  .stages = (int64_t)x->lp,
+                  .zero_stage = x->cfg->sw.dp_zero_stage,
+                  .tied = x->m->tied_embeddings};
+    df_status status = x->status;
+    p.layers_of_stage = (p.layers + p.stages - 1) / p.stages;
+    if (!allocate(&p)) {
+        status = df_fail(x->err, DF_ENOMEM, "out of memory for the graph of the model");
+    } else if (status == DF_OK) {
+        build(&p, training, x->dp > 1);
+        status = df_dag_run(p.dag, p.root, time_s, x->err);
+    }
+    df_dag_free(p.dag);
+    free(p.room);
+    return status;
+}
