@@ -128,6 +128,45 @@ static const mistake in_model[] = {
      "document: expected a mapping of sections, found a list"},
 };
 
+static const mistake in_llm[] = {
+    {"model_type: llama", "model_type: mamba", NULL,
+     "model_param.model_type: expected gpt or llama, found mamba"},
+    {"    kv_heads: 4\n", "", "model_param:",
+     "model_param.attention.kv_heads: expected a whole number >= 1 for gqa, found nothing"},
+    {"kv_heads: 4", "kv_heads: 3", NULL,
+     "model_param.attention.kv_heads: expected a divisor of num_heads 8, found 3"},
+    {"num_heads: 8", "num_heads: 12", NULL,
+     "model_param.attention.num_heads: expected a divisor of hidden_dim 512, found 12"},
+    {"    attention_tile_size: 64\n", "", "model_param:",
+     "model_param.attention.attention_tile_size: expected a whole number >= 1 with "
+     "use_flashattention, found nothing"},
+    {"batch_size: 8", "batch_size: 6", NULL,
+     "model_param.batch_size: expected a multiple of dp 4, found 6"},
+    {"num_experts: 1", "num_experts: 8", NULL,
+     "model_param.num_experts: expected 1 on several devices, found 8"},
+    {"num_experts: 1", "num_experts: 1\n  top_k: 2", "top_k: 2",
+     "model_param.top_k: expected at most num_experts 1, found 2"},
+    {"decode_len: 16", "decode_len: 300", NULL,
+     "model_param.decode_len: expected at most seq_len 256, found 300"},
+    {"sample_every: 4", "sample_every: 0", NULL,
+     "inference_param.sample_every: expected -1 or a whole number >= 1, found 0"},
+    {"  seq_len: 256", "  layer_size: 7", NULL,
+     "model_param.layer_size: expected a key of this mode, found one of another mode"},
+};
+
+/* With the LLM; the mistake is in the hardware file. */
+static const mistake in_llm_hardware[] = {
+    {"dp: 4", "dp: 4\n  tp: 2", "dp: 4",
+     "scheduling_param.dp: expected tp * cp * dp * lp = 4 (num_nodes * num_devices_per_node), "
+     "found 2 * 1 * 4 * 1 = 8"},
+    {"dp: 4", "dp: 2\n  cp: 2", "cp: 2", "scheduling_param.cp: expected 1 for inference, found 2"},
+    {"dp: 4", "dp: 4\n  mb: 3", "mb: 3",
+     "scheduling_param.mb: expected a divisor of the batch of a replica, 2, found 3"},
+    {"as_tensor_format", "tensor_plus_fp32_master", NULL,
+     "sw_param.precision.param_storage_mode: expected mixed_precision with "
+     "tensor_plus_fp32_master, found it off"},
+};
+
 /* Number of the line that has `what`. */
 static int line_of(const char *text, const char *what)
 {
@@ -167,10 +206,10 @@ static void refuse(const char *hardware, const char *model, df_err *err)
 }
 
 /* Prints both texts where they differ; returns whether they are equal. */
-static bool check(const mistake *m, bool of_hardware)
+static bool check(const mistake *m, bool of_hardware, const char *model_file)
 {
     char *hardware = df_read_file(DF_TEST_DATA "/data/hardware.yaml");
-    char *model = df_read_file(DF_TEST_DATA "/data/lstm.yaml");
+    char *model = df_read_file(model_file);
     char **const text = of_hardware ? &hardware : &model;
     char *const bad = changed(*text, m);
     free(*text);
@@ -189,24 +228,39 @@ static bool check(const mistake *m, bool of_hardware)
     return equal;
 }
 
+#define LSTM DF_TEST_DATA "/data/lstm.yaml"
+#define LLM DF_TEST_DATA "/data/llm.yaml"
+
+/* Checks all of a table. */
+#define CHECK_ALL(table, of_hardware, model_file)                                                  \
+    check_all((table), sizeof(table) / sizeof(table)[0], (of_hardware), (model_file))
+
+static void check_all(const mistake *all, size_t count, bool of_hardware, const char *model_file)
+{
+    int failed = 0;
+    for (size_t i = 0; i < count; i++) {
+        failed += !check(&all[i], of_hardware, model_file);
+    }
+    assert_int_equal(failed, 0);
+}
+
 static void hardware_mistakes_are_named(void **state)
 {
     (void)state;
-    int failed = 0;
-    for (size_t i = 0; i < sizeof in_hardware / sizeof in_hardware[0]; i++) {
-        failed += !check(&in_hardware[i], true);
-    }
-    assert_int_equal(failed, 0);
+    CHECK_ALL(in_hardware, true, LSTM);
 }
 
 static void model_mistakes_are_named(void **state)
 {
     (void)state;
-    int failed = 0;
-    for (size_t i = 0; i < sizeof in_model / sizeof in_model[0]; i++) {
-        failed += !check(&in_model[i], false);
-    }
-    assert_int_equal(failed, 0);
+    CHECK_ALL(in_model, false, LSTM);
+}
+
+static void llm_mistakes_are_named(void **state)
+{
+    (void)state;
+    CHECK_ALL(in_llm, false, LLM);
+    CHECK_ALL(in_llm_hardware, true, LLM);
 }
 
 static void empty_documents_are_refused(void **state)
@@ -274,6 +328,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(hardware_mistakes_are_named),
         cmocka_unit_test(model_mistakes_are_named),
+        cmocka_unit_test(llm_mistakes_are_named),
         cmocka_unit_test(empty_documents_are_refused),
         cmocka_unit_test(a_section_stands_in_one_file),
         cmocka_unit_test(files_are_refused),
