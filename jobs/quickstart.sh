@@ -17,6 +17,6 @@ echo "Searching on $df_jobs core(s); results go to $out/results.h5"
 mpirun -n "$df_jobs" --bind-to none \
     build/deepflow arch_search \
     --exp_config configs/search/lstm_4x4.yaml --exp_dir "$out" --overwrite \
-    --num_wafer 1 --wafer_dim 4 --num_search 150
+    --num_wafer 1 --wafer_dim 4 --num_search 200
 echo
 echo "Look into it with: h5dump -n $out/results.h5, or $df_python analysis/results.py $out/results.h5"

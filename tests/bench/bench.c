@@ -11,6 +11,7 @@
 #include "golden/cases.h"
 #include "grad/grad.h"
 #include "layout/layout.h"
+#include "llm/llm.h"
 #include "predict/predict.h"
 
 enum { MAX_SHAPES = 1024, SHAPE_REPEATS = 2000, EVALUATIONS = 50000, DESCENTS = 5 };
@@ -20,6 +21,7 @@ static const double PYTHON_EVALUATION_S = 1.0;
 static const double TARGET_SOLVE_S = 1e-6;
 static const double TARGET_EVALUATIONS_PS = 50000;
 static const double TARGET_DESCENT_S = 0.060;
+static const double TARGET_TRAINING_S = 200e-6;
 
 _Noreturn static void stop(const df_err *err)
 {
@@ -208,10 +210,42 @@ static void bench_search(void)
     }
 }
 
+/* ---- LLM ---- */
+
+/* One training step of Llama 2 7B with tp = dp = lp = 2, nothing kept from call to call. */
+static void bench_llm(void)
+{
+    enum { PREDICTIONS = 200 };
+    const df_rules rules = df_rules_reference();
+    df_cfg cfg;
+    df_hw_device dev;
+    df_llm_result result;
+    df_err err;
+    if (df_cfg_load(DF_CONFIGS "/hardware/a100_80gb.yaml", DF_CONFIGS "/model/llama2_7b.yaml",
+                    DF_CFG_NEED_HARDWARE | DF_CFG_NEED_MODEL, &cfg, &err) != DF_OK) {
+        stop(&err);
+    }
+    cfg.sched.tp = 2;
+    cfg.sched.dp = 2;
+    cfg.sched.lp = 2;
+    cfg.system.num_devices_per_node = 8;
+    const double start = df_clock_s();
+    for (int i = 0; i < PREDICTIONS; i++) {
+        if (df_hw_derive(&cfg, &rules, &dev, &err) != DF_OK ||
+            df_llm_predict(&cfg, &dev, &rules, &result, &err) != DF_OK) {
+            stop(&err);
+        }
+    }
+    const double each_s = (df_clock_s() - start) / PREDICTIONS;
+    printf("LLM of 7 billion parameters on 8 devices\n");
+    print_line("  a training step, predicted anew", 1e6 * each_s, "us", TARGET_TRAINING_S / each_s);
+}
+
 int main(void)
 {
     gsl_set_error_handler_off();
     bench_gemm();
     bench_search();
+    bench_llm();
     return 0;
 }
