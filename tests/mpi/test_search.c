@@ -115,6 +115,26 @@ static void the_best_are_printed(void **state)
     df_remove_dir(dir);
 }
 
+/* pandas reads the file: a header, and the three best descents. */
+static void results_are_read_with_pandas(void **state)
+{
+    (void)state;
+    char dir[256];
+    char command[1024];
+    char *out;
+    int exit_code;
+    df_make_dir(dir);
+    do_arch_search("", dir, "results", "--trajectory");
+    snprintf(command, sizeof command,
+             "/usr/bin/python3 " DF_CONFIGS "/../analysis/results.py %s/results/results.h5 3", dir);
+    df_run(command, &exit_code, &out, NULL);
+    assert_int_equal(exit_code, 0);
+    assert_int_equal(count(out, "\n"), 4);
+    assert_non_null(strstr(out, "best_time_s"));
+    free(out);
+    df_remove_dir(dir);
+}
+
 /* A search of some seconds: two systems. */
 #define LONG "--exp_config " CONFIG " --wafer_dim 2 --num_wafer 1,2 --num_search 10 --iterations 40"
 
@@ -368,6 +388,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(ranks_make_no_difference),
         cmocka_unit_test(the_best_are_printed),
+        cmocka_unit_test(results_are_read_with_pandas),
         cmocka_unit_test(a_disturbed_search_is_resumed),
         cmocka_unit_test(existing_results_are_kept),
         cmocka_unit_test(a_second_writer_is_refused),
