@@ -128,9 +128,9 @@ static void bounds_text(const df_arg *arg, char text[LIST_ROOM])
 {
     text[0] = '\0';
     if (bounded(arg) && isfinite(arg->high)) {
-        snprintf(text, LIST_ROOM, " from %.10g to %.10g", arg->low, arg->high);
+        snprintf(text, LIST_ROOM, " from %.15g to %.15g", arg->low, arg->high);
     } else if (bounded(arg)) {
-        snprintf(text, LIST_ROOM, " >= %.10g", arg->low);
+        snprintf(text, LIST_ROOM, " >= %.15g", arg->low);
     }
 }
 

@@ -136,7 +136,8 @@ static df_status parse_exception(const char *text, size_t length, df_rules *rule
             df_nearest(name, &df_rule_table[0].name, df_rule_count, sizeof df_rule_table[0]);
         return df_fail(err, DF_EINVAL, "--rules: expected a known rule%s%s%s, found %s",
                        near >= 0 ? " (did you mean " : "",
-                       near >= 0 ? df_rule_table[near].name : "", near >= 0 ? "?)" : "", name);
+                       near >= 0 ? df_rule_table[near].name : "", near >= 0 ? "?)" : "",
+                       name[0] != '\0' ? name : "nothing");
     }
     if (!equals || !parse_value(equals + 1, length - name_length - 1, field_of(rules, rule))) {
         return df_fail(err, DF_EINVAL, "--rules: expected %s=reference or %s=corrected, found %.*s",
@@ -151,7 +152,8 @@ df_status df_rules_parse(const char *text, df_rules *rules, df_err *err)
     bool value;
     if (!parse_value(text, length, &value)) {
         return df_fail(err, DF_EINVAL, "--rules: expected reference or corrected, found %.*s",
-                       (int)length, text);
+                       length > 0 ? (int)length : (int)strlen("nothing"),
+                       length > 0 ? text : "nothing");
     }
     df_rules result = all(value);
     while (text[length] == ',') {

@@ -66,7 +66,8 @@ static void mistakes_are_named(void **state)
         const char *text, *message;
     } cases[] = {
         {"refrence", "--rules: expected reference or corrected, found refrence"},
-        {"", "--rules: expected reference or corrected, found "},
+        {"", "--rules: expected reference or corrected, found nothing"},
+        {"corrected,", "--rules: expected a known rule, found nothing"},
         {"corrected,pipeline_hop_fre=reference",
          "--rules: expected a known rule (did you mean pipeline_hop_free?), found "
          "pipeline_hop_fre"},
