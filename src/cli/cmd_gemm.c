@@ -97,11 +97,12 @@ static int print_text(const gemm_args *a,
                       const df_gemm_cost *cost,
                       const df_gemm_tile tiles[3])
 {
+    const double peak = dev->core.throughput_flops_ps;
     const double rate = cost->flops / cost->time_s;
     printf("C[%.0f,%.0f] = A[%.0f,%.0f] B[%.0f,%.0f]\n", (double)a->m, (double)a->n, (double)a->m,
            (double)a->k, (double)a->k, (double)a->n);
     printf("time        %.6g s, %.4g Tflop/s, %.1f %% of the device's peak\n", cost->time_s,
-           rate / 1e12, 100 * rate / dev->core.throughput_flops_ps);
+           rate / 1e12, peak > 0 ? 100 * rate / peak : 0.0);
     printf("inner loop  along %s\n\n", loop_name(cost->inner));
     printf("%-8s %14s   %s\n", "level", "traffic", "tile m x k x n");
     for (int level = DF_HW_LEVELS - 1; level >= 0; level--) {

@@ -56,11 +56,18 @@ static bool read_args(const char *name, int argc, char **argv, predict_args *a, 
     return df_cli_parse(&command, argc, argv, exit_code);
 }
 
-/* The backend times communication; without any it makes no difference. */
-static df_status check_backend(const df_cfg *cfg, df_err *err)
+/* Whether handing activations to the next pipeline stage takes time. */
+static bool has_hops(const df_cfg *cfg, const df_rules *rules)
 {
-    const bool talks = df_cfg_workers(cfg) > cfg->sched.lp;
-    if (cfg->backend.model == DF_BACKEND_ANALYTICAL || !talks) {
+    return cfg->mode == DF_MODE_LLM || (cfg->mode == DF_MODE_LSTM && !rules->pipeline_hop_free);
+}
+
+/* The backend times communication; it is not asked where devices do not communicate: one
+ * alone, or stages of a pipeline with free hops. */
+static df_status check_backend(const df_cfg *cfg, const df_rules *rules, df_err *err)
+{
+    const int64_t silent = has_hops(cfg, rules) ? 1 : cfg->sched.lp;
+    if (cfg->backend.model == DF_BACKEND_ANALYTICAL || df_cfg_workers(cfg) <= silent) {
         return DF_OK;
     }
     return df_fail(err, DF_EINVAL,
@@ -99,7 +106,7 @@ static df_status predict(predict_args *a, outcome *o, df_err *err)
 {
     DF_TRY(df_rules_parse(a->rules_text, &a->rules, err));
     DF_TRY(df_cli_load(&a->files, DF_CFG_NEED_HARDWARE | DF_CFG_NEED_MODEL, &o->cfg, err));
-    DF_TRY(check_backend(&o->cfg, err));
+    DF_TRY(check_backend(&o->cfg, &a->rules, err));
     return o->cfg.mode == DF_MODE_LLM ? predict_llm(a, o, err) : predict_with(a, o, err);
 }
 

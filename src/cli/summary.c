@@ -108,11 +108,11 @@ static void print_memory(FILE *out, const df_summary *s)
     fputs("\n\n", out);
     print_title(out, "Memory Requirement Breakdown per Data Shard Per Model Shard", 59);
     print_parts(out, &s->prediction->footprint);
-    print_kinds(out, &s->prediction->footprint);
     fprintf(out,
-            "\nMemory Overflow Rate (Total Memory Required per Data Shard Per Model Shard/ Memory "
+            "Memory Overflow Rate (Total Memory Required per Data Shard Per Model Shard/ Memory "
             "capacity per node): %.5f\n",
             s->prediction->memory_overflow);
+    print_kinds(out, &s->prediction->footprint);
 }
 
 static void print_lstm(FILE *out, const df_summary *s)

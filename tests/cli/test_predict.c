@@ -171,6 +171,10 @@ static void stand_alone_leaves_a_summary(void **state)
     assert_true(fabs(line_value(text, "Params (Billion)") - number(root, "params") / 1e9) <=
                 0.5e-8);
     df_assert_rel(line_value(text, "L3 Size"), 40, 0);
+    /* the rate follows the parts of the model, the kinds of memory come last */
+    const char *rate = strstr(text, "Per Model Shard/ Memory capacity per node): 0.");
+    assert_non_null(rate);
+    assert_non_null(strstr(rate, "Weight Memory: "));
     json_decref(root);
     free(text);
     df_remove_dir(dir);
@@ -385,6 +389,103 @@ static void gemm_tells_tiles_and_traffic(void **state)
     free_outcome(&o);
 }
 
+static void assert_keys(const json_t *object, const char *const *keys, size_t count)
+{
+    for (size_t i = 0; i < count; i++) {
+        if (!json_object_get(object, keys[i])) {
+            fail_msg("no key %s", keys[i]);
+        }
+    }
+}
+
+#define ASSERT_KEYS(object, ...)                                                                   \
+    assert_keys((object), (const char *const[]){__VA_ARGS__},                                      \
+                sizeof((const char *const[]){__VA_ARGS__}) / sizeof(char *))
+
+/* The keys that scripts may rely on. */
+static void device_and_gemm_have_all_keys(void **state)
+{
+    (void)state;
+    json_t *root = run_json("device --hardware_config " HARDWARE " --format json");
+    const json_t *memory = json_object_get(root, "memory");
+    const json_t *network = json_object_get(root, "network");
+    ASSERT_KEYS(json_object_get(root, "core"), "num_mcu", "num_bundle", "operating_voltage",
+                "operating_freq", "operating_throughput", "throughput");
+    for (size_t level = 0; level < 4; level++) {
+        ASSERT_KEYS(json_array_get(memory, level), "type", "size", "dynamic_throughput",
+                    "throughput", "tile_dim", "size_per_bundle", "latency",
+                    level == 3 ? "num_stacks" : "num_banks", level == 3 ? "stack_bw" : "bank_bw");
+    }
+    ASSERT_KEYS(json_array_get(memory, 3), "num_links", "operating_freq", "operating_voltage");
+    ASSERT_KEYS(json_object_get(network, "intra"), "num_links", "operating_freq",
+                "operating_voltage", "throughput", "latency");
+    ASSERT_KEYS(json_object_get(network, "inter"), "num_links", "throughput", "latency");
+    json_decref(root);
+    root = run_json("gemm --hardware_config " HARDWARE " --m 8 --k 8 --n 8 --format json");
+    ASSERT_KEYS(root, "M", "K", "N", "time_s", "inner", "l0_m", "l0_k", "l0_n", "l1_m", "l1_k",
+                "l1_n", "l2_m", "l2_k", "l2_n", "acc_sys", "acc_l1", "acc_l2", "acc_dram");
+    json_decref(root);
+}
+
+/* Writes DIR/hw.yaml: the detailed device, edited by a sed program. */
+static void edit_detailed(const char *dir, const char *program)
+{
+    char command[1024];
+    int exit_code;
+    snprintf(command, sizeof command, "sed '%s' " DF_CONFIGS "/hardware/detailed_2023.yaml >%s/%s",
+             program, dir, "hw.yaml");
+    df_run(command, &exit_code, NULL, NULL);
+    assert_int_equal(exit_code, 0);
+}
+
+static void assert_dram_limit(const char *dir, const char *expected)
+{
+    char arguments[1024];
+    snprintf(arguments, sizeof arguments, "device --hardware_config %s/hw.yaml --format json", dir);
+    json_t *root = run_json(arguments);
+    const json_t *dram = json_array_get(json_object_get(root, "memory"), 3);
+    assert_string_equal(json_string_value(json_object_get(dram, "bandwidth_limit")), expected);
+    json_decref(root);
+}
+
+/* Half of the perimeter has room for the links of all stacks, a twentieth has not; in a
+ * thousandth so few links share the power that the highest voltage bounds them. */
+static void the_dram_names_its_limit(void **state)
+{
+    (void)state;
+    char dir[256];
+    df_make_dir(dir);
+    edit_detailed(dir, "");
+    assert_dram_limit(dir, "capacity");
+    edit_detailed(dir, "/^perimeter/,/^system/ s/^  DRAM: .*/  DRAM: 0.05/");
+    assert_dram_limit(dir, "perimeter");
+    edit_detailed(dir, "/^perimeter/,/^system/ s/^  DRAM: .*/  DRAM: 0.001/");
+    assert_dram_limit(dir, "voltage");
+    df_remove_dir(dir);
+}
+
+/* A core without power never ends: "inf" in JSON, which has no such number. */
+static void infinite_times_are_readable(void **state)
+{
+    (void)state;
+    static const char *const formats[] = {"json", "text"};
+    char dir[256];
+    char arguments[1024];
+    df_make_dir(dir);
+    edit_detailed(dir, "/^power/,/^perimeter/ s/^  core: .*/  core: 0/");
+    for (size_t i = 0; i < 2; i++) {
+        snprintf(arguments, sizeof arguments,
+                 "gemm --hardware_config %s/hw.yaml --m 64 --k 64 --n 64 --format %s", dir,
+                 formats[i]);
+        outcome o = run(arguments);
+        assert_int_equal(o.exit_code, 0);
+        assert_non_null(strstr(o.out, i == 0 ? "\"time_s\": \"inf\"" : "inf s"));
+        assert_null(strstr(o.out, "nan"));
+        free_outcome(&o);
+    }
+    df_remove_dir(dir);
+}
+
 static void bad_input_is_refused(void **state)
 {
     (void)state;
@@ -398,7 +499,7 @@ static void bad_input_is_refused(void **state)
     refuse("predict --hardware_config " HARDWARE " --model_config " LSTM " --rules wrong", 2,
            "--rules: expected reference or corrected, found wrong");
     refuse("gemm --hardware_config " HARDWARE " --m 0 --k 1 --n 1", 2,
-           "--m: expected a whole number from 1");
+           "--m: expected a whole number from 1 to 1099511627776, found 0");
     refuse("device", 2, "--hardware_config: expected a file");
     refuse("prdict", 2, "prdict: expected a command (did you mean predict?)");
 }
@@ -425,6 +526,34 @@ static void one_device_needs_no_backend(void **state)
     snprintf(command, sizeof command, "predict --hardware_config %s/four.yaml --model_config " LSTM,
              dir);
     refuse(command, 2, "execution_backend.model: expected analytical for a model of mode LSTM");
+    df_remove_dir(dir);
+}
+
+/* Handing on activations is communication, where it is not free: four stages of one device
+ * each are silent for an LSTM by the reference's rules only. */
+static void hops_need_the_backend(void **state)
+{
+    (void)state;
+    char dir[256];
+    char command[1024];
+    char ignored[2048];
+    int exit_code;
+    df_make_dir(dir);
+    snprintf(command, sizeof command,
+             "{ sed 's/dp: 4/dp: 1/; s/lp: 1/lp: 4/' " HARDWARE
+             "; printf 'execution_backend:\n  model: astra\n'; } >%s/hw.yaml",
+             dir);
+    df_run(command, &exit_code, NULL, NULL);
+    assert_int_equal(exit_code, 0);
+    snprintf(command, sizeof command,
+             "predict --hardware_config %s/hw.yaml --model_config " LSTM " --format json", dir);
+    json_decref(run_json(command));
+    strncat(command, " --rules corrected", sizeof command - strlen(command) - 1);
+    refuse(command, 2, "execution_backend.model: expected analytical for a model of mode LSTM");
+    write_llm(dir, "training", 4, ignored);
+    snprintf(command, sizeof command,
+             "predict --hardware_config %s/hw.yaml --model_config %s/llm.yaml", dir, dir);
+    refuse(command, 2, "execution_backend.model: expected analytical for a model of mode LLM");
     df_remove_dir(dir);
 }
 
@@ -475,6 +604,29 @@ static void unwritable_folders_are_refused(void **state)
            1, "cannot be made");
 }
 
+/* No file may grow, as on a full disk. The messages go through a pipe. */
+static void a_summary_is_written_whole_or_not_at_all(void **state)
+{
+    (void)state;
+    char dir[256];
+    char command[2048];
+    char *out;
+    char *left;
+    int exit_code;
+    df_make_dir(dir);
+    snprintf(command, sizeof command,
+             "{ trap '' XFSZ; ulimit -f 0; " DF_BIN " predict --hardware_config " HARDWARE
+             " --model_config " LSTM " --exp_dir %s; echo code $?; } 2>&1 | cat; ls -A %s >&2",
+             dir, dir);
+    df_run(command, &exit_code, &out, &left);
+    assert_non_null(strstr(out, "summary_LSTM.txt: cannot be written: "));
+    assert_non_null(strstr(out, "code 1\n"));
+    assert_string_equal(left, "");
+    free(out);
+    free(left);
+    df_remove_dir(dir);
+}
+
 static void a_full_stdout_is_noticed(void **state)
 {
     (void)state;
@@ -498,11 +650,16 @@ int main(void)
         cmocka_unit_test(a_model_that_does_not_fit_is_warned_about),
         cmocka_unit_test(device_tells_its_limits),
         cmocka_unit_test(gemm_tells_tiles_and_traffic),
+        cmocka_unit_test(device_and_gemm_have_all_keys),
+        cmocka_unit_test(the_dram_names_its_limit),
+        cmocka_unit_test(infinite_times_are_readable),
         cmocka_unit_test(bad_input_is_refused),
         cmocka_unit_test(one_device_needs_no_backend),
+        cmocka_unit_test(hops_need_the_backend),
         cmocka_unit_test(bad_input_writes_nothing),
         cmocka_unit_test(what_cannot_be_split_is_infeasible),
         cmocka_unit_test(unwritable_folders_are_refused),
+        cmocka_unit_test(a_summary_is_written_whole_or_not_at_all),
         cmocka_unit_test(a_full_stdout_is_noticed),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
