@@ -56,24 +56,20 @@ static bool read_args(const char *name, int argc, char **argv, predict_args *a, 
     return df_cli_parse(&command, argc, argv, exit_code);
 }
 
-/* Whether handing activations to the next pipeline stage takes time. */
-static bool has_hops(const df_cfg *cfg, const df_rules *rules)
-{
-    return cfg->mode == DF_MODE_LLM || (cfg->mode == DF_MODE_LSTM && !rules->pipeline_hop_free);
-}
-
 /* The backend times communication; it is not asked where devices do not communicate: one
- * alone, or stages of a pipeline with free hops. */
+ * alone, or stages of a pipeline with free hops. Of an LLM it times the layers too. */
 static df_status check_backend(const df_cfg *cfg, const df_rules *rules, df_err *err)
 {
-    const int64_t silent = has_hops(cfg, rules) ? 1 : cfg->sched.lp;
-    if (cfg->backend.model == DF_BACKEND_ANALYTICAL || df_cfg_workers(cfg) <= silent) {
+    const bool free_hops = cfg->mode == DF_MODE_LSTM && rules->pipeline_hop_free;
+    const int64_t silent = free_hops ? cfg->sched.lp : 1;
+    if (cfg->backend.model == DF_BACKEND_ANALYTICAL ||
+        (cfg->mode != DF_MODE_LLM && df_cfg_workers(cfg) <= silent)) {
         return DF_OK;
     }
     return df_fail(err, DF_EINVAL,
-                   "execution_backend.model: expected analytical for a model of mode %s on "
-                   "several devices, found astra",
-                   df_mode_name(cfg->mode));
+                   "execution_backend.model: expected analytical for a model of mode %s%s, found "
+                   "astra",
+                   df_mode_name(cfg->mode), cfg->mode == DF_MODE_LLM ? "" : " on several devices");
 }
 
 /* The rules of LLMs are not told apart yet: all of them are the reference's. */

@@ -526,6 +526,12 @@ static void one_device_needs_no_backend(void **state)
     snprintf(command, sizeof command, "predict --hardware_config %s/four.yaml --model_config " LSTM,
              dir);
     refuse(command, 2, "execution_backend.model: expected analytical for a model of mode LSTM");
+    /* of an LLM it times the layers too, also on one device */
+    char ignored[2048];
+    write_llm(dir, "training", 4, ignored);
+    snprintf(command, sizeof command,
+             "predict --hardware_config %s/one.yaml --model_config %s/llm.yaml", dir, dir);
+    refuse(command, 2, "execution_backend.model: expected analytical for a model of mode LLM");
     df_remove_dir(dir);
 }
 
