@@ -1,5 +1,6 @@
 #include "eval/eval.h"
 
+#include <float.h>
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -13,6 +14,7 @@ struct df_eval {
     bool searched[DF_PARAMS];
     bool needs_intra, needs_inter;
     bool ignore_memory;
+    double stacks_needed; /* DRAM stacks that the model fills; 0: not known */
     int64_t count;
 };
 
@@ -123,6 +125,7 @@ static df_status set_chip_area(df_eval *eval, df_err *err)
     }
     df_footprint_lstm(cfg, &eval->rules, &need);
     const double stacks = ceil(need.total_bytes / cfg->tech.dram.stack_capacity_bytes);
+    eval->stacks_needed = stacks;
     const double chip_mm2 =
         trunc(cfg->area.device_mm2 - stacks * cfg->tech.dram.area_per_stack_mm2);
     if (chip_mm2 > 0) {
@@ -170,8 +173,11 @@ static df_status prepare(df_eval *eval, df_err *err)
     note_networks(eval);
     DF_TRY(set_budgets(eval, err));
     DF_TRY(set_chip_area(eval, err));
-    /* what no budget can repair, such as a core without any frequency */
-    const df_status status = df_hw_derive(&eval->cfg, &eval->rules, &dev, err);
+    /* what no budget can repair, such as a core without any frequency, which is looked at
+     * only where the core has power */
+    df_cfg trial = eval->cfg;
+    trial.power.of.core = fmax(trial.power.of.core, trial.power.tdp_w / DF_CLASSES);
+    const df_status status = df_hw_derive(&trial, &eval->rules, &dev, err);
     return status == DF_INFEASIBLE ? DF_OK : status;
 }
 
@@ -204,6 +210,18 @@ void df_eval_free(df_eval *eval)
     }
 }
 
+/* Of the memory that is needed the part that is missing. Stacks come whole with the area of
+ * their controllers; here parts of a stack count, so that every bit of area is a gain. */
+static double find_missing_memory(const df_eval *eval, const df_hw_device *dev, double overflow)
+{
+    const df_hw_limit limit = dev->mem[DF_HW_LEVELS - 1].size_limit;
+    if (limit == DF_LIMIT_AREA && eval->stacks_needed > 0) {
+        const double stacks = eval->cfg.area.of.dram / eval->cfg.tech.dram.mem_ctrl_area_mm2;
+        return fmax(1 - stacks / eval->stacks_needed, DBL_MIN);
+    }
+    return isfinite(overflow) ? 1 - 1 / overflow : 1;
+}
+
 /* How far from working: of the memory that is needed the part that is missing, or what the
  * device lacks. Always > 0. */
 static double find_shortfall(const df_eval *eval, const df_hw_device *dev, const df_eval_result *r)
@@ -211,7 +229,7 @@ static double find_shortfall(const df_eval *eval, const df_hw_device *dev, const
     const double device = df_hw_shortfall(&eval->cfg, dev, eval->needs_intra, eval->needs_inter);
     double memory = 0;
     if (!eval->ignore_memory && r->memory_overflow > 1) {
-        memory = isfinite(r->memory_overflow) ? 1 - 1 / r->memory_overflow : 1;
+        memory = find_missing_memory(eval, dev, r->memory_overflow);
     }
     const double sum = device + memory;
     return sum > 0 ? sum : 1; /* it has all rates, but no room for a tile */
