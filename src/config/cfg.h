@@ -29,7 +29,15 @@ typedef enum {
 typedef enum { DF_MODE_GEMM, DF_MODE_LSTM, DF_MODE_LLM } df_mode;
 typedef enum { DF_STORE_AS_TENSOR, DF_STORE_TENSOR_FP32_MASTER, DF_STORE_FP32 } df_param_storage;
 typedef enum { DF_RUN_TRAINING, DF_RUN_INFERENCE } df_run_type;
+/* qwen2 and phi3 are built as llama is. */
 typedef enum { DF_LLM_GPT, DF_LLM_LLAMA } df_llm_type;
+/* What the backward pass computes again instead of keeping it (Korthikanti et al., 2022):
+ * nothing, the core of the attention, or whole layers. */
+typedef enum { DF_RECOMPUTE_NONE, DF_RECOMPUTE_SELECTIVE, DF_RECOMPUTE_FULL } df_recompute;
+/* Order of the micro-batches in a pipeline: all forward, then all backward (Huang et al.,
+ * 2019); one forward, one backward; the same with several parts of the model on each stage
+ * (Narayanan et al., 2021). */
+typedef enum { DF_SCHEDULE_GPIPE, DF_SCHEDULE_1F1B, DF_SCHEDULE_INTERLEAVED } df_schedule;
 typedef enum { DF_ATTENTION_MHA, DF_ATTENTION_GQA } df_attention_type;
 /* Values of kp_*_type in the files. */
 typedef enum { DF_KP_NONE = -1, DF_KP_CR = 1, DF_KP_RC = 2 } df_kp_type;
@@ -152,6 +160,9 @@ typedef struct {
     bool auto_schedule;
     int64_t dp, lp, mb, tp, cp;
     bool tp_sp;
+    df_recompute recompute;
+    df_schedule schedule;
+    int64_t virtual_stages; /* parts of the model on each stage, when interleaved */
     df_gemm_split t;
     int64_t kp1, kp2; /* 0: null, not given */
     int64_t kp_dim1[DF_PARTS], kp_dim2[DF_PARTS];
@@ -190,7 +201,7 @@ typedef struct {
     df_llm_type model_type;
     bool tied_embeddings;
     int64_t num_layers, hidden_dim, batch_size, seq_len;
-    int64_t decode_len; /* 0: none */
+    int64_t decode_len; /* -1: not given */
     int64_t intermediate_size, vocab_size, num_experts, top_k;
     df_cfg_attention attention;
     int64_t sample_every; /* -1: as few timed decode steps as suffice */

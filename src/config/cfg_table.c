@@ -79,8 +79,19 @@ static const df_opt_word words_algo[] = {{"auto", DF_ALGO_AUTO, false},
 static const df_opt_word words_kvcache[] = {{"hbm_only", 0, false}, {NULL, 0, false}};
 static const df_opt_word words_run_type[] = {
     {"training", DF_RUN_TRAINING, false}, {"inference", DF_RUN_INFERENCE, false}, {NULL, 0, false}};
-static const df_opt_word words_llm_type[] = {
-    {"gpt", DF_LLM_GPT, false}, {"llama", DF_LLM_LLAMA, false}, {NULL, 0, false}};
+static const df_opt_word words_llm_type[] = {{"gpt", DF_LLM_GPT, false},
+                                             {"llama", DF_LLM_LLAMA, false},
+                                             {"qwen2", DF_LLM_LLAMA, false},
+                                             {"phi3", DF_LLM_LLAMA, false},
+                                             {NULL, 0, false}};
+static const df_opt_word words_recompute[] = {{"none", DF_RECOMPUTE_NONE, false},
+                                              {"selective", DF_RECOMPUTE_SELECTIVE, false},
+                                              {"full", DF_RECOMPUTE_FULL, false},
+                                              {NULL, 0, false}};
+static const df_opt_word words_schedule[] = {{"gpipe", DF_SCHEDULE_GPIPE, false},
+                                             {"1f1b", DF_SCHEDULE_1F1B, false},
+                                             {"interleaved", DF_SCHEDULE_INTERLEAVED, false},
+                                             {NULL, 0, false}};
 static const df_opt_word words_attention[] = {
     {"mha", DF_ATTENTION_MHA, false}, {"gqa", DF_ATTENTION_GQA, false}, {NULL, 0, false}};
 
@@ -630,6 +641,21 @@ const df_opt df_opts[] = {
             sched.cp,
             "context parallelism (LLM); 0 means 1"),
     BOOL("scheduling_param.tp_sp", OPTIONAL(1), sched.tp_sp, "tensor-sequence parallelism (LLM)"),
+    WORD("scheduling_param.recompute",
+         words_recompute,
+         OPTIONAL(DF_RECOMPUTE_NONE),
+         sched.recompute,
+         "what the backward pass computes again to save memory (LLM)"),
+    WORD("scheduling_param.schedule",
+         words_schedule,
+         OPTIONAL(DF_SCHEDULE_GPIPE),
+         sched.schedule,
+         "order of the micro-batches in a pipeline, training (LLM)"),
+    INTEGER("scheduling_param.virtual_stages",
+            WHOLE_FROM(1),
+            OPTIONAL(1),
+            sched.virtual_stages,
+            "parts of the model on each stage, with schedule interleaved (LLM)"),
     WORD("scheduling_param.t",
          words_split,
          OPTIONAL(DF_T_NONE),
@@ -775,7 +801,7 @@ const df_opt df_opts[] = {
                words_llm_type,
                REQUIRED,
                llm.model_type,
-               "gpt: dense with GELU; llama: with SwiGLU"),
+               "gpt: dense with GELU; llama, qwen2, phi3: with SwiGLU"),
     MODEL_BOOL(DF_MODE_LLM,
                "model_param.tied_embeddings",
                REQUIRED,
@@ -808,7 +834,7 @@ const df_opt df_opts[] = {
     MODEL_INTEGER(DF_MODE_LLM,
                   "model_param.decode_len",
                   WHOLE_FROM(0),
-                  NOT_GIVEN,
+                  OPTIONAL(-1),
                   llm.decode_len,
                   "tokens to decode; inference needs it"),
     MODEL_INTEGER(DF_MODE_LLM,

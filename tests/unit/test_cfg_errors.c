@@ -130,22 +130,25 @@ static const mistake in_model[] = {
 
 static const mistake in_llm[] = {
     {"model_type: llama", "model_type: mamba", NULL,
-     "model_param.model_type: expected gpt or llama, found mamba"},
+     "model_param.model_type: expected gpt, llama, qwen2 or phi3, found mamba"},
     {"    kv_heads: 4\n", "", "model_param:",
      "model_param.attention.kv_heads: expected a whole number >= 1 for gqa, found nothing"},
     {"kv_heads: 4", "kv_heads: 3", NULL,
-     "model_param.attention.kv_heads: expected a divisor of num_heads 8, found 3"},
+     "model_param.attention.kv_heads: expected a divisor of num_heads 8, found 3; 4 would fit"},
     {"num_heads: 8", "num_heads: 12", NULL,
-     "model_param.attention.num_heads: expected a divisor of hidden_dim 512, found 12"},
+     "model_param.attention.num_heads: expected a divisor of hidden_dim 512, found 12; 16 would "
+     "fit"},
     {"    attention_tile_size: 64\n", "", "model_param:",
      "model_param.attention.attention_tile_size: expected a whole number >= 1 with "
      "use_flashattention, found nothing"},
     {"batch_size: 8", "batch_size: 6", NULL,
-     "model_param.batch_size: expected a multiple of dp 4, found 6"},
+     "model_param.batch_size: expected a multiple of dp 4, found 6; 8 would fit"},
     {"num_experts: 1", "num_experts: 8", NULL,
      "model_param.num_experts: expected 1 on several devices, found 8"},
     {"num_experts: 1", "num_experts: 1\n  top_k: 2", "top_k: 2",
      "model_param.top_k: expected at most num_experts 1, found 2"},
+    {"  decode_len: 16\n", "", "model_param:",
+     "model_param.decode_len: expected tokens to decode, 0 to seq_len 256, found nothing"},
     {"decode_len: 16", "decode_len: 300", NULL,
      "model_param.decode_len: expected at most seq_len 256, found 300"},
     {"sample_every: 4", "sample_every: 0", NULL,
@@ -158,10 +161,18 @@ static const mistake in_llm[] = {
 static const mistake in_llm_hardware[] = {
     {"dp: 4", "dp: 4\n  tp: 2", "dp: 4",
      "scheduling_param.dp: expected tp * cp * dp * lp = 4 (num_nodes * num_devices_per_node), "
-     "found 2 * 1 * 4 * 1 = 8"},
+     "found 2 * 1 * 4 * 1 = 8; dp 2 would fit"},
     {"dp: 4", "dp: 2\n  cp: 2", "cp: 2", "scheduling_param.cp: expected 1 for inference, found 2"},
     {"dp: 4", "dp: 4\n  mb: 3", "mb: 3",
-     "scheduling_param.mb: expected a divisor of the batch of a replica, 2, found 3"},
+     "scheduling_param.mb: expected a divisor of the batch of a replica, 2, found 3; 2 would fit"},
+    {"dp: 4", "dp: 4\n  virtual_stages: 2", "virtual_stages",
+     "scheduling_param.virtual_stages: expected 1 without schedule interleaved, found 2"},
+    {"dp: 4\n  lp: 1", "dp: 2\n  lp: 2\n  schedule: interleaved", "scheduling_param:",
+     "scheduling_param.mb: expected a multiple of lp 2 with schedule interleaved, found 1; 2 "
+     "would fit"},
+    {"dp: 4", "dp: 4\n  schedule: interleaved\n  virtual_stages: 5", "virtual_stages",
+     "scheduling_param.virtual_stages: expected a divisor of the layers of a stage, 4, found 5; "
+     "4 would fit"},
     {"as_tensor_format", "tensor_plus_fp32_master", NULL,
      "sw_param.precision.param_storage_mode: expected mixed_precision with "
      "tensor_plus_fp32_master, found it off"},
