@@ -72,16 +72,17 @@ static df_status check_backend(const df_cfg *cfg, const df_rules *rules, df_err 
                    df_mode_name(cfg->mode), cfg->mode == DF_MODE_LLM ? "" : " on several devices");
 }
 
-/* The rules of LLMs are not told apart yet: all of them are the reference's. */
 static df_status predict_llm(const predict_args *a, outcome *o, df_err *err)
 {
-    const df_rules reference = df_rules_reference();
-    if (memcmp(&a->rules, &reference, sizeof reference) != 0) {
-        return df_fail(err, DF_EINVAL, "--rules: expected reference for mode LLM, found others");
-    }
     o->fits = true; /* not known */
     DF_TRY(df_hw_derive(&o->cfg, &a->rules, &o->dev, err));
-    return df_llm_predict(&o->cfg, &o->dev, &a->rules, &o->llm, err);
+    df_llm_predictor *const predictor = df_llm_predictor_new();
+    if (!predictor) {
+        return df_fail(err, DF_ENOMEM, "out of memory");
+    }
+    const df_status status = df_llm_predict(predictor, &o->cfg, &o->dev, &a->rules, &o->llm, err);
+    df_llm_predictor_free(predictor);
+    return status;
 }
 
 static df_status predict_with(const predict_args *a, outcome *o, df_err *err)

@@ -125,6 +125,9 @@ typedef struct {
     df_cfg_link intra, inter;
 } df_cfg_tech;
 
+/* Energies that a file leaves out have this value, as in the Python DeepFlow. */
+#define DF_CFG_ABSENT_J 0.1
+
 /* Absolute shares: mm2 in the area budget, W in the power budget. */
 typedef struct {
     double core, dram, l2, l1, reg, intra, inter;
@@ -222,6 +225,7 @@ typedef struct {
     df_cfg_gemm gemm;   /* when mode is GEMM */
     df_cfg_lstm lstm;   /* when mode is LSTM */
     df_cfg_llm llm;     /* when mode is LLM */
+    bool kv_fetch_overlap; /* inference.kvcache_fetch_overlap */
     bool has_model;     /* a model section was read */
     bool has_breakdown; /* all three breakdown sections were given */
 } df_cfg;

@@ -210,7 +210,7 @@ static const df_opt_word words_attention[] = {
 
 /* Technology values that a file leaves out are 0.1, link counts 1: so the Python
  * DeepFlow has it, whose newer files give sizes and bandwidths instead. */
-#define TECH OPTIONAL(0.1)
+#define TECH OPTIONAL(DF_CFG_ABSENT_J)
 #define LINKS OPTIONAL(1)
 
 #define SRAM(name, field)                                                                          \
@@ -724,7 +724,11 @@ const df_opt df_opts[] = {
             "chunks of a collective"),
 
     UNUSED("inference.kvcache_type", DF_OPT_ENUM, words_kvcache, "not used"),
-    UNUSED("inference.kvcache_fetch_overlap", DF_OPT_BOOL, df_words_bool, "not used"),
+    BOOL("inference.kvcache_fetch_overlap",
+         OPTIONAL(0),
+         kv_fetch_overlap,
+         "keys and values are fetched beside the attention, not before it (rule "
+         "llm_kv_cache_free=corrected)"),
 
     WORD("model_param.mode", df_words_mode, REQUIRED, mode, "what is predicted"),
 

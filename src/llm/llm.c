@@ -1,5 +1,6 @@
 #include "llm/llm.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 #include "llm/llm_impl.h"
@@ -31,12 +32,16 @@ static df_llm_bytes bytes_of(const df_cfg_precision *p)
     const double fp32 = 4.0;
     const double t = p->tensor_bytes;
     const bool wide = p->mixed_precision && p->param_storage == DF_STORE_FP32;
-    return (df_llm_bytes){.activation = t,
-                          .parameter = wide ? fp32 : t,
-                          .gradient = wide ? fp32 : t,
-                          .gradient_comm = wide ? fp32 : t,
-                          .statistics = p->mixed_precision ? fp32 : t,
-                          .kv = p->kv_cache_bytes > 0 ? p->kv_cache_bytes : t};
+    return (df_llm_bytes){
+        .activation = t,
+        .parameter = wide ? fp32 : t,
+        .gradient = wide ? fp32 : t,
+        .gradient_comm = wide ? fp32 : t,
+        .statistics = p->mixed_precision ? fp32 : t,
+        .kv = p->kv_cache_bytes > 0 ? p->kv_cache_bytes : t,
+        .optimizer = p->mixed_precision ? fp32 : t,
+        .master =
+            p->mixed_precision && p->param_storage == DF_STORE_TENSOR_FP32_MASTER ? fp32 : 0.0};
 }
 
 static void read_degrees(df_llm *x)
@@ -60,7 +65,7 @@ static void read_model(df_llm *x)
 {
     const df_cfg_llm *const m = x->m;
     const double replica = (double)m->batch_size / x->dp;
-    x->batch = x->lp > 1 ? replica / x->mb : replica;
+    x->batch = df_llm_accumulates(x) ? replica / x->mb : replica;
     x->s = (double)m->seq_len;
     x->d = (double)m->hidden_dim;
     x->h = (double)m->attention.num_heads;
@@ -89,18 +94,50 @@ static df_status train(df_llm *x, df_llm_result *out)
 {
     const df_llm_span span = {x->s, x->s, false};
     df_llm_time_pass(x, &span, &out->pass);
-    return df_llm_run_graph(x, &out->pass, x->s, true, &out->time_s);
+    DF_TRY(df_llm_run_step(x, &out->pass, x->s, &out->optimizer_s, &out->time_s));
+    df_llm_pass_energy(x, &out->pass, &span, &out->energy);
+    /* backward takes twice the products: Chowdhery et al., JMLR 24, 2023, appendix B */
+    out->model_flops = 3.0 * df_llm_model_flops(x, &span);
+    return DF_OK;
 }
 
-df_status df_llm_predict(const df_cfg *cfg,
+df_llm_predictor *df_llm_predictor_new(void)
+{
+    df_llm_predictor *const predictor = calloc(1, sizeof *predictor);
+    if (predictor) {
+        predictor->gemm = df_gemm_cache_new();
+    }
+    if (predictor && !predictor->gemm) {
+        free(predictor);
+        return NULL;
+    }
+    return predictor;
+}
+
+void df_llm_predictor_free(df_llm_predictor *predictor)
+{
+    if (predictor) {
+        df_gemm_cache_free(predictor->gemm);
+        free(predictor->finish_s);
+        free(predictor);
+    }
+}
+
+void df_llm_predictor_clear(df_llm_predictor *predictor)
+{
+    df_gemm_cache_clear(predictor->gemm);
+}
+
+df_status df_llm_predict(df_llm_predictor *predictor,
+                         const df_cfg *cfg,
                          const df_hw_device *dev,
                          const df_rules *rules,
                          df_llm_result *out,
                          df_err *err)
 {
     df_llm_result result;
-    df_hw_device bare = *dev;
-    df_llm x = {.cfg = cfg,
+    df_llm x = {.memory = predictor,
+                .cfg = cfg,
                 .m = &cfg->llm,
                 .dev = dev,
                 .rules = rules,
@@ -113,19 +150,14 @@ df_status df_llm_predict(const df_cfg *cfg,
     read_degrees(&x);
     read_model(&x);
     read_links(&x);
-    bare.launch_overhead_s = 0;
-    x.gemm = df_gemm_tiled_new();
-    if (!x.gemm) {
-        return df_fail(err, DF_ENOMEM, "out of memory");
+    result.micro_batch = x.batch;
+    df_gemm_cache_use(predictor->gemm, dev, rules);
+    if (cfg->llm.run_type == DF_RUN_TRAINING) {
+        DF_TRY(train(&x, &result));
+    } else {
+        DF_TRY(df_llm_infer(&x, &result));
     }
-    df_status status = x.gemm->prepare(x.gemm, &bare, rules, err);
-    if (status == DF_OK) {
-        status =
-            cfg->llm.run_type == DF_RUN_TRAINING ? train(&x, &result) : df_llm_infer(&x, &result);
-    }
-    x.gemm->free(x.gemm);
-    if (status == DF_OK) {
-        *out = result;
-    }
-    return status;
+    df_llm_finish_energy(&x, result.time_s, &result.energy);
+    *out = result;
+    return DF_OK;
 }

@@ -28,13 +28,25 @@ typedef enum {
 
 extern const char *const df_llm_op_names[DF_LLM_ROWS]; /* "qkv_proj", ... */
 
-/* One operator of one layer on one device. Times include the collective. */
+/* What a device does: flops, and bytes moved at each level ([0] registers, [3] DRAM). */
+typedef struct {
+    double flops;
+    double traffic_bytes[DF_HW_LEVELS];
+} df_llm_work;
+
+enum { DF_LLM_FORWARD, DF_LLM_BACKWARD, DF_LLM_DIRECTIONS };
+
+/* One operator of one layer on one device. Times include the collective. The flops and
+ * traffic_bytes are what the rules count for energy, the work is what a device really does. */
 typedef struct {
     double forward_s, backward_s;
     double forward_comm_s, backward_comm_s;
     double forward_comm_bytes, backward_comm_bytes;
     double flops;
     double traffic_bytes[DF_HW_LEVELS]; /* [0] registers */
+    df_llm_work work[DF_LLM_DIRECTIONS];
+    double sent_bytes[DF_LLM_DIRECTIONS]; /* by each device in the collective */
+    double launch_s[DF_LLM_DIRECTIONS];   /* launch overhead in the times */
     bool present;
 } df_llm_row;
 
@@ -42,6 +54,7 @@ typedef struct {
 typedef struct {
     df_llm_row row[DF_LLM_ROWS];
     double block_forward_s, block_backward_s; /* one layer */
+    double recompute_s;                       /* part of the latter */
 } df_llm_pass;
 
 /* Seconds of a decode step, and tokens a second, at steps of the decode phase. */
@@ -50,20 +63,45 @@ typedef struct {
     int64_t midpoint_step;
 } df_llm_rates;
 
+/* Energy of the whole run on all devices, J. */
+typedef struct {
+    double compute_j;
+    double memory_j[DF_HW_LEVELS]; /* [0] registers, [3] DRAM */
+    double network_j;
+    double static_j; /* leakage of the memories while it runs */
+    double total_j;
+} df_llm_energy;
+
 typedef struct {
     df_run_type run_type;
     double time_s;
-    df_llm_pass pass; /* of training, or of the prefill */
+    df_llm_pass pass;   /* of training, or of the prefill */
+    df_llm_pass decode; /* of the last step */
+    double optimizer_s; /* part of a training step's time */
+    double micro_batch; /* sequences of one micro-batch on one replica */
+    df_llm_energy energy;
+    double model_flops; /* that training or inference needs at least: without recomputation */
     /* inference */
     double prefill_s, decode_s, first_token_s;
     df_llm_rates tokens_ps;
-    double prefill_energy_j, decode_energy_j;
+    double prefill_energy_j, decode_energy_j; /* by the rules */
     double kv_prefill_store_bytes, kv_decode_store_bytes, kv_decode_fetch_bytes;
 } df_llm_result;
 
-/* Predicts the LLM in *cfg, which df_cfg_check accepts, on `dev`. DF_INFEASIBLE: the device
- * cannot hold a tile. DF_ENOMEM. On failure *out is untouched. */
-DF_NODISCARD df_status df_llm_predict(const df_cfg *cfg,
+/* Memory for predictions, and solved GEMMs. One per thread. */
+typedef struct df_llm_predictor df_llm_predictor;
+
+/* NULL when out of memory. */
+df_llm_predictor *df_llm_predictor_new(void);
+void df_llm_predictor_free(df_llm_predictor *predictor);
+/* Forgets solved GEMMs. */
+void df_llm_predictor_clear(df_llm_predictor *predictor);
+
+/* Predicts the LLM in *cfg, which df_cfg_check accepts, on `dev`. Allocates only for a graph
+ * that is larger than all before. DF_INFEASIBLE: the device cannot hold a tile. DF_ENOMEM. On
+ * failure *out is untouched. */
+DF_NODISCARD df_status df_llm_predict(df_llm_predictor *predictor,
+                                      const df_cfg *cfg,
                                       const df_hw_device *dev,
                                       const df_rules *rules,
                                       df_llm_result *out,

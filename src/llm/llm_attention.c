@@ -8,55 +8,63 @@ typedef struct {
     double batch, m, k, n;
 } batched;
 
-static bool has_context(const df_llm *x)
-{
-    return x->mode == DF_LLM_CONTEXT || x->mode == DF_LLM_HYBRID;
-}
-
 /* GEMMs of the batch that one device has; no whole number, where heads do not divide. */
 static double share_of(const df_llm *x, const batched *b)
 {
-    return x->mode == DF_LLM_SINGLE || x->mode == DF_LLM_CONTEXT ? b->batch : b->batch / x->tp;
+    return df_llm_splits_tensor(x) ? b->batch / x->tp : b->batch;
+}
+
+/* The traffic that energy counts: of all the device's heads, or what the reference counts. */
+static void count_traffic(const df_llm *x, const df_gemm_cost *cost, double share, df_llm_row *row)
+{
+    const double times = x->rules->llm_energy_one_head ? 1.0 : share;
+    for (int level = 0; level < DF_HW_LEVELS; level++) {
+        row->traffic_bytes[level] = cost->traffic_bytes[level] * times;
+    }
 }
 
 static void time_batched(df_llm *x, const batched *b, df_llm_row *row)
 {
-    const double m = has_context(x) ? ceil(b->m / x->cp) : b->m;
+    const double m = df_llm_splits_context(x) ? ceil(b->m / x->cp) : b->m;
     const double share = share_of(x, b);
-    const df_gemm_cost forward = df_llm_gemm_cost(x, m, b->k, b->n);
-    /* on a single device the reference takes the forward shape for the first gradient */
-    const bool as_forward = x->mode == DF_LLM_SINGLE;
-    const double by_input =
-        as_forward ? df_llm_bare_s(x, m, b->k, b->n) : df_llm_bare_s(x, m, b->n, b->k);
-    const double by_weight = df_llm_bare_s(x, b->k, m, b->n);
+    const bool as_forward = x->mode == DF_LLM_SINGLE && x->rules->llm_single_gradient_as_forward;
+    const df_gemm_cost forward = df_llm_gemm(x, m, b->k, b->n);
+    const df_gemm_cost by_input =
+        as_forward ? df_llm_gradient(x, m, b->k, b->n) : df_llm_gradient(x, m, b->n, b->k);
+    const df_gemm_cost by_weight = df_llm_gradient(x, b->k, m, b->n);
     row->present = true;
-    row->forward_s = forward.time_s * share + x->launch_s;
-    row->backward_s = (by_input * share + x->launch_s) + (by_weight * share + x->launch_s);
-    if (!has_context(x)) {
+    row->forward_s = forward.time_s * share + df_llm_launches(x, row, DF_LLM_FORWARD, 1.0);
+    row->backward_s =
+        (by_input.time_s * share + x->launch_s) + (by_weight.time_s * share + x->launch_s);
+    df_llm_launches(x, row, DF_LLM_BACKWARD, 2.0);
+    df_llm_add_gemm(&row->work[DF_LLM_FORWARD], &forward, share);
+    df_llm_add_gemm(&row->work[DF_LLM_BACKWARD], &by_input, share);
+    df_llm_add_gemm(&row->work[DF_LLM_BACKWARD], &by_weight, share);
+    if (!df_llm_splits_context(x)) {
         row->flops = 2.0 * b->batch * b->m * b->k * b->n;
-        memcpy(row->traffic_bytes, forward.traffic_bytes, sizeof row->traffic_bytes);
+        count_traffic(x, &forward, share, row);
     }
 }
 
 /* Backward of the second product when tensor and context parallel: launches scale too. */
-static void time_hybrid_backward(df_llm *x, const batched *b, df_llm_row *row)
+static void scale_hybrid_launches(df_llm *x, const batched *b, df_llm_row *row)
 {
     const double m = ceil(b->m / x->cp);
     const double share = share_of(x, b);
-    row->backward_s =
-        df_llm_gemm_s(x, m, b->n, b->k) * share + df_llm_gemm_s(x, b->k, m, b->n) * share;
+    row->launch_s[DF_LLM_BACKWARD] = 0.0;
+    row->backward_s = (df_llm_gradient(x, m, b->n, b->k).time_s + x->launch_s) * share +
+                      (df_llm_gradient(x, b->k, m, b->n).time_s + x->launch_s) * share;
+    df_llm_launches(x, row, DF_LLM_BACKWARD, 2.0 * share);
 }
 
+/* Gradients of keys and values, summed over those that share a sequence. */
 static void add_score_scatter(const df_llm *x, const batched *score, df_llm_row *row)
 {
-    if (!has_context(x)) {
-        return;
+    if (df_llm_splits_context(x)) {
+        df_llm_add_coll(x, row, DF_LLM_BACKWARD, DF_COLL_REDUCE_SCATTER,
+                        2.0 * x->bytes.gradient_comm * score->k * score->n * share_of(x, score),
+                        x->cp);
     }
-    const double share = x->mode == DF_LLM_HYBRID ? score->batch / x->tp : score->batch;
-    row->backward_comm_bytes = 2.0 * x->bytes.gradient_comm * score->k * score->n * share;
-    row->backward_comm_s =
-        df_llm_coll_s(x, DF_COLL_REDUCE_SCATTER, row->backward_comm_bytes, x->cp, &x->tensor);
-    row->backward_s += row->backward_comm_s;
 }
 
 static void time_softmax(const df_llm *x, const batched *score, df_llm_row *row)
@@ -64,89 +72,58 @@ static void time_softmax(const df_llm *x, const batched *score, df_llm_row *row)
     const double n = ceil(score->batch * score->m * score->n / (x->tp * x->cp));
     const double a = x->bytes.activation;
     row->present = true;
-    row->forward_s = df_llm_stream_s(x, 8.0 * n, 4.0 * a * n) + x->launch_s;
-    row->backward_s = df_llm_stream_s(x, 5.0 * n, 3.0 * a * n) + x->launch_s;
+    row->forward_s = df_llm_stream(x, &row->work[DF_LLM_FORWARD], 8.0 * n, 4.0 * a * n) +
+                     df_llm_launches(x, row, DF_LLM_FORWARD, 1.0);
+    row->backward_s = df_llm_stream(x, &row->work[DF_LLM_BACKWARD], 5.0 * n, 3.0 * a * n) +
+                      df_llm_launches(x, row, DF_LLM_BACKWARD, 1.0);
 }
 
-static void add_part(df_llm_row *sum, const df_llm_row *part, bool traffic)
+/* The products of the attention: queries by keys, and the result by values. */
+static void shapes_of(const df_llm *x, const df_llm_span *span, batched *score, batched *output)
 {
-    sum->forward_s += part->forward_s;
-    sum->backward_s += part->backward_s;
-    sum->forward_comm_s += part->forward_comm_s;
-    sum->backward_comm_s += part->backward_comm_s;
-    sum->forward_comm_bytes += part->forward_comm_bytes;
-    sum->backward_comm_bytes += part->backward_comm_bytes;
-    sum->flops += part->flops;
-    for (int level = 0; traffic && level < DF_HW_LEVELS; level++) {
-        sum->traffic_bytes[level] += part->traffic_bytes[level];
-    }
+    const double batch = x->batch * x->h_kv;
+    const double queries = span->tokens * x->g;
+    *score = (batched){batch, queries, x->e, span->context};
+    *output = (batched){batch, queries, span->context, x->e};
 }
 
 static void plain_attention(df_llm *x, const df_llm_span *span, df_llm_row *rows)
 {
-    const double batch = x->batch * x->h_kv;
-    const double queries = span->tokens * x->g;
-    const batched score = {batch, queries, x->e, span->context};
-    const batched av = {batch, queries, span->context, x->e};
+    batched score;
+    batched av;
+    shapes_of(x, span, &score, &av);
     const bool tensor = x->mode == DF_LLM_TENSOR || x->mode == DF_LLM_SEQUENCE;
+    const bool traffic = tensor || !x->rules->llm_energy_one_head;
     time_batched(x, &score, &rows[DF_LLM_SCORE]);
     time_batched(x, &av, &rows[DF_LLM_AV]);
-    if (x->mode == DF_LLM_HYBRID) {
-        time_hybrid_backward(x, &av, &rows[DF_LLM_AV]);
+    if (x->mode == DF_LLM_HYBRID && x->rules->llm_hybrid_launches_scaled) {
+        scale_hybrid_launches(x, &av, &rows[DF_LLM_AV]);
     }
     add_score_scatter(x, &score, &rows[DF_LLM_SCORE]);
     time_softmax(x, &score, &rows[DF_LLM_SOFTMAX]);
-    add_part(&rows[DF_LLM_ATTENTION], &rows[DF_LLM_SCORE], tensor);
-    add_part(&rows[DF_LLM_ATTENTION], &rows[DF_LLM_SOFTMAX], false);
-    add_part(&rows[DF_LLM_ATTENTION], &rows[DF_LLM_AV], tensor);
+    df_llm_add_row(&rows[DF_LLM_ATTENTION], &rows[DF_LLM_SCORE], traffic);
+    df_llm_add_row(&rows[DF_LLM_ATTENTION], &rows[DF_LLM_SOFTMAX], false);
+    df_llm_add_row(&rows[DF_LLM_ATTENTION], &rows[DF_LLM_AV], traffic);
 }
 
 /* ---- FlashAttention: Dao et al., NeurIPS 2022 ---- */
 
-static double busy_bundles(const df_llm *x, double tiles)
+/* A GEMM inside a kernel: no DRAM traffic, and this much of L2. */
+static df_gemm_cost tile_gemm(df_llm *x, const df_gemm_shape *shape, double l2_bytes)
 {
-    const double busy = fmin(x->dev->core.num_bundle, tiles);
-    return busy > 0.0 ? busy : 1.0;
-}
-
-/* L1 traffic of one bundle with a pair of tiles. */
-static double
-l1_share(const df_llm *x, const df_gemm_shape *s, const df_gemm_tile *l1, const df_gemm_tile *l2)
-{
-    const double m2 = fmin(l2->m, s->m);
-    const double k2 = fmin(l2->k, s->k);
-    const double n2 = fmin(l2->n, s->n);
-    const double m1 = fmin(l1->m, m2);
-    const double k1 = fmin(l1->k, k2);
-    const double n1 = fmin(l1->n, n2);
-    const double tiles = ceil(s->m / m2) * ceil(s->k / k2) * ceil(s->n / n2);
-    const double outputs = ceil(m2 / m1) * ceil(n2 / n1);
-    const double moved = (m1 + n1) * k1 * ceil(k2 / k1) + m1 * n1;
-    return moved * outputs * tiles * x->bytes.activation / busy_bundles(x, tiles);
-}
-
-/* Time of a GEMM inside the kernel: no DRAM traffic, and this much of L2. */
-static double tile_gemm_s(df_llm *x, const df_gemm_shape *shape, double l2_bytes)
-{
-    const df_gemm_cost cost = df_llm_gemm_cost(x, shape->m, shape->k, shape->n);
-    df_gemm_tile l1[DF_TILES];
-    df_gemm_tile l2[DF_TILES];
-    const df_hw_mem *const mem = x->dev->mem;
-    const int count1 =
-        df_gemm_tiles(1, mem[1].size_per_bundle_bytes / x->dev->elem_bytes, mem[1].tile_dim, l1);
-    const int count2 =
-        df_gemm_tiles(2, mem[2].size_per_bundle_bytes / x->dev->elem_bytes, mem[2].tile_dim, l2);
-    double least = HUGE_VAL;
-    for (int y = 0; y < count1; y++) {
-        for (int z = 0; z < count2; z++) {
-            least = fmin(least, l1_share(x, shape, &l1[y], &l2[z]));
-        }
+    df_gemm_cost cost = df_llm_gemm(x, shape->m, shape->k, shape->n);
+    if (x->status == DF_OK) {
+        const double least = df_gemm_cache_least_l1_bytes(x->memory->gemm, shape);
+        const double bytes[DF_HW_LEVELS] = {cost.traffic_bytes[0], least, l2_bytes, 0.0};
+        cost.traffic_bytes[2] = l2_bytes;
+        cost.traffic_bytes[3] = 0.0;
+        cost.time_s = df_roof_levels(x->dev, cost.flops, bytes);
     }
-    const double bytes[DF_HW_LEVELS] = {cost.traffic_bytes[0], least, l2_bytes, 0.0};
-    return df_roof_levels(x->dev, cost.flops, bytes);
+    return cost;
 }
 
-static void flash_attention(df_llm *x, const df_llm_span *span, df_llm_row *row)
+/* What the kernel does on one device, apart from launching. */
+static double flash_kernel_s(df_llm *x, const df_llm_span *span, df_llm_work *work)
 {
     const double a = x->bytes.activation;
     const double tile = (double)x->m->attention.attention_tile_size;
@@ -155,27 +132,116 @@ static void flash_attention(df_llm *x, const df_llm_span *span, df_llm_row *row)
     const double tiles = ceil(sequence / rows) * ceil(sequence / tile);
     const double bundles = (double)x->cfg->tech.core.num_bundles;
     const double heads = x->batch * x->h / x->tp;
-    const df_gemm_shape score = {rows, x->e, tile};
-    const df_gemm_shape output = {rows, tile, x->e};
-    const double load_s = df_llm_stream_s(x, 0.0, 2.0 * tile * x->e * bundles * a) *
-                          ceil(ceil(sequence / tile) / bundles) * x->batch * x->h_kv / x->tp;
-    const double score_s = tile_gemm_s(x, &score, rows * x->e * a) * tiles * (heads + x->launch_s);
+    const double times =
+        x->rules->llm_flash_launch_on_heads ? tiles * (heads + x->launch_s) : tiles * heads;
+    const df_gemm_cost score = tile_gemm(x, &(df_gemm_shape){rows, x->e, tile}, rows * x->e * a);
+    const df_gemm_cost output =
+        tile_gemm(x, &(df_gemm_shape){rows, tile, x->e}, 2.0 * rows * x->e * a);
+    const double loads = ceil(ceil(sequence / tile) / bundles) * x->batch * x->h_kv / x->tp;
+    const double load_bytes = 2.0 * tile * x->e * bundles * a;
+    const double load_s = df_llm_stream_s(x, 0.0, load_bytes) * loads;
     const double softmax_s = df_llm_stream_s(x, 7.0 * rows * tile, 1.0) * tiles * heads;
-    const double output_s =
-        tile_gemm_s(x, &output, 2.0 * rows * x->e * a) * tiles * (heads + x->launch_s);
-    row->forward_s = load_s + score_s + softmax_s + output_s;
-    row->backward_s = 2.0 * row->forward_s;
+    df_llm_add_gemm(work, &score, tiles * heads);
+    df_llm_add_gemm(work, &output, tiles * heads);
+    work->flops += 7.0 * rows * tile * tiles * heads;
+    /* keys and values, queries and outputs each once */
+    work->traffic_bytes[DF_HW_LEVELS - 1] +=
+        2.0 * a * x->e * sequence * x->batch * (x->h + x->h_kv) / x->tp;
+    return load_s + score.time_s * times + softmax_s + output.time_s * times;
+}
+
+static void flash_attention(df_llm *x, const df_llm_span *span, df_llm_row *row)
+{
+    const double backward = x->rules->llm_flash_backward_double ? 2.0 : 2.5;
+    const double launch_s =
+        x->rules->llm_flash_launch_on_heads ? 0.0 : df_llm_launches(x, row, DF_LLM_FORWARD, 1.0);
+    df_llm_work *const work = row->work;
+    const double kernel_s = flash_kernel_s(x, span, &work[DF_LLM_FORWARD]);
+    row->forward_s = kernel_s + launch_s;
+    row->backward_s = backward * kernel_s + launch_s;
+    row->launch_s[DF_LLM_BACKWARD] = launch_s;
+    work[DF_LLM_BACKWARD].flops = backward * work[DF_LLM_FORWARD].flops;
+    for (int level = 0; level < DF_HW_LEVELS; level++) {
+        work[DF_LLM_BACKWARD].traffic_bytes[level] =
+            backward * work[DF_LLM_FORWARD].traffic_bytes[level];
+    }
     row->flops = 2.0 * (x->batch * span->tokens * x->d * x->d +
                         x->batch * span->tokens * span->tokens * x->d);
-    row->traffic_bytes[DF_HW_LEVELS - 1] = 2.0 * span->tokens * (x->d + x->e * x->h_kv) * a;
+    row->traffic_bytes[DF_HW_LEVELS - 1] =
+        2.0 * span->tokens * (x->d + x->e * x->h_kv) * x->bytes.activation;
+    if (!x->rules->llm_energy_one_head) {
+        row->traffic_bytes[DF_HW_LEVELS - 1] = work[DF_LLM_FORWARD].traffic_bytes[3];
+    }
+    if (!x->rules->llm_flash_context_unreduced) {
+        batched score;
+        batched av;
+        shapes_of(x, span, &score, &av);
+        add_score_scatter(x, &score, row);
+    }
+}
+
+/* ---- The cache of keys and values: Pope et al., MLSys 2023 ---- */
+
+/* Bytes of keys and values of so many positions on a device. Heads are split over devices as
+ * long as there are heads. */
+static double cache_bytes(const df_llm *x, double positions)
+{
+    const double heads = fmax(x->h_kv / x->tp, 1.0);
+    return 2.0 * x->batch * positions * heads * x->e * x->bytes.kv;
+}
+
+/* Products of a decode step whose keys and values come from the cache: all heads' at once, at
+ * the cache's precision. */
+static void cached_attention(df_llm *x, const df_llm_span *span, df_llm_row *rows)
+{
+    static const df_llm_op ops[] = {DF_LLM_SCORE, DF_LLM_AV};
+    df_llm_row *const sum = &rows[DF_LLM_ATTENTION];
+    batched products[2];
+    shapes_of(x, span, &products[0], &products[1]);
+    for (int i = 0; i < 2; i++) {
+        const batched *const b = &products[i];
+        df_llm_row *const row = &rows[ops[i]];
+        const double share = share_of(x, b);
+        const df_gemm_shape shape = {b->m, b->k, b->n};
+        const double on_chip = (b->m * b->k + b->m * b->n) * x->bytes.activation;
+        const df_gemm_cost cost = tile_gemm(x, &shape, on_chip);
+        row->present = true;
+        row->flops = 2.0 * b->batch * b->m * b->k * b->n;
+        row->forward_s = cost.time_s * share + df_llm_launches(x, row, DF_LLM_FORWARD, 1.0);
+        df_llm_add_gemm(&row->work[DF_LLM_FORWARD], &cost, share);
+        count_traffic(x, &cost, share, row);
+    }
+    time_softmax(x, &products[0], &rows[DF_LLM_SOFTMAX]);
+    df_llm_add_row(sum, &rows[DF_LLM_SCORE], true);
+    df_llm_add_row(sum, &rows[DF_LLM_SOFTMAX], false);
+    df_llm_add_row(sum, &rows[DF_LLM_AV], true);
+    const double bytes = cache_bytes(x, span->context);
+    const double fetch_s = df_llm_stream(x, &sum->work[DF_LLM_FORWARD], 0.0, bytes);
+    sum->traffic_bytes[DF_HW_LEVELS - 1] += bytes;
+    sum->forward_s =
+        x->cfg->kv_fetch_overlap ? fmax(sum->forward_s, fetch_s) : sum->forward_s + fetch_s;
+    sum->backward_s = 0.0;
+}
+
+static void store_keys_and_values(const df_llm *x, const df_llm_span *span, df_llm_row *row)
+{
+    const double bytes = cache_bytes(x, span->tokens);
+    row->forward_s += df_llm_stream(x, &row->work[DF_LLM_FORWARD], 0.0, bytes);
+    row->traffic_bytes[DF_HW_LEVELS - 1] += bytes;
 }
 
 void df_llm_attention(df_llm *x, const df_llm_span *span, df_llm_row rows[DF_LLM_ROWS])
 {
+    const bool cached = x->m->run_type == DF_RUN_INFERENCE && !x->rules->llm_kv_cache_free;
     rows[DF_LLM_ATTENTION].present = true;
-    if (x->m->attention.use_flashattention && !span->decode) {
+    if (span->decode && cached) {
+        cached_attention(x, span, rows);
+    } else if (x->m->attention.use_flashattention && !span->decode) {
         flash_attention(x, span, &rows[DF_LLM_ATTENTION]);
     } else {
         plain_attention(x, span, rows);
+    }
+    if (cached) {
+        store_keys_and_values(x, span, &rows[DF_LLM_ATTENTION]);
     }
 }

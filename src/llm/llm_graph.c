@@ -1,27 +1,21 @@
 /* The micro-batches of a GPipe pipeline (Huang et al., NeurIPS 2019) as a graph, with the
- * collectives of data parallelism and ZeRO (Rajbhandari et al., SC 2020). The order in which
- * elements are linked decides ties; it is the Python DeepFlow's. */
+ * collectives of data parallelism and ZeRO (Rajbhandari et al., SC 2020), as the Python
+ * DeepFlow links them: the order of linking decides ties. Needed where its links do not give
+ * each stage a fixed order (llm_step.c). */
 #include <math.h>
 #include <stdlib.h>
 
 #include "graph/dag.h"
 #include "llm/llm_impl.h"
 
-/* Durations of the elements. */
-typedef struct {
-    double embedding[2], block[2], logits[2]; /* forward, backward */
-    double hop;                               /* to the next stage */
-    double reduce_embedding, reduce_layer, reduce_logits;
-    double gather_embedding, gather_layer, gather_logits;
-} durations;
-
 /* The graph under construction: element numbers by micro-batch, and by layer. */
 typedef struct {
     df_dag *dag;
-    durations t;
+    df_llm_durations t;
     int64_t layers, batches, stages, layers_of_stage;
     int64_t zero_stage;
     bool tied;
+    double first_gather_s;
     int32_t *embedding[2], *logits[2]; /* [batch] */
     int32_t *block[2];                 /* [batch * layers + layer] */
     int32_t *reductions;               /* [layer], of the batch at hand */
@@ -29,7 +23,7 @@ typedef struct {
     int32_t root;
 } pipeline;
 
-enum { FORWARD, BACKWARD };
+enum { FORWARD = DF_LLM_FORWARD, BACKWARD = DF_LLM_BACKWARD };
 
 static int32_t stage_of(const pipeline *p, int64_t layer)
 {
@@ -224,7 +218,7 @@ static void build_training(pipeline *p, bool data_parallel)
         add_backward(p, b);
     }
     if (data_parallel && p->zero_stage >= 3) {
-        p->root = add_collective(p, 0.0); /* the first gather is free (reference) */
+        p->root = add_collective(p, p->first_gather_s);
         df_dag_link(p->dag, p->root, p->embedding[FORWARD][0]);
     }
     for (int64_t b = 0; data_parallel && b < p->batches; b++) {
@@ -258,43 +252,6 @@ static void build(pipeline *p, bool training, bool data_parallel)
     }
 }
 
-static durations read_durations(const df_llm *x, const df_llm_pass *pass, double tokens)
-{
-    const double v = (double)x->m->vocab_size;
-    const double gc = x->bytes.gradient_comm;
-    const double w = x->bytes.parameter;
-    const double d = x->d;
-    const double f = x->m->model_type == DF_LLM_LLAMA ? 3.0 : 2.0;
-    const int64_t stage = x->cfg->sw.dp_zero_stage;
-    const df_coll_kind kind = stage >= 2 ? DF_COLL_REDUCE_SCATTER : DF_COLL_ALL_REDUCE;
-    const df_hw_link *const link = &x->data;
-    const double layer =
-        ceil(3.0 * gc * d * d) + ceil(gc * d * d) + ceil(gc * x->ffn1 * d) + ceil(gc * x->ffn * d);
-    const double table = ceil(w * (v * d / x->tp));
-    durations t = {{pass->row[DF_LLM_EMBEDDING].forward_s, pass->row[DF_LLM_EMBEDDING].backward_s},
-                   {pass->block_forward_s, pass->block_backward_s},
-                   {pass->row[DF_LLM_LOGITS].forward_s, pass->row[DF_LLM_LOGITS].backward_s},
-                   0,
-                   0,
-                   0,
-                   0,
-                   0,
-                   0,
-                   0};
-    t.hop = x->lp > 1 ? df_llm_coll_s(x, DF_COLL_P2P, x->bytes.activation * x->batch * d * tokens,
-                                      2.0, &x->pipeline)
-                      : 0.0;
-    t.reduce_embedding =
-        df_llm_coll_s(x, kind, ceil(gc * v * d) + ceil(gc * x->s * d * x->batch), x->dp, link);
-    t.reduce_layer = df_llm_coll_s(x, kind, layer, x->dp, link);
-    t.reduce_logits = df_llm_coll_s(x, kind, ceil(gc * d * v), x->dp, link);
-    t.gather_layer = df_llm_coll_s(x, DF_COLL_ALL_GATHER,
-                                   ceil(w * ((4.0 * d * d + f * x->ffn * d) / x->tp)), x->dp, link);
-    t.gather_embedding = df_llm_coll_s(x, DF_COLL_ALL_GATHER, table, x->dp, link);
-    t.gather_logits = t.gather_embedding;
-    return t;
-}
-
 /* One piece of memory for all numbers. */
 static bool allocate(pipeline *p)
 {
@@ -315,21 +272,21 @@ static bool allocate(pipeline *p)
     return true;
 }
 
-df_status
-df_llm_run_graph(df_llm *x, const df_llm_pass *pass, double tokens, bool training, double *time_s)
+df_status df_llm_run_graph(df_llm *x, const df_llm_step *step, double *time_s)
 {
-    pipeline p = {.t = read_durations(x, pass, tokens),
-                  .layers = x->m->num_layers,
-                  .batches = (int64_t)x->mb,
-                  .stages = (int64_t)x->lp,
-                  .zero_stage = x->cfg->sw.dp_zero_stage,
-                  .tied = x->m->tied_embeddings};
-    df_status status = x->status;
+    pipeline p = {.t = step->t,
+                  .layers = step->layers,
+                  .batches = step->batches,
+                  .stages = step->stages,
+                  .zero_stage = step->zero_stage,
+                  .tied = step->tied};
+    df_status status = DF_OK;
+    p.first_gather_s = x->rules->llm_first_gather_free ? 0.0 : step->t.gather_embedding;
     p.layers_of_stage = (p.layers + p.stages - 1) / p.stages;
     if (!allocate(&p)) {
         status = df_fail(x->err, DF_ENOMEM, "out of memory for the graph of the model");
-    } else if (status == DF_OK) {
-        build(&p, training, x->dp > 1);
+    } else {
+        build(&p, step->training, step->data_parallel);
         status = df_dag_run(p.dag, p.root, time_s, x->err);
     }
     df_dag_free(p.dag);

@@ -1,12 +1,17 @@
 /* llm_impl.h: inside the LLM model.
  *
- *   llm.c            set-up, checks, training
+ *   llm.c            set-up, training
  *   llm_ops.c        operators that are not attention, and their sums
  *   llm_attention.c  attention, with and without FlashAttention
- *   llm_graph.c      the pipeline of micro-batches as a graph
- *   llm_infer.c      prefill, decode, energy */
+ *   llm_step.c       what a step through the pipeline is made of, and its time
+ *   llm_schedule.c   that time where each stage's order of work is known
+ *   llm_graph.c      that time by simulating a graph: the reference's special cases
+ *   llm_infer.c      prefill and decode
+ *   llm_energy.c     energy of a run */
 #ifndef DF_LLM_IMPL_H
 #define DF_LLM_IMPL_H
+#include "gemm/gemm_cache.h"
+#include "graph/dag.h"
 #include "llm/llm.h"
 
 /* How one layer is split over devices. */
@@ -21,15 +26,23 @@ typedef enum {
 /* Bytes of an element. */
 typedef struct {
     double activation, parameter, gradient, gradient_comm, statistics, kv;
+    double optimizer; /* of each moment */
+    double master;    /* 0: no copy */
 } df_llm_bytes;
+
+struct df_llm_predictor {
+    df_gemm_cache *gemm;
+    double *finish_s; /* room for schedules */
+    size_t room;
+};
 
 /* One prediction at work. The first failure is kept in status; later calls do nothing. */
 typedef struct {
+    df_llm_predictor *memory;
     const df_cfg *cfg;
     const df_cfg_llm *m;
     const df_hw_device *dev;
     const df_rules *rules;
-    df_gemm_model *gemm; /* prepared for dev without launch overhead */
     double launch_s;
     df_llm_mode mode;
     df_llm_bytes bytes;
@@ -40,6 +53,7 @@ typedef struct {
     double experts, top_k;
     double sequence_degree; /* q: devices that share a sequence outside of GEMMs */
     df_hw_link tensor, data, pipeline;
+    bool forward_only; /* the pass at hand has no backward half: its GEMMs are not solved */
     df_status status;
     df_err *err;
 } df_llm;
@@ -51,24 +65,100 @@ typedef struct {
     bool decode;
 } df_llm_span;
 
-/* A GEMM's time with launch overhead, without, and the whole cost. */
-double df_llm_gemm_s(df_llm *x, double m, double k, double n);
-double df_llm_bare_s(df_llm *x, double m, double k, double n);
-df_gemm_cost df_llm_gemm_cost(df_llm *x, double m, double k, double n);
+/* A GEMM without launch overhead; of a gradient, nothing when the pass is forward only. */
+df_gemm_cost df_llm_gemm(df_llm *x, double m, double k, double n);
+df_gemm_cost df_llm_gradient(df_llm *x, double m, double k, double n);
+/* Adds `times` GEMMs to what a device does. */
+void df_llm_add_gemm(df_llm_work *work, const df_gemm_cost *cost, double times);
 /* Roofline at the DRAM, of work that streams. */
 double df_llm_stream_s(const df_llm *x, double flops, double bytes);
+/* The same, added to what a device does. */
+double df_llm_stream(const df_llm *x, df_llm_work *work, double flops, double bytes);
 double df_llm_coll_s(
     const df_llm *x, df_coll_kind kind, double bytes, double participants, const df_hw_link *link);
+/* Bytes that each participant of a ring sends in a collective. */
+double df_llm_sent_bytes(df_coll_kind kind, double bytes, double participants);
+/* Adds a collective over `n` devices to a row. */
+void df_llm_add_coll(
+    const df_llm *x, df_llm_row *row, int direction, df_coll_kind kind, double bytes, double n);
+/* Counts launches in a row; their time. */
+double df_llm_launches(const df_llm *x, df_llm_row *row, int direction, double count);
+/* Adds one operator's times, bytes and work to a sum; traffic_bytes only if `traffic`. */
+void df_llm_add_row(df_llm_row *sum, const df_llm_row *row, bool traffic);
+
+bool df_llm_splits_context(const df_llm *x); /* CONTEXT, HYBRID */
+bool df_llm_splits_tensor(const df_llm *x);  /* TENSOR, SEQUENCE, HYBRID */
 
 /* Fills the rows of attention. Shapes follow from the span. */
 void df_llm_attention(df_llm *x, const df_llm_span *span, df_llm_row rows[DF_LLM_ROWS]);
 /* Fills all rows. */
 void df_llm_time_pass(df_llm *x, const df_llm_span *span, df_llm_pass *pass);
 
-/* Time of one step through the pipeline, with backward pass and reductions or without. */
-DF_NODISCARD df_status
-df_llm_run_graph(df_llm *x, const df_llm_pass *pass, double tokens, bool training, double *time_s);
+/* Parameters that a device of the middle of a pipeline has in one layer, in the GEMMs. */
+double df_llm_layer_params(const df_llm *x);
+
+/* Durations of what a step consists of. */
+typedef struct {
+    double embedding[DF_LLM_DIRECTIONS], block[DF_LLM_DIRECTIONS], logits[DF_LLM_DIRECTIONS];
+    double hop; /* to the next stage */
+    double reduce_embedding, reduce_layer, reduce_logits;
+    double gather_embedding, gather_layer, gather_logits;
+    double optimizer;
+} df_llm_durations;
+
+/* One step through the pipeline. */
+typedef struct {
+    df_llm_durations t;
+    int64_t layers, batches, stages;
+    int64_t zero_stage;
+    bool training, data_parallel, tied;
+} df_llm_step;
+
+/* Whether micro-batches run one after another on a single stage. */
+bool df_llm_accumulates(const df_llm *x);
+/* Devices that hold the same parameters and see other sequences, or other tokens. */
+double df_llm_replicas(const df_llm *x);
+
+/* Bytes of one element of each kind in data-parallel collectives. */
+typedef struct {
+    double embedding, layer, logits;
+} df_llm_sizes;
+
+df_llm_sizes df_llm_gradient_bytes(const df_llm *x);
+df_llm_sizes df_llm_parameter_bytes(const df_llm *x);
+
+/* What an optimizer step does for each parameter. */
+typedef struct {
+    double flops, bytes;
+} df_llm_per_param;
+
+df_llm_per_param df_llm_optimizer_work(const df_llm *x);
+/* Parameters of the fullest stage, one device of it. */
+double df_llm_stage_params(const df_llm *x);
+
+/* Time of one step through the pipeline: of training, and then what of it is the optimizer's,
+ * or forward only, with optimizer_time_s NULL. */
+DF_NODISCARD df_status df_llm_run_step(
+    df_llm *x, const df_llm_pass *pass, double tokens, double *optimizer_time_s, double *time_s);
+/* By the fixed order of each stage; and by a graph. */
+DF_NODISCARD df_status df_llm_run_schedule(df_llm *x, const df_llm_step *step, double *time_s);
+DF_NODISCARD df_status df_llm_run_graph(df_llm *x, const df_llm_step *step, double *time_s);
 
 DF_NODISCARD df_status df_llm_infer(df_llm *x, df_llm_result *out);
+
+/* Energy of an inference's pass by the rules. */
+double df_llm_pass_energy_j(const df_llm *x, const df_llm_pass *pass, const df_llm_span *span);
+/* Energy of a pass of all micro-batches on all devices; backward too in training. */
+void df_llm_pass_energy(const df_llm *x,
+                        const df_llm_pass *pass,
+                        const df_llm_span *span,
+                        df_llm_energy *energy);
+/* Adds so many times the energy of `part`. */
+void df_llm_add_energy(df_llm_energy *sum, const df_llm_energy *part, double times);
+/* Adds what a training step's reductions and optimizer take, what leaks in time_s, and the sum
+ * of all. */
+void df_llm_finish_energy(const df_llm *x, double time_s, df_llm_energy *energy);
+/* Flops that the forward pass of all sequences needs at least, in products of matrices. */
+double df_llm_model_flops(const df_llm *x, const df_llm_span *span);
 
 #endif

@@ -7,6 +7,7 @@
 typedef struct {
     int64_t step;
     double time_s, energy_j;
+    df_llm_energy energy;
 } sample;
 
 /* Sampled steps so far: where the integral has got to, and what the rates need. */
@@ -15,66 +16,46 @@ typedef struct {
     int64_t wanted[2]; /* midpoint and end */
     double at[2];
     double time_s, energy_j;
+    df_llm_energy energy;
     bool begun;
 } integral;
 
-/* Energy of one pass (docs/models.md). The reference counts the flops and traffic of one
- * layer, and the collectives of all. */
-static double pass_energy_j(const df_llm *x, const df_llm_pass *pass, bool decode)
-{
-    static const df_llm_op counted[] = {DF_LLM_MHA,   DF_LLM_MLP,       DF_LLM_NORM1,
-                                        DF_LLM_NORM2, DF_LLM_EMBEDDING, DF_LLM_LOGITS};
-    const df_cfg_tech *const tech = &x->cfg->tech;
-    const double bits = 8.0;
-    double flops = 0;
-    double dram = 0;
-    double moved = 0;
-    for (int i = 0; i < (decode ? 4 : 6); i++) {
-        const df_llm_row *const row = &pass->row[counted[i]];
-        flops += row->flops;
-        dram += row->traffic_bytes[DF_HW_LEVELS - 1];
-        moved += row->forward_comm_bytes;
-    }
-    const double hop = x->batch * (decode ? 1.0 : x->s) * x->d * x->bytes.activation;
-    return tech->core.nominal_energy_per_flop_j * flops +
-           bits * tech->dram.dynamic_energy_per_bit_j * dram +
-           bits * tech->intra.nominal_energy_per_link_j *
-               ((double)x->m->num_layers * moved + (x->lp - 1.0) * hop);
-}
-
 /* Takes in the next sample: by the trapezoidal rule. */
-static void integrate(integral *sum, sample next)
+static void integrate(integral *sum, const sample *next)
 {
     if (!sum->begun) {
         sum->begun = true;
-        sum->time_s = next.time_s;
-        sum->energy_j = next.energy_j;
+        sum->time_s = next->time_s;
+        sum->energy_j = next->energy_j;
+        sum->energy = next->energy;
     } else {
-        const double width = (double)(next.step - sum->last.step);
-        sum->time_s += 0.5 * (sum->last.time_s + next.time_s) * width;
-        sum->energy_j += 0.5 * (sum->last.energy_j + next.energy_j) * width;
+        const double width = (double)(next->step - sum->last.step);
+        sum->time_s += 0.5 * (sum->last.time_s + next->time_s) * width;
+        sum->energy_j += 0.5 * (sum->last.energy_j + next->energy_j) * width;
+        df_llm_add_energy(&sum->energy, &sum->last.energy, 0.5 * width);
+        df_llm_add_energy(&sum->energy, &next->energy, 0.5 * width);
     }
     for (int i = 0; i < 2; i++) {
         const int64_t step = sum->wanted[i];
-        if (step == next.step) {
-            sum->at[i] = next.time_s;
-        } else if (step < next.step && step > sum->last.step) {
+        if (step == next->step) {
+            sum->at[i] = next->time_s;
+        } else if (step < next->step && step > sum->last.step) {
             const double part =
-                (double)(step - sum->last.step) / (double)(next.step - sum->last.step);
-            sum->at[i] = sum->last.time_s + part * (next.time_s - sum->last.time_s);
+                (double)(step - sum->last.step) / (double)(next->step - sum->last.step);
+            sum->at[i] = sum->last.time_s + part * (next->time_s - sum->last.time_s);
         }
     }
-    sum->last = next;
+    sum->last = *next;
 }
 
-static df_status time_step(df_llm *x, int64_t prefill, int64_t step, sample *out)
+static df_status time_step(df_llm *x, int64_t prefill, int64_t step, df_llm_pass *pass, sample *out)
 {
     const df_llm_span span = {1.0, (double)(prefill + step + 1), true};
-    df_llm_pass pass;
-    df_llm_time_pass(x, &span, &pass);
+    df_llm_time_pass(x, &span, pass);
     out->step = step;
-    out->energy_j = pass_energy_j(x, &pass, true);
-    return df_llm_run_graph(x, &pass, 1.0, false, &out->time_s);
+    out->energy_j = df_llm_pass_energy_j(x, pass, &span);
+    df_llm_pass_energy(x, pass, &span, &out->energy);
+    return df_llm_run_step(x, pass, 1.0, NULL, &out->time_s);
 }
 
 static double per_second(double time_s)
@@ -86,19 +67,20 @@ static df_status decode(df_llm *x, int64_t prefill, df_llm_result *out)
 {
     const int64_t steps = x->m->decode_len;
     const int64_t every = x->m->sample_every > 0 ? x->m->sample_every : INT64_C(2147483647);
-    integral sum = {.last = {-1, 0, 0}, .wanted = {steps / 2, steps - 1}};
+    integral sum = {.last = {.step = -1}, .wanted = {steps / 2, steps - 1}};
     double first_s = 0;
     int64_t step = 0;
     while (step < steps) {
-        sample next = {0, 0, 0};
-        DF_TRY(time_step(x, prefill, step, &next));
-        integrate(&sum, next);
+        sample next;
+        DF_TRY(time_step(x, prefill, step, &out->decode, &next));
+        integrate(&sum, &next);
         first_s = step == 0 ? next.time_s : first_s;
         const int64_t following = (step + 1) / every * every + every - 1;
         step = step == steps - 1 ? steps : following < steps - 1 ? following : steps - 1;
     }
     out->decode_s = sum.time_s;
     out->decode_energy_j = sum.energy_j;
+    df_llm_add_energy(&out->energy, &sum.energy, 1.0);
     out->first_token_s = out->prefill_s + first_s;
     out->tokens_ps =
         (df_llm_rates){per_second(first_s), per_second(sum.at[0]), per_second(sum.at[1]),
@@ -115,11 +97,15 @@ df_status df_llm_infer(df_llm *x, df_llm_result *out)
     const double token = 2.0 * x->batch * x->h_kv * x->e * x->bytes.kv;
     if (prefill > 0) {
         df_llm_time_pass(x, &span, &out->pass);
-        out->prefill_energy_j = pass_energy_j(x, &out->pass, false);
-        DF_TRY(df_llm_run_graph(x, &out->pass, span.tokens, false, &out->prefill_s));
+        out->prefill_energy_j = df_llm_pass_energy_j(x, &out->pass, &span);
+        out->model_flops = df_llm_model_flops(x, &span);
+        df_llm_pass_energy(x, &out->pass, &span, &out->energy);
+        DF_TRY(df_llm_run_step(x, &out->pass, span.tokens, NULL, &out->prefill_s));
     }
     out->first_token_s = out->prefill_s;
-    if (steps > 0) {
+    if (steps > 0) { /* a step's work is linear in its context: all as many of the middle one */
+        const df_llm_span middle = {1.0, (double)prefill + 0.5 * (double)(steps + 1), true};
+        out->model_flops += (double)steps * df_llm_model_flops(x, &middle);
         DF_TRY(decode(x, prefill, out));
     }
     out->kv_prefill_store_bytes = token * (double)prefill * layers;

@@ -4,10 +4,11 @@
 
 #include "base/nearest.h"
 
-#define RULE(field, reference, corrected)                                                          \
+#define SOURCED(field, reference, corrected, source)                                               \
     {                                                                                              \
-#field, offsetof(df_rules, field), reference, corrected                                    \
+#field, offsetof(df_rules, field), reference, corrected, source                            \
     }
+#define RULE(field, reference, corrected) SOURCED(field, reference, corrected, NULL)
 
 const df_rule df_rule_table[] = {
     RULE(sram_banks_come_back,
@@ -73,6 +74,116 @@ const df_rule df_rule_table[] = {
     RULE(infinite_start_shrinks,
          "a descent shrinks the share whose growth would make a dead device work",
          "it grows that share"),
+    SOURCED(llm_all_gather_whole_steps,
+            "each step of an LLM's all-gather moves all that is gathered",
+            "it moves one n-th",
+            "Thakur et al., IJHPCA 19(1), 2005"),
+    SOURCED(llm_single_gradient_as_forward,
+            "without tensor and context parallelism the attention's input gradient has the "
+            "forward shape",
+            "it is (m, n) times (n, k), as with them",
+            "Rumelhart et al., Nature 323, 1986"),
+    RULE(llm_hybrid_launches_scaled,
+         "with tensor and context parallelism, a launch of the attention's backward pass counts "
+         "for each head",
+         "a kernel is launched once for all heads"),
+    SOURCED(llm_flash_launch_on_heads,
+            "the launch overhead of FlashAttention is added to the number of heads",
+            "it is added once to the time of the kernel",
+            "Dao et al., NeurIPS 2022, algorithm 1"),
+    SOURCED(llm_flash_backward_double,
+            "FlashAttention takes twice the forward time backward",
+            "it takes 2.5 times as long: five matrix products instead of two",
+            "Dao, ICLR 2024, section 4.1"),
+    SOURCED(llm_flash_context_unreduced,
+            "with FlashAttention, gradients of keys and values are not reduced over "
+            "context-parallel devices",
+            "they are, as without it",
+            "Liu et al., ICLR 2024 (ring attention)"),
+    SOURCED(llm_context_norm_forward_whole,
+            "context-parallel devices each do the norms of the whole sequence forward",
+            "each does its part, as backward",
+            "Korthikanti et al., MLSys 2023, section 4.2"),
+    SOURCED(llm_pointwise_unsharded,
+            "activation functions and residuals are not split over devices",
+            "activation functions are split as their GEMMs are, residuals as the norms",
+            "Korthikanti et al., MLSys 2023, section 4.2"),
+    RULE(llm_embedding_whole_table,
+         "the embedding reads, and takes from the host, its whole table",
+         "it reads the rows of its tokens; the host sends their numbers"),
+    RULE(llm_decode_logits_one_row,
+         "a decode step has logits of one sequence, whatever the batch",
+         "it has those of each sequence"),
+    SOURCED(llm_kv_cache_free,
+            "keys and values in the cache cost nothing beyond a GEMM's traffic",
+            "storing takes time; fetching all heads' keys and values at their precision takes "
+            "time beside (kvcache_fetch_overlap) or before the attention",
+            "Pope et al., MLSys 2023, section 3.3"),
+    SOURCED(llm_casts_free,
+            "weights kept in 4 bytes are used in the tensor format at no cost",
+            "each forward GEMM casts them first",
+            "Micikevicius et al., ICLR 2018"),
+    SOURCED(llm_one_stage_one_batch,
+            "with one stage and several micro-batches only the first one runs, and hardly backward",
+            "they run one after another, and their gradients add up",
+            "Huang et al., NeurIPS 2019"),
+    RULE(llm_backward_index_wraps,
+         "with more stages than layers, a micro-batch waits backward for the wrong layer",
+         "it waits for the one before on its stage"),
+    SOURCED(llm_gradients_unsharded,
+            "reductions of gradients take those of all tensor-parallel devices, and as many key "
+            "and value heads as heads",
+            "a device reduces the gradients that it has",
+            "Narayanan et al., SC 2021, section 3.2"),
+    RULE(llm_embedding_gradient_with_activations,
+         "the reduction of the embedding's gradient takes its activations too",
+         "it takes the gradient"),
+    SOURCED(llm_context_gradients_unreduced,
+            "gradients are reduced over replicas alone",
+            "they are reduced over context-parallel devices too, which see other tokens",
+            "Liu et al., ICLR 2024 (ring attention)"),
+    SOURCED(llm_reductions_every_batch,
+            "every micro-batch reduces its gradients",
+            "the sum over the micro-batches is reduced, once; with ZeRO 2 and 3, which keep no "
+            "whole gradients, each is",
+            "Rajbhandari et al., SC 2020, section 5"),
+    SOURCED(llm_reductions_at_once,
+            "reductions of several layers run at once, each at the full speed of the link",
+            "one runs after another",
+            "Li et al., VLDB 13(12), 2020, section 3.2"),
+    SOURCED(llm_first_gather_free,
+            "the first gather of ZeRO 3 costs nothing",
+            "it takes its time",
+            "Rajbhandari et al., SC 2020, section 5.3"),
+    SOURCED(llm_gathers_gate_reductions,
+            "gathers of ZeRO 3 run once the layer before can start, and hold up reductions and "
+            "other micro-batches",
+            "the next layer's parameters are gathered while one layer computes",
+            "Zhao et al., VLDB 16(12), 2023, section 3.3"),
+    SOURCED(llm_tied_logits_not_gathered,
+            "with ZeRO 3 a table that embedding and logits share is gathered once",
+            "it is gathered again for the logits",
+            "Zhao et al., VLDB 16(12), 2023, section 3.2"),
+    SOURCED(llm_optimizer_free,
+            "the optimizer's step costs nothing",
+            "it reads and writes parameters, gradients and both moments",
+            "Kingma and Ba, ICLR 2015 (Adam); Pascanu et al., ICML 2013 (clipping)"),
+    RULE(llm_energy_one_layer,
+         "the energy of an inference has flops and DRAM traffic of one layer and one device",
+         "it has those of all layers and devices, and all memory levels"),
+    RULE(llm_energy_one_head,
+         "the energy's DRAM traffic of attention is that of one head, and none without tensor "
+         "parallelism",
+         "it is that of all heads"),
+    RULE(llm_energy_default_link,
+         "a network without nominal_energy_per_link takes 0.1 J for each bit",
+         "it takes none"),
+    RULE(llm_energy_prefill_whole_sequence,
+         "the prefill's transfers between stages take energy for the tokens to decode too",
+         "they take energy for the tokens of the prefill"),
+    RULE(llm_replicas_counted_twice,
+         "the printed rate of all sequences multiplies the whole batch by dp",
+         "it is that of the whole batch"),
 };
 const size_t df_rule_count = sizeof df_rule_table / sizeof df_rule_table[0];
 
@@ -194,5 +305,8 @@ void df_rules_print_help(FILE *out)
         const df_rule *const rule = &df_rule_table[i];
         fprintf(out, "\n%s\n  reference: %s\n  corrected: %s\n", rule->name, rule->reference,
                 rule->corrected);
+        if (rule->source) {
+            fprintf(out, "  source: %s\n", rule->source);
+        }
     }
 }

@@ -39,6 +39,37 @@ typedef struct {
     bool downward_hops_shifted;
     bool cross_wafer_traffic_on_start;
     bool infinite_start_shrinks;
+    /* LLMs: operators */
+    bool llm_all_gather_whole_steps;
+    bool llm_single_gradient_as_forward;
+    bool llm_hybrid_launches_scaled;
+    bool llm_flash_launch_on_heads;
+    bool llm_flash_backward_double;
+    bool llm_flash_context_unreduced;
+    bool llm_context_norm_forward_whole;
+    bool llm_pointwise_unsharded;
+    bool llm_embedding_whole_table;
+    bool llm_decode_logits_one_row;
+    bool llm_kv_cache_free;
+    bool llm_casts_free;
+    /* LLMs: micro-batches, data parallelism */
+    bool llm_one_stage_one_batch;
+    bool llm_backward_index_wraps;
+    bool llm_gradients_unsharded;
+    bool llm_embedding_gradient_with_activations;
+    bool llm_context_gradients_unreduced;
+    bool llm_reductions_every_batch;
+    bool llm_reductions_at_once;
+    bool llm_first_gather_free;
+    bool llm_gathers_gate_reductions;
+    bool llm_tied_logits_not_gathered;
+    bool llm_optimizer_free;
+    /* LLMs: energy, output */
+    bool llm_energy_one_layer;
+    bool llm_energy_one_head;
+    bool llm_energy_default_link;
+    bool llm_energy_prefill_whole_sequence;
+    bool llm_replicas_counted_twice;
 } df_rules;
 
 typedef struct {
@@ -46,6 +77,7 @@ typedef struct {
     size_t offset;         /* of the bool in df_rules */
     const char *reference; /* what the Python DeepFlow does */
     const char *corrected; /* what is done instead */
+    const char *source;    /* where that is written, NULL: evident */
 } df_rule;
 
 extern const df_rule df_rule_table[];

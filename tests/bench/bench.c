@@ -21,7 +21,6 @@ static const double PYTHON_EVALUATION_S = 1.0;
 static const double TARGET_SOLVE_S = 1e-6;
 static const double TARGET_EVALUATIONS_PS = 50000;
 static const double TARGET_DESCENT_S = 0.060;
-static const double TARGET_TRAINING_S = 200e-6;
 
 _Noreturn static void stop(const df_err *err)
 {
@@ -212,33 +211,81 @@ static void bench_search(void)
 
 /* ---- LLM ---- */
 
-/* One training step of Llama 2 7B with tp = dp = lp = 2, nothing kept from call to call. */
-static void bench_llm(void)
+/* A case of the LLM benchmark: the model of a file, changed. */
+typedef struct {
+    const char *name;
+    int64_t tp, dp, lp, mb, layers, hidden, batch;
+    bool inference, warm;
+    double target_s;
+} llm_case;
+
+static df_cfg llm_config(const llm_case *c)
 {
-    enum { PREDICTIONS = 200 };
-    const df_rules rules = df_rules_reference();
     df_cfg cfg;
-    df_hw_device dev;
-    df_llm_result result;
     df_err err;
     if (df_cfg_load(DF_CONFIGS "/hardware/a100_80gb.yaml", DF_CONFIGS "/model/llama2_7b.yaml",
                     DF_CFG_NEED_HARDWARE | DF_CFG_NEED_MODEL, &cfg, &err) != DF_OK) {
         stop(&err);
     }
-    cfg.sched.tp = 2;
-    cfg.sched.dp = 2;
-    cfg.sched.lp = 2;
-    cfg.system.num_devices_per_node = 8;
-    const double start = df_clock_s();
-    for (int i = 0; i < PREDICTIONS; i++) {
+    cfg.sched.tp = c->tp;
+    cfg.sched.dp = c->dp;
+    cfg.sched.lp = c->lp;
+    cfg.sched.mb = c->mb;
+    cfg.system.num_devices_per_node = c->tp * c->dp * c->lp;
+    cfg.llm.num_layers = c->layers;
+    cfg.llm.batch_size = c->batch;
+    if (c->hidden != cfg.llm.hidden_dim) {
+        cfg.llm.hidden_dim = c->hidden;
+        cfg.llm.intermediate_size = 4 * c->hidden;
+        cfg.llm.attention.num_heads = c->hidden / 128;
+    }
+    if (c->inference) {
+        cfg.llm.run_type = DF_RUN_INFERENCE;
+        cfg.llm.decode_len = 1024;
+    }
+    return cfg;
+}
+
+/* Seconds of one prediction, with a GEMM cache that is empty or full. */
+static double llm_prediction_s(const llm_case *c)
+{
+    enum { PREDICTIONS = 200 };
+    const df_rules rules = df_rules_reference();
+    const df_cfg cfg = llm_config(c);
+    df_llm_predictor *const predictor = df_llm_predictor_new();
+    df_hw_device dev;
+    df_llm_result result;
+    df_err err;
+    double sum_s = 0;
+    for (int i = -1; i < PREDICTIONS; i++) {
+        if (!c->warm) {
+            df_llm_predictor_clear(predictor);
+        }
+        const double start = df_clock_s();
         if (df_hw_derive(&cfg, &rules, &dev, &err) != DF_OK ||
-            df_llm_predict(&cfg, &dev, &rules, &result, &err) != DF_OK) {
+            df_llm_predict(predictor, &cfg, &dev, &rules, &result, &err) != DF_OK) {
             stop(&err);
         }
+        sum_s += i < 0 ? 0 : df_clock_s() - start;
     }
-    const double each_s = (df_clock_s() - start) / PREDICTIONS;
-    printf("LLM of 7 billion parameters on 8 devices\n");
-    print_line("  a training step, predicted anew", 1e6 * each_s, "us", TARGET_TRAINING_S / each_s);
+    df_llm_predictor_free(predictor);
+    return sum_s / PREDICTIONS;
+}
+
+static void bench_llm(void)
+{
+    static const llm_case cases[] = {
+        {"7B, tp = dp = lp = 2, training step", 2, 2, 2, 2, 32, 4096, 4, false, false, 200e-6},
+        {"  with GEMMs solved before", 2, 2, 2, 2, 32, 4096, 4, false, true, 20e-6},
+        {"7B, 1,024 tokens decoded", 2, 1, 1, 1, 32, 4096, 4, true, false, 1e-3},
+        {"1T, lp = 64, mb = 512, training step", 8, 1, 64, 512, 128, 25600, 512, false, false,
+         20e-3},
+    };
+    puts("LLM predictions, device included");
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        const double each_s = llm_prediction_s(&cases[i]);
+        print_line(cases[i].name, 1e6 * each_s, "us", cases[i].target_s / each_s);
+    }
 }
 
 int main(void)

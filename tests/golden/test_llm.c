@@ -103,7 +103,11 @@ static df_status predict(const df_case *c, df_llm_result *result, df_err *err)
     DF_TRY(df_cfg_parse(&(df_cfg_text){c->hardware, "hardware"}, &(df_cfg_text){c->model, "model"},
                         DF_CFG_NEED_HARDWARE | DF_CFG_NEED_MODEL, &cfg, err));
     DF_TRY(df_hw_derive(&cfg, &rules, &dev, err));
-    return df_llm_predict(&cfg, &dev, &rules, result, err);
+    df_llm_predictor *const predictor = df_llm_predictor_new();
+    assert_non_null(predictor);
+    const df_status status = df_llm_predict(predictor, &cfg, &dev, &rules, result, err);
+    df_llm_predictor_free(predictor);
+    return status;
 }
 
 static bool check_case(const df_case *c, void *context)

@@ -34,10 +34,12 @@ static df_llm_result predict(const df_cfg *cfg)
     df_hw_device dev;
     df_llm_result result;
     df_err err;
+    df_llm_predictor *const predictor = df_llm_predictor_new();
     if (df_cfg_check(cfg, &err) != DF_OK || df_hw_derive(cfg, &rules, &dev, &err) != DF_OK ||
-        df_llm_predict(cfg, &dev, &rules, &result, &err) != DF_OK) {
+        df_llm_predict(predictor, cfg, &dev, &rules, &result, &err) != DF_OK) {
         fail_msg("%s", err.text);
     }
+    df_llm_predictor_free(predictor);
     return result;
 }
 

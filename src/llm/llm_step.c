@@ -1,0 +1,155 @@
+#include <math.h>
+
+#include "llm/llm_impl.h"
+
+bool df_llm_accumulates(const df_llm *x)
+{
+    return x->lp > 1 || !x->rules->llm_one_stage_one_batch ||
+           x->cfg->sched.schedule != DF_SCHEDULE_GPIPE;
+}
+
+double df_llm_layer_params(const df_llm *x)
+{
+    const double attention = x->d * (x->h + 2.0 * x->h_kv) * x->e + x->d * x->d;
+    const double ffn = x->d * x->ffn1 + x->ffn * x->d;
+    return (attention + x->experts * ffn) / x->tp;
+}
+
+double df_llm_replicas(const df_llm *x)
+{
+    return x->rules->llm_context_gradients_unreduced ? x->dp : x->dp * x->cp;
+}
+
+/* ---- Bytes that replicas exchange ---- */
+
+df_llm_sizes df_llm_gradient_bytes(const df_llm *x)
+{
+    const double gc = x->bytes.gradient_comm;
+    const double d = x->d;
+    const double table = ceil(gc * (double)x->m->vocab_size * d);
+    df_llm_sizes s = {table,
+                      ceil(3.0 * gc * d * d) + ceil(gc * d * d) + ceil(gc * x->ffn1 * d) +
+                          ceil(gc * x->ffn * d),
+                      table};
+    if (!x->rules->llm_gradients_unsharded) {
+        s.layer = ceil(gc * df_llm_layer_params(x));
+        s.embedding = ceil(gc * (double)x->m->vocab_size * d / x->tp);
+        s.logits = s.embedding;
+    }
+    if (x->rules->llm_embedding_gradient_with_activations) {
+        s.embedding += ceil(gc * x->s * d * x->batch);
+    }
+    return s;
+}
+
+df_llm_sizes df_llm_parameter_bytes(const df_llm *x)
+{
+    const double w = x->bytes.parameter;
+    const double d = x->d;
+    const double f = x->m->model_type == DF_LLM_LLAMA ? 3.0 : 2.0;
+    const double table = ceil(w * ((double)x->m->vocab_size * d / x->tp));
+    const double layer = x->rules->llm_gradients_unsharded ? (4.0 * d * d + f * x->ffn * d) / x->tp
+                                                           : df_llm_layer_params(x);
+    return (df_llm_sizes){table, ceil(w * layer), table};
+}
+
+/* ---- The optimizer: Adam (Kingma and Ba, ICLR 2015), gradients clipped by their norm ---- */
+
+double df_llm_stage_params(const df_llm *x)
+{
+    const double table = (double)x->m->vocab_size * x->d / x->tp;
+    const double layers = ceil((double)x->m->num_layers / x->lp);
+    const double tables = x->lp > 1 || x->m->tied_embeddings ? 1.0 : 2.0;
+    return layers * df_llm_layer_params(x) + tables * table;
+}
+
+df_llm_per_param df_llm_optimizer_work(const df_llm *x)
+{
+    const double flops = 15.0; /* norm 2, clipping 1, moments 3 and 4, update 5 */
+    const df_llm_bytes *const b = &x->bytes;
+    const double gradients = 2.0 * b->gradient; /* for the norm, and for the step */
+    const double moments = 4.0 * b->optimizer;
+    const double values = b->master > 0.0 ? 2.0 * b->master + b->parameter : 2.0 * b->parameter;
+    return (df_llm_per_param){flops, gradients + moments + values};
+}
+
+/* All gradients' norm is needed first, so that the step begins when all are reduced. */
+static double optimizer_s(const df_llm *x)
+{
+    const double shards = x->cfg->sw.dp_zero_stage >= 1 ? df_llm_replicas(x) : 1.0;
+    const double n = df_llm_stage_params(x) / shards;
+    const df_llm_per_param each = df_llm_optimizer_work(x);
+    return df_llm_stream_s(x, each.flops * n, each.bytes * n) + 2.0 * x->launch_s;
+}
+
+/* ---- The step ---- */
+
+static df_llm_durations read_durations(const df_llm *x, const df_llm_pass *pass, double tokens)
+{
+    const double n = df_llm_replicas(x);
+    const df_hw_link *const link = &x->data;
+    const df_coll_kind kind =
+        x->cfg->sw.dp_zero_stage >= 2 ? DF_COLL_REDUCE_SCATTER : DF_COLL_ALL_REDUCE;
+    const df_llm_row *const embedding = &pass->row[DF_LLM_EMBEDDING];
+    const df_llm_row *const logits = &pass->row[DF_LLM_LOGITS];
+    const df_llm_sizes gradients = df_llm_gradient_bytes(x);
+    const df_llm_sizes parameters = df_llm_parameter_bytes(x);
+    df_llm_durations t = {.embedding = {embedding->forward_s, embedding->backward_s},
+                          .block = {pass->block_forward_s, pass->block_backward_s},
+                          .logits = {logits->forward_s, logits->backward_s}};
+    if (x->lp > 1) {
+        t.hop = df_llm_coll_s(x, DF_COLL_P2P, x->bytes.activation * x->batch * x->d * tokens, 2.0,
+                              &x->pipeline);
+    }
+    if (x->m->run_type == DF_RUN_TRAINING && n > 1) {
+        t.reduce_embedding = df_llm_coll_s(x, kind, gradients.embedding, n, link);
+        t.reduce_layer = df_llm_coll_s(x, kind, gradients.layer, n, link);
+        t.reduce_logits = df_llm_coll_s(x, kind, gradients.logits, n, link);
+        t.gather_embedding = df_llm_coll_s(x, DF_COLL_ALL_GATHER, parameters.embedding, n, link);
+        t.gather_layer = df_llm_coll_s(x, DF_COLL_ALL_GATHER, parameters.layer, n, link);
+        t.gather_logits = t.gather_embedding;
+    }
+    return t;
+}
+
+/* Whether the reference's links leave a stage's order open, or leave micro-batches out. */
+static bool needs_graph(const df_llm *x, const df_llm_step *s)
+{
+    const int64_t most = (s->layers + s->stages - 1) / s->stages;
+    const bool empty_stages = (s->stages - 1) * most >= s->layers;
+    if (s->training && x->cfg->sched.schedule != DF_SCHEDULE_GPIPE) {
+        return false;
+    }
+    if (s->training && s->data_parallel && s->zero_stage >= 3 &&
+        x->rules->llm_gathers_gate_reductions) {
+        return true;
+    }
+    return s->batches > 1 &&
+           ((s->stages == 1 && !df_llm_accumulates(x)) ||
+            (empty_stages && s->stages > 1 && x->rules->llm_backward_index_wraps));
+}
+
+df_status df_llm_run_step(
+    df_llm *x, const df_llm_pass *pass, double tokens, double *optimizer_time_s, double *time_s)
+{
+    const bool training = optimizer_time_s != NULL;
+    df_llm_step step = {.t = read_durations(x, pass, tokens),
+                        .layers = x->m->num_layers,
+                        .batches = (int64_t)x->mb,
+                        .stages = (int64_t)x->lp,
+                        .zero_stage = x->cfg->sw.dp_zero_stage,
+                        .training = training,
+                        .data_parallel = training && df_llm_replicas(x) > 1.0,
+                        .tied = x->m->tied_embeddings};
+    if (step.zero_stage >= 3 && !x->rules->llm_tied_logits_not_gathered) {
+        step.tied = false;
+    }
+    DF_TRY(x->status);
+    DF_TRY(needs_graph(x, &step) ? df_llm_run_graph(x, &step, time_s)
+                                 : df_llm_run_schedule(x, &step, time_s));
+    if (training && !x->rules->llm_optimizer_free) {
+        *optimizer_time_s = optimizer_s(x);
+        *time_s += *optimizer_time_s;
+    }
+    return DF_OK;
+}
