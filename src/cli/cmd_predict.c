@@ -5,6 +5,7 @@
 #include "base/units.h"
 #include "cli.h"
 #include "commands.h"
+#include "explain.h"
 #include "json_out.h"
 #include "llm/llm.h"
 #include "llm_out.h"
@@ -14,7 +15,7 @@
 typedef struct {
     df_cli_files files;
     const char *exp_dir, *rules_text, *format;
-    bool ignore_memory;
+    bool ignore_memory, breakdown, explain_rules;
     df_rules rules;
 } predict_args;
 
@@ -24,6 +25,7 @@ typedef struct {
     df_hw_device dev;
     df_prediction result;
     df_llm_result llm; /* mode LLM */
+    df_llm_memory llm_memory;
     bool fits;
 } outcome;
 
@@ -42,6 +44,10 @@ static bool read_args(const char *name, int argc, char **argv, predict_args *a, 
                     "reference or corrected, and exceptions (see `help rules`)"),
         df_arg_bool("ignore_memory", &a->ignore_memory,
                     "do not warn when the model does not fit in memory"),
+        df_arg_bool("breakdown", &a->breakdown,
+                    "of an LLM: operator by operator, and what bounds each"),
+        df_arg_bool("explain_rules", &a->explain_rules,
+                    "what each rule changes here, instead of the prediction"),
         df_arg_choice("format", &a->format, "text|json", "how the result is printed"),
     };
     const df_command command = {
@@ -74,8 +80,9 @@ static df_status check_backend(const df_cfg *cfg, const df_rules *rules, df_err 
 
 static df_status predict_llm(const predict_args *a, outcome *o, df_err *err)
 {
-    o->fits = true; /* not known */
     DF_TRY(df_hw_derive(&o->cfg, &a->rules, &o->dev, err));
+    df_llm_memory_peak(&o->cfg, &o->llm_memory);
+    o->fits = o->llm_memory.total_bytes <= o->dev.mem[DF_HW_LEVELS - 1].size_bytes;
     df_llm_predictor *const predictor = df_llm_predictor_new();
     if (!predictor) {
         return df_fail(err, DF_ENOMEM, "out of memory");
@@ -105,6 +112,11 @@ static df_status predict(predict_args *a, outcome *o, df_err *err)
     DF_TRY(df_cli_load(&a->files, DF_CFG_NEED_HARDWARE | DF_CFG_NEED_MODEL, &o->cfg, err));
     DF_TRY(check_backend(&o->cfg, &a->rules, err));
     return o->cfg.mode == DF_MODE_LLM ? predict_llm(a, o, err) : predict_with(a, o, err);
+}
+
+static df_llm_report report_of(const outcome *o)
+{
+    return (df_llm_report){&o->cfg, &o->dev, &o->llm, &o->llm_memory};
 }
 
 /* ---- JSON ---- */
@@ -154,7 +166,8 @@ static int print_json(const outcome *o)
     json_t *const root = json_object();
     df_json_text(root, "mode", df_mode_name(o->cfg.mode));
     if (o->cfg.mode == DF_MODE_LLM) {
-        df_llm_add_json(root, &o->llm);
+        const df_llm_report report = report_of(o);
+        df_llm_add_json(root, &report);
         return df_json_print(root);
     }
     df_json_text(root, "backend", "analytical");
@@ -219,14 +232,15 @@ static void print_lstm(const outcome *o)
            o->dev.mem[DF_HW_LEVELS - 1].size_bytes / DF_GIB, o->fits ? "" : ": it does not fit");
 }
 
-static int print_text(const outcome *o)
+static int print_text(const outcome *o, bool breakdown)
 {
     if (o->cfg.mode == DF_MODE_GEMM) {
         print_gemm(o);
     } else if (o->cfg.mode == DF_MODE_LSTM) {
         print_lstm(o);
     } else {
-        df_llm_print_text(&o->cfg, &o->llm);
+        const df_llm_report report = report_of(o);
+        df_llm_print_text(&report, breakdown);
     }
     return df_cli_finish(0);
 }
@@ -243,6 +257,19 @@ static df_status write_summary(const predict_args *a, const outcome *o, df_err *
     return DF_OK;
 }
 
+static void warn_memory(const outcome *o)
+{
+    if (o->cfg.mode == DF_MODE_LLM) {
+        const df_llm_report report = report_of(o);
+        df_llm_warn_memory(&report, stderr);
+        return;
+    }
+    fprintf(stderr,
+            "deepflow: warning: the model does not fit: it needs %.3g times the memory of a "
+            "device\n",
+            o->result.memory_overflow);
+}
+
 static int run(const char *name, int argc, char **argv)
 {
     predict_args a = {.rules_text = "reference", .format = "text"};
@@ -254,6 +281,10 @@ static int run(const char *name, int argc, char **argv)
         return exit_code;
     }
     df_status status = predict(&a, &o, &err);
+    if (status == DF_OK && a.explain_rules) {
+        status = df_cli_explain_rules(&o.cfg, &a.rules, a.format[0] == 'j', &err);
+        return status == DF_OK ? df_cli_finish(0) : df_cli_fail(status, &err);
+    }
     if (status == DF_OK && !a.exp_dir && strcmp(name, "stand_alone") == 0) {
         static const char *const dirs[] = {[DF_MODE_GEMM] = "output/GEMM",
                                            [DF_MODE_LSTM] = "output/LSTM",
@@ -267,12 +298,9 @@ static int run(const char *name, int argc, char **argv)
         return df_cli_fail(status, &err);
     }
     if (!o.fits && !a.ignore_memory) {
-        fprintf(stderr,
-                "deepflow: warning: the model does not fit: it needs %.3g times the memory of a "
-                "device\n",
-                o.result.memory_overflow);
+        warn_memory(&o);
     }
-    return a.format[0] == 'j' ? print_json(&o) : print_text(&o);
+    return a.format[0] == 'j' ? print_json(&o) : print_text(&o, a.breakdown);
 }
 
 int df_cmd_predict(int argc, char **argv)

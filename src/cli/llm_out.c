@@ -1,11 +1,31 @@
 #include "llm_out.h"
 
 #include <inttypes.h>
+#include <math.h>
 #include <stdio.h>
+
+#include "base/units.h"
+
+static const char *bound_name(const df_hw_device *dev, const df_llm_row *row, int direction)
+{
+    return df_llm_bound_names[df_llm_find_bound(dev, row, direction)];
+}
+
+double df_llm_flops_use(const df_llm_report *report)
+{
+    const double flops_ps =
+        report->dev->core.operating_throughput_flops_ps * (double)df_cfg_workers(report->cfg);
+    return report->result->model_flops / (report->result->time_s * flops_ps);
+}
+
+double df_llm_memory_use(const df_llm_report *report)
+{
+    return report->memory->total_bytes / report->dev->mem[DF_HW_LEVELS - 1].size_bytes;
+}
 
 /* ---- JSON ---- */
 
-static void add_row(json_t *operators, df_llm_op op, const df_llm_row *row)
+static void add_row(json_t *operators, const df_hw_device *dev, df_llm_op op, const df_llm_row *row)
 {
     json_t *const o = df_json_object(operators, df_llm_op_names[op]);
     df_json_real(o, "forward_s", row->forward_s);
@@ -21,6 +41,8 @@ static void add_row(json_t *operators, df_llm_op op, const df_llm_row *row)
         snprintf(key, sizeof key, "L%d", level);
         df_json_real(memory, key, row->traffic_bytes[level]);
     }
+    df_json_text(o, "bound_forward", bound_name(dev, row, DF_LLM_FORWARD));
+    df_json_text(o, "bound_backward", bound_name(dev, row, DF_LLM_BACKWARD));
 }
 
 static void add_inference(json_t *root, const df_llm_result *r)
@@ -53,37 +75,144 @@ static void add_nodes(json_t *root, const df_llm_pass *pass)
     df_json_real(o, "linear_softmax_b", pass->row[DF_LLM_LOGITS].backward_s);
 }
 
-void df_llm_add_json(json_t *root, const df_llm_result *result)
+static void add_memory(json_t *root, const df_llm_report *report)
 {
-    const bool training = result->run_type == DF_RUN_TRAINING;
-    df_json_text(root, "run_type", training ? "training" : "inference");
-    df_json_text(root, "backend", "analytical");
-    df_json_real(root, "time_s", result->time_s);
-    if (!training) {
-        add_inference(root, result);
+    json_t *const o = df_json_object(root, "memory");
+    for (int i = 0; i < DF_LLM_MEM_PARTS; i++) {
+        char key[64];
+        snprintf(key, sizeof key, "%s_bytes", df_llm_mem_names[i]);
+        df_json_real(o, key, report->memory->part_bytes[i]);
     }
-    add_nodes(root, &result->pass);
-    json_t *const operators = df_json_object(root, "operators");
+    df_json_real(o, "total_bytes", report->memory->total_bytes);
+    df_json_real(o, "capacity_bytes", report->dev->mem[DF_HW_LEVELS - 1].size_bytes);
+    df_json_real(o, "stage", (double)report->memory->stage);
+}
+
+static void add_energy(json_t *root, const df_llm_energy *energy)
+{
+    static const char *const levels[DF_HW_LEVELS] = {"registers_j", "L1_j", "L2_j", "DRAM_j"};
+    json_t *const o = df_json_object(root, "energy");
+    df_json_real(o, "compute_j", energy->compute_j);
+    for (int i = 0; i < DF_HW_LEVELS; i++) {
+        df_json_real(o, levels[i], energy->memory_j[i]);
+    }
+    df_json_real(o, "network_j", energy->network_j);
+    df_json_real(o, "static_j", energy->static_j);
+    df_json_real(o, "total_j", energy->total_j);
+}
+
+static void
+add_operators(json_t *root, const char *key, const df_hw_device *dev, const df_llm_pass *pass)
+{
+    json_t *const operators = df_json_object(root, key);
     for (int op = 0; op < DF_LLM_ROWS; op++) {
-        if (result->pass.row[op].present) {
-            add_row(operators, (df_llm_op)op, &result->pass.row[op]);
+        if (pass->row[op].present) {
+            add_row(operators, dev, (df_llm_op)op, &pass->row[op]);
         }
     }
 }
 
+void df_llm_add_json(json_t *root, const df_llm_report *report)
+{
+    const df_llm_result *const result = report->result;
+    const bool training = result->run_type == DF_RUN_TRAINING;
+    df_json_text(root, "run_type", training ? "training" : "inference");
+    df_json_text(root, "backend", "analytical");
+    df_json_real(root, "time_s", result->time_s);
+    if (training) {
+        df_json_real(root, "optimizer_s", result->optimizer_s);
+        df_json_real(root, "recompute_s", result->pass.recompute_s);
+    } else {
+        add_inference(root, result);
+    }
+    df_json_real(root, "mfu", df_llm_flops_use(report));
+    add_nodes(root, &result->pass);
+    add_operators(root, "operators", report->dev, &result->pass);
+    if (!training) {
+        add_operators(root, "decode_operators", report->dev, &result->decode);
+    }
+    add_memory(root, report);
+    df_json_bool(root, "fits", df_llm_memory_use(report) <= 1);
+    add_energy(root, &result->energy);
+}
+
 /* ---- Text ---- */
 
-static void print_operators(const df_llm_pass *pass, const char *title)
+/* The operators that a step's time is the sum of. */
+static const df_llm_op leaves[] = {
+    DF_LLM_EMBEDDING, DF_LLM_NORM1, DF_LLM_QKV,        DF_LLM_ATTENTION, DF_LLM_OUT,
+    DF_LLM_NORM2,     DF_LLM_FFN1,  DF_LLM_ACTIVATION, DF_LLM_FFN2,      DF_LLM_LOGITS,
+};
+enum { LEAVES = sizeof leaves / sizeof leaves[0] };
+
+/* Times that a stage runs an operator in one step, on average over the stages. */
+static double runs_of(const df_llm_report *report, df_llm_op op)
 {
-    printf("\n%-26s %12s %12s %12s %12s\n", title, "forward s", "backward s", "of it comm",
-           "of it comm");
-    for (int op = 0; op < DF_LLM_ROWS; op++) {
-        const df_llm_row *const row = &pass->row[op];
+    const df_cfg_llm *const m = &report->cfg->llm;
+    const df_cfg_sched *const s = &report->cfg->sched;
+    const double batches = (double)m->batch_size / (double)s->dp / report->result->micro_batch;
+    const bool once = op == DF_LLM_EMBEDDING || op == DF_LLM_LOGITS;
+    return batches * (once ? 1.0 : (double)m->num_layers) / (double)s->lp;
+}
+
+static void print_share(const char *name, double seconds, double whole_s)
+{
+    printf("  %-44s %14.5g %8.1f\n", name, seconds, 100 * seconds / whole_s);
+}
+
+static void
+print_operator(const df_llm_report *report, const df_llm_pass *pass, df_llm_op op, double whole_s)
+{
+    const df_llm_row *const row = &pass->row[op];
+    const df_llm_work *const f = &row->work[DF_LLM_FORWARD];
+    const df_llm_work *const b = &row->work[DF_LLM_BACKWARD];
+    const bool training = report->result->run_type == DF_RUN_TRAINING;
+    const double both_s = row->forward_s + (training ? row->backward_s : 0.0);
+    const double bytes =
+        f->traffic_bytes[DF_HW_LEVELS - 1] + (training ? b->traffic_bytes[DF_HW_LEVELS - 1] : 0.0);
+    printf("  %-22s %8.0f", df_llm_op_names[op], runs_of(report, op));
+    printf(" %11.4g", row->forward_s);
+    if (training) {
+        printf(" %11.4g", row->backward_s);
+    }
+    printf(" %7.1f %10.4g %10.4g %10.4g  %s", 100 * both_s * runs_of(report, op) / whole_s,
+           f->flops + (training ? b->flops : 0.0), bytes,
+           row->sent_bytes[DF_LLM_FORWARD] + (training ? row->sent_bytes[DF_LLM_BACKWARD] : 0.0),
+           bound_name(report->dev, row, DF_LLM_FORWARD));
+    printf(training ? ", %s\n" : "%.0s\n", bound_name(report->dev, row, DF_LLM_BACKWARD));
+}
+
+/* One device of an average stage: each operator, and what is left. */
+static void print_breakdown(const df_llm_report *report,
+                            const df_llm_pass *pass,
+                            const char *title,
+                            double whole_s)
+{
+    const bool training = report->result->run_type == DF_RUN_TRAINING;
+    double sum_s = 0.0;
+    printf("\n%s: %.5g s\n  %-22s %8s %11s", title, whole_s, "operator", "times", "forward s");
+    if (training) {
+        printf(" %11s", "backward s");
+    }
+    printf(" %7s %10s %10s %10s  %s\n", "share %", "flops", "DRAM bytes", "sent bytes", "bound by");
+    for (int i = 0; i < LEAVES; i++) {
+        const df_llm_row *const row = &pass->row[leaves[i]];
         if (row->present) {
-            printf("  %-24s %12.5g %12.5g %12.5g %12.5g\n", df_llm_op_names[op], row->forward_s,
-                   row->backward_s, row->forward_comm_s, row->backward_comm_s);
+            print_operator(report, pass, leaves[i], whole_s);
+            sum_s +=
+                runs_of(report, leaves[i]) * (row->forward_s + (training ? row->backward_s : 0.0));
         }
     }
+    const double recompute_s = runs_of(report, DF_LLM_MHA) * pass->recompute_s;
+    const double optimizer_s = training ? report->result->optimizer_s : 0.0;
+    if (recompute_s > 0) {
+        print_share("recomputed forward work", recompute_s, whole_s);
+    }
+    if (optimizer_s > 0) {
+        print_share("optimizer", optimizer_s, whole_s);
+    }
+    print_share("waiting for stages, hops, reductions", whole_s - sum_s - recompute_s - optimizer_s,
+                whole_s);
 }
 
 static void print_inference(const df_llm_result *r)
@@ -96,20 +225,151 @@ static void print_inference(const df_llm_result *r)
            r->tokens_ps.start, r->tokens_ps.midpoint, r->tokens_ps.end);
 }
 
-void df_llm_print_text(const df_cfg *cfg, const df_llm_result *result)
+static void print_memory(const df_llm_report *report)
 {
-    const df_cfg_llm *const m = &cfg->llm;
+    const df_llm_memory *const memory = report->memory;
+    const double capacity = report->dev->mem[DF_HW_LEVELS - 1].size_bytes;
+    printf("  memory of a device             %13.6g GB of %.6g GB%s:", memory->total_bytes / DF_GIB,
+           capacity / DF_GIB, df_llm_memory_use(report) <= 1 ? "" : ", does not fit");
+    const char *comma = "";
+    for (int i = 0; i < DF_LLM_MEM_PARTS; i++) {
+        if (memory->part_bytes[i] > 0) {
+            printf("%s %s %.3g", comma, df_llm_mem_names[i], memory->part_bytes[i] / DF_GIB);
+            comma = ",";
+        }
+    }
+    putchar('\n');
+}
+
+static void print_energy(const df_llm_energy *e)
+{
+    const double parts[] = {e->compute_j,   e->memory_j[0], e->memory_j[1], e->memory_j[2],
+                            e->memory_j[3], e->network_j,   e->static_j};
+    static const char *const names[] = {"compute", "registers", "L1",     "L2",
+                                        "DRAM",    "network",   "leakage"};
+    printf("  energy of all devices          %13.6g J:", e->total_j);
+    const char *comma = "";
+    for (size_t i = 0; i < sizeof parts / sizeof parts[0]; i++) {
+        if (parts[i] > 0) {
+            printf("%s %s %.4g", comma, names[i], parts[i]);
+            comma = ",";
+        }
+    }
+    puts(comma[0] != '\0' ? "" : " the hardware file gives no energies");
+}
+
+void df_llm_print_text(const df_llm_report *report, bool breakdown)
+{
+    const df_llm_result *const result = report->result;
+    const df_cfg_llm *const m = &report->cfg->llm;
     const bool training = result->run_type == DF_RUN_TRAINING;
     printf("LLM of %" PRId64 " layers of %" PRId64 ", batch %" PRId64 ", sequence %" PRId64
            ", on %" PRId64 " device(s)\n",
-           m->num_layers, m->hidden_dim, m->batch_size, m->seq_len, df_cfg_workers(cfg));
+           m->num_layers, m->hidden_dim, m->batch_size, m->seq_len, df_cfg_workers(report->cfg));
     if (training) {
         printf("Training time for batch: %.2fs\n", result->time_s);
-        printf("  %-30s %13.6g s\n", "time of a training step", result->time_s);
+        printf("  time of a training step        %13.6g s\n", result->time_s);
     } else {
         printf("LLM inference time: %.2fs (mode=analytical)\n", result->time_s);
         printf("LLM time to first token: %.2fs\n", result->first_token_s);
         print_inference(result);
     }
-    print_operators(&result->pass, training ? "one layer, each device" : "one layer of prefill");
+    printf("  model FLOPs utilization        %13.6g %%\n", 100 * df_llm_flops_use(report));
+    print_memory(report);
+    print_energy(&result->energy);
+    if (!breakdown) {
+        return;
+    }
+    if (training) {
+        print_breakdown(report, &result->pass, "A training step on one device", result->time_s);
+        return;
+    }
+    if (result->prefill_s > 0) {
+        print_breakdown(report, &result->pass, "The prefill on one device", result->prefill_s);
+    }
+    if (result->decode_s > 0) {
+        print_breakdown(report, &result->decode, "The last decode step on one device",
+                        1 / result->tokens_ps.end);
+    }
+}
+
+/* ---- What would fit ---- */
+
+/* A change of the strategy, and its words. False: it changes nothing here. */
+static bool change(df_cfg *cfg, int which, char *text, size_t size)
+{
+    df_cfg_sched *const s = &cfg->sched;
+    const bool training = cfg->llm.run_type == DF_RUN_TRAINING;
+    const int64_t batch = cfg->llm.batch_size / s->dp;
+    const int64_t tp = s->tp > 0 ? s->tp : 1;
+    switch (which) {
+    case 0:
+        snprintf(text, size, "attention.use_flashattention: true");
+        cfg->llm.attention.use_flashattention = true;
+        return true;
+    case 1:
+        snprintf(text, size, "scheduling_param.schedule: 1f1b");
+        s->schedule = DF_SCHEDULE_1F1B;
+        s->virtual_stages = 1;
+        return training && s->lp > 1;
+    case 2:
+        snprintf(text, size, "scheduling_param.mb: %" PRId64, batch);
+        s->mb = batch;
+        return training;
+    case 3:
+        snprintf(text, size, "scheduling_param.recompute: full");
+        s->recompute = DF_RECOMPUTE_FULL;
+        return training;
+    case 4:
+    case 5:
+    case 6:
+        snprintf(text, size, "sw_param.dp_zero_stage: %d", which - 3);
+        cfg->sw.dp_zero_stage = which - 3;
+        return training && s->dp > 1;
+    case 7:
+    case 8:
+    case 9:
+    case 10:
+        s->tp = tp << (which - 6);
+        snprintf(text, size, "scheduling_param.tp: %" PRId64 " (on %" PRId64 " devices)", s->tp,
+                 df_cfg_workers(cfg) << (which - 6));
+        return cfg->llm.attention.num_heads % s->tp == 0;
+    default:
+        snprintf(text, size, "nothing");
+        return false;
+    }
+}
+
+enum { CHANGES = 11 };
+
+/* The first change after which the model fits; then the first with all before it made. */
+static bool find_change(const df_cfg *cfg, double capacity, char *text, size_t size)
+{
+    df_llm_memory memory;
+    for (int which = 0; which < CHANGES; which++) {
+        df_cfg changed = *cfg;
+        if (change(&changed, which, text, size)) {
+            df_llm_memory_peak(&changed, &memory);
+            if (memory.total_bytes <= capacity) {
+                return true;
+            }
+        }
+    }
+    return false;
+}
+
+void df_llm_warn_memory(const df_llm_report *report, FILE *out)
+{
+    const double capacity = report->dev->mem[DF_HW_LEVELS - 1].size_bytes;
+    char text[128];
+    fprintf(out,
+            "deepflow: warning: the model does not fit: stage %" PRId64
+            " needs %.4g GB of memory a device, %.4g GB more than there is",
+            report->memory->stage, report->memory->total_bytes / DF_GIB,
+            (report->memory->total_bytes - capacity) / DF_GIB);
+    if (find_change(report->cfg, capacity, text, sizeof text)) {
+        fprintf(out, "; it would with %s\n", text);
+    } else {
+        fputs("; no single change of the strategy is enough\n", out);
+    }
 }

@@ -3,8 +3,26 @@
 #define DF_LLM_OUT_H
 #include "json_out.h"
 #include "llm/llm.h"
+#include "llm/llm_memory.h"
 
-void df_llm_add_json(json_t *root, const df_llm_result *result);
-void df_llm_print_text(const df_cfg *cfg, const df_llm_result *result);
+/* A prediction and what it is of. */
+typedef struct {
+    const df_cfg *cfg;
+    const df_hw_device *dev;
+    const df_llm_result *result;
+    const df_llm_memory *memory;
+} df_llm_report;
+
+void df_llm_add_json(json_t *root, const df_llm_report *report);
+void df_llm_print_text(const df_llm_report *report, bool breakdown);
+
+/* Of the DRAM that one device has, the part that the model needs; > 1: it does not fit. */
+double df_llm_memory_use(const df_llm_report *report);
+/* Writes one line on what does not fit, and a change of the strategy that would. */
+void df_llm_warn_memory(const df_llm_report *report, FILE *out);
+
+/* Part of the flops that the devices have at their peak which the model needs: MFU of
+ * Chowdhery et al., JMLR 24, 2023, appendix B. */
+double df_llm_flops_use(const df_llm_report *report);
 
 #endif

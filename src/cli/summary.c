@@ -147,8 +147,7 @@ static void print_training(FILE *out, const df_summary *s)
     fprintf(out, "Execution Mode: analytical\nTotal Time: %.8f\n", s->llm->time_s);
 }
 
-/* Rates of one sequence and, the batch times the replicas as the Python DeepFlow has it, of
- * all. */
+/* Rates of one sequence, and of so many. */
 static void print_rates(FILE *out, const char *title, const df_llm_rates *r, double sequences)
 {
     fprintf(out, "%s: start=%.2f, mid(token %" PRId64 ")=%.2f, end=%.2f\n", title,
@@ -173,7 +172,8 @@ static void print_inference(FILE *out, const df_summary *s)
     snprintf(title, sizeof title,
              "Aggregate Decode Throughput Tok/s (batch=%" PRId64 ", dp=%" PRId64 ")", batch, dp);
     print_rates(out, "Decode Generations per Second", &r->tokens_ps, 1);
-    print_rates(out, title, &r->tokens_ps, (double)batch * (double)dp);
+    print_rates(out, title, &r->tokens_ps,
+                (double)batch * (s->rules->llm_replicas_counted_twice ? (double)dp : 1.0));
 }
 
 static void print_mode(FILE *out, const df_summary *s)

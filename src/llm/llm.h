@@ -88,6 +88,24 @@ typedef struct {
     double kv_prefill_store_bytes, kv_decode_store_bytes, kv_decode_fetch_bytes;
 } df_llm_result;
 
+/* What takes most of an operator's time. */
+typedef enum {
+    DF_LLM_BY_NOTHING, /* it takes none */
+    DF_LLM_BY_COMPUTE,
+    DF_LLM_BY_REGISTERS,
+    DF_LLM_BY_L1,
+    DF_LLM_BY_L2,
+    DF_LLM_BY_DRAM,
+    DF_LLM_BY_NETWORK,
+    DF_LLM_BY_LAUNCH,
+    DF_LLM_BOUNDS
+} df_llm_bound;
+
+extern const char *const df_llm_bound_names[DF_LLM_BOUNDS]; /* "compute", ... */
+
+/* direction: DF_LLM_FORWARD or DF_LLM_BACKWARD. */
+df_llm_bound df_llm_find_bound(const df_hw_device *dev, const df_llm_row *row, int direction);
+
 /* Memory for predictions, and solved GEMMs. One per thread. */
 typedef struct df_llm_predictor df_llm_predictor;
 

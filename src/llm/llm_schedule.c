@@ -193,8 +193,8 @@ static bool ready_s(const run_state *r, const item *i, double *time_s)
     const bool turn = i->direction == BACKWARD && i->part == last;
     const int from = turn ? FORWARD : i->direction;
     const int64_t from_part = turn ? last : i->direction == FORWARD ? i->part - 1 : i->part + 1;
-    *time_s =
-        r->finish_s[from][from_part * r->window + i->batch % r->window] + (turn ? 0.0 : r->p->hop_s);
+    *time_s = r->finish_s[from][from_part * r->window + i->batch % r->window] +
+              (turn ? 0.0 : r->p->hop_s);
     return r->done[from][from_part] > (double)i->batch;
 }
 

@@ -295,6 +295,13 @@ int df_rules_format(const df_rules *rules, char *text, size_t size)
     return used;
 }
 
+bool df_rules_flip(df_rules *rules, size_t row)
+{
+    bool *const field = field_of(rules, &df_rule_table[row]);
+    *field = !*field;
+    return !*field;
+}
+
 void df_rules_print_help(FILE *out)
 {
     fputs("The Python DeepFlow has oddities that change its numbers. `--rules reference` (the\n"

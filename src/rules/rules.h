@@ -93,6 +93,9 @@ DF_NODISCARD df_status df_rules_parse(const char *text, df_rules *rules, df_err 
 /* Writes the text that df_rules_parse reads back (canonical). Returns snprintf's count. */
 int df_rules_format(const df_rules *rules, char *text, size_t size);
 
+/* Gives the rule of that row its other value. Returns the old one: true is reference. */
+bool df_rules_flip(df_rules *rules, size_t row);
+
 void df_rules_print_help(FILE *out);
 
 #endif
