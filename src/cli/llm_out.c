@@ -211,7 +211,9 @@ static void print_breakdown(const df_llm_report *report,
     if (optimizer_s > 0) {
         print_share("optimizer", optimizer_s, whole_s);
     }
-    print_share("waiting for stages, hops, reductions", whole_s - sum_s - recompute_s - optimizer_s,
+    const double rest_s = whole_s - sum_s - recompute_s - optimizer_s;
+    const double rounding = 1e-9;
+    print_share("waiting for stages, hops, reductions", rest_s > rounding * whole_s ? rest_s : 0.0,
                 whole_s);
 }
 

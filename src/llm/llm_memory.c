@@ -197,8 +197,11 @@ static void count_training(const view *v, df_llm_memory *out)
     if (v->layers > 0) {
         bytes[DF_LLM_MEM_RECOMPUTED] = outside_core_bytes(v) + core_bytes(v) - kept_bytes(v);
     }
-    if (v->stage == v->last) { /* input of the last norm and of the logits; the logits in fp32 */
-        bytes[DF_LLM_MEM_LOGITS] = 2.0 * input_bytes(v) + fp32_bytes * v->tokens * v->vocab / v->tp;
+    if (v->stage == v->last) {
+        /* inputs of the last norm and of the logits; the logits as they come, in fp32, and
+         * their softmax, which becomes the gradient */
+        bytes[DF_LLM_MEM_LOGITS] =
+            2.0 * input_bytes(v) + (v->element + 2.0 * fp32_bytes) * v->tokens * v->vocab / v->tp;
     }
 }
 

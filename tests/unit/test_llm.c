@@ -1,58 +1,18 @@
 /* Properties that any LLM prediction has. */
 #include <math.h>
-#include <string.h>
 
-#include "llm/llm.h"
-#include "support/support.h"
-
-static df_cfg load(df_run_type run_type)
-{
-    df_cfg cfg;
-    df_err err;
-    if (df_cfg_load(DF_TEST_DATA "/data/hardware.yaml", DF_TEST_DATA "/data/llm.yaml",
-                    DF_CFG_NEED_HARDWARE | DF_CFG_NEED_MODEL, &cfg, &err) != DF_OK) {
-        fail_msg("%s", err.text);
-    }
-    cfg.llm.run_type = run_type;
-    cfg.llm.attention.use_flashattention = false;
-    return cfg;
-}
-
-/* Degrees, and as many devices. */
-static void split(df_cfg *cfg, int64_t tp, int64_t dp, int64_t lp, int64_t mb)
-{
-    cfg->sched.tp = tp;
-    cfg->sched.dp = dp;
-    cfg->sched.lp = lp;
-    cfg->sched.mb = mb;
-    cfg->system.num_devices_per_node = tp * dp * lp;
-}
-
-static df_llm_result predict(const df_cfg *cfg)
-{
-    const df_rules rules = df_rules_reference();
-    df_hw_device dev;
-    df_llm_result result;
-    df_err err;
-    df_llm_predictor *const predictor = df_llm_predictor_new();
-    if (df_cfg_check(cfg, &err) != DF_OK || df_hw_derive(cfg, &rules, &dev, &err) != DF_OK ||
-        df_llm_predict(predictor, cfg, &dev, &rules, &result, &err) != DF_OK) {
-        fail_msg("%s", err.text);
-    }
-    df_llm_predictor_free(predictor);
-    return result;
-}
+#include "support/llm_case.h"
 
 /* On one replica there is nothing to shard. */
 static void zero_needs_replicas(void **state)
 {
     (void)state;
-    df_cfg cfg = load(DF_RUN_TRAINING);
-    split(&cfg, 2, 1, 2, 2);
-    const double plain_s = predict(&cfg).time_s;
+    df_cfg cfg = df_llm_case(DF_RUN_TRAINING);
+    df_llm_case_split(&cfg, 2, 1, 2, 2);
+    const double plain_s = df_llm_case_reference(&cfg).time_s;
     for (int stage = 1; stage <= 3; stage++) {
         cfg.sw.dp_zero_stage = stage;
-        df_assert_rel(predict(&cfg).time_s, plain_s, 0);
+        df_assert_rel(df_llm_case_reference(&cfg).time_s, plain_s, 0);
     }
 }
 
@@ -61,14 +21,14 @@ static void time_falls_with_bandwidth(void **state)
 {
     (void)state;
     for (int run_type = DF_RUN_TRAINING; run_type <= DF_RUN_INFERENCE; run_type++) {
-        df_cfg cfg = load((df_run_type)run_type);
-        split(&cfg, 2, 2, 2, 2);
-        double last_s = predict(&cfg).time_s;
+        df_cfg cfg = df_llm_case((df_run_type)run_type);
+        df_llm_case_split(&cfg, 2, 2, 2, 2);
+        double last_s = df_llm_case_reference(&cfg).time_s;
         for (int i = 0; i < 4; i++) {
             cfg.tech.intra.bandwidth_bytes_ps *= 2;
-            const double link_s = predict(&cfg).time_s;
+            const double link_s = df_llm_case_reference(&cfg).time_s;
             cfg.tech.dram.bandwidth_bytes_ps *= 2;
-            const double both_s = predict(&cfg).time_s;
+            const double both_s = df_llm_case_reference(&cfg).time_s;
             assert_true(link_s < last_s);
             assert_true(both_s <= link_s);
             last_s = both_s;
@@ -80,11 +40,11 @@ static void time_falls_with_bandwidth(void **state)
 static void shards_compute_no_longer(void **state)
 {
     (void)state;
-    df_cfg cfg = load(DF_RUN_TRAINING);
+    df_cfg cfg = df_llm_case(DF_RUN_TRAINING);
     double last_s = HUGE_VAL;
     for (int64_t tp = 1; tp <= 8; tp *= 2) {
-        split(&cfg, tp, 1, 1, 1);
-        const df_llm_pass pass = predict(&cfg).pass;
+        df_llm_case_split(&cfg, tp, 1, 1, 1);
+        const df_llm_pass pass = df_llm_case_reference(&cfg).pass;
         const df_llm_row *const mha = &pass.row[DF_LLM_MHA];
         const df_llm_row *const mlp = &pass.row[DF_LLM_MLP];
         const double compute_s =
@@ -98,9 +58,9 @@ static void shards_compute_no_longer(void **state)
 static void one_stage_adds_up(void **state)
 {
     (void)state;
-    df_cfg cfg = load(DF_RUN_TRAINING);
-    split(&cfg, 1, 1, 1, 1);
-    const df_llm_result r = predict(&cfg);
+    df_cfg cfg = df_llm_case(DF_RUN_TRAINING);
+    df_llm_case_split(&cfg, 1, 1, 1, 1);
+    const df_llm_result r = df_llm_case_reference(&cfg);
     const df_llm_row *const row = r.pass.row;
     df_assert_rel(r.time_s,
                   row[DF_LLM_EMBEDDING].forward_s + row[DF_LLM_EMBEDDING].backward_s +
@@ -114,9 +74,9 @@ static void one_stage_adds_up(void **state)
 static void pipelines_have_bubbles(void **state)
 {
     (void)state;
-    df_cfg cfg = load(DF_RUN_TRAINING);
-    split(&cfg, 1, 1, 4, 4);
-    const df_llm_result r = predict(&cfg);
+    df_cfg cfg = df_llm_case(DF_RUN_TRAINING);
+    df_llm_case_split(&cfg, 1, 1, 4, 4);
+    const df_llm_result r = df_llm_case_reference(&cfg);
     assert_true(r.time_s >= (4 + 4 - 1) * (r.pass.block_forward_s + r.pass.block_backward_s));
 }
 
@@ -125,12 +85,12 @@ static void pipelines_have_bubbles(void **state)
 static void samples_stand_for_steps(void **state)
 {
     (void)state;
-    df_cfg cfg = load(DF_RUN_INFERENCE);
-    split(&cfg, 1, 1, 1, 1);
+    df_cfg cfg = df_llm_case(DF_RUN_INFERENCE);
+    df_llm_case_split(&cfg, 1, 1, 1, 1);
     cfg.llm.sample_every = 1;
-    const df_llm_result all = predict(&cfg);
+    const df_llm_result all = df_llm_case_reference(&cfg);
     cfg.llm.sample_every = -1;
-    const df_llm_result two = predict(&cfg);
+    const df_llm_result two = df_llm_case_reference(&cfg);
     assert_true(all.decode_s > 0);
     df_assert_rel(all.decode_s, two.decode_s, 0.01);
     df_assert_rel(all.first_token_s, two.first_token_s, 0);
@@ -140,13 +100,13 @@ static void samples_stand_for_steps(void **state)
 static void phases_may_be_empty(void **state)
 {
     (void)state;
-    df_cfg cfg = load(DF_RUN_INFERENCE);
-    split(&cfg, 1, 1, 1, 1);
+    df_cfg cfg = df_llm_case(DF_RUN_INFERENCE);
+    df_llm_case_split(&cfg, 1, 1, 1, 1);
     cfg.llm.decode_len = 0;
-    const df_llm_result prompt = predict(&cfg);
+    const df_llm_result prompt = df_llm_case_reference(&cfg);
     df_assert_rel(prompt.time_s, prompt.prefill_s, 0);
     cfg.llm.decode_len = cfg.llm.seq_len;
-    const df_llm_result tokens = predict(&cfg);
+    const df_llm_result tokens = df_llm_case_reference(&cfg);
     assert_true(tokens.prefill_s == 0);
     df_assert_rel(tokens.time_s, tokens.decode_s, 0);
 }

@@ -1,0 +1,153 @@
+/* Energy of a run on all devices, by component: each counted by hand with one energy alone. */
+#include <math.h>
+
+#include "support/llm_case.h"
+
+enum { B = 8, S = 256, D = 512, H = 8, HK = 4, E = 64, I = 1024, V = 1000, L = 4 };
+
+static df_cfg without_energies(df_run_type run_type)
+{
+    df_cfg cfg = df_llm_case(run_type);
+    df_llm_case_split(&cfg, 1, 1, 1, 1);
+    cfg.tech.core.nominal_energy_per_flop_j = 0;
+    cfg.tech.dram.dynamic_energy_per_bit_j = 0;
+    cfg.tech.dram.static_power_per_bit_w = 0;
+    cfg.tech.intra.nominal_energy_per_link_j = 0;
+    for (int i = 0; i < DF_CFG_SRAMS; i++) {
+        cfg.tech.sram[i].dynamic_energy_per_bit_j = 0;
+        cfg.tech.sram[i].static_power_per_bit_w = 0;
+    }
+    return cfg;
+}
+
+/* Forward products take 2 m k n flops less a sum each, backward twice as many: the whole is
+ * within the pointwise work of three times the forward products. */
+static void compute_is_three_forward_passes(void **state)
+{
+    (void)state;
+    df_cfg cfg = without_energies(DF_RUN_TRAINING);
+    cfg.tech.core.nominal_energy_per_flop_j = 1e-12;
+    const df_llm_result r = df_llm_case_reference(&cfg);
+    const double params = D * (H + 2.0 * HK) * E + D * D + 3.0 * D * I;
+    const double forward = 2.0 * B * S * (L * (params + 2.0 * S * D) + (double)V * D);
+    df_assert_rel(r.model_flops, 3 * forward, 1e-12);
+    df_assert_rel(r.energy.compute_j, 3e-12 * forward, 0.02);
+    df_assert_rel(r.energy.total_j, r.energy.compute_j, 0);
+}
+
+/* Splitting the work over devices leaves the products' flops as they are. */
+static void flops_do_not_depend_on_the_split(void **state)
+{
+    (void)state;
+    static const int64_t splits[][4] = {{2, 1, 1, 1}, {1, 4, 1, 1}, {1, 1, 2, 2}, {2, 2, 2, 2}};
+    df_cfg cfg = without_energies(DF_RUN_TRAINING);
+    cfg.tech.core.nominal_energy_per_flop_j = 1e-12;
+    const double whole_j = df_llm_case_reference(&cfg).energy.compute_j;
+    for (size_t i = 0; i < sizeof splits / sizeof splits[0]; i++) {
+        df_llm_case_split(&cfg, splits[i][0], splits[i][1], splits[i][2], splits[i][3]);
+        df_assert_rel(df_llm_case_reference(&cfg).energy.compute_j, whole_j, 0.02);
+    }
+}
+
+/* Two replicas in a ring send each gradient once each; two stages hand on all activations,
+ * forward and backward. */
+static void networks_carry_what_is_sent(void **state)
+{
+    (void)state;
+    df_cfg cfg = without_energies(DF_RUN_TRAINING);
+    cfg.tech.intra.nominal_energy_per_link_j = 1e-12;
+    df_llm_case_split(&cfg, 1, 2, 1, 1);
+    df_rules rules = df_rules_corrected();
+    const double params = L * (D * (H + 2.0 * HK) * E + D * D + 3.0 * D * I) + 2.0 * V * D;
+    df_assert_rel(df_llm_case_predict(&cfg, &rules).energy.network_j, 8e-12 * 2 * 2 * params,
+                  1e-12);
+    df_llm_case_split(&cfg, 1, 1, 2, 4);
+    df_assert_rel(df_llm_case_predict(&cfg, &rules).energy.network_j, 8e-12 * 2 * 2 * B * S * D,
+                  1e-12);
+}
+
+/* The DRAM's bits leak as long as the step takes, on every device. */
+static void memories_leak(void **state)
+{
+    (void)state;
+    df_cfg cfg = without_energies(DF_RUN_TRAINING);
+    cfg.tech.dram.static_power_per_bit_w = 1e-12;
+    df_llm_case_split(&cfg, 2, 2, 1, 1);
+    const df_llm_result r = df_llm_case_reference(&cfg);
+    df_assert_rel(r.energy.static_j, 4 * 1e-12 * 8 * 40 * 1073741824.0 * r.time_s, 1e-12);
+    df_assert_rel(r.energy.total_j, r.energy.static_j, 0);
+}
+
+/* An inference is its prefill and its steps, and without leakage their energies by the
+ * corrected rules. */
+static void phases_add_up(void **state)
+{
+    (void)state;
+    df_cfg cfg = df_llm_case(DF_RUN_INFERENCE);
+    df_rules rules = df_rules_corrected();
+    df_llm_case_split(&cfg, 2, 2, 1, 1);
+    cfg.tech.dram.static_power_per_bit_w = 0;
+    for (int i = 0; i < DF_CFG_SRAMS; i++) {
+        cfg.tech.sram[i].static_power_per_bit_w = 0;
+    }
+    const df_llm_result r = df_llm_case_predict(&cfg, &rules);
+    assert_true(r.prefill_energy_j > 0 && r.decode_energy_j > 0);
+    df_assert_rel(r.energy.total_j, r.prefill_energy_j + r.decode_energy_j, 1e-12);
+}
+
+/* Recomputation does forward work once more, and moves its bytes. */
+static void recomputing_costs_energy(void **state)
+{
+    (void)state;
+    df_cfg cfg = without_energies(DF_RUN_TRAINING);
+    cfg.tech.core.nominal_energy_per_flop_j = 1e-12;
+    const df_llm_result none = df_llm_case_reference(&cfg);
+    cfg.sched.recompute = DF_RECOMPUTE_FULL;
+    const df_llm_result full = df_llm_case_reference(&cfg);
+    double layer = 0;
+    static const df_llm_op block[] = {DF_LLM_MHA, DF_LLM_MLP, DF_LLM_NORM1, DF_LLM_NORM2};
+    for (int i = 0; i < 4; i++) {
+        layer += none.pass.row[block[i]].work[DF_LLM_FORWARD].flops;
+    }
+    df_assert_rel(full.energy.compute_j - none.energy.compute_j, 1e-12 * L * layer, 1e-9);
+    assert_true(full.model_flops == none.model_flops);
+}
+
+/* What bounds an operator: a slow DRAM, a slow core, a slow link, or launching. */
+static void bounds_are_found(void **state)
+{
+    (void)state;
+    df_cfg cfg = df_llm_case(DF_RUN_TRAINING);
+    df_llm_case_split(&cfg, 2, 1, 1, 1);
+    const df_llm_result r = df_llm_case_reference(&cfg);
+    const df_llm_row *const row = r.pass.row;
+    const df_hw_device dev = df_llm_case_device(&cfg);
+    df_hw_device slow = dev;
+    slow.core.throughput_flops_ps /= 1000;
+    assert_int_equal(df_llm_find_bound(&slow, &row[DF_LLM_QKV], DF_LLM_FORWARD), DF_LLM_BY_COMPUTE);
+    slow = dev;
+    slow.mem[3].throughput_bytes_ps /= 1000;
+    assert_int_equal(df_llm_find_bound(&slow, &row[DF_LLM_QKV], DF_LLM_FORWARD), DF_LLM_BY_DRAM);
+    cfg.tech.intra.bandwidth_bytes_ps /= 1000;
+    const df_llm_result linked = df_llm_case_reference(&cfg);
+    assert_int_equal(df_llm_find_bound(&dev, &linked.pass.row[DF_LLM_OUT], DF_LLM_FORWARD),
+                     DF_LLM_BY_NETWORK);
+    cfg.sw.kernel_launch_overhead_s = 1;
+    const df_llm_result launched = df_llm_case_reference(&cfg);
+    assert_int_equal(df_llm_find_bound(&dev, &launched.pass.row[DF_LLM_QKV], DF_LLM_FORWARD),
+                     DF_LLM_BY_LAUNCH);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(compute_is_three_forward_passes),
+        cmocka_unit_test(flops_do_not_depend_on_the_split),
+        cmocka_unit_test(networks_carry_what_is_sent),
+        cmocka_unit_test(memories_leak),
+        cmocka_unit_test(phases_add_up),
+        cmocka_unit_test(recomputing_costs_energy),
+        cmocka_unit_test(bounds_are_found),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,623 @@
+/* What each rule of LLMs changes: the same case under the reference rules and with this one
+ * rule corrected; what is expected is worked out here from the model's shape. */
+#include <math.h>
+#include <string.h>
+
+#include "support/llm_case.h"
+
+/* The shape of data/llm.yaml, as used in the formulas. */
+enum { B = 8, S = 256, D = 512, H = 8, HK = 4, E = 64, I = 1024, V = 1000, L = 4 };
+static const double A = 2; /* bytes of an element */
+static const double O = 9e-6;
+
+static df_llm_result corrected(const df_cfg *cfg, size_t offset)
+{
+    df_rules rules = df_rules_reference();
+    *(bool *)((char *)&rules + offset) = false;
+    return df_llm_case_predict(cfg, &rules);
+}
+
+#define CORRECTED(cfg, rule) corrected(cfg, offsetof(df_rules, rule))
+
+/* Time of work that streams through the DRAM. */
+static double stream_s(const df_cfg *cfg, double flops, double bytes)
+{
+    const df_hw_device dev = df_llm_case_device(cfg);
+    const df_hw_mem *const dram = &dev.mem[3];
+    const double memory_s = bytes / dram->throughput_bytes_ps;
+    const double compute_s = flops / dev.core.throughput_flops_ps;
+    return compute_s < memory_s ? trunc(bytes) / dram->throughput_bytes_ps + dram->latency_s
+                                : compute_s;
+}
+
+static df_gemm_cost gemm(const df_cfg *cfg, double m, double k, double n)
+{
+    const df_rules rules = df_rules_reference();
+    const df_gemm_shape shape = {m, k, n};
+    df_hw_device dev = df_llm_case_device(cfg);
+    df_gemm_model *const model = df_gemm_tiled_new();
+    df_gemm_cost cost;
+    dev.launch_overhead_s = 0;
+    assert_int_equal(model->prepare(model, &dev, &rules, NULL), DF_OK);
+    assert_int_equal(model->solve(model, &shape, &cost, NULL), DF_OK);
+    model->free(model);
+    return cost;
+}
+
+static double gemm_s(const df_cfg *cfg, double m, double k, double n)
+{
+    return gemm(cfg, m, k, n).time_s;
+}
+
+/* An all-reduce over the network inside the node. */
+static double all_reduce_s(const df_cfg *cfg, double bytes, double n)
+{
+    const df_rules rules = df_rules_reference();
+    const df_hw_device dev = df_llm_case_device(cfg);
+    const df_coll_op op = {
+        DF_COLL_ALL_REDUCE, bytes, n, {dev.intra.throughput_bytes_ps, dev.intra.latency_s}};
+    return df_coll_ring.time_s(&df_coll_ring, &dev, &rules, &op);
+}
+
+static const df_llm_row *row_of(const df_llm_result *r, df_llm_op op)
+{
+    return &r->pass.row[op];
+}
+
+/* ---- Operators ---- */
+
+/* Four devices, three steps: three quarters of the bytes less in each. */
+static void all_gather_whole_steps(void **state)
+{
+    (void)state;
+    df_cfg cfg = df_llm_case(DF_RUN_TRAINING);
+    df_llm_case_split(&cfg, 4, 1, 1, 1);
+    const double link = df_llm_case_device(&cfg).intra.throughput_bytes_ps;
+    const df_llm_result r = df_llm_case_reference(&cfg);
+    const df_llm_result c = CORRECTED(&cfg, llm_all_gather_whole_steps);
+    const double bytes = A * B * S * D;
+    df_assert_rel(row_of(&r, DF_LLM_NORM1)->forward_comm_s -
+                      row_of(&c, DF_LLM_NORM1)->forward_comm_s,
+                  3 * 0.75 * bytes / link, 1e-9);
+}
+
+static void single_gradient_as_forward(void **state)
+{
+    (void)state;
+    df_cfg cfg = df_llm_case(DF_RUN_TRAINING);
+    df_llm_case_split(&cfg, 1, 1, 1, 1);
+    const df_llm_result c = CORRECTED(&cfg, llm_single_gradient_as_forward);
+    const double m = S * H / HK;
+    df_assert_rel(row_of(&c, DF_LLM_SCORE)->backward_s,
+                  B * HK * (gemm_s(&cfg, m, S, E) + gemm_s(&cfg, E, m, S)) + 2 * O, 1e-12);
+    df_assert_rel(row_of(&c, DF_LLM_AV)->backward_s,
+                  B * HK * (gemm_s(&cfg, m, E, S) + gemm_s(&cfg, S, m, E)) + 2 * O, 1e-12);
+}
+
+/* 16 heads on a device: 16 launches of each of the two kernels, of which 15 are too many. */
+static void hybrid_launches_scaled(void **state)
+{
+    (void)state;
+    df_cfg cfg = df_llm_case(DF_RUN_TRAINING);
+    cfg.sched.cp = 2;
+    df_llm_case_split(&cfg, 2, 1, 1, 1);
+    const df_llm_result r = df_llm_case_reference(&cfg);
+    const df_llm_result c = CORRECTED(&cfg, llm_hybrid_launches_scaled);
+    df_assert_rel(row_of(&r, DF_LLM_AV)->backward_s - row_of(&c, DF_LLM_AV)->backward_s,
+                  2 * (B * HK / 2.0 - 1) * O, 1e-9);
+}
+
+/* The kernel's own time is that without launch overhead. */
+static void flash_launch_on_heads(void **state)
+{
+    (void)state;
+    df_cfg cfg = df_llm_case(DF_RUN_TRAINING);
+    cfg.llm.attention.use_flashattention = true;
+    df_llm_case_split(&cfg, 1, 1, 1, 1);
+    const df_llm_result c = CORRECTED(&cfg, llm_flash_launch_on_heads);
+    cfg.sw.kernel_launch_overhead_s = 0;
+    const df_llm_result bare = df_llm_case_reference(&cfg);
+    const double kernel_s = row_of(&bare, DF_LLM_ATTENTION)->forward_s;
+    df_assert_rel(row_of(&c, DF_LLM_ATTENTION)->forward_s, kernel_s + O, 1e-12);
+    df_assert_rel(row_of(&c, DF_LLM_ATTENTION)->backward_s, 2 * kernel_s + O, 1e-12);
+}
+
+static void flash_backward_double(void **state)
+{
+    (void)state;
+    df_cfg cfg = df_llm_case(DF_RUN_TRAINING);
+    cfg.llm.attention.use_flashattention = true;
+    df_llm_case_split(&cfg, 1, 1, 1, 1);
+    const df_llm_result r = df_llm_case_reference(&cfg);
+    const df_llm_result c = CORRECTED(&cfg, llm_flash_backward_double);
+    df_assert_rel(row_of(&r, DF_LLM_ATTENTION)->backward_s,
+                  2 * row_of(&r, DF_LLM_ATTENTION)->forward_s, 1e-12);
+    df_assert_rel(row_of(&c, DF_LLM_ATTENTION)->backward_s,
+                  2.5 * row_of(&c, DF_LLM_ATTENTION)->forward_s, 1e-12);
+}
+
+/* Gradients of the keys and values of the whole sequence, all heads. */
+static void flash_context_unreduced(void **state)
+{
+    (void)state;
+    df_cfg cfg = df_llm_case(DF_RUN_TRAINING);
+    cfg.llm.attention.use_flashattention = true;
+    cfg.sched.cp = 2;
+    df_llm_case_split(&cfg, 1, 1, 1, 1);
+    const df_llm_result r = df_llm_case_reference(&cfg);
+    const df_llm_result c = CORRECTED(&cfg, llm_flash_context_unreduced);
+    assert_true(row_of(&r, DF_LLM_ATTENTION)->backward_comm_bytes == 0);
+    df_assert_rel(row_of(&c, DF_LLM_ATTENTION)->backward_comm_bytes, 2 * A * B * S * HK * E, 0);
+    df_assert_rel(row_of(&c, DF_LLM_ATTENTION)->backward_s -
+                      row_of(&r, DF_LLM_ATTENTION)->backward_s,
+                  row_of(&c, DF_LLM_ATTENTION)->backward_comm_s, 1e-9);
+}
+
+static void context_norm_forward_whole(void **state)
+{
+    (void)state;
+    df_cfg cfg = df_llm_case(DF_RUN_TRAINING);
+    cfg.sched.cp = 4;
+    df_llm_case_split(&cfg, 1, 1, 1, 1);
+    const df_llm_result r = df_llm_case_reference(&cfg);
+    const df_llm_result c = CORRECTED(&cfg, llm_context_norm_forward_whole);
+    const double n = (double)B * S * D;
+    const double residual_s = stream_s(&cfg, 2 * n, 3 * A * n) + O;
+    df_assert_rel(row_of(&r, DF_LLM_NORM1)->forward_s,
+                  stream_s(&cfg, 7 * n, 2 * A * n) + 3 * O + residual_s, 1e-12);
+    df_assert_rel(row_of(&c, DF_LLM_NORM1)->forward_s,
+                  stream_s(&cfg, 7 * n / 4, 2 * A * n / 4) + 3 * O + residual_s, 1e-12);
+}
+
+static void pointwise_unsharded(void **state)
+{
+    (void)state;
+    df_cfg cfg = df_llm_case(DF_RUN_TRAINING);
+    df_llm_case_split(&cfg, 4, 1, 1, 1);
+    cfg.sched.tp_sp = true;
+    const df_llm_result c = CORRECTED(&cfg, llm_pointwise_unsharded);
+    const df_llm_row *const norm = row_of(&c, DF_LLM_NORM2);
+    const df_llm_row *const swiglu = row_of(&c, DF_LLM_ACTIVATION);
+    const double inner = (double)B * S * I / 4;
+    const double n = (double)B * S * D / 4;
+    df_assert_rel(swiglu->forward_s, stream_s(&cfg, 11 * inner, 3 * A * inner) + 2 * O, 1e-12);
+    df_assert_rel(swiglu->backward_s, stream_s(&cfg, 22 * inner, 5 * A * inner) + 3 * O, 1e-12);
+    df_assert_rel(norm->forward_s - norm->forward_comm_s,
+                  stream_s(&cfg, 7 * n, 2 * A * n) + stream_s(&cfg, 2 * n, 3 * A * n) + 4 * O,
+                  1e-12);
+}
+
+/* The host sends a number of four bytes for each token. */
+static void embedding_whole_table(void **state)
+{
+    (void)state;
+    df_cfg cfg = df_llm_case(DF_RUN_TRAINING);
+    df_llm_case_split(&cfg, 1, 1, 1, 1);
+    cfg.sw.h2d_bandwidth_bytes_ps = 1e9;
+    const df_llm_result r = df_llm_case_reference(&cfg);
+    const df_llm_result c = CORRECTED(&cfg, llm_embedding_whole_table);
+    const double table = A * (V * D + (double)B * S * D);
+    const double rows = A * 2 * B * S * D;
+    df_assert_rel(row_of(&r, DF_LLM_EMBEDDING)->forward_s,
+                  stream_s(&cfg, 0, table) + O + table / 1e9, 1e-12);
+    df_assert_rel(row_of(&c, DF_LLM_EMBEDDING)->forward_s,
+                  stream_s(&cfg, 0, rows) + O + 4.0 * B * S / 1e9, 1e-12);
+    df_assert_rel(row_of(&c, DF_LLM_EMBEDDING)->backward_s, stream_s(&cfg, 0, rows) + O, 1e-12);
+}
+
+static void decode_logits_one_row(void **state)
+{
+    (void)state;
+    df_cfg cfg = df_llm_case(DF_RUN_INFERENCE);
+    df_llm_case_split(&cfg, 1, 1, 1, 1);
+    const df_llm_result r = df_llm_case_reference(&cfg);
+    const df_llm_result c = CORRECTED(&cfg, llm_decode_logits_one_row);
+    const double softmax_s = stream_s(&cfg, 7.0 * B * V, 4 * A * B * V) + 5 * O;
+    df_assert_rel(r.decode.row[DF_LLM_LOGITS].forward_s, gemm_s(&cfg, 1, D, V) + softmax_s, 1e-12);
+    df_assert_rel(c.decode.row[DF_LLM_LOGITS].forward_s, gemm_s(&cfg, B, D, V) + softmax_s, 1e-12);
+}
+
+/* The last step reads the keys and values of all S positions, before its products or beside,
+ * in as many bytes as the cache has, and writes those of one. */
+static void kv_cache_free(void **state)
+{
+    (void)state;
+    df_cfg cfg = df_llm_case(DF_RUN_INFERENCE);
+    df_llm_case_split(&cfg, 1, 1, 1, 1);
+    cfg.llm.batch_size = 64;
+    const df_llm_result wide = CORRECTED(&cfg, llm_kv_cache_free);
+    cfg.kv_fetch_overlap = true;
+    const df_llm_result beside = CORRECTED(&cfg, llm_kv_cache_free);
+    cfg.kv_fetch_overlap = false;
+    cfg.sw.precision.kv_cache_bytes = 1;
+    const df_llm_result narrow = CORRECTED(&cfg, llm_kv_cache_free);
+    const double fetched = 2.0 * 64 * S * HK * E;
+    const double stored = 2.0 * 64 * HK * E;
+    const df_llm_row *const row = &wide.decode.row[DF_LLM_ATTENTION];
+    df_assert_rel(row->forward_s - narrow.decode.row[DF_LLM_ATTENTION].forward_s,
+                  stream_s(&cfg, 0, 2 * fetched) - stream_s(&cfg, 0, fetched) +
+                      stream_s(&cfg, 0, 2 * stored) - stream_s(&cfg, 0, stored),
+                  1e-9);
+    const df_llm_row *const parts = wide.decode.row;
+    const double core_s = parts[DF_LLM_SCORE].forward_s + parts[DF_LLM_SOFTMAX].forward_s +
+                          parts[DF_LLM_AV].forward_s;
+    const double fetch_s = stream_s(&cfg, 0, 2 * fetched);
+    const double store_s = stream_s(&cfg, 0, 2 * stored);
+    df_assert_rel(row->forward_s, core_s + fetch_s + store_s, 1e-12);
+    df_assert_rel(beside.decode.row[DF_LLM_ATTENTION].forward_s,
+                  (core_s > fetch_s ? core_s : fetch_s) + store_s, 1e-12);
+}
+
+/* Weights in 4 bytes, used in 2: 6 bytes moved for each, once a forward pass. */
+static void casts_free(void **state)
+{
+    (void)state;
+    df_cfg cfg = df_llm_case(DF_RUN_TRAINING);
+    df_llm_case_split(&cfg, 2, 1, 1, 1);
+    cfg.sw.precision.mixed_precision = true;
+    cfg.sw.precision.param_storage = DF_STORE_FP32;
+    const df_llm_result r = df_llm_case_reference(&cfg);
+    const df_llm_result c = CORRECTED(&cfg, llm_casts_free);
+    df_assert_rel(row_of(&c, DF_LLM_FFN2)->forward_s - row_of(&r, DF_LLM_FFN2)->forward_s,
+                  stream_s(&cfg, 0, 6.0 * I / 2 * D) + O, 1e-9);
+    df_assert_rel(row_of(&c, DF_LLM_FFN2)->backward_s, row_of(&r, DF_LLM_FFN2)->backward_s, 0);
+}
+
+/* ---- Micro-batches and data parallelism ---- */
+
+static double forward_s(const df_llm_result *r)
+{
+    return row_of(r, DF_LLM_EMBEDDING)->forward_s + L * r->pass.block_forward_s +
+           row_of(r, DF_LLM_LOGITS)->forward_s;
+}
+
+static double backward_s(const df_llm_result *r)
+{
+    return row_of(r, DF_LLM_EMBEDDING)->backward_s + L * r->pass.block_backward_s +
+           row_of(r, DF_LLM_LOGITS)->backward_s;
+}
+
+/* Four micro-batches of two sequences, each forward and backward. */
+static void one_stage_one_batch(void **state)
+{
+    (void)state;
+    df_cfg cfg = df_llm_case(DF_RUN_TRAINING);
+    df_llm_case_split(&cfg, 1, 1, 1, 4);
+    const df_llm_result r = df_llm_case_reference(&cfg);
+    const df_llm_result c = CORRECTED(&cfg, llm_one_stage_one_batch);
+    df_assert_rel(r.time_s, forward_s(&r) + row_of(&r, DF_LLM_LOGITS)->backward_s, 1e-12);
+    df_llm_case_split(&cfg, 1, 1, 1, 1);
+    cfg.llm.batch_size = B / 4;
+    const df_llm_result quarter = df_llm_case_reference(&cfg);
+    df_assert_rel(c.time_s, 4 * (forward_s(&quarter) + backward_s(&quarter)), 1e-12);
+}
+
+/* Two layers on the first two of four stages, the logits on the last. The third is passed by.
+ * Two micro-batches, in turns of the slowest stage. */
+static void backward_index_wraps(void **state)
+{
+    (void)state;
+    df_cfg cfg = df_llm_case(DF_RUN_TRAINING);
+    df_llm_case_split(&cfg, 1, 1, 4, 2);
+    cfg.llm.num_layers = 2;
+    cfg.llm.vocab_size = 16; /* so that a layer takes longest */
+    const df_llm_result c = CORRECTED(&cfg, llm_backward_index_wraps);
+    const df_llm_row *const e = row_of(&c, DF_LLM_EMBEDDING);
+    const df_llm_row *const s = row_of(&c, DF_LLM_LOGITS);
+    const double f = c.pass.block_forward_s;
+    const double b = c.pass.block_backward_s;
+    const double hop_s = A * (B / 2) * S * D / df_llm_case_device(&cfg).intra.throughput_bytes_ps +
+                         df_llm_case_device(&cfg).intra.latency_s;
+    assert_true(s->forward_s < f && s->backward_s < b);
+    /* stage 0 is the slowest forward (a layer and the embedding), and backward */
+    const double ahead_s = 2 * (e->forward_s + f) + hop_s + f + hop_s + s->forward_s;
+    const double back_s = s->backward_s + hop_s + b + hop_s + 2 * (b + e->backward_s);
+    df_assert_rel(c.time_s, ahead_s + back_s, 1e-12);
+}
+
+/* A slow link and a small vocabulary: a step ends with the reduction of the first layer. */
+static df_cfg replicas(void)
+{
+    df_cfg cfg = df_llm_case(DF_RUN_TRAINING);
+    df_llm_case_split(&cfg, 1, 2, 1, 1);
+    cfg.tech.intra.bandwidth_bytes_ps /= 64;
+    cfg.llm.vocab_size = 2;
+    return cfg;
+}
+
+static double parameters(void)
+{
+    return D * (H + 2.0 * HK) * E + D * D + 3.0 * D * I;
+}
+
+/* Half of the keys' and values' projections, and of all on two devices half. */
+static void gradients_unsharded(void **state)
+{
+    (void)state;
+    df_cfg cfg = replicas();
+    df_llm_case_split(&cfg, 2, 2, 1, 1);
+    cfg.llm.batch_size = 2; /* the embedding's activations are smaller than a layer */
+    const df_llm_result r = df_llm_case_reference(&cfg);
+    const df_llm_result c = CORRECTED(&cfg, llm_gradients_unsharded);
+    const double all = 3.0 * D * D + D * D + 3.0 * D * I;
+    df_assert_rel(r.time_s - c.time_s,
+                  all_reduce_s(&cfg, A * all, 2) - all_reduce_s(&cfg, A * parameters() / 2, 2),
+                  1e-9);
+}
+
+/* With a large vocabulary a step ends with the embedding's reduction. */
+static void embedding_gradient_with_activations(void **state)
+{
+    (void)state;
+    df_cfg cfg = replicas();
+    cfg.llm.vocab_size = 100000;
+    const df_llm_result r = df_llm_case_reference(&cfg);
+    const df_llm_result c = CORRECTED(&cfg, llm_embedding_gradient_with_activations);
+    const double table = 100000.0 * D;
+    const double tokens = (double)B / 2 * S * D;
+    df_assert_rel(r.time_s - c.time_s,
+                  all_reduce_s(&cfg, A * (table + tokens), 2) - all_reduce_s(&cfg, A * table, 2),
+                  1e-9);
+}
+
+/* One replica of two devices that share the sequences: they reduce their gradients. */
+static void context_gradients_unreduced(void **state)
+{
+    (void)state;
+    df_cfg cfg = replicas();
+    cfg.sched.cp = 2;
+    df_llm_case_split(&cfg, 1, 1, 1, 1);
+    const df_llm_result r = df_llm_case_reference(&cfg);
+    df_rules rules = df_rules_reference();
+    rules.llm_context_gradients_unreduced = false;
+    rules.llm_embedding_gradient_with_activations = false;
+    const df_llm_result c = df_llm_case_predict(&cfg, &rules);
+    const double all = 4.0 * D * D + 3.0 * D * I;
+    df_assert_rel(r.time_s, forward_s(&r) + backward_s(&r), 1e-12);
+    df_assert_rel(c.time_s,
+                  forward_s(&r) + backward_s(&r) - row_of(&r, DF_LLM_EMBEDDING)->backward_s +
+                      all_reduce_s(&cfg, A * all, 2),
+                  1e-12);
+}
+
+/* Energy of the link alone: two micro-batches reduce twice, or once. Two devices send half of
+ * the bytes twice each. */
+static void reductions_every_batch(void **state)
+{
+    (void)state;
+    df_cfg cfg = replicas();
+    df_llm_case_split(&cfg, 1, 2, 2, 2);
+    cfg.tech.intra.nominal_energy_per_link_j = 1e-12;
+    const df_llm_result r = df_llm_case_reference(&cfg);
+    const df_llm_result c = CORRECTED(&cfg, llm_reductions_every_batch);
+    const double table = A * 2 * D;
+    const double tokens = A * S * D * (B / 2.0 / 2);
+    const double layers = L * A * (4.0 * D * D + 3.0 * D * I);
+    df_assert_rel(r.energy.network_j - c.energy.network_j,
+                  8e-12 * 2 * 2 * 0.5 * (2 * table + tokens + layers), 1e-9);
+    df_assert_rel(r.time_s, c.time_s, 1e-12); /* the last ones end last */
+}
+
+/* A link that is always busy, from the logits' backward pass on. */
+static void reductions_at_once(void **state)
+{
+    (void)state;
+    df_cfg cfg = replicas();
+    df_rules rules = df_rules_reference();
+    rules.llm_reductions_at_once = false;
+    rules.llm_embedding_gradient_with_activations = false;
+    cfg.llm.vocab_size = 5000;
+    const df_llm_result c = df_llm_case_predict(&cfg, &rules);
+    const double table_s = all_reduce_s(&cfg, A * 5000 * D, 2);
+    const double layer_s = all_reduce_s(&cfg, A * (4.0 * D * D + 3.0 * D * I), 2);
+    assert_true(layer_s > c.pass.block_backward_s && table_s > c.pass.block_backward_s);
+    df_assert_rel(c.time_s,
+                  forward_s(&c) + row_of(&c, DF_LLM_LOGITS)->backward_s + 2 * table_s + L * layer_s,
+                  1e-12);
+}
+
+static double all_gather_s(const df_cfg *cfg, double bytes)
+{
+    /* as the reference: two devices, one step with all bytes; the local copy runs in registers */
+    const df_hw_device dev = df_llm_case_device(cfg);
+    const df_rules rules = df_rules_reference();
+    return bytes / dev.intra.throughput_bytes_ps + dev.intra.latency_s +
+           df_roof_stream(&dev, &rules, 0, bytes) + O;
+}
+
+static void first_gather_free(void **state)
+{
+    (void)state;
+    df_cfg cfg = replicas();
+    cfg.sw.dp_zero_stage = 3;
+    cfg.llm.vocab_size = 5000;
+    const df_llm_result r = df_llm_case_reference(&cfg);
+    const df_llm_result c = CORRECTED(&cfg, llm_first_gather_free);
+    const double gather_s = all_gather_s(&cfg, A * 5000 * D);
+    /* the first layer's gather, which starts as the embedding does, is later than either */
+    const double late_s = all_gather_s(&cfg, A * (4.0 * D * D + 3.0 * D * I));
+    assert_true(late_s > gather_s);
+    df_assert_rel(c.time_s - r.time_s, gather_s, 1e-9);
+}
+
+/* Layers that compute faster than they are gathered, forward and backward. */
+static void gathers_gate_reductions(void **state)
+{
+    (void)state;
+    df_cfg cfg = replicas();
+    cfg.sw.dp_zero_stage = 3;
+    df_rules rules = df_rules_reference();
+    rules.llm_gathers_gate_reductions = false;
+    rules.llm_embedding_gradient_with_activations = false;
+    const df_llm_result c = df_llm_case_predict(&cfg, &rules);
+    const double gather_s = all_gather_s(&cfg, A * (4.0 * D * D + 3.0 * D * I));
+    assert_true(gather_s > c.pass.block_forward_s && gather_s > c.pass.block_backward_s);
+    const df_llm_row *const e = row_of(&c, DF_LLM_EMBEDDING);
+    const df_llm_row *const s = row_of(&c, DF_LLM_LOGITS);
+    const double busy_s =
+        e->forward_s + s->forward_s + s->backward_s + e->backward_s + 2 * L * gather_s;
+    /* what is left is the last layer's reduction, less the embedding's backward pass */
+    const df_hw_device dev = df_llm_case_device(&cfg);
+    const df_coll_op op = {DF_COLL_REDUCE_SCATTER,
+                           A * (4.0 * D * D + 3.0 * D * I),
+                           2,
+                           {dev.intra.throughput_bytes_ps, dev.intra.latency_s}};
+    const double last_s = df_coll_ring.time_s(&df_coll_ring, &dev, &rules, &op);
+    df_assert_rel(c.time_s, busy_s - e->backward_s + last_s, 1e-12);
+}
+
+/* The table's gather, as far as the layer before does not hide it. */
+static void tied_logits_not_gathered(void **state)
+{
+    (void)state;
+    df_cfg cfg = replicas();
+    cfg.sw.dp_zero_stage = 3;
+    cfg.llm.tied_embeddings = true;
+    cfg.llm.vocab_size = 5000;
+    df_rules rules = df_rules_reference();
+    rules.llm_gathers_gate_reductions = false;
+    const df_llm_result r = df_llm_case_predict(&cfg, &rules);
+    rules.llm_tied_logits_not_gathered = false;
+    const df_llm_result c = df_llm_case_predict(&cfg, &rules);
+    const double gather_s = all_gather_s(&cfg, A * 5000 * D);
+    assert_true(gather_s > r.pass.block_forward_s);
+    df_assert_rel(c.time_s - r.time_s, gather_s - r.pass.block_forward_s, 1e-9);
+}
+
+/* Of each parameter: gradients twice, both moments read and written, and itself. */
+static void optimizer_free(void **state)
+{
+    (void)state;
+    df_cfg cfg = df_llm_case(DF_RUN_TRAINING);
+    df_llm_case_split(&cfg, 2, 1, 1, 1);
+    const df_llm_result r = df_llm_case_reference(&cfg);
+    const df_llm_result c = CORRECTED(&cfg, llm_optimizer_free);
+    const double n = (L * parameters() + 2.0 * V * D) / 2;
+    df_assert_rel(c.optimizer_s, stream_s(&cfg, 15 * n, (2 + 4 + 2) * A * n) + 2 * O, 1e-12);
+    df_assert_rel(c.time_s - r.time_s, c.optimizer_s, 1e-9);
+    cfg.sw.precision.mixed_precision = true;
+    cfg.sw.precision.param_storage = DF_STORE_TENSOR_FP32_MASTER;
+    const df_llm_result mixed = CORRECTED(&cfg, llm_optimizer_free);
+    /* gradients 2 x 2, moments 4 x 4, master copy 2 x 4, and the 2 bytes that are used */
+    df_assert_rel(mixed.optimizer_s, stream_s(&cfg, 15 * n, 30 * n) + 2 * O, 1e-12);
+}
+
+/* ---- Energy and output ---- */
+
+/* A device whose energies are 0 but for one. */
+static df_cfg without_energies(df_run_type run_type)
+{
+    df_cfg cfg = df_llm_case(run_type);
+    df_llm_case_split(&cfg, 1, 1, 1, 1);
+    cfg.tech.core.nominal_energy_per_flop_j = 0;
+    cfg.tech.dram.dynamic_energy_per_bit_j = 0;
+    cfg.tech.intra.nominal_energy_per_link_j = 0;
+    for (int i = 0; i < DF_CFG_SRAMS; i++) {
+        cfg.tech.sram[i].dynamic_energy_per_bit_j = 0;
+    }
+    return cfg;
+}
+
+/* All flops of a prefill: products, softmax 8, norms 7, residuals 2, SwiGLU 11, logits 7. */
+static void energy_one_layer(void **state)
+{
+    (void)state;
+    df_cfg cfg = without_energies(DF_RUN_INFERENCE);
+    cfg.tech.core.nominal_energy_per_flop_j = 1e-12;
+    const df_llm_result r = df_llm_case_reference(&cfg);
+    const df_llm_result c = CORRECTED(&cfg, llm_energy_one_layer);
+    const double s = S - 16;
+    const double products = 2 * B * s * parameters() + 4.0 * B * s * s * D;
+    const double pointwise = 8.0 * B * H * s * s + 2 * (7.0 + 2.0) * B * s * D + 11.0 * B * s * I;
+    const double logits = 2.0 * B * s * D * V + 7.0 * B * s * V;
+    df_assert_rel(r.prefill_energy_j, 1e-12 * products, 1e-12);
+    /* a dot product of k takes k - 1 sums: one less for each element of each result */
+    const double first = B * s * (2.0 * D + 2.0 * HK * E + 2.0 * I + D) + B * H * s * (s + E);
+    df_assert_rel(c.prefill_energy_j,
+                  1e-12 * (L * (products - first + pointwise) + logits - B * s * V), 1e-9);
+}
+
+static void energy_one_head(void **state)
+{
+    (void)state;
+    df_cfg cfg = without_energies(DF_RUN_INFERENCE);
+    cfg.tech.dram.dynamic_energy_per_bit_j = 1e-12;
+    const df_llm_result r = df_llm_case_reference(&cfg);
+    const df_llm_result c = CORRECTED(&cfg, llm_energy_one_head);
+    const double s = S - 16;
+    const double m = s * H / HK;
+    const double head = gemm(&cfg, m, E, s).traffic_bytes[3] + gemm(&cfg, m, s, E).traffic_bytes[3];
+    df_assert_rel(c.prefill_energy_j - r.prefill_energy_j, 8e-12 * B * HK * head, 1e-9);
+}
+
+static void energy_default_link(void **state)
+{
+    (void)state;
+    df_cfg cfg = without_energies(DF_RUN_INFERENCE);
+    df_llm_case_split(&cfg, 2, 1, 1, 1);
+    cfg.tech.intra.nominal_energy_per_link_j = DF_CFG_ABSENT_J;
+    assert_true(df_llm_case_reference(&cfg).prefill_energy_j > 0);
+    assert_true(CORRECTED(&cfg, llm_energy_default_link).prefill_energy_j == 0);
+}
+
+static void energy_prefill_whole_sequence(void **state)
+{
+    (void)state;
+    df_cfg cfg = without_energies(DF_RUN_INFERENCE);
+    df_llm_case_split(&cfg, 1, 1, 2, 1);
+    cfg.tech.intra.nominal_energy_per_link_j = 1e-12;
+    const df_llm_result r = df_llm_case_reference(&cfg);
+    const df_llm_result c = CORRECTED(&cfg, llm_energy_prefill_whole_sequence);
+    df_assert_rel(r.prefill_energy_j, 8e-12 * A * B * S * D, 1e-12);
+    df_assert_rel(c.prefill_energy_j, 8e-12 * A * B * (S - 16) * D, 1e-12);
+}
+
+/* Local copies of a collective: two matrices' parts at the DRAM's speed. */
+static void collectives_copy_in_dram(void **state)
+{
+    (void)state;
+    df_cfg cfg = df_llm_case(DF_RUN_TRAINING);
+    df_llm_case_split(&cfg, 2, 1, 1, 1);
+    const df_hw_device dev = df_llm_case_device(&cfg);
+    const df_llm_result c = CORRECTED(&cfg, pointwise_on_registers);
+    const double n = (double)B * S * D; /* elements, over the two devices */
+    const double step_s = A * n / 2 / dev.intra.throughput_bytes_ps + dev.intra.latency_s +
+                          stream_s(&cfg, 0, 2 * A * n / 2);
+    const double add_s = stream_s(&cfg, A * n / 2, 3 * A * n / 2) + O;
+    df_assert_rel(row_of(&c, DF_LLM_OUT)->forward_comm_s, step_s + add_s + O, 1e-12);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(all_gather_whole_steps),
+        cmocka_unit_test(single_gradient_as_forward),
+        cmocka_unit_test(hybrid_launches_scaled),
+        cmocka_unit_test(flash_launch_on_heads),
+        cmocka_unit_test(flash_backward_double),
+        cmocka_unit_test(flash_context_unreduced),
+        cmocka_unit_test(context_norm_forward_whole),
+        cmocka_unit_test(pointwise_unsharded),
+        cmocka_unit_test(embedding_whole_table),
+        cmocka_unit_test(decode_logits_one_row),
+        cmocka_unit_test(kv_cache_free),
+        cmocka_unit_test(casts_free),
+        cmocka_unit_test(one_stage_one_batch),
+        cmocka_unit_test(backward_index_wraps),
+        cmocka_unit_test(gradients_unsharded),
+        cmocka_unit_test(embedding_gradient_with_activations),
+        cmocka_unit_test(context_gradients_unreduced),
+        cmocka_unit_test(reductions_every_batch),
+        cmocka_unit_test(reductions_at_once),
+        cmocka_unit_test(first_gather_free),
+        cmocka_unit_test(gathers_gate_reductions),
+        cmocka_unit_test(tied_logits_not_gathered),
+        cmocka_unit_test(optimizer_free),
+        cmocka_unit_test(energy_one_layer),
+        cmocka_unit_test(energy_one_head),
+        cmocka_unit_test(energy_default_link),
+        cmocka_unit_test(energy_prefill_whole_sequence),
+        cmocka_unit_test(collectives_copy_in_dram),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

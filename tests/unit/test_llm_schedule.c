@@ -1,0 +1,152 @@
+/* Orders of micro-batches in a pipeline: what the papers' figures give, and what recomputing
+ * adds. Hops are made free, so that a stage's turn is a round number of layers. */
+#include <math.h>
+
+#include "support/llm_case.h"
+
+enum { LAYERS = 8 };
+
+/* Embedding and logits as small as can be; links that cost nothing to speak of. */
+static df_cfg load(int64_t stages, int64_t batches, df_schedule schedule, int64_t parts)
+{
+    df_cfg cfg = df_llm_case(DF_RUN_TRAINING);
+    cfg.llm.num_layers = LAYERS;
+    cfg.llm.batch_size = batches;
+    cfg.llm.vocab_size = 1;
+    cfg.tech.intra.bandwidth_bytes_ps = 1e30;
+    cfg.tech.intra.latency_s = 0;
+    df_llm_case_split(&cfg, 1, 1, stages, batches);
+    cfg.sched.schedule = schedule;
+    cfg.sched.virtual_stages = parts;
+    return cfg;
+}
+
+/* Forward and backward of all layers of one stage. */
+static double turn_s(const df_llm_result *r, int64_t stages)
+{
+    return (r->pass.block_forward_s + r->pass.block_backward_s) * LAYERS / (double)stages;
+}
+
+/* What the ends of the pipeline add at most: they are on its critical path once a batch. */
+static double ends_s(const df_llm_result *r, double batches)
+{
+    const df_llm_row *const e = &r->pass.row[DF_LLM_EMBEDDING];
+    const df_llm_row *const s = &r->pass.row[DF_LLM_LOGITS];
+    return batches * (e->forward_s + e->backward_s + s->forward_s + s->backward_s);
+}
+
+/* m micro-batches on p stages: (m + p - 1) turns (Huang et al., 2019), whether all go forward
+ * first or not (Narayanan et al., 2021, section 2.2.1). */
+static void turns_are_counted(void **state)
+{
+    (void)state;
+    static const int64_t cases[][2] = {{2, 2}, {2, 8}, {4, 4}, {4, 16}, {8, 8}, {4, 1}, {4, 3}};
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        const int64_t p = cases[i][0];
+        const int64_t m = cases[i][1];
+        const df_cfg all = load(p, m, DF_SCHEDULE_GPIPE, 1);
+        const df_cfg alternating = load(p, m, DF_SCHEDULE_1F1B, 1);
+        const df_llm_result a = df_llm_case_reference(&all);
+        const df_llm_result b = df_llm_case_reference(&alternating);
+        const double least_s = (double)(m + p - 1) * turn_s(&a, p);
+        const double most_s = least_s + ends_s(&a, (double)(m + p - 1));
+        assert_true(a.time_s >= least_s && a.time_s <= most_s);
+        assert_true(b.time_s >= least_s && b.time_s <= most_s);
+    }
+}
+
+/* With v parts of each stage the bubble is (p - 1) / v turns (Narayanan et al., 2021, section
+ * 2.2.2). */
+static void interleaving_divides_the_bubble(void **state)
+{
+    (void)state;
+    static const int64_t cases[][3] = {{2, 4, 2}, {2, 4, 4}, {4, 8, 2}, {4, 4, 2}, {2, 16, 4}};
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        const int64_t p = cases[i][0];
+        const int64_t m = cases[i][1];
+        const int64_t v = cases[i][2];
+        const df_cfg cfg = load(p, m, DF_SCHEDULE_INTERLEAVED, v);
+        const df_llm_result r = df_llm_case_reference(&cfg);
+        const double least_s = ((double)m + (double)(p - 1) / (double)v) * turn_s(&r, p);
+        assert_true(r.time_s >= least_s * (1 - 1e-12));
+        assert_true(r.time_s <= least_s + ends_s(&r, (double)(m + p)));
+    }
+}
+
+/* Without a pipeline the order of the micro-batches changes nothing. */
+static void one_stage_has_no_order(void **state)
+{
+    (void)state;
+    const df_cfg alternating = load(1, 4, DF_SCHEDULE_1F1B, 1);
+    const df_llm_result r = df_llm_case_reference(&alternating);
+    df_assert_rel(r.time_s, 4 * turn_s(&r, 1) + ends_s(&r, 4), 1e-12);
+}
+
+/* Reductions run beside the backward pass: only the last of them can show. */
+static void reductions_only_trail(void **state)
+{
+    (void)state;
+    df_cfg cfg = load(2, 4, DF_SCHEDULE_1F1B, 1);
+    df_llm_case_split(&cfg, 1, 2, 2, 2);
+    cfg.sw.dp_zero_stage = 2;
+    const df_llm_result with = df_llm_case_reference(&cfg);
+    df_llm_case_split(&cfg, 1, 1, 2, 2);
+    cfg.llm.batch_size /= 2;
+    const df_llm_result without = df_llm_case_reference(&cfg);
+    assert_true(with.time_s > without.time_s);
+    assert_true(with.time_s < without.time_s + without.pass.block_backward_s);
+}
+
+/* Full: the forward pass of each layer once more. Selective: the attention's core. */
+static void recomputing_repeats_forward_work(void **state)
+{
+    (void)state;
+    df_cfg cfg = load(1, 1, DF_SCHEDULE_GPIPE, 1);
+    const df_llm_result none = df_llm_case_reference(&cfg);
+    cfg.sched.recompute = DF_RECOMPUTE_FULL;
+    const df_llm_result full = df_llm_case_reference(&cfg);
+    cfg.sched.recompute = DF_RECOMPUTE_SELECTIVE;
+    const df_llm_result selective = df_llm_case_reference(&cfg);
+    const df_llm_row *const row = none.pass.row;
+    const double core_s =
+        row[DF_LLM_SCORE].forward_s + row[DF_LLM_SOFTMAX].forward_s + row[DF_LLM_AV].forward_s;
+    df_assert_rel(full.time_s - none.time_s, LAYERS * none.pass.block_forward_s, 1e-9);
+    df_assert_rel(selective.time_s - none.time_s, LAYERS * core_s, 1e-9);
+    cfg.llm.attention.use_flashattention = true; /* which recomputes in any case */
+    df_assert_rel(df_llm_case_reference(&cfg).pass.recompute_s, 0, 0);
+}
+
+/* A replayed prediction is the same to the bit, whatever was predicted between. */
+static void predictors_remember_nothing_but_gemms(void **state)
+{
+    (void)state;
+    const df_rules rules = df_rules_reference();
+    const df_cfg large = load(4, 16, DF_SCHEDULE_1F1B, 1);
+    const df_cfg small = load(2, 4, DF_SCHEDULE_INTERLEAVED, 2);
+    const df_hw_device dev = df_llm_case_device(&large);
+    df_llm_predictor *const predictor = df_llm_predictor_new();
+    df_llm_result first;
+    df_llm_result again;
+    df_err err;
+    assert_int_equal(df_llm_predict(predictor, &small, &dev, &rules, &first, &err), DF_OK);
+    assert_int_equal(df_llm_predict(predictor, &large, &dev, &rules, &again, &err), DF_OK);
+    assert_int_equal(df_llm_predict(predictor, &small, &dev, &rules, &again, &err), DF_OK);
+    df_assert_rel(first.time_s, again.time_s, 0);
+    df_llm_predictor_clear(predictor);
+    assert_int_equal(df_llm_predict(predictor, &small, &dev, &rules, &again, &err), DF_OK);
+    df_assert_rel(first.time_s, again.time_s, 0);
+    df_llm_predictor_free(predictor);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(turns_are_counted),
+        cmocka_unit_test(interleaving_divides_the_bubble),
+        cmocka_unit_test(one_stage_has_no_order),
+        cmocka_unit_test(reductions_only_trail),
+        cmocka_unit_test(recomputing_repeats_forward_work),
+        cmocka_unit_test(predictors_remember_nothing_but_gemms),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
