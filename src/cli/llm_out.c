@@ -306,7 +306,8 @@ static bool change(df_cfg *cfg, int which, char *text, size_t size)
     const int64_t tp = s->tp > 0 ? s->tp : 1;
     switch (which) {
     case 0:
-        snprintf(text, size, "attention.use_flashattention: true");
+        snprintf(text, size,
+                 "model_param.attention.use_flashattention: true and an attention_tile_size");
         cfg->llm.attention.use_flashattention = true;
         return true;
     case 1:

@@ -222,12 +222,12 @@ typedef struct {
     df_cfg_sched sched;
     df_cfg_backend backend;
     df_mode mode;
-    df_cfg_gemm gemm;   /* when mode is GEMM */
-    df_cfg_lstm lstm;   /* when mode is LSTM */
-    df_cfg_llm llm;     /* when mode is LLM */
+    df_cfg_gemm gemm;      /* when mode is GEMM */
+    df_cfg_lstm lstm;      /* when mode is LSTM */
+    df_cfg_llm llm;        /* when mode is LLM */
     bool kv_fetch_overlap; /* inference.kvcache_fetch_overlap */
-    bool has_model;     /* a model section was read */
-    bool has_breakdown; /* all three breakdown sections were given */
+    bool has_model;        /* a model section was read */
+    bool has_breakdown;    /* all three breakdown sections were given */
 } df_cfg;
 
 /* Which sections a command needs. */

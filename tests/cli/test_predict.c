@@ -3,70 +3,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include <jansson.h>
-
-#include "support/support.h"
+#include "support/program.h"
 
 #define HARDWARE DF_TEST_DATA "/data/hardware.yaml"
 #define LSTM DF_TEST_DATA "/data/lstm.yaml"
-
-typedef struct {
-    int exit_code;
-    char *out, *err;
-} outcome;
-
-/* Runs `deepflow ARGUMENTS`. */
-static outcome run(const char *arguments)
-{
-    outcome o;
-    char command[4096];
-    snprintf(command, sizeof command, "%s %s", DF_BIN, arguments);
-    df_run(command, &o.exit_code, &o.out, &o.err);
-    return o;
-}
-
-static void free_outcome(outcome *o)
-{
-    free(o->out);
-    free(o->err);
-}
-
-/* The JSON that a successful command prints. */
-static json_t *run_json(const char *arguments)
-{
-    json_error_t error;
-    outcome o = run(arguments);
-    if (o.exit_code != 0) {
-        fail_msg("exit code %d: %s", o.exit_code, o.err);
-    }
-    json_t *root = json_loads(o.out, 0, &error);
-    if (!root) {
-        fail_msg("not JSON: %s", error.text);
-    }
-    free_outcome(&o);
-    return root;
-}
-
-static double number(const json_t *object, const char *key)
-{
-    const json_t *value = json_object_get(object, key);
-    if (!json_is_number(value)) {
-        fail_msg("no number %s", key);
-    }
-    return json_number_value(value);
-}
-
-static void refuse(const char *arguments, int exit_code, const char *message)
-{
-    outcome o = run(arguments);
-    assert_int_equal(o.exit_code, exit_code);
-    assert_string_equal(o.out, "");
-    if (!strstr(o.err, message)) {
-        fail_msg("expected \"%s\" in: %s", message, o.err);
-    }
-    assert_true(strncmp(o.err, "deepflow: error: ", 17) == 0);
-    free_outcome(&o);
-}
 
 /* A GEMM model beside the data. */
 static void write_gemm(const char *dir, char path[512])
@@ -80,17 +20,17 @@ static void lstm_json_is_whole(void **state)
 {
     (void)state;
     static const char *const parts[] = {"Cf", "Cb", "Sf", "Sb", "Ef", "Eb", "Tf", "Rc", "Rs", "Re"};
-    json_t *root =
-        run_json("predict --hardware_config " HARDWARE " --model_config " LSTM " --format json");
+    json_t *root = df_program_json("predict --hardware_config " HARDWARE " --model_config " LSTM
+                                   " --format json");
     assert_string_equal(json_string_value(json_object_get(root, "mode")), "LSTM");
     assert_string_equal(json_string_value(json_object_get(root, "backend")), "analytical");
-    df_assert_rel(number(root, "time_s"), number(root, "forward_s") + number(root, "backward_s"),
-                  1e-15);
+    df_assert_rel(df_number(root, "time_s"),
+                  df_number(root, "forward_s") + df_number(root, "backward_s"), 1e-15);
     /* V D + (2 D + 1) G D L + (D + 1) V of V = 20000, D = 1024, G = 4, L = 2 */
-    df_assert_rel(number(root, "params"), 20000.0 * 1024 + 2049.0 * 4 * 1024 * 2 + 1025.0 * 20000,
-                  0);
+    df_assert_rel(df_number(root, "params"),
+                  20000.0 * 1024 + 2049.0 * 4 * 1024 * 2 + 1025.0 * 20000, 0);
     for (size_t i = 0; i < sizeof parts / sizeof parts[0]; i++) {
-        number(json_object_get(root, "components"), parts[i]);
+        df_number(json_object_get(root, "components"), parts[i]);
     }
     assert_true(json_is_true(json_object_get(root, "fits")));
     json_decref(root);
@@ -106,13 +46,13 @@ static void gemm_json_is_whole(void **state)
     write_gemm(dir, model);
     snprintf(arguments, sizeof arguments,
              "predict --hardware-config=" HARDWARE " --model-config=%s --format=json", model);
-    json_t *root = run_json(arguments);
-    df_assert_rel(number(root, "time_s"),
-                  number(root, "forward_compute_s") + number(root, "forward_comm_s") +
-                      number(root, "backward_compute_s") + number(root, "backward_comm_s") +
-                      number(root, "dp_comm_s"),
+    json_t *root = df_program_json(arguments);
+    df_assert_rel(df_number(root, "time_s"),
+                  df_number(root, "forward_compute_s") + df_number(root, "forward_comm_s") +
+                      df_number(root, "backward_compute_s") + df_number(root, "backward_comm_s") +
+                      df_number(root, "dp_comm_s"),
                   1e-15);
-    assert_true(number(root, "dp_comm_s") > 0); /* four replicas */
+    assert_true(df_number(root, "dp_comm_s") > 0); /* four replicas */
     json_decref(root);
     df_remove_dir(dir);
 }
@@ -120,34 +60,21 @@ static void gemm_json_is_whole(void **state)
 static void text_says_the_same(void **state)
 {
     (void)state;
-    outcome o = run("predict --hardware_config " HARDWARE " --model_config " LSTM);
+    df_outcome o = df_program("predict --hardware_config " HARDWARE " --model_config " LSTM);
     assert_int_equal(o.exit_code, 0);
     assert_non_null(strstr(o.out, "time of a training step"));
     assert_non_null(strstr(o.out, "memory of a device"));
     assert_string_equal(o.err, "");
-    free_outcome(&o);
-}
-
-/* The number behind "NAME: " in the text. */
-static double line_value(const char *text, const char *name)
-{
-    char key[128];
-    snprintf(key, sizeof key, "%s: ", name);
-    const char *at = strstr(text, key);
-    if (!at) {
-        fail_msg("no line %s", name);
-        return 0;
-    }
-    return strtod(at + strlen(key), NULL);
+    df_outcome_free(&o);
 }
 
 static char *summary_of(const char *arguments, const char *path)
 {
-    outcome o = run(arguments);
+    df_outcome o = df_program(arguments);
     if (o.exit_code != 0) {
         fail_msg("%s", o.err);
     }
-    free_outcome(&o);
+    df_outcome_free(&o);
     return df_read_file(path);
 }
 
@@ -164,13 +91,13 @@ static void stand_alone_leaves_a_summary(void **state)
              dir);
     snprintf(path, sizeof path, "%s/new/folder/summary_LSTM.txt", dir);
     char *text = summary_of(arguments, path);
-    json_t *root =
-        run_json("predict --hardware_config " HARDWARE " --model_config " LSTM " --format json");
+    json_t *root = df_program_json("predict --hardware_config " HARDWARE " --model_config " LSTM
+                                   " --format json");
     /* eight decimals, as the Python DeepFlow prints it */
-    assert_true(fabs(line_value(text, "Time") - number(root, "time_s")) <= 0.5e-8);
-    assert_true(fabs(line_value(text, "Params (Billion)") - number(root, "params") / 1e9) <=
+    assert_true(fabs(df_line_value(text, "Time") - df_number(root, "time_s")) <= 0.5e-8);
+    assert_true(fabs(df_line_value(text, "Params (Billion)") - df_number(root, "params") / 1e9) <=
                 0.5e-8);
-    df_assert_rel(line_value(text, "L3 Size"), 40, 0);
+    df_assert_rel(df_line_value(text, "L3 Size"), 40, 0);
     /* the rate follows the parts of the model, the kinds of memory come last */
     const char *rate = strstr(text, "Per Model Shard/ Memory capacity per node): 0.");
     assert_non_null(rate);
@@ -199,122 +126,11 @@ static void gemm_summary_subtracts_dp(void **state)
                  "reference,gemm_summary_subtracts_dp=%s",
                  model, dir, corrected ? "corrected" : "reference");
         char *text = summary_of(arguments, path);
-        compute_s[corrected] = line_value(text, "Backward Compute Time");
-        reduction_s = line_value(text, "DP Reduction Time");
+        compute_s[corrected] = df_line_value(text, "Backward Compute Time");
+        reduction_s = df_line_value(text, "DP Reduction Time");
         free(text);
     }
     df_assert_rel(compute_s[1] - compute_s[0], reduction_s, 1e-12);
-    df_remove_dir(dir);
-}
-
-/* ---- LLMs ---- */
-
-static const char LLM[] = "model_param:\n"
-                          "  mode: LLM\n"
-                          "  run_type: %s\n"
-                          "  model_type: llama\n"
-                          "  tied_embeddings: false\n"
-                          "  num_layers: 8\n"
-                          "  hidden_dim: 1024\n"
-                          "  batch_size: 16\n"
-                          "  seq_len: 512\n"
-                          "  decode_len: 64\n"
-                          "  intermediate_size: 2816\n"
-                          "  vocab_size: 32000\n"
-                          "  num_experts: 1\n"
-                          "  attention:\n"
-                          "    attention_type: gqa\n"
-                          "    num_heads: 16\n"
-                          "    kv_heads: %d\n";
-
-/* Writes the model of this run type into DIR/llm.yaml and the arguments that predict it. */
-static void write_llm(const char *dir, const char *run_type, int kv_heads, char arguments[2048])
-{
-    char path[512];
-    char text[2048];
-    snprintf(path, sizeof path, "%s/llm.yaml", dir);
-    snprintf(text, sizeof text, LLM, run_type, kv_heads);
-    df_write_file(path, text);
-    snprintf(arguments, 2048, "predict --hardware_config " HARDWARE " --model_config %s", path);
-}
-
-/* On four replicas: MHA is its parts, the block is MHA, MLP and both norms. */
-static void llm_training_is_the_sum_of_its_parts(void **state)
-{
-    (void)state;
-    static const char *const block[] = {"MHA", "MLP", "layernorm1", "layernorm2"};
-    char dir[256];
-    char arguments[2048];
-    char summary[600];
-    df_make_dir(dir);
-    write_llm(dir, "training", 4, arguments);
-    snprintf(arguments + strlen(arguments), 512, " --format json --exp_dir %s", dir);
-    json_t *root = run_json(arguments);
-    const json_t *operators = json_object_get(root, "operators");
-    double sum_s = 0;
-    for (size_t i = 0; i < sizeof block / sizeof block[0]; i++) {
-        sum_s += number(json_object_get(operators, block[i]), "forward_s");
-    }
-    df_assert_rel(sum_s, number(json_object_get(root, "node_breakdown"), "transformer_time_f"),
-                  1e-15);
-    df_assert_rel(number(json_object_get(operators, "MHA"), "forward_s"),
-                  number(json_object_get(operators, "qkv_proj"), "forward_s") +
-                      number(json_object_get(operators, "attention"), "forward_s") +
-                      number(json_object_get(operators, "output_proj"), "forward_s"),
-                  1e-15);
-    snprintf(summary, sizeof summary, "%s/LLM_training_results.txt", dir);
-    char *text = df_read_file(summary);
-    assert_true(fabs(line_value(text, "Total Time") - number(root, "time_s")) <= 0.5e-8);
-    free(text);
-    json_decref(root);
-    df_remove_dir(dir);
-}
-
-static void llm_inference_is_prefill_and_decode(void **state)
-{
-    (void)state;
-    char dir[256];
-    char arguments[2048];
-    df_make_dir(dir);
-    write_llm(dir, "inference", 4, arguments);
-    strncat(arguments, " --format json", sizeof arguments - strlen(arguments) - 1);
-    json_t *root = run_json(arguments);
-    const json_t *rates = json_object_get(root, "decode_tokens_per_s");
-    df_assert_rel(number(root, "time_s"), number(root, "prefill_s") + number(root, "decode_s"),
-                  1e-15);
-    df_assert_rel(number(root, "ttft_s"), number(root, "prefill_s") + 1 / number(rates, "start"),
-                  1e-12);
-    df_assert_rel(number(rates, "overall"), 64 / number(root, "decode_s"), 1e-12);
-    /* 4 sequences a replica, 4 heads of 64, 2 bytes, keys and values, 8 layers */
-    df_assert_rel(number(json_object_get(root, "kv_cache"), "decode_store_bytes"),
-                  2.0 * 4 * 4 * 64 * 2 * 64 * 8, 0);
-    json_decref(root);
-    df_remove_dir(dir);
-}
-
-static void llm_text_has_the_known_lines(void **state)
-{
-    (void)state;
-    char dir[256];
-    char arguments[2048];
-    df_make_dir(dir);
-    write_llm(dir, "inference", 4, arguments);
-    outcome o = run(arguments);
-    assert_int_equal(o.exit_code, 0);
-    assert_non_null(strstr(o.out, "LLM inference time: "));
-    assert_non_null(strstr(o.out, "LLM time to first token: "));
-    free_outcome(&o);
-    write_llm(dir, "training", 4, arguments);
-    o = run(arguments);
-    assert_non_null(strstr(o.out, "Training time for batch: "));
-    free_outcome(&o);
-    write_llm(dir, "training", 3, arguments);
-    refuse(arguments, 2,
-           "llm.yaml:17: model_param.attention.kv_heads: expected a divisor of num_heads 16, "
-           "found 3");
-    write_llm(dir, "training", 4, arguments);
-    strncat(arguments, " --rules corrected", sizeof arguments - strlen(arguments) - 1);
-    refuse(arguments, 2, "--rules: expected reference for mode LLM");
     df_remove_dir(dir);
 }
 
@@ -334,19 +150,19 @@ static void a_model_that_does_not_fit_is_warned_about(void **state)
     snprintf(arguments, sizeof arguments,
              "predict --hardware_config " HARDWARE " --model_config %s/large.yaml --format json",
              dir);
-    outcome o = run(arguments);
+    df_outcome o = df_program(arguments);
     assert_int_equal(o.exit_code, 0);
     assert_non_null(strstr(o.err, "deepflow: warning: the model does not fit"));
     assert_non_null(strstr(o.out, "\"fits\": false"));
-    free_outcome(&o);
+    df_outcome_free(&o);
     snprintf(arguments, sizeof arguments,
              "predict --hardware_config " HARDWARE
              " --model_config %s/large.yaml --format json --ignore_memory",
              dir);
-    o = run(arguments);
+    o = df_program(arguments);
     assert_int_equal(o.exit_code, 0);
     assert_string_equal(o.err, "");
-    free_outcome(&o);
+    df_outcome_free(&o);
     df_remove_dir(dir);
 }
 
@@ -356,37 +172,38 @@ static void device_tells_its_limits(void **state)
     const char *const detailed = DF_CONFIGS "/hardware/detailed_2023.yaml";
     char arguments[1024];
     snprintf(arguments, sizeof arguments, "device --hardware_config %s --format json", detailed);
-    json_t *root = run_json(arguments);
+    json_t *root = df_program_json(arguments);
     const json_t *core = json_object_get(root, "core");
     const json_t *memory = json_object_get(root, "memory");
     assert_int_equal(json_array_size(memory), 4);
     assert_string_equal(json_string_value(json_object_get(core, "count_limit")), "area");
-    assert_true(number(core, "throughput") > 0);
-    assert_true(number(json_array_get(memory, 3), "num_stacks") > 0);
-    number(json_object_get(json_object_get(root, "network"), "intra"), "num_links");
+    assert_true(df_number(core, "throughput") > 0);
+    assert_true(df_number(json_array_get(memory, 3), "num_stacks") > 0);
+    df_number(json_object_get(json_object_get(root, "network"), "intra"), "num_links");
     json_decref(root);
     snprintf(arguments, sizeof arguments, "device --hardware_config %s", detailed);
-    outcome o = run(arguments);
+    df_outcome o = df_program(arguments);
     assert_int_equal(o.exit_code, 0);
     assert_non_null(strstr(o.out, "SRAM-L2"));
     assert_non_null(strstr(o.out, "limit: power"));
-    free_outcome(&o);
+    df_outcome_free(&o);
 }
 
 static void gemm_tells_tiles_and_traffic(void **state)
 {
     (void)state;
-    json_t *root =
-        run_json("gemm --hardware_config " HARDWARE " --m 100 --k 200 --n 300 --format json");
-    df_assert_rel(number(root, "flops"), 100.0 * 300 * (2 * 200 - 1), 0);
-    assert_true(number(root, "time_s") > 9e-6); /* the launch alone */
-    assert_true(number(root, "l2_m") <= 100 && number(root, "l1_m") <= number(root, "l2_m"));
-    assert_true(number(root, "acc_sys") >= number(root, "acc_dram"));
+    json_t *root = df_program_json("gemm --hardware_config " HARDWARE
+                                   " --m 100 --k 200 --n 300 --format json");
+    df_assert_rel(df_number(root, "flops"), 100.0 * 300 * (2 * 200 - 1), 0);
+    assert_true(df_number(root, "time_s") > 9e-6); /* the launch alone */
+    assert_true(df_number(root, "l2_m") <= 100 &&
+                df_number(root, "l1_m") <= df_number(root, "l2_m"));
+    assert_true(df_number(root, "acc_sys") >= df_number(root, "acc_dram"));
     json_decref(root);
-    outcome o = run("gemm --hardware_config " HARDWARE " --m 100 --k 200 --n 300");
+    df_outcome o = df_program("gemm --hardware_config " HARDWARE " --m 100 --k 200 --n 300");
     assert_int_equal(o.exit_code, 0);
     assert_non_null(strstr(o.out, "inner loop  along "));
-    free_outcome(&o);
+    df_outcome_free(&o);
 }
 
 static void assert_keys(const json_t *object, const char *const *keys, size_t count)
@@ -406,7 +223,7 @@ static void assert_keys(const json_t *object, const char *const *keys, size_t co
 static void device_and_gemm_have_all_keys(void **state)
 {
     (void)state;
-    json_t *root = run_json("device --hardware_config " HARDWARE " --format json");
+    json_t *root = df_program_json("device --hardware_config " HARDWARE " --format json");
     const json_t *memory = json_object_get(root, "memory");
     const json_t *network = json_object_get(root, "network");
     ASSERT_KEYS(json_object_get(root, "core"), "num_mcu", "num_bundle", "operating_voltage",
@@ -421,7 +238,7 @@ static void device_and_gemm_have_all_keys(void **state)
                 "operating_voltage", "throughput", "latency");
     ASSERT_KEYS(json_object_get(network, "inter"), "num_links", "throughput", "latency");
     json_decref(root);
-    root = run_json("gemm --hardware_config " HARDWARE " --m 8 --k 8 --n 8 --format json");
+    root = df_program_json("gemm --hardware_config " HARDWARE " --m 8 --k 8 --n 8 --format json");
     ASSERT_KEYS(root, "M", "K", "N", "time_s", "inner", "l0_m", "l0_k", "l0_n", "l1_m", "l1_k",
                 "l1_n", "l2_m", "l2_k", "l2_n", "acc_sys", "acc_l1", "acc_l2", "acc_dram");
     json_decref(root);
@@ -442,7 +259,7 @@ static void assert_dram_limit(const char *dir, const char *expected)
 {
     char arguments[1024];
     snprintf(arguments, sizeof arguments, "device --hardware_config %s/hw.yaml --format json", dir);
-    json_t *root = run_json(arguments);
+    json_t *root = df_program_json(arguments);
     const json_t *dram = json_array_get(json_object_get(root, "memory"), 3);
     assert_string_equal(json_string_value(json_object_get(dram, "bandwidth_limit")), expected);
     json_decref(root);
@@ -477,11 +294,11 @@ static void infinite_times_are_readable(void **state)
         snprintf(arguments, sizeof arguments,
                  "gemm --hardware_config %s/hw.yaml --m 64 --k 64 --n 64 --format %s", dir,
                  formats[i]);
-        outcome o = run(arguments);
+        df_outcome o = df_program(arguments);
         assert_int_equal(o.exit_code, 0);
         assert_non_null(strstr(o.out, i == 0 ? "\"time_s\": \"inf\"" : "inf s"));
         assert_null(strstr(o.out, "nan"));
-        free_outcome(&o);
+        df_outcome_free(&o);
     }
     df_remove_dir(dir);
 }
@@ -489,19 +306,20 @@ static void infinite_times_are_readable(void **state)
 static void bad_input_is_refused(void **state)
 {
     (void)state;
-    refuse("predict --hardware_config " HARDWARE, 2, "model_param: expected this section");
-    refuse("predict --model_config " LSTM, 2, "--hardware_config: expected a file, found nothing");
-    refuse("predict --exp_config " HARDWARE " --model_config " LSTM, 2,
-           "--exp_config: expected it "
-           "alone");
-    refuse("predict --hardware_config /nowhere.yaml --model_config " LSTM, 2,
-           "/nowhere.yaml: expected a file");
-    refuse("predict --hardware_config " HARDWARE " --model_config " LSTM " --rules wrong", 2,
-           "--rules: expected reference or corrected, found wrong");
-    refuse("gemm --hardware_config " HARDWARE " --m 0 --k 1 --n 1", 2,
-           "--m: expected a whole number from 1 to 1099511627776, found 0");
-    refuse("device", 2, "--hardware_config: expected a file");
-    refuse("prdict", 2, "prdict: expected a command (did you mean predict?)");
+    df_refuse("predict --hardware_config " HARDWARE, 2, "model_param: expected this section");
+    df_refuse("predict --model_config " LSTM, 2,
+              "--hardware_config: expected a file, found nothing");
+    df_refuse("predict --exp_config " HARDWARE " --model_config " LSTM, 2,
+              "--exp_config: expected it "
+              "alone");
+    df_refuse("predict --hardware_config /nowhere.yaml --model_config " LSTM, 2,
+              "/nowhere.yaml: expected a file");
+    df_refuse("predict --hardware_config " HARDWARE " --model_config " LSTM " --rules wrong", 2,
+              "--rules: expected reference or corrected, found wrong");
+    df_refuse("gemm --hardware_config " HARDWARE " --m 0 --k 1 --n 1", 2,
+              "--m: expected a whole number from 1 to 1099511627776, found 0");
+    df_refuse("device", 2, "--hardware_config: expected a file");
+    df_refuse("prdict", 2, "prdict: expected a command (did you mean predict?)");
 }
 
 /* The simulator's backend times communication only. */
@@ -522,16 +340,10 @@ static void one_device_needs_no_backend(void **state)
     assert_int_equal(exit_code, 0);
     snprintf(command, sizeof command,
              "predict --hardware_config %s/one.yaml --model_config " LSTM " --format json", dir);
-    json_decref(run_json(command));
+    json_decref(df_program_json(command));
     snprintf(command, sizeof command, "predict --hardware_config %s/four.yaml --model_config " LSTM,
              dir);
-    refuse(command, 2, "execution_backend.model: expected analytical for a model of mode LSTM");
-    /* of an LLM it times the layers too, also on one device */
-    char ignored[2048];
-    write_llm(dir, "training", 4, ignored);
-    snprintf(command, sizeof command,
-             "predict --hardware_config %s/one.yaml --model_config %s/llm.yaml", dir, dir);
-    refuse(command, 2, "execution_backend.model: expected analytical for a model of mode LLM");
+    df_refuse(command, 2, "execution_backend.model: expected analytical for a model of mode LSTM");
     df_remove_dir(dir);
 }
 
@@ -542,7 +354,6 @@ static void hops_need_the_backend(void **state)
     (void)state;
     char dir[256];
     char command[1024];
-    char ignored[2048];
     int exit_code;
     df_make_dir(dir);
     snprintf(command, sizeof command,
@@ -553,13 +364,9 @@ static void hops_need_the_backend(void **state)
     assert_int_equal(exit_code, 0);
     snprintf(command, sizeof command,
              "predict --hardware_config %s/hw.yaml --model_config " LSTM " --format json", dir);
-    json_decref(run_json(command));
+    json_decref(df_program_json(command));
     strncat(command, " --rules corrected", sizeof command - strlen(command) - 1);
-    refuse(command, 2, "execution_backend.model: expected analytical for a model of mode LSTM");
-    write_llm(dir, "training", 4, ignored);
-    snprintf(command, sizeof command,
-             "predict --hardware_config %s/hw.yaml --model_config %s/llm.yaml", dir, dir);
-    refuse(command, 2, "execution_backend.model: expected analytical for a model of mode LLM");
+    df_refuse(command, 2, "execution_backend.model: expected analytical for a model of mode LSTM");
     df_remove_dir(dir);
 }
 
@@ -575,7 +382,7 @@ static void bad_input_writes_nothing(void **state)
     snprintf(arguments, sizeof arguments,
              "predict --hardware_config " HARDWARE " --model_config " HARDWARE " --exp_dir %s/new",
              dir);
-    refuse(arguments, 2, "sw_param: expected it once");
+    df_refuse(arguments, 2, "sw_param: expected it once");
     snprintf(command, sizeof command, "test -e %s/new", dir);
     df_run(command, &exit_code, NULL, NULL);
     assert_int_equal(exit_code, 1);
@@ -597,7 +404,7 @@ static void what_cannot_be_split_is_infeasible(void **state)
     assert_int_equal(exit_code, 0);
     snprintf(arguments, sizeof arguments,
              "predict --hardware_config %s/hw.yaml --model_config " LSTM, dir);
-    refuse(arguments, 3, "scheduling_param.kp_hidden_dim1: expected more than 1, found 1");
+    df_refuse(arguments, 3, "scheduling_param.kp_hidden_dim1: expected more than 1, found 1");
     df_remove_dir(dir);
 }
 
@@ -605,9 +412,9 @@ static void what_cannot_be_split_is_infeasible(void **state)
 static void unwritable_folders_are_refused(void **state)
 {
     (void)state;
-    refuse("predict --hardware_config " HARDWARE " --model_config " LSTM " --exp_dir " HARDWARE
-           "/folder",
-           1, "cannot be made");
+    df_refuse("predict --hardware_config " HARDWARE " --model_config " LSTM " --exp_dir " HARDWARE
+              "/folder",
+              1, "cannot be made");
 }
 
 /* No file may grow, as on a full disk. The messages go through a pipe. */
@@ -636,10 +443,10 @@ static void a_summary_is_written_whole_or_not_at_all(void **state)
 static void a_full_stdout_is_noticed(void **state)
 {
     (void)state;
-    outcome o = run("gemm --hardware_config " HARDWARE " --m 1 --k 1 --n 1 > /dev/full");
+    df_outcome o = df_program("gemm --hardware_config " HARDWARE " --m 1 --k 1 --n 1 > /dev/full");
     assert_int_equal(o.exit_code, 1);
     assert_non_null(strstr(o.err, "stdout"));
-    free_outcome(&o);
+    df_outcome_free(&o);
 }
 
 int main(void)
@@ -650,9 +457,6 @@ int main(void)
         cmocka_unit_test(text_says_the_same),
         cmocka_unit_test(stand_alone_leaves_a_summary),
         cmocka_unit_test(gemm_summary_subtracts_dp),
-        cmocka_unit_test(llm_training_is_the_sum_of_its_parts),
-        cmocka_unit_test(llm_inference_is_prefill_and_decode),
-        cmocka_unit_test(llm_text_has_the_known_lines),
         cmocka_unit_test(a_model_that_does_not_fit_is_warned_about),
         cmocka_unit_test(device_tells_its_limits),
         cmocka_unit_test(gemm_tells_tiles_and_traffic),

@@ -87,7 +87,7 @@ static void single_gradient_as_forward(void **state)
     df_cfg cfg = df_llm_case(DF_RUN_TRAINING);
     df_llm_case_split(&cfg, 1, 1, 1, 1);
     const df_llm_result c = CORRECTED(&cfg, llm_single_gradient_as_forward);
-    const double m = S * H / HK;
+    const double m = (double)S * H / HK;
     df_assert_rel(row_of(&c, DF_LLM_SCORE)->backward_s,
                   B * HK * (gemm_s(&cfg, m, S, E) + gemm_s(&cfg, E, m, S)) + 2 * O, 1e-12);
     df_assert_rel(row_of(&c, DF_LLM_AV)->backward_s,
@@ -306,7 +306,7 @@ static void backward_index_wraps(void **state)
     const df_llm_row *const s = row_of(&c, DF_LLM_LOGITS);
     const double f = c.pass.block_forward_s;
     const double b = c.pass.block_backward_s;
-    const double hop_s = A * (B / 2) * S * D / df_llm_case_device(&cfg).intra.throughput_bytes_ps +
+    const double hop_s = A * B / 2 * S * D / df_llm_case_device(&cfg).intra.throughput_bytes_ps +
                          df_llm_case_device(&cfg).intra.latency_s;
     assert_true(s->forward_s < f && s->backward_s < b);
     /* stage 0 is the slowest forward (a layer and the embedding), and backward */

@@ -1,0 +1,389 @@
+/* predict for LLMs, as a user runs it. */
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "support/program.h"
+
+#define HARDWARE DF_TEST_DATA "/data/hardware.yaml"
+
+static const char LLM[] = "model_param:\n"
+                          "  mode: LLM\n"
+                          "  run_type: %s\n"
+                          "  model_type: llama\n"
+                          "  tied_embeddings: false\n"
+                          "  num_layers: 8\n"
+                          "  hidden_dim: 1024\n"
+                          "  batch_size: 16\n"
+                          "  seq_len: 512\n"
+                          "  decode_len: 64\n"
+                          "  intermediate_size: 2816\n"
+                          "  vocab_size: 32000\n"
+                          "  num_experts: 1\n"
+                          "  attention:\n"
+                          "    attention_type: gqa\n"
+                          "    num_heads: 16\n"
+                          "    kv_heads: %d\n";
+
+/* Writes the model of this run type into DIR/llm.yaml and the arguments that predict it. */
+static void write_llm(const char *dir, const char *run_type, int kv_heads, char arguments[2048])
+{
+    char path[512];
+    char text[2048];
+    snprintf(path, sizeof path, "%s/llm.yaml", dir);
+    snprintf(text, sizeof text, LLM, run_type, kv_heads);
+    df_write_file(path, text);
+    snprintf(arguments, 2048, "predict --hardware_config " HARDWARE " --model_config %s", path);
+}
+
+/* On four replicas: MHA is its parts, the block is MHA, MLP and both norms. */
+static void llm_training_is_the_sum_of_its_parts(void **state)
+{
+    (void)state;
+    static const char *const block[] = {"MHA", "MLP", "layernorm1", "layernorm2"};
+    char dir[256];
+    char arguments[2048];
+    char summary[600];
+    df_make_dir(dir);
+    write_llm(dir, "training", 4, arguments);
+    snprintf(arguments + strlen(arguments), 512, " --format json --exp_dir %s", dir);
+    json_t *root = df_program_json(arguments);
+    const json_t *operators = json_object_get(root, "operators");
+    double sum_s = 0;
+    for (size_t i = 0; i < sizeof block / sizeof block[0]; i++) {
+        sum_s += df_number(json_object_get(operators, block[i]), "forward_s");
+    }
+    df_assert_rel(sum_s, df_number(json_object_get(root, "node_breakdown"), "transformer_time_f"),
+                  1e-15);
+    df_assert_rel(df_number(json_object_get(operators, "MHA"), "forward_s"),
+                  df_number(json_object_get(operators, "qkv_proj"), "forward_s") +
+                      df_number(json_object_get(operators, "attention"), "forward_s") +
+                      df_number(json_object_get(operators, "output_proj"), "forward_s"),
+                  1e-15);
+    snprintf(summary, sizeof summary, "%s/LLM_training_results.txt", dir);
+    char *text = df_read_file(summary);
+    assert_true(fabs(df_line_value(text, "Total Time") - df_number(root, "time_s")) <= 0.5e-8);
+    free(text);
+    json_decref(root);
+    df_remove_dir(dir);
+}
+
+static void llm_inference_is_prefill_and_decode(void **state)
+{
+    (void)state;
+    char dir[256];
+    char arguments[2048];
+    df_make_dir(dir);
+    write_llm(dir, "inference", 4, arguments);
+    strncat(arguments, " --format json", sizeof arguments - strlen(arguments) - 1);
+    json_t *root = df_program_json(arguments);
+    const json_t *rates = json_object_get(root, "decode_tokens_per_s");
+    df_assert_rel(df_number(root, "time_s"),
+                  df_number(root, "prefill_s") + df_number(root, "decode_s"), 1e-15);
+    df_assert_rel(df_number(root, "ttft_s"),
+                  df_number(root, "prefill_s") + 1 / df_number(rates, "start"), 1e-12);
+    df_assert_rel(df_number(rates, "overall"), 64 / df_number(root, "decode_s"), 1e-12);
+    /* 4 sequences a replica, 4 heads of 64, 2 bytes, keys and values, 8 layers */
+    df_assert_rel(df_number(json_object_get(root, "kv_cache"), "decode_store_bytes"),
+                  2.0 * 4 * 4 * 64 * 2 * 64 * 8, 0);
+    json_decref(root);
+    df_remove_dir(dir);
+}
+
+static void llm_text_has_the_known_lines(void **state)
+{
+    (void)state;
+    char dir[256];
+    char arguments[2048];
+    df_make_dir(dir);
+    write_llm(dir, "inference", 4, arguments);
+    df_outcome o = df_program(arguments);
+    assert_int_equal(o.exit_code, 0);
+    assert_non_null(strstr(o.out, "LLM inference time: "));
+    assert_non_null(strstr(o.out, "LLM time to first token: "));
+    df_outcome_free(&o);
+    write_llm(dir, "training", 4, arguments);
+    o = df_program(arguments);
+    assert_non_null(strstr(o.out, "Training time for batch: "));
+    df_outcome_free(&o);
+    write_llm(dir, "training", 3, arguments);
+    df_refuse(arguments, 2,
+              "llm.yaml:17: model_param.attention.kv_heads: expected a divisor of num_heads 16, "
+              "found 3; 4 would fit");
+    df_remove_dir(dir);
+}
+
+/* Adds to the arguments. */
+static void append(char arguments[2048], const char *more)
+{
+    strncat(arguments, more, 2048 - strlen(arguments) - 1);
+}
+
+/* The number in the n-th column, from 1 on, of those that a text begins with. */
+static double column(const char *text, int n)
+{
+    double value = 0;
+    for (int i = 0; i < n; i++) {
+        char *end;
+        value = strtod(text, &end);
+        assert_true(end > text);
+        text = end;
+    }
+    return value;
+}
+
+/* Each line of the table that has an operator's name has its share, and the shares with what
+ * is waited for are the whole. */
+static void breakdown_adds_up(void **state)
+{
+    (void)state;
+    static const char *const rows[] = {"embedding",   "layernorm1",    "qkv_proj", "attention",
+                                       "output_proj", "layernorm2",    "ffn1",     "gelu",
+                                       "ffn2",        "linear_softmax"};
+    char dir[256];
+    char arguments[2048];
+    double share = 0;
+    df_make_dir(dir);
+    write_llm(dir, "training", 4, arguments);
+    append(arguments, " --breakdown --rules corrected");
+    df_outcome o = df_program(arguments);
+    assert_int_equal(o.exit_code, 0);
+    const char *const table = strstr(o.out, "A training step on one device");
+    assert_non_null(table);
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        char name[64];
+        snprintf(name, sizeof name, "\n  %s ", rows[i]);
+        const char *const line = strstr(table, name);
+        assert_non_null(line);
+        share += column(line + strlen(name), 4); /* after times, forward s, backward s */
+    }
+    static const char *const rest[] = {"optimizer", "waiting for stages, hops, reductions"};
+    for (size_t i = 0; i < 2; i++) {
+        const char *const line = strstr(table, rest[i]);
+        assert_non_null(line);
+        share += column(line + strlen(rest[i]), 2);
+    }
+    assert_true(fabs(share - 100) < 0.7); /* twelve shares of one decimal */
+    assert_non_null(strstr(o.out, "model FLOPs utilization"));
+    df_outcome_free(&o);
+    write_llm(dir, "inference", 4, arguments);
+    append(arguments, " --breakdown");
+    o = df_program(arguments);
+    assert_non_null(strstr(o.out, "The prefill on one device"));
+    assert_non_null(strstr(o.out, "The last decode step on one device"));
+    df_outcome_free(&o);
+    df_remove_dir(dir);
+}
+
+static void json_tells_memory_and_energy(void **state)
+{
+    (void)state;
+    static const char *const parts[] = {
+        "weights_bytes",    "master_weights_bytes", "gradients_bytes",
+        "optimizer_bytes",  "gathered_bytes",       "activations_bytes",
+        "recomputed_bytes", "logits_bytes",         "kv_cache_bytes"};
+    static const char *const energies[] = {"compute_j", "registers_j", "L1_j",    "L2_j",
+                                           "DRAM_j",    "network_j",   "static_j"};
+    char dir[256];
+    char arguments[2048];
+    double sum = 0;
+    df_make_dir(dir);
+    write_llm(dir, "training", 4, arguments);
+    append(arguments, " --format json");
+    json_t *root = df_program_json(arguments);
+    const json_t *const memory = json_object_get(root, "memory");
+    for (size_t i = 0; i < sizeof parts / sizeof parts[0]; i++) {
+        sum += df_number(memory, parts[i]);
+    }
+    df_assert_rel(sum, df_number(memory, "total_bytes"), 1e-12);
+    df_assert_rel(df_number(memory, "capacity_bytes"), 40 * 1073741824.0, 0);
+    assert_true(json_is_true(json_object_get(root, "fits")));
+    const json_t *const energy = json_object_get(root, "energy");
+    sum = 0;
+    for (size_t i = 0; i < sizeof energies / sizeof energies[0]; i++) {
+        sum += df_number(energy, energies[i]);
+    }
+    df_assert_rel(sum, df_number(energy, "total_j"), 1e-12);
+    assert_true(df_number(root, "mfu") > 0 && df_number(root, "mfu") < 1);
+    const json_t *const qkv = json_object_get(json_object_get(root, "operators"), "qkv_proj");
+    assert_non_null(json_string_value(json_object_get(qkv, "bound_forward")));
+    json_decref(root);
+    df_remove_dir(dir);
+}
+
+/* The change that the warning names makes the model fit. */
+static void the_warning_names_a_way_out(void **state)
+{
+    (void)state;
+    char dir[256];
+    char path[512];
+    char arguments[2048];
+    int exit_code;
+    df_make_dir(dir);
+    write_llm(dir, "training", 4, arguments);
+    snprintf(path, sizeof path,
+             "sed -i 's/batch_size: 16/batch_size: 32/; s/seq_len: 512/seq_len: 4096/' %s/llm.yaml",
+             dir);
+    df_run(path, &exit_code, NULL, NULL);
+    assert_int_equal(exit_code, 0);
+    df_outcome o = df_program(arguments);
+    assert_int_equal(o.exit_code, 0);
+    assert_non_null(strstr(o.err, "deepflow: warning: the model does not fit: stage 0 needs"));
+    assert_non_null(strstr(o.err, "it would with model_param.attention.use_flashattention: "
+                                  "true"));
+    df_outcome_free(&o);
+    snprintf(path, sizeof path,
+             "sed -i 's/num_heads: 16/num_heads: 16\\n    use_flashattention: true\\n    "
+             "attention_tile_size: 128/' %s/llm.yaml",
+             dir);
+    df_run(path, &exit_code, NULL, NULL);
+    assert_int_equal(exit_code, 0);
+    o = df_program(arguments);
+    assert_string_equal(o.err, "");
+    df_outcome_free(&o);
+    snprintf(path, sizeof path,
+             "sed -i 's/use_flashattention: true/use_flashattention: false/' %s/llm.yaml", dir);
+    df_run(path, &exit_code, NULL, NULL);
+    append(arguments, " --ignore_memory");
+    o = df_program(arguments);
+    assert_string_equal(o.err, "");
+    df_outcome_free(&o);
+    df_remove_dir(dir);
+}
+
+/* Every rule that the list says changes the time does, to what it says. */
+static void explained_rules_have_their_effect(void **state)
+{
+    (void)state;
+    char dir[256];
+    char arguments[2048];
+    char single[4096];
+    int changed = 0;
+    df_make_dir(dir);
+    write_llm(dir, "training", 4, arguments);
+    append(arguments, " --format json");
+    snprintf(single, sizeof single, "%s --explain_rules", arguments);
+    json_t *const root = df_program_json(single);
+    json_t *const rules = json_object_get(root, "rules");
+    const char *name;
+    json_t *rule;
+    json_object_foreach(rules, name, rule)
+    {
+        const json_t *const time_s =
+            json_object_get(json_object_get(rule, "with_the_other"), "time_s");
+        if (time_s && strncmp(name, "llm_", 4) == 0) {
+            snprintf(single, sizeof single, "%s --rules reference,%s=corrected", arguments, name);
+            json_t *const other = df_program_json(single);
+            df_assert_rel(df_number(other, "time_s"), json_number_value(time_s), 1e-15);
+            json_decref(other);
+            changed++;
+        }
+    }
+    assert_true(changed >= 4);
+    json_decref(root);
+    write_llm(dir, "training", 4, arguments);
+    append(arguments, " --explain_rules");
+    df_outcome o = df_program(arguments);
+    assert_int_equal(o.exit_code, 0);
+    assert_non_null(strstr(o.out, "\nllm_optimizer_free\n  now reference: the optimizer's step"));
+    df_outcome_free(&o);
+    df_remove_dir(dir);
+}
+
+/* dp = 4: the rate of all sequences is not four times that of the batch. */
+static void replicas_are_counted_once(void **state)
+{
+    (void)state;
+    char dir[256];
+    char path[512];
+    char arguments[2048];
+    double rate[2];
+    df_make_dir(dir);
+    snprintf(path, sizeof path, "%s/LLM_inference_results.txt", dir);
+    for (int corrected = 0; corrected < 2; corrected++) {
+        write_llm(dir, "inference", 4, arguments);
+        append(arguments,
+               corrected ? " --rules reference,llm_replicas_counted_twice=corrected" : "");
+        append(arguments, " --exp_dir ");
+        append(arguments, dir);
+        df_outcome o = df_program(arguments);
+        assert_int_equal(o.exit_code, 0);
+        df_outcome_free(&o);
+        char *const text = df_read_file(path);
+        const char *const line = strstr(text, "Aggregate Decode Throughput");
+        assert_non_null(line);
+        rate[corrected] = column(strstr(line, "start=") + strlen("start="), 1);
+        free(text);
+    }
+    df_assert_rel(rate[0], 4 * rate[1], 1e-3); /* two decimals */
+    df_remove_dir(dir);
+}
+
+/* Of an LLM the simulator's backend times the layers too, also on one device. */
+static void layers_need_the_backend(void **state)
+{
+    (void)state;
+    char dir[256];
+    char command[1024];
+    char ignored[2048];
+    int exit_code;
+    df_make_dir(dir);
+    snprintf(command, sizeof command,
+             "{ sed 's/dp: 4/dp: 1/; s/num_devices_per_node: 4/num_devices_per_node: 1/' " HARDWARE
+             "; printf 'execution_backend:\n  model: astra\n'; } >%s/hw.yaml",
+             dir);
+    df_run(command, &exit_code, NULL, NULL);
+    assert_int_equal(exit_code, 0);
+    write_llm(dir, "training", 4, ignored);
+    snprintf(command, sizeof command,
+             "predict --hardware_config %s/hw.yaml --model_config %s/llm.yaml", dir, dir);
+    df_refuse(command, 2, "execution_backend.model: expected analytical for a model of mode LLM");
+    df_remove_dir(dir);
+}
+
+/* Families that are built as llama is. */
+static void families_reduce_to_llama(void **state)
+{
+    (void)state;
+    static const char *const families[] = {"llama", "qwen2", "phi3"};
+    char dir[256];
+    char path[512];
+    char arguments[2048];
+    double time_s[3];
+    df_make_dir(dir);
+    snprintf(path, sizeof path, "%s/llm.yaml", dir);
+    for (int i = 0; i < 3; i++) {
+        write_llm(dir, "training", 4, arguments);
+        append(arguments, " --format json");
+        char *const text = df_read_file(path);
+        char changed[4096];
+        char *const at = strstr(text, "llama");
+        *at = '\0';
+        snprintf(changed, sizeof changed, "%s%s%s", text, families[i], at + strlen("llama"));
+        df_write_file(path, changed);
+        free(text);
+        json_t *const root = df_program_json(arguments);
+        time_s[i] = df_number(root, "time_s");
+        json_decref(root);
+    }
+    df_assert_rel(time_s[1], time_s[0], 0);
+    df_assert_rel(time_s[2], time_s[0], 0);
+    df_remove_dir(dir);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(llm_training_is_the_sum_of_its_parts),
+        cmocka_unit_test(llm_inference_is_prefill_and_decode),
+        cmocka_unit_test(llm_text_has_the_known_lines),
+        cmocka_unit_test(breakdown_adds_up),
+        cmocka_unit_test(json_tells_memory_and_energy),
+        cmocka_unit_test(the_warning_names_a_way_out),
+        cmocka_unit_test(explained_rules_have_their_effect),
+        cmocka_unit_test(replicas_are_counted_once),
+        cmocka_unit_test(layers_need_the_backend),
+        cmocka_unit_test(families_reduce_to_llama),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
