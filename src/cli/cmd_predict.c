@@ -78,11 +78,24 @@ static df_status check_backend(const df_cfg *cfg, const df_rules *rules, df_err 
                    df_mode_name(cfg->mode), cfg->mode == DF_MODE_LLM ? "" : " on several devices");
 }
 
+/* The reference leaves micro-batches out where there is one stage. */
+static void warn_batches(const df_cfg *cfg, const df_rules *rules)
+{
+    const df_cfg_sched *const s = &cfg->sched;
+    if (s->lp == 1 && s->mb > 1 && s->schedule == DF_SCHEDULE_GPIPE &&
+        rules->llm_one_stage_one_batch) {
+        fprintf(stderr,
+                "deepflow: warning: scheduling_param.mb: with one stage (lp 1) the reference rules "
+                "run one micro-batch only; --rules corrected runs all\n");
+    }
+}
+
 static df_status predict_llm(const predict_args *a, outcome *o, df_err *err)
 {
     DF_TRY(df_hw_derive(&o->cfg, &a->rules, &o->dev, err));
     df_llm_memory_peak(&o->cfg, &o->llm_memory);
     o->fits = o->llm_memory.total_bytes <= o->dev.mem[DF_HW_LEVELS - 1].size_bytes;
+    warn_batches(&o->cfg, &a->rules);
     df_llm_predictor *const predictor = df_llm_predictor_new();
     if (!predictor) {
         return df_fail(err, DF_ENOMEM, "out of memory");
@@ -102,6 +115,10 @@ static df_status predict_with(const predict_args *a, outcome *o, df_err *err)
     }
     const df_status status = df_predict(predictor, &o->cfg, &o->dev, &a->rules, &o->result, err);
     df_predictor_free(predictor);
+    if (o->cfg.mode == DF_MODE_GEMM) {
+        o->result.memory_overflow =
+            df_footprint_gemm_bytes(&o->cfg) / o->dev.mem[DF_HW_LEVELS - 1].size_bytes;
+    }
     o->fits = !(o->result.memory_overflow > 1);
     return status;
 }
@@ -177,8 +194,8 @@ static int print_json(const outcome *o)
     } else {
         add_lstm(root, &o->result.lstm);
         add_memory(root, o);
-        df_json_bool(root, "fits", o->fits);
     }
+    df_json_bool(root, "fits", o->fits);
     return df_json_print(root);
 }
 

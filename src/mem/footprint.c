@@ -136,3 +136,17 @@ void df_footprint_lstm(const df_cfg *cfg, const df_rules *rules, df_footprint *o
     out->embedding_bytes = sum_of(&out->embedding);
     out->total_bytes = fullest_bytes(out, cfg->sched.lp, rules);
 }
+
+/* Column-row splits k over kp1, and each device has a partial sum of the whole result;
+ * row-column splits m over kp1 and n over kp2. */
+double df_footprint_gemm_bytes(const df_cfg *cfg)
+{
+    const df_cfg_gemm *const g = &cfg->gemm;
+    const double kp1 = cfg->sched.kp1 > 0 ? (double)cfg->sched.kp1 : 1.0;
+    const double kp2 = cfg->sched.kp2 > 0 ? (double)cfg->sched.kp2 : 1.0;
+    const bool rows = cfg->sched.t == DF_T_RC;
+    const double m = ceil((double)g->m / (rows ? kp1 : 1.0));
+    const double k = ceil((double)g->k / (rows ? 1.0 : kp1));
+    const double n = ceil((double)g->n / (rows ? kp2 : 1.0));
+    return cfg->sw.precision.tensor_bytes * (m * k + k * n + m * n);
+}

@@ -319,6 +319,31 @@ static void replicas_are_counted_once(void **state)
     df_remove_dir(dir);
 }
 
+static void left_out_micro_batches_are_warned_about(void **state)
+{
+    (void)state;
+    char dir[256];
+    char command[1024];
+    char ignored[2048];
+    int exit_code;
+    df_make_dir(dir);
+    snprintf(command, sizeof command, "sed 's/dp: 4/dp: 4\\n  mb: 2/' " HARDWARE " >%s/hw.yaml",
+             dir);
+    df_run(command, &exit_code, NULL, NULL);
+    assert_int_equal(exit_code, 0);
+    write_llm(dir, "training", 4, ignored);
+    snprintf(command, sizeof command,
+             "predict --hardware_config %s/hw.yaml --model_config %s/llm.yaml", dir, dir);
+    df_outcome o = df_program(command);
+    assert_non_null(strstr(o.err, "warning: scheduling_param.mb: with one stage"));
+    df_outcome_free(&o);
+    strncat(command, " --rules corrected", sizeof command - strlen(command) - 1);
+    o = df_program(command);
+    assert_string_equal(o.err, "");
+    df_outcome_free(&o);
+    df_remove_dir(dir);
+}
+
 /* Of an LLM the simulator's backend times the layers too, also on one device. */
 static void layers_need_the_backend(void **state)
 {
@@ -382,6 +407,7 @@ int main(void)
         cmocka_unit_test(the_warning_names_a_way_out),
         cmocka_unit_test(explained_rules_have_their_effect),
         cmocka_unit_test(replicas_are_counted_once),
+        cmocka_unit_test(left_out_micro_batches_are_warned_about),
         cmocka_unit_test(layers_need_the_backend),
         cmocka_unit_test(families_reduce_to_llama),
     };

@@ -53,6 +53,7 @@ static void gemm_json_is_whole(void **state)
                       df_number(root, "dp_comm_s"),
                   1e-15);
     assert_true(df_number(root, "dp_comm_s") > 0); /* four replicas */
+    assert_true(json_is_true(json_object_get(root, "fits")));
     json_decref(root);
     df_remove_dir(dir);
 }

@@ -192,6 +192,22 @@ static void recorded_overflow_rates_are_met(void **state)
     assert_true(data_parallel > 0.786245 && data_parallel < 0.786255);
 }
 
+/* 2 bytes of 40 x 60, 60 x 80 and 40 x 80; k in 4, or m in 4 and n in 2. */
+static void gemms_hold_three_matrices(void **state)
+{
+    (void)state;
+    df_cfg cfg = {0};
+    cfg.sw.precision.tensor_bytes = 2;
+    cfg.gemm = (df_cfg_gemm){.m = 40, .k = 60, .n = 80};
+    df_assert_rel(df_footprint_gemm_bytes(&cfg), 2 * (2400 + 4800 + 3200), 0);
+    cfg.sched.t = DF_T_CR;
+    cfg.sched.kp1 = 4;
+    df_assert_rel(df_footprint_gemm_bytes(&cfg), 2 * (600 + 1200 + 3200), 0);
+    cfg.sched.t = DF_T_RC;
+    cfg.sched.kp2 = 2;
+    df_assert_rel(df_footprint_gemm_bytes(&cfg), 2 * (600 + 2400 + 400), 0);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -202,6 +218,7 @@ int main(void)
         cmocka_unit_test(parts_split_on_their_own),
         cmocka_unit_test(rule_omits_softmax),
         cmocka_unit_test(rule_has_no_figure_for_few_stages),
+        cmocka_unit_test(gemms_hold_three_matrices),
         cmocka_unit_test(recorded_overflow_rates_are_met),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
