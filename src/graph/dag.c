@@ -14,6 +14,7 @@ typedef struct {
     int32_t device;
     double duration_s;
     numbers children, parents;
+    df_dag_info info;
     bool queued, done;
 } element;
 
@@ -126,6 +127,7 @@ int32_t df_dag_add(df_dag *dag, df_dag_kind kind, int32_t device, double duratio
     all[dag->count].kind = kind;
     all[dag->count].device = device;
     all[dag->count].duration_s = duration_s;
+    all[dag->count].info.home = -1;
     return dag->count++;
 }
 
@@ -167,6 +169,55 @@ void df_dag_attach(df_dag *dag, int32_t h, int32_t edge, df_dag_filter filter)
 int32_t df_dag_device(const df_dag *dag, int32_t element_number)
 {
     return dag->failed ? 0 : dag->elements[element_number].device;
+}
+
+void df_dag_tell(df_dag *dag, int32_t element_number, const df_dag_info *info)
+{
+    if (!dag->failed) {
+        dag->elements[element_number].info = *info;
+    }
+}
+
+const df_dag_info *df_dag_told(const df_dag *dag, int32_t element_number)
+{
+    return &dag->elements[element_number].info;
+}
+
+int32_t df_dag_count(const df_dag *dag)
+{
+    return dag->count;
+}
+
+df_dag_kind df_dag_kind_of(const df_dag *dag, int32_t element_number)
+{
+    return dag->elements[element_number].kind;
+}
+
+double df_dag_duration_s(const df_dag *dag, int32_t element_number)
+{
+    return dag->elements[element_number].duration_s;
+}
+
+void df_dag_retime(df_dag *dag, int32_t element_number, double duration_s)
+{
+    dag->elements[element_number].duration_s = duration_s;
+}
+
+const int32_t *df_dag_children(const df_dag *dag, int32_t element_number, int32_t *count)
+{
+    *count = dag->elements[element_number].children.count;
+    return dag->elements[element_number].children.all;
+}
+
+const int32_t *df_dag_parents(const df_dag *dag, int32_t element_number, int32_t *count)
+{
+    *count = dag->elements[element_number].parents.count;
+    return dag->elements[element_number].parents.all;
+}
+
+bool df_dag_failed(const df_dag *dag)
+{
+    return dag->failed;
 }
 
 /* ---- Simulation ---- */

@@ -17,6 +17,15 @@ typedef enum { DF_DAG_COMPUTE, DF_DAG_PIPELINE, DF_DAG_COLLECTIVE } df_dag_kind;
 /* Which children df_dag_attach takes. */
 typedef enum { DF_DAG_ALL, DF_DAG_ONLY_PIPELINE, DF_DAG_NO_PIPELINE } df_dag_filter;
 
+/* What an element stands for: for those that take a graph apart; df_dag_run needs none of it. */
+typedef struct {
+    int32_t role, label;  /* the caller's */
+    int32_t home;         /* device that an edge belongs to; -1: none */
+    int32_t collective;   /* the caller's kind */
+    int32_t participants; /* of a collective */
+    double bytes;         /* of an edge */
+} df_dag_info;
+
 /* NULL when out of memory. */
 df_dag *df_dag_new(int num_devices);
 void df_dag_free(df_dag *dag);
@@ -30,6 +39,19 @@ void df_dag_link(df_dag *dag, int32_t from, int32_t to);
  * takes. What is linked already is not linked again. */
 void df_dag_attach(df_dag *dag, int32_t h, int32_t edge, df_dag_filter filter);
 int32_t df_dag_device(const df_dag *dag, int32_t element);
+
+/* Reading a graph. Elements are numbered from 0 on in the order in which they were added;
+ * children and parents are in the order of linking and valid until the next link. */
+void df_dag_tell(df_dag *dag, int32_t element, const df_dag_info *info);
+const df_dag_info *df_dag_told(const df_dag *dag, int32_t element);
+int32_t df_dag_count(const df_dag *dag);
+df_dag_kind df_dag_kind_of(const df_dag *dag, int32_t element);
+double df_dag_duration_s(const df_dag *dag, int32_t element);
+void df_dag_retime(df_dag *dag, int32_t element, double duration_s);
+const int32_t *df_dag_children(const df_dag *dag, int32_t element, int32_t *count);
+const int32_t *df_dag_parents(const df_dag *dag, int32_t element, int32_t *count);
+/* Whether memory ran out at some time: then the graph is not whole. */
+bool df_dag_failed(const df_dag *dag);
 
 /* Time of the last event when root starts at 0. Root does not occupy its device. Ties go to
  * what started first. Elements that root does not lead to are left out. DF_ENOMEM. */

@@ -15,7 +15,8 @@ typedef struct {
     int64_t layers, batches, stages, layers_of_stage;
     int64_t zero_stage;
     bool tied;
-    double first_gather_s;
+    double replicas, hop_bytes;
+    df_llm_sizes reduced, gathered;
     int32_t *embedding[2], *logits[2]; /* [batch] */
     int32_t *block[2];                 /* [batch * layers + layer] */
     int32_t *reductions;               /* [layer], of the batch at hand */
@@ -36,9 +37,51 @@ static int32_t block_at(const pipeline *p, int pass, int64_t batch, int64_t laye
     return p->block[pass][batch * p->layers + layer];
 }
 
-static int32_t add_collective(pipeline *p, double duration_s)
+static int32_t add_compute(pipeline *p, df_llm_role role, int direction, int32_t stage)
 {
-    return df_dag_add(p->dag, DF_DAG_COLLECTIVE, 0, duration_s);
+    const double *const durations = role == DF_LLM_ROLE_EMBEDDING ? p->t.embedding
+                                    : role == DF_LLM_ROLE_LOGITS  ? p->t.logits
+                                                                  : p->t.block;
+    const int32_t number = df_dag_add(p->dag, DF_DAG_COMPUTE, stage, durations[direction]);
+    const df_dag_info info = {.role = (int32_t)role, .label = direction, .home = -1};
+    df_dag_tell(p->dag, number, &info);
+    return number;
+}
+
+static bool is_gather(df_llm_role role)
+{
+    return role >= DF_LLM_ROLE_GATHER_EMBEDDING && role <= DF_LLM_ROLE_GATHER_REDUCED_LAYER;
+}
+
+/* A collective of data parallelism. `home` is the stage that it belongs to, -1: none. */
+static int32_t add_collective(pipeline *p, df_llm_role role, int32_t home)
+{
+    const df_llm_durations *const t = &p->t;
+    const double duration_s[DF_LLM_ROLES] = {
+        [DF_LLM_ROLE_REDUCE_EMBEDDING] = t->reduce_embedding,
+        [DF_LLM_ROLE_REDUCE_LAYER] = t->reduce_layer,
+        [DF_LLM_ROLE_REDUCE_LOGITS] = t->reduce_logits,
+        [DF_LLM_ROLE_GATHER_EMBEDDING] = t->gather_embedding,
+        [DF_LLM_ROLE_GATHER_LAYER] = t->gather_layer,
+        [DF_LLM_ROLE_GATHER_LOGITS] = t->gather_logits,
+        [DF_LLM_ROLE_GATHER_REDUCED_LAYER] = t->gather_layer,
+    };
+    const df_llm_sizes *const sizes = is_gather(role) ? &p->gathered : &p->reduced;
+    const bool embedding =
+        role == DF_LLM_ROLE_REDUCE_EMBEDDING || role == DF_LLM_ROLE_GATHER_EMBEDDING;
+    const bool logits = role == DF_LLM_ROLE_REDUCE_LOGITS || role == DF_LLM_ROLE_GATHER_LOGITS;
+    const df_coll_kind reduction = p->zero_stage >= 2 ? DF_COLL_REDUCE_SCATTER : DF_COLL_ALL_REDUCE;
+    const df_dag_info info = {.role = (int32_t)role,
+                              .home = home,
+                              .collective =
+                                  (int32_t)(is_gather(role) ? DF_COLL_ALL_GATHER : reduction),
+                              .participants = (int32_t)p->replicas,
+                              .bytes = embedding ? sizes->embedding
+                                       : logits  ? sizes->logits
+                                                 : sizes->layer};
+    const int32_t number = df_dag_add(p->dag, DF_DAG_COLLECTIVE, 0, duration_s[role]);
+    df_dag_tell(p->dag, number, &info);
+    return number;
 }
 
 /* Hands activations or their gradients on; free on the same device. */
@@ -46,6 +89,12 @@ static void trunk(pipeline *p, int32_t from, int32_t to)
 {
     const bool hop = df_dag_device(p->dag, from) != df_dag_device(p->dag, to);
     const int32_t edge = df_dag_add(p->dag, DF_DAG_PIPELINE, 0, hop ? p->t.hop : 0.0);
+    const df_dag_info info = {.role = DF_LLM_ROLE_HOP,
+                              .home = -1,
+                              .collective = DF_COLL_P2P,
+                              .participants = 2,
+                              .bytes = hop ? p->hop_bytes : 0.0};
+    df_dag_tell(p->dag, edge, &info);
     df_dag_link(p->dag, from, edge);
     df_dag_link(p->dag, edge, to);
 }
@@ -54,13 +103,12 @@ static void trunk(pipeline *p, int32_t from, int32_t to)
 
 static void add_forward(pipeline *p, int64_t b)
 {
-    df_dag *const dag = p->dag;
     const int32_t last = (int32_t)(p->stages - 1);
-    p->logits[FORWARD][b] = df_dag_add(dag, DF_DAG_COMPUTE, last, p->t.logits[FORWARD]);
-    p->embedding[FORWARD][b] = df_dag_add(dag, DF_DAG_COMPUTE, 0, p->t.embedding[FORWARD]);
+    p->logits[FORWARD][b] = add_compute(p, DF_LLM_ROLE_LOGITS, FORWARD, last);
+    p->embedding[FORWARD][b] = add_compute(p, DF_LLM_ROLE_EMBEDDING, FORWARD, 0);
     for (int64_t l = 0; l < p->layers; l++) {
         p->block[FORWARD][b * p->layers + l] =
-            df_dag_add(dag, DF_DAG_COMPUTE, stage_of(p, l), p->t.block[FORWARD]);
+            add_compute(p, DF_LLM_ROLE_BLOCK, FORWARD, stage_of(p, l));
     }
     for (int64_t l = 1; l < p->layers; l++) {
         trunk(p, block_at(p, FORWARD, b, l - 1), block_at(p, FORWARD, b, l));
@@ -91,12 +139,12 @@ static void add_backward(pipeline *p, int64_t b)
 {
     df_dag *const dag = p->dag;
     const int32_t last = (int32_t)(p->stages - 1);
-    p->embedding[BACKWARD][b] = df_dag_add(dag, DF_DAG_COMPUTE, 0, p->t.embedding[BACKWARD]);
-    p->logits[BACKWARD][b] = df_dag_add(dag, DF_DAG_COMPUTE, last, p->t.logits[BACKWARD]);
+    p->embedding[BACKWARD][b] = add_compute(p, DF_LLM_ROLE_EMBEDDING, BACKWARD, 0);
+    p->logits[BACKWARD][b] = add_compute(p, DF_LLM_ROLE_LOGITS, BACKWARD, last);
     df_dag_link(dag, p->logits[FORWARD][b], p->logits[BACKWARD][b]);
     for (int64_t l = p->layers - 1; l >= 0; l--) {
         p->block[BACKWARD][b * p->layers + l] =
-            df_dag_add(dag, DF_DAG_COMPUTE, stage_of(p, l), p->t.block[BACKWARD]);
+            add_compute(p, DF_LLM_ROLE_BLOCK, BACKWARD, stage_of(p, l));
     }
     for (int64_t l = p->layers - 1; l >= 1; l--) {
         trunk(p, block_at(p, BACKWARD, b, l), block_at(p, BACKWARD, b, l - 1));
@@ -141,11 +189,13 @@ static void order_backward(pipeline *p, int64_t b)
 /* ---- Data parallelism ---- */
 
 /* A reduction, with ZeRO 2 followed by a gather. */
-static int32_t add_reduction(pipeline *p, double reduce_s, double gather_s, bool gathered)
+static int32_t
+add_reduction(pipeline *p, df_llm_role role, df_llm_role gather, int32_t home, bool gathered)
 {
-    const int32_t reduction = add_collective(p, reduce_s);
+    const int32_t reduction = add_collective(p, role, home);
     if (p->zero_stage == 2 && gathered) {
-        df_dag_link(p->dag, reduction, add_collective(p, gather_s));
+        /* the embedding's reduction follows its backward pass wherever that is */
+        df_dag_link(p->dag, reduction, add_collective(p, gather, home < 0 ? 0 : home));
     }
     return reduction;
 }
@@ -154,7 +204,7 @@ static int32_t add_reduction(pipeline *p, double reduce_s, double gather_s, bool
  * hop; `other`, if there is one, before the rest. */
 static void gather_beside(pipeline *p, int32_t h, int32_t device, int32_t other)
 {
-    const int32_t gather = add_collective(p, p->t.gather_layer);
+    const int32_t gather = add_collective(p, DF_LLM_ROLE_GATHER_LAYER, device);
     if (df_dag_device(p->dag, h) == device) {
         df_dag_attach(p->dag, h, gather, DF_DAG_ALL);
         return;
@@ -168,8 +218,8 @@ static void gather_beside(pipeline *p, int32_t h, int32_t device, int32_t other)
 static void gather_forward(pipeline *p, int64_t b)
 {
     const bool more = b < p->batches - 1;
-    const int32_t next = more ? add_collective(p, p->t.gather_embedding) : -1;
-    df_dag_attach(p->dag, p->embedding[FORWARD][b], add_collective(p, p->t.gather_layer),
+    const int32_t next = more ? add_collective(p, DF_LLM_ROLE_GATHER_EMBEDDING, 0) : -1;
+    df_dag_attach(p->dag, p->embedding[FORWARD][b], add_collective(p, DF_LLM_ROLE_GATHER_LAYER, 0),
                   DF_DAG_ALL);
     for (int64_t l = 1; l < p->layers; l++) {
         gather_beside(p, block_at(p, FORWARD, b, l - 1), stage_of(p, l), next);
@@ -178,17 +228,21 @@ static void gather_forward(pipeline *p, int64_t b)
 
 static void add_data_parallel(pipeline *p, int64_t b)
 {
-    const int32_t embedding = add_reduction(p, p->t.reduce_embedding, p->t.gather_embedding, true);
+    const int32_t embedding =
+        add_reduction(p, DF_LLM_ROLE_REDUCE_EMBEDDING, DF_LLM_ROLE_GATHER_EMBEDDING, -1, true);
     for (int64_t l = 0; l < p->layers; l++) {
-        p->reductions[l] = add_reduction(p, p->t.reduce_layer, p->t.gather_layer, true);
+        p->reductions[l] = add_reduction(p, DF_LLM_ROLE_REDUCE_LAYER,
+                                         DF_LLM_ROLE_GATHER_REDUCED_LAYER, stage_of(p, l), true);
     }
     if (p->zero_stage >= 3) {
         gather_forward(p, b);
     }
-    const int32_t logits = add_reduction(p, p->t.reduce_logits, p->t.gather_logits, !p->tied);
+    const int32_t logits = add_reduction(p, DF_LLM_ROLE_REDUCE_LOGITS, DF_LLM_ROLE_GATHER_LOGITS,
+                                         (int32_t)(p->stages - 1), !p->tied);
     if (p->zero_stage >= 3 && !p->tied) {
         df_dag_attach(p->dag, block_at(p, FORWARD, b, p->layers - 1),
-                      add_collective(p, p->t.gather_logits), DF_DAG_ALL);
+                      add_collective(p, DF_LLM_ROLE_GATHER_LOGITS, stage_of(p, p->layers - 1)),
+                      DF_DAG_ALL);
     }
     df_dag_link(p->dag, p->logits[BACKWARD][b], logits);
     df_dag_link(p->dag, p->embedding[BACKWARD][b], embedding);
@@ -200,14 +254,15 @@ static void add_data_parallel(pipeline *p, int64_t b)
 static void gather_backward(pipeline *p, int64_t b)
 {
     const bool next = b > 0 && !p->tied;
-    const int32_t logits = next ? add_collective(p, p->t.gather_logits) : -1;
+    const int32_t logits =
+        next ? add_collective(p, DF_LLM_ROLE_GATHER_LOGITS, (int32_t)(p->stages - 1)) : -1;
     for (int64_t l = p->layers - 1; l >= 0; l--) {
         const int32_t h =
             l == p->layers - 1 ? p->logits[BACKWARD][b] : block_at(p, BACKWARD, b, l + 1);
         gather_beside(p, h, stage_of(p, l), logits);
     }
-    df_dag_attach(p->dag, block_at(p, BACKWARD, b, 0), add_collective(p, p->t.gather_embedding),
-                  DF_DAG_ALL);
+    df_dag_attach(p->dag, block_at(p, BACKWARD, b, 0),
+                  add_collective(p, DF_LLM_ROLE_GATHER_EMBEDDING, stage_of(p, 0)), DF_DAG_ALL);
 }
 
 /* ---- The whole ---- */
@@ -218,7 +273,7 @@ static void build_training(pipeline *p, bool data_parallel)
         add_backward(p, b);
     }
     if (data_parallel && p->zero_stage >= 3) {
-        p->root = add_collective(p, p->first_gather_s);
+        p->root = add_collective(p, DF_LLM_ROLE_GATHER_EMBEDDING, 0);
         df_dag_link(p->dag, p->root, p->embedding[FORWARD][0]);
     }
     for (int64_t b = 0; data_parallel && b < p->batches; b++) {
@@ -230,7 +285,8 @@ static void build_training(pipeline *p, bool data_parallel)
     if (data_parallel && p->zero_stage >= 3) {
         if (!p->tied) {
             df_dag_attach(p->dag, p->logits[FORWARD][p->batches - 1],
-                          add_collective(p, p->t.gather_logits), DF_DAG_ALL);
+                          add_collective(p, DF_LLM_ROLE_GATHER_LOGITS, (int32_t)(p->stages - 1)),
+                          DF_DAG_ALL);
         }
         for (int64_t b = 0; b < p->batches; b++) {
             gather_backward(p, b);
@@ -272,24 +328,46 @@ static bool allocate(pipeline *p)
     return true;
 }
 
-df_status df_llm_run_graph(df_llm *x, const df_llm_step *step, double *time_s)
+df_dag *df_llm_build_graph(const df_llm_step *step, int32_t *root)
 {
     pipeline p = {.t = step->t,
                   .layers = step->layers,
                   .batches = step->batches,
                   .stages = step->stages,
                   .zero_stage = step->zero_stage,
-                  .tied = step->tied};
-    df_status status = DF_OK;
-    p.first_gather_s = x->rules->llm_first_gather_free ? 0.0 : step->t.gather_embedding;
+                  .tied = step->tied,
+                  .replicas = step->replicas,
+                  .hop_bytes = step->hop_bytes,
+                  .reduced = step->reduced,
+                  .gathered = step->gathered};
     p.layers_of_stage = (p.layers + p.stages - 1) / p.stages;
-    if (!allocate(&p)) {
-        status = df_fail(x->err, DF_ENOMEM, "out of memory for the graph of the model");
-    } else {
+    if (allocate(&p)) {
         build(&p, step->training, step->data_parallel);
-        status = df_dag_run(p.dag, p.root, time_s, x->err);
+        *root = p.root;
     }
-    df_dag_free(p.dag);
+    const bool whole = p.dag && p.room && !df_dag_failed(p.dag);
     free(p.room);
+    if (!whole) {
+        df_dag_free(p.dag);
+        return NULL;
+    }
+    return p.dag;
+}
+
+df_status df_llm_run_graph(df_llm *x, const df_llm_step *step, double *time_s)
+{
+    int32_t root = 0;
+    df_dag *const dag = df_llm_build_graph(step, &root);
+    if (!dag) {
+        return df_fail(x->err, DF_ENOMEM, "out of memory for the graph of the model");
+    }
+    const bool gather = step->training && step->data_parallel && step->zero_stage >= 3;
+    const double first_s =
+        gather && !x->rules->llm_first_gather_free ? step->t.gather_embedding : 0.0;
+    if (gather) {
+        df_dag_retime(dag, root, first_s);
+    }
+    const df_status status = df_dag_run(dag, root, time_s, x->err);
+    df_dag_free(dag);
     return status;
 }

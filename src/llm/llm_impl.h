@@ -106,23 +106,44 @@ typedef struct {
     double optimizer;
 } df_llm_durations;
 
+/* Bytes of one element of each kind in data-parallel collectives. */
+typedef struct {
+    double embedding, layer, logits;
+} df_llm_sizes;
+
+/* What an element of a step's graph is. */
+typedef enum {
+    DF_LLM_ROLE_MARK,
+    DF_LLM_ROLE_EMBEDDING,
+    DF_LLM_ROLE_BLOCK,
+    DF_LLM_ROLE_LOGITS,
+    DF_LLM_ROLE_HOP,
+    DF_LLM_ROLE_REDUCE_EMBEDDING,
+    DF_LLM_ROLE_REDUCE_LAYER,
+    DF_LLM_ROLE_REDUCE_LOGITS,
+    DF_LLM_ROLE_GATHER_EMBEDDING,
+    DF_LLM_ROLE_GATHER_LAYER, /* of ZeRO 3, before the layer */
+    DF_LLM_ROLE_GATHER_LOGITS,
+    DF_LLM_ROLE_GATHER_REDUCED_LAYER, /* of ZeRO 2, after its reduction */
+    DF_LLM_ROLE_OPERATOR,             /* a part of a layer */
+    DF_LLM_ROLE_OPERATOR_COLLECTIVE,  /* among the devices that share a layer */
+    DF_LLM_ROLES
+} df_llm_role;
+
 /* One step through the pipeline. */
 typedef struct {
     df_llm_durations t;
     int64_t layers, batches, stages;
     int64_t zero_stage;
     bool training, data_parallel, tied;
+    double replicas, hop_bytes;
+    df_llm_sizes reduced, gathered; /* bytes of reductions and gathers */
 } df_llm_step;
 
 /* Whether micro-batches run one after another on a single stage. */
 bool df_llm_accumulates(const df_llm *x);
 /* Devices that hold the same parameters and see other sequences, or other tokens. */
 double df_llm_replicas(const df_llm *x);
-
-/* Bytes of one element of each kind in data-parallel collectives. */
-typedef struct {
-    double embedding, layer, logits;
-} df_llm_sizes;
 
 df_llm_sizes df_llm_gradient_bytes(const df_llm *x);
 df_llm_sizes df_llm_parameter_bytes(const df_llm *x);
@@ -142,6 +163,9 @@ DF_NODISCARD df_status df_llm_run_step(
     df_llm *x, const df_llm_pass *pass, double tokens, double *optimizer_time_s, double *time_s);
 /* By the fixed order of each stage; and by a graph. */
 DF_NODISCARD df_status df_llm_run_schedule(df_llm *x, const df_llm_step *step, double *time_s);
+/* The graph; elements are told their df_llm_role, compute elements their direction as label.
+ * NULL when out of memory. */
+df_dag *df_llm_build_graph(const df_llm_step *step, int32_t *root);
 DF_NODISCARD df_status df_llm_run_graph(df_llm *x, const df_llm_step *step, double *time_s);
 
 DF_NODISCARD df_status df_llm_infer(df_llm *x, df_llm_result *out);

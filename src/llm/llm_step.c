@@ -140,7 +140,11 @@ df_status df_llm_run_step(
                         .zero_stage = x->cfg->sw.dp_zero_stage,
                         .training = training,
                         .data_parallel = training && df_llm_replicas(x) > 1.0,
-                        .tied = x->m->tied_embeddings};
+                        .tied = x->m->tied_embeddings,
+                        .replicas = df_llm_replicas(x),
+                        .hop_bytes = x->bytes.activation * x->batch * x->d * tokens,
+                        .reduced = df_llm_gradient_bytes(x),
+                        .gathered = df_llm_parameter_bytes(x)};
     if (step.zero_stage >= 3 && !x->rules->llm_tied_logits_not_gathered) {
         step.tied = false;
     }
