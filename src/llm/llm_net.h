@@ -1,0 +1,53 @@
+/* llm_net.h: inside the LLM model, what goes to the network simulator.
+ *
+ *   llm_flat.c   a step's graph taken apart into devices
+ *   llm_trace.c  a graph as programs of the simulator's ranks
+ *   llm_astra.c  collectives, blocks and steps timed by the simulator */
+#ifndef DF_LLM_NET_H
+#define DF_LLM_NET_H
+#include "llm/llm_impl.h"
+#include "net/net.h"
+
+/* Operators of a layer on one device and the collectives between them, in order. */
+typedef struct {
+    bool is_collective;
+    double duration_s; /* of an operator */
+    df_coll_kind kind; /* of a collective */
+    double bytes;
+    int32_t participants;
+    int32_t label; /* of a collective: equal for the same one of all devices and layers */
+} df_llm_chain_item;
+
+enum { DF_LLM_CHAIN_MAX = 16 };
+
+typedef struct {
+    df_llm_chain_item item[DF_LLM_CHAIN_MAX];
+    int32_t count;
+} df_llm_chain;
+
+/* Appends a chain on a device; returns its first element, -1 if it is empty. */
+int32_t df_llm_add_chain(df_dag *dag, const df_llm_chain *chain, int32_t device);
+
+/* "MHA_forward_all_reduce" of an operator collective's label. */
+void df_llm_label_name(int32_t label, char *name, size_t size);
+int32_t df_llm_label_of(df_llm_op op, int direction, df_coll_kind kind);
+
+/* NULL when out of memory. `ranks` devices share a layer. */
+df_dag *df_llm_flatten(const df_dag *step,
+                       int32_t root,
+                       const df_llm_chain chains[DF_LLM_DIRECTIONS],
+                       int32_t ranks,
+                       int32_t stages,
+                       int32_t *flat_root);
+
+/* A graph as the simulator's programs: `replicas` of each device. first_id: number of the
+ * graph's first element, which messages are tagged with. *ranks: how many there are. */
+DF_NODISCARD df_status df_llm_trace(const df_dag *dag,
+                                    int32_t root,
+                                    int32_t replicas,
+                                    int32_t first_id,
+                                    df_net_program **program,
+                                    int32_t *ranks,
+                                    df_err *err);
+
+#endif
