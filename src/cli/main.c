@@ -23,6 +23,7 @@ static const subcommand commands[] = {
     {"GD_search", "searches the best device for one strategy", df_cmd_gd_search},
     {"arch_search", "searches the best strategy, layout and device; over MPI too",
      df_cmd_arch_search},
+    {"astra", "simulates Chakra traces as AstraSim does; prints traces", df_cmd_astra},
     {"help", "this text; `help config`, `help rules`: those tables", help},
 };
 enum { COMMANDS = sizeof commands / sizeof commands[0] };

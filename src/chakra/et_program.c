@@ -1,0 +1,229 @@
+#include "chakra/et_program.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "chakra/et.h"
+
+typedef struct {
+    const char *path;
+    df_net_program *program;
+    int32_t rank;
+    uint64_t *deps; /* of both kinds, of one node */
+    size_t deps_room;
+} loader;
+
+static const char *kind_name(df_et_kind kind)
+{
+    static const char *const names[] = {
+        [DF_ET_INT] = "a whole number", [DF_ET_BOOL] = "a truth value", [DF_ET_REAL] = "a fraction",
+        [DF_ET_TEXT] = "a text",        [DF_ET_LIST] = "a list",        [DF_ET_NOTHING] = "nothing",
+    };
+    return names[kind];
+}
+
+/* ---- Attributes ---- */
+
+/* A whole number from 0 to max; the default where there is none, if default_value >= 0. */
+static df_status read_number(const df_et_node *node,
+                             const char *name,
+                             int64_t max,
+                             int64_t default_value,
+                             int64_t *value,
+                             df_err *err)
+{
+    const df_et_attr *const attr = df_et_find(node, name);
+    if (!attr && default_value >= 0) {
+        *value = default_value;
+        return DF_OK;
+    }
+    if (!attr || (attr->kind != DF_ET_INT && attr->kind != DF_ET_BOOL)) {
+        return df_fail(err, DF_EINVAL, "%s: expected a whole number, found %s", name,
+                       kind_name(attr ? attr->kind : DF_ET_NOTHING));
+    }
+    if (attr->number < 0 || attr->number > max) {
+        return df_fail(err, DF_EINVAL, "%s: expected a number from 0 to %lld, found %lld", name,
+                       (long long)max, (long long)attr->number);
+    }
+    *value = attr->number;
+    return DF_OK;
+}
+
+static df_status read_size(const df_et_node *node, uint64_t *bytes, df_err *err)
+{
+    int64_t value;
+    DF_TRY(read_number(node, "comm_size", INT64_MAX, -1, &value, err));
+    *bytes = (uint64_t)value;
+    return DF_OK;
+}
+
+/* The group of a collective, as a text that holds its id; 0 where none is named. */
+static df_status read_group(const df_et_node *node, int32_t *group, df_err *err)
+{
+    const df_et_attr *const attr = df_et_find(node, "pg_name");
+    *group = 0;
+    if (!attr) {
+        return DF_OK;
+    }
+    char *end = NULL;
+    errno = 0;
+    const long value = attr->kind == DF_ET_TEXT ? strtol(attr->text, &end, 10) : 0;
+    if (errno != 0 || value <= 0 || value > INT32_MAX || *end != '\0') {
+        return df_fail(err, DF_EINVAL, "pg_name: expected a text with a number > 0, found %s",
+                       attr->kind == DF_ET_TEXT ? attr->text : kind_name(attr->kind));
+    }
+    *group = (int32_t)value;
+    return DF_OK;
+}
+
+/* ---- Nodes ---- */
+
+static df_status read_collective(const df_et_node *node, df_net_node *out, df_err *err)
+{
+    int64_t type;
+    DF_TRY(read_number(node, "comm_type", INT32_MAX, -1, &type, err));
+    switch (type) { /* as Chakra numbers them */
+    case 0:
+        out->collective = DF_NET_ALL_REDUCE;
+        break;
+    case 2:
+        out->collective = DF_NET_ALL_GATHER;
+        break;
+    case 5:
+        out->collective = DF_NET_BROADCAST;
+        break;
+    case 6:
+        out->collective = DF_NET_ALL_TO_ALL;
+        break;
+    case 7:
+        out->collective = DF_NET_REDUCE_SCATTER;
+        break;
+    default:
+        return df_fail(err, DF_EINVAL,
+                       "comm_type: expected 0 (all-reduce), 2 (all-gather), 5 (broadcast), 6 "
+                       "(all-to-all) or 7 (reduce-scatter), found %lld",
+                       (long long)type);
+    }
+    out->type = DF_NET_COMM;
+    DF_TRY(read_size(node, &out->bytes, err));
+    return read_group(node, &out->group, err);
+}
+
+/* `own` and `other` name the attributes with this rank and its peer. */
+static df_status read_message(const df_et_node *node,
+                              int32_t rank,
+                              const char *own,
+                              const char *other,
+                              df_net_node *out,
+                              df_err *err)
+{
+    int64_t here;
+    int64_t peer;
+    int64_t tag;
+    DF_TRY(read_size(node, &out->bytes, err));
+    DF_TRY(read_number(node, own, INT32_MAX, rank, &here, err));
+    DF_TRY(read_number(node, other, INT32_MAX, -1, &peer, err));
+    DF_TRY(read_number(node, "comm_tag", UINT32_MAX, -1, &tag, err));
+    if (here != rank) {
+        return df_fail(err, DF_EINVAL, "%s: expected the trace's own rank %d, found %lld", own,
+                       (int)rank, (long long)here);
+    }
+    out->peer = (int32_t)peer;
+    out->tag = (uint32_t)tag;
+    return DF_OK;
+}
+
+static df_status read_node(const df_et_node *node, int32_t rank, df_net_node *out, df_err *err)
+{
+    int64_t on_cpu;
+    DF_TRY(read_number(node, "is_cpu_op", 1, 0, &on_cpu, err));
+    out->id = node->id;
+    out->on_cpu = on_cpu != 0;
+    if (node->duration_micros > INT64_MAX / 1000) {
+        return df_fail(err, DF_EINVAL, "duration_micros: expected below 2^63 / 1000, found %llu",
+                       (unsigned long long)node->duration_micros);
+    }
+    out->duration_ns = node->duration_micros * 1000;
+    switch (node->type) {
+    case DF_ET_INVALID:
+        out->type = DF_NET_MARK;
+        return DF_OK;
+    case DF_ET_COMPUTE:
+        out->type = DF_NET_COMPUTE;
+        return DF_OK;
+    case DF_ET_SEND:
+        out->type = DF_NET_SEND;
+        return read_message(node, rank, "comm_src", "comm_dst", out, err);
+    case DF_ET_RECEIVE:
+        out->type = DF_NET_RECEIVE;
+        return read_message(node, rank, "comm_dst", "comm_src", out, err);
+    case DF_ET_COLLECTIVE:
+        return read_collective(node, out, err);
+    default:
+        return df_fail(err, DF_EINVAL,
+                       "type: expected 4 (compute), 5 (send), 6 (receive) or 7 (collective), found "
+                       "%d",
+                       (int)node->type);
+    }
+}
+
+/* Both kinds of dependencies count. */
+static df_status read_deps(loader *l, const df_et_node *node, df_net_node *out, df_err *err)
+{
+    const size_t count = node->num_ctrl_deps + node->num_data_deps;
+    if (count > INT32_MAX) {
+        return df_fail(err, DF_EINVAL, "expected fewer than 2^31 dependencies, found more");
+    }
+    if (count > l->deps_room) {
+        uint64_t *const grown = realloc(l->deps, 2 * count * sizeof *grown);
+        if (!grown) {
+            return df_fail(err, DF_ENOMEM, "out of memory");
+        }
+        l->deps = grown;
+        l->deps_room = 2 * count;
+    }
+    for (size_t i = 0; i < count; i++) {
+        l->deps[i] =
+            i < node->num_ctrl_deps ? node->ctrl_deps[i] : node->data_deps[i - node->num_ctrl_deps];
+    }
+    out->deps = l->deps;
+    out->num_deps = (int32_t)count;
+    return DF_OK;
+}
+
+static df_status add_node(loader *l, const df_et_node *node, df_err *err)
+{
+    df_net_node out;
+    df_err cause;
+    memset(&out, 0, sizeof out);
+    df_status status = read_node(node, l->rank, &out, &cause);
+    if (status == DF_OK) {
+        status = read_deps(l, node, &out, &cause);
+    }
+    if (status != DF_OK) {
+        return df_fail(err, status, "%s: node %llu: %.900s", l->path, (unsigned long long)node->id,
+                       cause.text);
+    }
+    status = df_net_program_add(l->program, l->rank, &out, &cause);
+    return status == DF_OK ? DF_OK : df_fail(err, status, "%s: %.900s", l->path, cause.text);
+}
+
+df_status df_et_add_rank(df_net_program *program, int32_t rank, const char *path, df_err *err)
+{
+    loader l = {path, program, rank, NULL, 0};
+    df_et_reader *reader;
+    df_et_node node;
+    bool more = true;
+    DF_TRY(df_et_open(path, &reader, err));
+    df_status status = DF_OK;
+    while (status == DF_OK && more) {
+        status = df_et_next(reader, &node, &more, err);
+        if (status == DF_OK && more) {
+            status = add_node(&l, &node, err);
+        }
+    }
+    df_et_close(reader);
+    free(l.deps);
+    return status;
+}

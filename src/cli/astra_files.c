@@ -1,0 +1,336 @@
+#include "astra_files.h"
+
+#include <errno.h>
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <jansson.h>
+#include <yaml.h>
+
+/* ---- JSON ---- */
+
+static df_status load_json(const char *path, json_t **root, df_err *err)
+{
+    json_error_t error;
+    FILE *const file = fopen(path, "rb");
+    if (!file) {
+        return df_fail(err, DF_EIO, "%s: cannot be opened: %s", path, strerror(errno));
+    }
+    *root = json_loadf(file, JSON_REJECT_DUPLICATES, &error);
+    (void)fclose(file); /* only read */
+    if (*root && json_is_object(*root)) {
+        return DF_OK;
+    }
+    if (*root) {
+        json_decref(*root);
+        return df_fail(err, DF_EINVAL, "%s:1: expected {...}, found something else", path);
+    }
+    return df_fail(err, DF_EINVAL, "%s:%d: expected JSON, found: %s", path, error.line, error.text);
+}
+
+typedef struct {
+    const char *path;
+    const json_t *root;
+    df_err *err;
+} json_file;
+
+/* Reads a number within bounds; keeps *value where the key is absent. */
+static df_status
+read_real(const json_file *f, const char *key, double low, double high, double *value)
+{
+    const json_t *const item = json_object_get(f->root, key);
+    if (!item) {
+        return DF_OK;
+    }
+    const double number = json_number_value(item);
+    if (!json_is_number(item) || !(number >= low && number <= high)) {
+        return df_fail(f->err, DF_EINVAL, "%s: %s: expected a number from %g to %g, found %s",
+                       f->path, key, low, high,
+                       json_is_number(item) ? "another" : "something else");
+    }
+    *value = number;
+    return DF_OK;
+}
+
+/* The same for a whole number; fractions are cut, as AstraSim does. */
+static df_status read_count(const json_file *f, const char *key, int32_t low, int32_t *value)
+{
+    double number = *value;
+    DF_TRY(read_real(f, key, low, INT32_MAX, &number));
+    *value = (int32_t)number;
+    return DF_OK;
+}
+
+/* "direct" or "direct4", with or without "one" in front, which means nothing here. */
+static bool parse_algorithm(const char *name, df_net_algorithm *algorithm)
+{
+    const char *rest = name;
+    *algorithm = (df_net_algorithm){DF_NET_ALG_NONE, 0};
+    if (strcmp(name, "ring") == 0 || strcmp(name, "oneRing") == 0) {
+        algorithm->kind = DF_NET_ALG_RING;
+    } else if (strcmp(name, "halvingDoubling") == 0 || strcmp(name, "oneHalvingDoubling") == 0) {
+        algorithm->kind = DF_NET_ALG_HALVING_DOUBLING;
+    } else if (strcmp(name, "doubleBinaryTree") == 0) {
+        algorithm->kind = DF_NET_ALG_BINARY_TREE;
+    } else if (strncmp(name, "direct", 6) == 0 || strncmp(name, "oneDirect", 9) == 0) {
+        algorithm->kind = DF_NET_ALG_DIRECT;
+        rest += name[0] == 'd' ? 6 : 9;
+        char *end = NULL;
+        const long window = strtol(rest, &end, 10);
+        algorithm->window = (int32_t)window;
+        return *rest == '\0' || (*end == '\0' && window >= 1 && window <= INT32_MAX);
+    }
+    return algorithm->kind != DF_NET_ALG_NONE;
+}
+
+static df_status read_algorithm(const json_file *f, const char *key, df_net_algorithm *algorithm)
+{
+    const json_t *const list = json_object_get(f->root, key);
+    *algorithm = (df_net_algorithm){DF_NET_ALG_NONE, 0};
+    if (!list) {
+        return DF_OK;
+    }
+    const char *const name =
+        json_array_size(list) == 1 ? json_string_value(json_array_get(list, 0)) : NULL;
+    if (!name || !parse_algorithm(name, algorithm)) {
+        return df_fail(f->err, DF_EINVAL,
+                       "%s: %s: expected a list of one of ring, direct, directN, halvingDoubling "
+                       "and doubleBinaryTree, found %s",
+                       f->path, key, name ? name : "something else");
+    }
+    return DF_OK;
+}
+
+/* Models of AstraSim that are not in this simulator must be off. */
+static df_status read_switched_off(const json_file *f, const char *key)
+{
+    double value = 0;
+    DF_TRY(read_real(f, key, -1e300, 1e300, &value));
+    if (value != 0) {
+        return df_fail(f->err, DF_EINVAL, "%s: %s: expected 0, found %g", f->path, key, value);
+    }
+    return DF_OK;
+}
+
+static df_status read_policy(const json_file *f)
+{
+    const json_t *const policy = json_object_get(f->root, "scheduling-policy");
+    const char *const name = policy ? json_string_value(policy) : "LIFO";
+    /* A rank has one collective at a time, so the order of several does not matter. */
+    if (name &&
+        (strcmp(name, "LIFO") == 0 || strcmp(name, "FIFO") == 0 || strcmp(name, "EXPLICIT") == 0)) {
+        return DF_OK;
+    }
+    return df_fail(f->err, DF_EINVAL,
+                   "%s: scheduling-policy: expected LIFO, FIFO or EXPLICIT, found %s", f->path,
+                   name ? name : "something else");
+}
+
+static df_status read_system(const json_file *f, df_net_system *system)
+{
+    static const char *const keys[DF_NET_IMPLEMENTED] = {
+        [DF_NET_ALL_REDUCE] = "all-reduce-implementation",
+        [DF_NET_ALL_GATHER] = "all-gather-implementation",
+        [DF_NET_REDUCE_SCATTER] = "reduce-scatter-implementation",
+        [DF_NET_ALL_TO_ALL] = "all-to-all-implementation",
+    };
+    double delay_ns = 10; /* AstraSim's default */
+    *system = (df_net_system){.active_chunks = 1};
+    DF_TRY(read_policy(f));
+    DF_TRY(read_real(f, "endpoint-delay", 0, 1e15, &delay_ns));
+    system->endpoint_delay_ns = (int64_t)delay_ns;
+    DF_TRY(read_count(f, "active-chunks-per-dimension", 1, &system->active_chunks));
+    DF_TRY(read_count(f, "preferred-dataset-splits", 1, &system->splits));
+    if (system->splits == 0) {
+        return df_fail(f->err, DF_EINVAL,
+                       "%s: preferred-dataset-splits: expected a number >= 1, found nothing",
+                       f->path);
+    }
+    DF_TRY(read_real(f, "local-mem-bw", 0, 1e15, &system->local_mem_gb_ps));
+    DF_TRY(read_switched_off(f, "roofline-enabled"));
+    DF_TRY(read_switched_off(f, "model-shared-bus"));
+    for (int i = 0; i < DF_NET_IMPLEMENTED; i++) {
+        DF_TRY(read_algorithm(f, keys[i], &system->algorithm[i]));
+    }
+    return DF_OK;
+}
+
+df_status df_astra_read_system(const char *path, df_net_system *system, df_err *err)
+{
+    json_t *root;
+    DF_TRY(load_json(path, &root, err));
+    const json_file f = {path, root, err};
+    const df_status status = read_system(&f, system);
+    json_decref(root);
+    return status;
+}
+
+/* ---- Groups ---- */
+
+static df_status
+add_group(const json_file *f, const char *key, const json_t *list, df_net_program *program)
+{
+    char *end;
+    errno = 0;
+    const long id = strtol(key, &end, 10);
+    const size_t count = json_array_size(list);
+    if (errno != 0 || end == key || *end != '\0' || id <= 0 || id > INT32_MAX || count == 0) {
+        return df_fail(f->err, DF_EINVAL, "%s: %s: expected \"ID\": [RANK, ...] with an ID > 0",
+                       f->path, key);
+    }
+    int32_t *const ranks = malloc(count * sizeof *ranks);
+    df_err cause = {"out of memory"};
+    df_status status = ranks ? DF_OK : DF_ENOMEM;
+    for (size_t i = 0; i < count && status == DF_OK; i++) {
+        const json_t *const item = json_array_get(list, i);
+        const json_int_t rank = json_is_integer(item) ? json_integer_value(item) : -1;
+        ranks[i] = rank >= 0 && rank <= INT32_MAX ? (int32_t)rank : -1;
+    }
+    if (status == DF_OK) {
+        status = df_net_program_add_group(program, (int32_t)id, ranks, (int32_t)count, &cause);
+    }
+    free(ranks);
+    return status == DF_OK ? DF_OK : df_fail(f->err, status, "%s: %.900s", f->path, cause.text);
+}
+
+df_status df_astra_read_groups(const char *path, df_net_program *program, df_err *err)
+{
+    json_t *root;
+    const char *key;
+    json_t *list;
+    if (!path || strstr(path, "empty")) {
+        return DF_OK;
+    }
+    DF_TRY(load_json(path, &root, err));
+    const json_file f = {path, root, err};
+    df_status status = DF_OK;
+    json_object_foreach(root, key, list)
+    {
+        if (status == DF_OK) {
+            status = add_group(&f, key, list, program);
+        }
+    }
+    json_decref(root);
+    return status;
+}
+
+/* ---- Network ---- */
+
+typedef struct {
+    const char *path;
+    yaml_document_t *document;
+    df_err *err;
+} yaml_file;
+
+/* The text of `KEY: [ TEXT ]`. */
+static df_status read_text(const yaml_file *f, const char *key, const char **text)
+{
+    const yaml_node_t *const root = yaml_document_get_root_node(f->document);
+    const yaml_node_t *value = NULL;
+    if (!root || root->type != YAML_MAPPING_NODE) {
+        return df_fail(f->err, DF_EINVAL, "%s:1: expected KEY: [ VALUE ], found something else",
+                       f->path);
+    }
+    for (const yaml_node_pair_t *pair = root->data.mapping.pairs.start;
+         pair < root->data.mapping.pairs.top; pair++) {
+        const yaml_node_t *const name = yaml_document_get_node(f->document, pair->key);
+        if (name->type == YAML_SCALAR_NODE &&
+            strcmp((const char *)name->data.scalar.value, key) == 0) {
+            value = yaml_document_get_node(f->document, pair->value);
+        }
+    }
+    if (!value) {
+        return df_fail(f->err, DF_EINVAL, "%s: %s: expected a list of one, found nothing", f->path,
+                       key);
+    }
+    const int line = (int)value->start_mark.line + 1;
+    if (value->type == YAML_SEQUENCE_NODE &&
+        value->data.sequence.items.top - value->data.sequence.items.start == 1) {
+        value = yaml_document_get_node(f->document, *value->data.sequence.items.start);
+        if (value->type == YAML_SCALAR_NODE) {
+            *text = (const char *)value->data.scalar.value;
+            return DF_OK;
+        }
+    }
+    return df_fail(f->err, DF_EINVAL,
+                   "%s:%d: %s: expected a list of one value (one dimension), found another",
+                   f->path, line, key);
+}
+
+static df_status read_number(const yaml_file *f, const char *key, double low, double *value)
+{
+    const char *text = NULL;
+    char *end;
+    DF_TRY(read_text(f, key, &text));
+    *value = strtod(text, &end);
+    if (end == text || *end != '\0' || !isfinite(*value) || *value < low) {
+        return df_fail(f->err, DF_EINVAL, "%s: %s: expected a number >= %g, found %.40s", f->path,
+                       key, low, text);
+    }
+    return DF_OK;
+}
+
+static df_status read_topology(const yaml_file *f, df_net_topology *topology)
+{
+    static const df_net_topology all[] = {DF_NET_RING, DF_NET_FULLY_CONNECTED, DF_NET_SWITCH};
+    const char *text = NULL;
+    DF_TRY(read_text(f, "topology", &text));
+    for (size_t i = 0; i < sizeof all / sizeof all[0]; i++) {
+        if (strcmp(text, df_net_topology_name(all[i])) == 0) {
+            *topology = all[i];
+            return DF_OK;
+        }
+    }
+    return df_fail(f->err, DF_EINVAL,
+                   "%s: topology: expected Ring, FullyConnected or Switch, found %.40s", f->path,
+                   text);
+}
+
+static df_status read_network(const yaml_file *f, df_net_network *network)
+{
+    double ranks = 0;
+    DF_TRY(read_topology(f, &network->topology));
+    DF_TRY(read_number(f, "npus_count", 2, &ranks));
+    if (ranks > 32768 || ranks != floor(ranks)) {
+        return df_fail(f->err, DF_EINVAL,
+                       "%s: npus_count: expected a whole number up to 32768, found %g", f->path,
+                       ranks);
+    }
+    network->ranks = (int32_t)ranks;
+    DF_TRY(read_number(f, "bandwidth", 0, &network->bandwidth_gib_ps));
+    return read_number(f, "latency", 0, &network->latency_ns);
+}
+
+static df_status load_network(yaml_parser_t *parser, yaml_file *f, df_net_network *network)
+{
+    if (!yaml_parser_load(parser, f->document)) {
+        return df_fail(f->err, DF_EINVAL, "%s:%d: expected YAML, found: %s", f->path,
+                       (int)parser->problem_mark.line + 1,
+                       parser->problem ? parser->problem : "something else");
+    }
+    const df_status status = read_network(f, network);
+    yaml_document_delete(f->document);
+    return status;
+}
+
+df_status df_astra_read_network(const char *path, df_net_network *network, df_err *err)
+{
+    yaml_parser_t parser;
+    yaml_document_t document;
+    yaml_file f = {path, &document, err};
+    FILE *const file = fopen(path, "rb");
+    if (!file) {
+        return df_fail(err, DF_EIO, "%s: cannot be opened: %s", path, strerror(errno));
+    }
+    if (!yaml_parser_initialize(&parser)) {
+        (void)fclose(file); /* only read */
+        return df_fail(err, DF_ENOMEM, "%s: out of memory", path);
+    }
+    yaml_parser_set_input_file(&parser, file);
+    const df_status status = load_network(&parser, &f, network);
+    yaml_parser_delete(&parser);
+    (void)fclose(file); /* only read */
+    return status;
+}

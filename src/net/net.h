@@ -1,0 +1,131 @@
+/* net.h: simulates programs of many ranks (compute, messages, collectives) on one network.
+ *
+ * The rules are those of AstraSim with its congestion-aware analytical network, to the last
+ * nanosecond: messages are stored and forwarded whole, a link carries one at a time, and
+ * whatever happens at one tick happens in the order in which it was scheduled. Time is a
+ * whole number of nanoseconds. No I/O, no MPI, no shared state: every simulator is its own. */
+#ifndef DF_NET_H
+#define DF_NET_H
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/status.h"
+
+/* ---- The machine ---- */
+
+typedef enum { DF_NET_RING, DF_NET_FULLY_CONNECTED, DF_NET_SWITCH } df_net_topology;
+
+typedef struct {
+    df_net_topology topology;
+    int32_t ranks;           /* >= 2, on a ring >= 3 */
+    double bandwidth_gib_ps; /* of a link in one direction; GiB = 2^30 bytes */
+    double latency_ns;       /* of one hop */
+} df_net_network;
+
+typedef enum {
+    DF_NET_ALL_REDUCE,
+    DF_NET_ALL_GATHER,
+    DF_NET_REDUCE_SCATTER,
+    DF_NET_ALL_TO_ALL,
+    DF_NET_BROADCAST, /* lasts its duration and sends nothing */
+} df_net_collective;
+enum { DF_NET_IMPLEMENTED = DF_NET_BROADCAST }; /* those that have an algorithm */
+
+typedef enum {
+    DF_NET_ALG_RING,
+    DF_NET_ALG_DIRECT,
+    DF_NET_ALG_HALVING_DOUBLING, /* powers of two; not for all-to-all */
+    DF_NET_ALG_BINARY_TREE,      /* two trees; powers of two, all ranks; always all-reduces */
+    DF_NET_ALG_NONE,             /* a collective that needs one is refused */
+} df_net_algorithm_kind;
+
+typedef struct {
+    df_net_algorithm_kind kind;
+    int32_t window; /* of direct: messages under way at once; 0: one to every member */
+} df_net_algorithm;
+
+typedef struct {
+    int64_t endpoint_delay_ns; /* before every message of a collective of all ranks */
+    int32_t splits;            /* a collective is cut into so many chunks, >= 1 */
+    int32_t active_chunks;     /* so many of them are under way at once, >= 1 */
+    double local_mem_gb_ps;    /* for reductions; GB = 1e9 bytes; 0: they take no time */
+    df_net_algorithm algorithm[DF_NET_IMPLEMENTED];
+} df_net_system;
+
+/* ---- The program ---- */
+
+typedef enum {
+    DF_NET_MARK,    /* ends at once, but its children wait until another node has ended */
+    DF_NET_COMPUTE, /* duration_ns */
+    DF_NET_SEND,    /* bytes to peer; ends when they have arrived */
+    DF_NET_RECEIVE, /* bytes from peer */
+    DF_NET_COMM,    /* collective of bytes, in group */
+} df_net_node_type;
+
+typedef struct {
+    uint64_t id; /* of those that can start, the lowest starts first */
+    df_net_node_type type;
+    df_net_collective collective;
+    bool on_cpu;          /* computes beside the GPU */
+    uint64_t duration_ns; /* 0 lasts 1 ns */
+    uint64_t bytes;
+    int32_t peer;
+    uint32_t tag;         /* a message is received by tag, ranks and size */
+    int32_t group;        /* id of a group; 0: all ranks */
+    const uint64_t *deps; /* ids of the nodes of this rank that must have ended */
+    int32_t num_deps;
+} df_net_node;
+
+typedef struct df_net_program df_net_program;
+
+/* NULL when out of memory. */
+df_net_program *df_net_program_new(int32_t ranks);
+void df_net_program_free(df_net_program *program);
+
+/* Adds a node to a rank; copies what it points to. A node with an id that is there already
+ * replaces that one and inherits its dependencies. DF_EINVAL, DF_ENOMEM. */
+DF_NODISCARD df_status df_net_program_add(df_net_program *program,
+                                          int32_t rank,
+                                          const df_net_node *node,
+                                          df_err *err);
+
+/* Adds a group. id > 0; the order of the ranks is their order on the ring. */
+DF_NODISCARD df_status df_net_program_add_group(
+    df_net_program *program, int32_t id, const int32_t *ranks, int32_t count, df_err *err);
+
+/* Ends the building: resolves groups and dependencies. Then the program is constant and may
+ * be run any number of times, by several simulators at once.
+ * DF_EINVAL: a dependency or group that is not there, a cycle, a rank without nodes. */
+DF_NODISCARD df_status df_net_program_seal(df_net_program *program, df_err *err);
+
+/* ---- The run ---- */
+
+typedef struct df_net_sim df_net_sim; /* the workspace; grows to what the largest run needs */
+
+typedef struct {
+    int32_t ranks;
+    uint64_t max_ns;             /* end of the last rank */
+    uint64_t events;             /* how many were simulated */
+    const uint64_t *cycles_ns;   /* end of each rank */
+    const uint64_t *exposed_ns;  /* end, less the computing of its GPU */
+    const int32_t *finish_order; /* ranks in the order in which they ended */
+} df_net_result;
+
+/* NULL when out of memory. */
+df_net_sim *df_net_sim_new(void);
+void df_net_sim_free(df_net_sim *sim);
+
+/* Runs a sealed program. The arrays of *result are the simulator's, until its next run.
+ * DF_EINVAL: what program, network or system ask for is not possible.
+ * DF_ERUNTIME: the run cannot finish; the text names ranks, nodes and what they wait for. */
+DF_NODISCARD df_status df_net_run(df_net_sim *sim,
+                                  const df_net_program *program,
+                                  const df_net_network *network,
+                                  const df_net_system *system,
+                                  df_net_result *result,
+                                  df_err *err);
+
+const char *df_net_topology_name(df_net_topology topology);
+const char *df_net_collective_name(df_net_collective collective);
+
+#endif

@@ -1,0 +1,42 @@
+#include "net/pool.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+enum { FIRST_ROOM = 64 };
+
+bool df_net_pool_init(df_net_pool *pool, size_t size)
+{
+    memset(pool, 0, sizeof *pool);
+    pool->size = size;
+    pool->count = 1;
+    pool->items = calloc(FIRST_ROOM, size);
+    pool->room = pool->items ? FIRST_ROOM : 0;
+    return pool->items != NULL;
+}
+
+void df_net_pool_fini(df_net_pool *pool)
+{
+    free(pool->items);
+    pool->items = NULL;
+}
+
+void df_net_pool_clear(df_net_pool *pool)
+{
+    pool->count = 1;
+    pool->free = 0;
+}
+
+bool df_net_pool_grow(df_net_pool *pool)
+{
+    if (pool->room > UINT32_MAX / 2) {
+        return false;
+    }
+    unsigned char *const items = realloc(pool->items, 2 * (size_t)pool->room * pool->size);
+    if (!items) {
+        return false;
+    }
+    pool->items = items;
+    pool->room *= 2;
+    return true;
+}

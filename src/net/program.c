@@ -1,0 +1,434 @@
+/* Building a program: nodes in any order become arrays by id, with their children. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "net/net_impl.h"
+
+enum { FIRST_ROOM = 16, RANKS_MAX = 32768 };
+
+df_net_program *df_net_program_new(int32_t ranks)
+{
+    df_net_program *const program = calloc(1, sizeof *program);
+    if (!program || ranks < 1 || ranks > RANKS_MAX) {
+        free(program);
+        return NULL;
+    }
+    program->num_ranks = ranks;
+    program->ranks = calloc((size_t)ranks, sizeof *program->ranks);
+    if (!program->ranks) {
+        free(program);
+        return NULL;
+    }
+    return program;
+}
+
+void df_net_program_free(df_net_program *program)
+{
+    if (!program) {
+        return;
+    }
+    for (int32_t i = 0; i < program->num_ranks; i++) {
+        free(program->ranks[i].ops);
+        free(program->ranks[i].children);
+        free(program->ranks[i].deps);
+    }
+    for (int32_t i = 0; i < program->num_groups; i++) {
+        free(program->groups[i].ranks);
+    }
+    free(program->ranks);
+    free(program->groups);
+    free(program);
+}
+
+static df_status fail_memory(df_err *err)
+{
+    return df_fail(err, DF_ENOMEM, "out of memory for the program of the ranks");
+}
+
+/* Makes room for `more` items behind count. */
+static bool reserve(void **items, uint32_t count, uint32_t more, uint32_t *room, size_t size)
+{
+    if (more <= *room - count) {
+        return true;
+    }
+    if (more > UINT32_MAX / 4 - count) {
+        return false;
+    }
+    uint32_t wanted = *room > 0 ? 2 * *room : FIRST_ROOM;
+    wanted = wanted < count + more ? count + more : wanted;
+    void *const grown = realloc(*items, wanted * size);
+    if (!grown) {
+        return false;
+    }
+    *items = grown;
+    *room = wanted;
+    return true;
+}
+
+/* ---- Nodes ---- */
+
+static df_net_unit unit_of(const df_net_node *node)
+{
+    switch (node->type) {
+    case DF_NET_COMPUTE:
+        return node->on_cpu ? DF_UNIT_CPU : DF_UNIT_GPU;
+    case DF_NET_RECEIVE:
+        return DF_UNIT_NONE;
+    case DF_NET_MARK:
+    case DF_NET_SEND:
+    case DF_NET_COMM:
+        break;
+    }
+    return DF_UNIT_COMM;
+}
+
+static df_status check_node(const df_net_program *program, const df_net_node *node, df_err *err)
+{
+    const bool message = node->type == DF_NET_SEND || node->type == DF_NET_RECEIVE;
+    if (node->duration_ns >= DF_NET_TIME_MAX || node->bytes >= DF_NET_TIME_MAX) {
+        return df_fail(err, DF_EINVAL, "expected duration and size below 2^62, found more");
+    }
+    if (node->on_cpu && node->type != DF_NET_COMPUTE && node->type != DF_NET_MARK) {
+        return df_fail(err, DF_EINVAL, "expected communication not to be on the CPU, found it is");
+    }
+    if (message && (node->peer < 0 || node->peer >= program->num_ranks)) {
+        return df_fail(err, DF_EINVAL, "expected a peer from 0 to %d, found %d",
+                       (int)program->num_ranks - 1, (int)node->peer);
+    }
+    if (message && node->bytes == 0) {
+        return df_fail(err, DF_EINVAL, "expected a message of at least 1 byte, found 0");
+    }
+    if (node->type == DF_NET_COMM && node->group < 0) {
+        return df_fail(err, DF_EINVAL, "expected a group > 0, found %d", (int)node->group);
+    }
+    return DF_OK;
+}
+
+df_status
+df_net_program_add(df_net_program *program, int32_t rank, const df_net_node *node, df_err *err)
+{
+    df_err cause;
+    if (program->sealed || rank < 0 || rank >= program->num_ranks) {
+        return df_fail(err, DF_EINVAL, "rank %d: expected a rank of an open program", (int)rank);
+    }
+    if (check_node(program, node, &cause) != DF_OK) {
+        return df_fail(err, DF_EINVAL, "rank %d: node %llu: %s", (int)rank,
+                       (unsigned long long)node->id, cause.text);
+    }
+    df_net_rank_program *const p = &program->ranks[rank];
+    const uint32_t deps = (uint32_t)node->num_deps;
+    if (!reserve((void **)&p->ops, p->num_ops, 1, &p->ops_room, sizeof *p->ops) ||
+        !reserve((void **)&p->deps, p->num_deps, deps, &p->deps_room, sizeof *p->deps)) {
+        return fail_memory(err);
+    }
+    for (uint32_t i = 0; i < deps; i++) {
+        p->deps[p->num_deps++] = (df_net_dep){node->deps[i], p->num_ops};
+    }
+    p->ops[p->num_ops++] = (df_net_op){.id = node->id,
+                                       .type = (uint8_t)node->type,
+                                       .collective = (uint8_t)node->collective,
+                                       .unit = (uint8_t)unit_of(node),
+                                       .duration_ns = node->duration_ns,
+                                       .bytes = node->bytes,
+                                       .peer = node->peer,
+                                       .tag = node->tag,
+                                       .group = node->type == DF_NET_COMM ? node->group : 0};
+    return DF_OK;
+}
+
+/* ---- Groups ---- */
+
+static df_status
+check_group(const df_net_program *program, const int32_t *ranks, int32_t count, df_err *err)
+{
+    bool *const seen = calloc((size_t)program->num_ranks, sizeof *seen);
+    df_status status = seen ? DF_OK : fail_memory(err);
+    for (int32_t i = 0; i < count && status == DF_OK; i++) {
+        if (ranks[i] < 0 || ranks[i] >= program->num_ranks) {
+            status = df_fail(err, DF_EINVAL, "expected ranks from 0 to %d, found %d",
+                             (int)program->num_ranks - 1, (int)ranks[i]);
+        } else if (seen[ranks[i]]) {
+            status =
+                df_fail(err, DF_EINVAL, "expected each rank once, found %d twice", (int)ranks[i]);
+        } else {
+            seen[ranks[i]] = true;
+        }
+    }
+    free(seen);
+    return status;
+}
+
+df_status df_net_program_add_group(
+    df_net_program *program, int32_t id, const int32_t *ranks, int32_t count, df_err *err)
+{
+    df_err cause = {""};
+    if (program->sealed || id <= 0 || count < 1) {
+        return df_fail(err, DF_EINVAL, "group %d: expected an id > 0 and at least 1 rank", (int)id);
+    }
+    const df_status status = check_group(program, ranks, count, &cause);
+    if (status != DF_OK) {
+        return df_fail(err, status, "group %d: %s", (int)id, cause.text);
+    }
+    uint32_t room = (uint32_t)program->groups_room;
+    int32_t *const copy = malloc((size_t)count * sizeof *copy);
+    if (!copy || !reserve((void **)&program->groups, (uint32_t)program->num_groups, 1, &room,
+                          sizeof *program->groups)) {
+        free(copy);
+        return fail_memory(err);
+    }
+    memcpy(copy, ranks, (size_t)count * sizeof *copy);
+    program->groups_room = (int32_t)room;
+    program->groups[program->num_groups++] = (df_net_group){id, count, copy, program->num_members};
+    program->num_members += (uint64_t)count;
+    return DF_OK;
+}
+
+static int by_group_id(const void *a, const void *b)
+{
+    const int32_t x = ((const df_net_group *)a)->id;
+    const int32_t y = ((const df_net_group *)b)->id;
+    return (x > y) - (x < y);
+}
+
+static df_status sort_groups(df_net_program *program, df_err *err)
+{
+    if (program->num_groups > 0) {
+        qsort(program->groups, (size_t)program->num_groups, sizeof *program->groups, by_group_id);
+    }
+    for (int32_t i = 1; i < program->num_groups; i++) {
+        if (program->groups[i - 1].id == program->groups[i].id) {
+            return df_fail(err, DF_EINVAL, "group %d: expected it once, found it twice",
+                           (int)program->groups[i].id);
+        }
+    }
+    return DF_OK;
+}
+
+static bool is_member(const df_net_group *group, int32_t rank)
+{
+    for (int32_t i = 0; i < group->count; i++) {
+        if (group->ranks[i] == rank) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* Turns ids of groups into their numbers. */
+static df_status resolve_groups(df_net_program *program, int32_t rank, df_err *err)
+{
+    const df_net_rank_program *const p = &program->ranks[rank];
+    for (uint32_t i = 0; i < p->num_ops; i++) {
+        df_net_op *const op = &p->ops[i];
+        const df_net_group key = {.id = op->group};
+        if (op->group == 0) {
+            op->group = -1;
+            continue;
+        }
+        const df_net_group *const group =
+            program->num_groups == 0 ? NULL
+                                     : bsearch(&key, program->groups, (size_t)program->num_groups,
+                                               sizeof key, by_group_id);
+        if (!group || !is_member(group, rank)) {
+            return df_fail(err, DF_EINVAL, "rank %d: node %llu: group %d: expected %s", (int)rank,
+                           (unsigned long long)op->id, (int)key.id,
+                           group ? "the rank to be a member, found it is not"
+                                 : "a group that is there, found none");
+        }
+        op->group = (int32_t)(group - program->groups);
+    }
+    return DF_OK;
+}
+
+/* ---- Dependencies ---- */
+
+typedef struct {
+    uint64_t id;
+    uint32_t place; /* in the order in which nodes came */
+} op_key;
+
+static int by_id(const void *a, const void *b)
+{
+    const op_key *const x = a;
+    const op_key *const y = b;
+    return x->id != y->id ? (x->id > y->id) - (x->id < y->id)
+                          : (x->place > y->place) - (x->place < y->place);
+}
+
+/* Sorts the nodes; of those with one id the last stays. place_of[i] becomes the new place of
+ * the node that came as the i-th. */
+static bool sort_ops(df_net_rank_program *p, uint32_t *place_of)
+{
+    op_key *const keys = malloc(p->num_ops * sizeof *keys);
+    df_net_op *const sorted = malloc(p->num_ops * sizeof *sorted);
+    if (!keys || !sorted) {
+        free(keys);
+        free(sorted);
+        return false;
+    }
+    for (uint32_t i = 0; i < p->num_ops; i++) {
+        keys[i] = (op_key){p->ops[i].id, i};
+    }
+    qsort(keys, p->num_ops, sizeof *keys, by_id);
+    uint32_t count = 0;
+    for (uint32_t i = 0; i < p->num_ops; i++) {
+        if (i > 0 && keys[i].id == keys[i - 1].id) {
+            count--;
+        }
+        place_of[keys[i].place] = count;
+        sorted[count++] = p->ops[keys[i].place];
+    }
+    free(keys);
+    free(p->ops);
+    p->ops = sorted;
+    p->num_ops = p->ops_room = count;
+    return true;
+}
+
+static int by_parent(const void *a, const void *b)
+{
+    const df_net_dep *const x = a;
+    const df_net_dep *const y = b;
+    return x->parent != y->parent ? (x->parent > y->parent) - (x->parent < y->parent)
+                                  : (x->child > y->child) - (x->child < y->child);
+}
+
+static int id_to_op(const void *key, const void *op)
+{
+    const uint64_t id = *(const uint64_t *)key;
+    const uint64_t other = ((const df_net_op *)op)->id;
+    return (id > other) - (id < other);
+}
+
+/* Turns the dependencies into pairs of places, sorted, each once. */
+static df_status
+resolve_deps(df_net_rank_program *p, int32_t rank, const uint32_t *place_of, df_err *err)
+{
+    for (uint32_t i = 0; i < p->num_deps; i++) {
+        df_net_dep *const dep = &p->deps[i];
+        const df_net_op *const parent =
+            bsearch(&dep->parent, p->ops, p->num_ops, sizeof *p->ops, id_to_op);
+        dep->child = place_of[dep->child];
+        if (!parent) {
+            return df_fail(err, DF_EINVAL,
+                           "rank %d: node %llu: expected the nodes that it depends on to be there, "
+                           "found no node %llu",
+                           (int)rank, (unsigned long long)p->ops[dep->child].id,
+                           (unsigned long long)dep->parent);
+        }
+        dep->parent = (uint64_t)(parent - p->ops);
+    }
+    if (p->num_deps > 0) {
+        qsort(p->deps, p->num_deps, sizeof *p->deps, by_parent);
+    }
+    uint32_t count = 0;
+    for (uint32_t i = 0; i < p->num_deps; i++) {
+        if (i == 0 || by_parent(&p->deps[i], &p->deps[count - 1]) != 0) {
+            p->deps[count++] = p->deps[i];
+        }
+    }
+    p->num_deps = count;
+    return DF_OK;
+}
+
+static bool link_children(df_net_rank_program *p)
+{
+    p->children = malloc((p->num_deps + 1) * sizeof *p->children);
+    if (!p->children) {
+        return false;
+    }
+    for (uint32_t i = 0; i < p->num_deps; i++) {
+        df_net_op *const parent = &p->ops[p->deps[i].parent];
+        if (parent->num_children++ == 0) {
+            parent->first_child = i;
+        }
+        p->children[i] = p->deps[i].child;
+        p->ops[p->deps[i].child].num_parents++;
+    }
+    free(p->deps);
+    p->deps = NULL;
+    p->num_deps = p->deps_room = 0;
+    return true;
+}
+
+/* Goes through the nodes, parents first; what is left is in a cycle, or behind one. */
+static df_status
+check_cycles(const df_net_rank_program *p, int32_t rank, uint32_t *scratch, df_err *err)
+{
+    uint32_t *const left = calloc(p->num_ops, sizeof *left);
+    if (!left) {
+        return fail_memory(err);
+    }
+    uint32_t found = 0;
+    for (uint32_t i = 0; i < p->num_ops; i++) {
+        left[i] = p->ops[i].num_parents;
+        if (left[i] == 0) {
+            scratch[found++] = i;
+        }
+    }
+    for (uint32_t i = 0; i < found; i++) {
+        const df_net_op *const op = &p->ops[scratch[i]];
+        for (uint32_t k = 0; k < op->num_children; k++) {
+            const uint32_t child = p->children[op->first_child + k];
+            if (--left[child] == 0) {
+                scratch[found++] = child;
+            }
+        }
+    }
+    uint32_t stuck = 0;
+    while (stuck < p->num_ops && left[stuck] == 0) {
+        stuck++;
+    }
+    free(left);
+    return found == p->num_ops
+               ? DF_OK
+               : df_fail(err, DF_EINVAL,
+                         "rank %d: node %llu: expected dependencies without a cycle, found one",
+                         (int)rank, (unsigned long long)p->ops[stuck].id);
+}
+
+/* ---- Sealing ---- */
+
+static df_status seal_rank(df_net_program *program, int32_t rank, df_err *err)
+{
+    df_net_rank_program *const p = &program->ranks[rank];
+    if (p->num_ops == 0) {
+        return df_fail(err, DF_EINVAL, "rank %d: expected at least one node, found none",
+                       (int)rank);
+    }
+    uint32_t *const scratch = malloc(p->num_ops * sizeof *scratch);
+    df_status status = scratch && sort_ops(p, scratch) ? DF_OK : fail_memory(err);
+    if (status == DF_OK) {
+        status = resolve_deps(p, rank, scratch, err);
+    }
+    if (status == DF_OK && !link_children(p)) {
+        status = fail_memory(err);
+    }
+    if (status == DF_OK) {
+        status = check_cycles(p, rank, scratch, err);
+    }
+    free(scratch);
+    if (status != DF_OK) {
+        return status;
+    }
+    for (uint32_t i = 0; i < p->num_ops; i++) {
+        p->unit_ops[p->ops[i].unit]++;
+    }
+    p->first_op = program->num_ops;
+    program->num_ops += p->num_ops;
+    program->max_ops = p->num_ops > program->max_ops ? p->num_ops : program->max_ops;
+    return resolve_groups(program, rank, err);
+}
+
+df_status df_net_program_seal(df_net_program *program, df_err *err)
+{
+    if (program->sealed) {
+        return DF_OK;
+    }
+    DF_TRY(sort_groups(program, err));
+    for (int32_t rank = 0; rank < program->num_ranks; rank++) {
+        DF_TRY(seal_rank(program, rank, err));
+    }
+    program->sealed = true;
+    return DF_OK;
+}

@@ -1,0 +1,201 @@
+/* The nodes of one rank: what is ready is issued in the order of ids, to units that are
+ * free. */
+#include "net/net_impl.h"
+
+/* ---- Ready nodes ---- */
+
+static void push(df_net_ready *ready, uint32_t node)
+{
+    uint32_t at = ready->count++;
+    while (at > 0 && node < ready->items[(at - 1) / 2]) {
+        ready->items[at] = ready->items[(at - 1) / 2];
+        at = (at - 1) / 2;
+    }
+    ready->items[at] = node;
+}
+
+static uint32_t pop(df_net_ready *ready)
+{
+    const uint32_t first = ready->items[0];
+    const uint32_t last = ready->items[--ready->count];
+    uint32_t at = 0;
+    for (;;) {
+        uint32_t child = 2 * at + 1;
+        if (child + 1 < ready->count && ready->items[child + 1] < ready->items[child]) {
+            child++;
+        }
+        if (child >= ready->count || ready->items[child] > last) {
+            break;
+        }
+        ready->items[at] = ready->items[child];
+        at = child;
+    }
+    ready->items[at] = last;
+    return first;
+}
+
+static void make_ready(df_net_sim *sim, uint32_t rank, uint32_t node)
+{
+    const df_net_rank_program *const p = &sim->program->ranks[rank];
+    sim->op_state[p->first_op + node] = DF_OP_READY;
+    push(&sim->ranks[rank].ready[p->ops[node].unit], node);
+}
+
+/* Takes the lowest ready node whose unit is free; false when there is none. */
+static bool take_ready(df_net_rank *r, uint32_t *node)
+{
+    int best = -1;
+    for (int unit = 0; unit < DF_UNITS; unit++) {
+        const df_net_ready *const ready = &r->ready[unit];
+        if (ready->count > 0 && !r->busy[unit] &&
+            (best < 0 || ready->items[0] < r->ready[best].items[0])) {
+            best = unit;
+        }
+    }
+    if (best < 0) {
+        return false;
+    }
+    *node = pop(&r->ready[best]);
+    return true;
+}
+
+/* ---- Issue ---- */
+
+static uint64_t duration_of(const df_net_op *op)
+{
+    return op->duration_ns > 0 ? op->duration_ns : 1;
+}
+
+/* Tags of messages and of collectives keep apart. */
+static uint32_t message_tag(const df_net_op *op)
+{
+    return op->tag % 500000000;
+}
+
+static void issue_send(df_net_sim *sim, uint32_t rank, uint32_t node, const df_net_op *op)
+{
+    df_net_send(sim, df_net_channel_hold(sim, rank, (uint32_t)op->peer, message_tag(op), op->bytes),
+                node);
+}
+
+static void issue_receive(df_net_sim *sim, uint32_t rank, uint32_t node, const df_net_op *op)
+{
+    df_net_receive(sim,
+                   df_net_channel_hold(sim, (uint32_t)op->peer, rank, message_tag(op), op->bytes),
+                   0, node);
+}
+
+/* Counts a node off its children. Those that become ready are noted behind `freed`. */
+static uint32_t
+count_off(df_net_sim *sim, uint32_t rank, const df_net_op *op, uint32_t *freed, uint32_t count)
+{
+    const df_net_rank_program *const p = &sim->program->ranks[rank];
+    uint32_t *const parents_left = &sim->parents_left[p->first_op];
+    for (uint32_t i = 0; i < op->num_children; i++) {
+        const uint32_t child = p->children[op->first_child + i];
+        if (--parents_left[child] > 0) {
+            continue;
+        }
+        if (freed) {
+            freed[count++] = child;
+        } else {
+            make_ready(sim, rank, child);
+        }
+    }
+    return count;
+}
+
+/* Issues a node that is no mark. */
+static void issue(df_net_sim *sim, uint32_t rank, uint32_t node)
+{
+    const df_net_rank_program *const p = &sim->program->ranks[rank];
+    const df_net_op *const op = &p->ops[node];
+    df_net_rank *const r = &sim->ranks[rank];
+    sim->op_state[p->first_op + node] = DF_OP_RUNS;
+    r->running++;
+    r->busy[op->unit] = op->unit != DF_UNIT_NONE;
+    switch ((df_net_node_type)op->type) {
+    case DF_NET_SEND:
+        issue_send(sim, rank, node, op);
+        return;
+    case DF_NET_RECEIVE:
+        issue_receive(sim, rank, node, op);
+        return;
+    case DF_NET_COMM:
+        if (op->collective != DF_NET_BROADCAST) {
+            df_net_start_collective(sim, rank, node);
+            return;
+        }
+        break;
+    case DF_NET_COMPUTE:
+    case DF_NET_MARK:
+        break;
+    }
+    if (op->unit == DF_UNIT_GPU) {
+        r->gpu_ns += duration_of(op);
+    }
+    df_net_do_later(sim, rank, duration_of(op), DF_DO_END_NODE, node);
+}
+
+/* One pass over what is ready now. What marks set free waits for the next pass. */
+static void issue_ready(df_net_sim *sim, uint32_t rank)
+{
+    const df_net_rank_program *const p = &sim->program->ranks[rank];
+    uint32_t freed = 0;
+    uint32_t node;
+    while (sim->status == DF_OK && take_ready(&sim->ranks[rank], &node)) {
+        if (p->ops[node].type == DF_NET_MARK) {
+            sim->op_state[p->first_op + node] = DF_OP_DONE;
+            freed = count_off(sim, rank, &p->ops[node], sim->freed, freed);
+        } else {
+            issue(sim, rank, node);
+        }
+    }
+    for (uint32_t i = 0; i < freed; i++) {
+        make_ready(sim, rank, sim->freed[i]);
+    }
+}
+
+/* ---- Start and end ---- */
+
+static void end_rank_if_idle(df_net_sim *sim, uint32_t rank)
+{
+    df_net_rank *const r = &sim->ranks[rank];
+    if (r->done || r->running > 0) {
+        return;
+    }
+    for (int unit = 0; unit < DF_UNITS; unit++) {
+        if (r->ready[unit].count > 0) {
+            return;
+        }
+    }
+    r->done = true;
+    sim->cycles_ns[rank] = sim->now_ns;
+    sim->exposed_ns[rank] = sim->now_ns - r->gpu_ns;
+    sim->finish_order[sim->finished++] = (int32_t)rank;
+}
+
+void df_net_start_rank(df_net_sim *sim, uint32_t rank)
+{
+    const df_net_rank_program *const p = &sim->program->ranks[rank];
+    for (uint32_t i = 0; i < p->num_ops; i++) {
+        if (p->ops[i].num_parents == 0) {
+            make_ready(sim, rank, i);
+        }
+    }
+    issue_ready(sim, rank);
+    end_rank_if_idle(sim, rank);
+}
+
+void df_net_end_node(df_net_sim *sim, uint32_t rank, uint32_t node)
+{
+    const df_net_rank_program *const p = &sim->program->ranks[rank];
+    const df_net_op *const op = &p->ops[node];
+    df_net_rank *const r = &sim->ranks[rank];
+    sim->op_state[p->first_op + node] = DF_OP_DONE;
+    r->busy[op->unit] = false;
+    r->running--;
+    (void)count_off(sim, rank, op, NULL, 0);
+    issue_ready(sim, rank);
+    end_rank_if_idle(sim, rank);
+}
