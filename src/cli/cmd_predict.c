@@ -68,8 +68,8 @@ static df_status check_backend(const df_cfg *cfg, const df_rules *rules, df_err 
 {
     const bool free_hops = cfg->mode == DF_MODE_LSTM && rules->pipeline_hop_free;
     const int64_t silent = free_hops ? cfg->sched.lp : 1;
-    if (cfg->backend.model == DF_BACKEND_ANALYTICAL ||
-        (cfg->mode != DF_MODE_LLM && df_cfg_workers(cfg) <= silent)) {
+    if (cfg->backend.model == DF_BACKEND_ANALYTICAL || cfg->mode == DF_MODE_LLM ||
+        df_cfg_workers(cfg) <= silent) {
         return DF_OK;
     }
     return df_fail(err, DF_EINVAL,

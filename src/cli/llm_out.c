@@ -117,7 +117,7 @@ void df_llm_add_json(json_t *root, const df_llm_report *report)
     const df_llm_result *const result = report->result;
     const bool training = result->run_type == DF_RUN_TRAINING;
     df_json_text(root, "run_type", training ? "training" : "inference");
-    df_json_text(root, "backend", "analytical");
+    df_json_text(root, "backend", df_backend_name(&report->cfg->backend));
     df_json_real(root, "time_s", result->time_s);
     if (training) {
         df_json_real(root, "optimizer_s", result->optimizer_s);
@@ -272,7 +272,8 @@ void df_llm_print_text(const df_llm_report *report, bool breakdown)
         printf("Training time for batch: %.2fs\n", result->time_s);
         printf("  time of a training step        %13.6g s\n", result->time_s);
     } else {
-        printf("LLM inference time: %.2fs (mode=analytical)\n", result->time_s);
+        printf("LLM inference time: %.2fs (mode=%s)\n", result->time_s,
+               df_backend_name(&report->cfg->backend));
         printf("LLM time to first token: %.2fs\n", result->first_token_s);
         print_inference(result);
     }

@@ -223,6 +223,14 @@ const char *df_mode_name(df_mode mode)
     return df_opt_word_of(df_words_mode, mode);
 }
 
+const char *df_backend_name(const df_cfg_backend *backend)
+{
+    static const char *const modes[] = {[DF_ASTRA_HYBRID] = "hybrid",
+                                        [DF_ASTRA_HIERARCHICAL] = "full_astrasim_hierarchical",
+                                        [DF_ASTRA_FLATTENED] = "full_astrasim_flattened"};
+    return backend->model == DF_BACKEND_ANALYTICAL ? "analytical" : modes[backend->mode];
+}
+
 int64_t df_cfg_workers(const df_cfg *cfg)
 {
     return cfg->system.num_nodes * cfg->system.num_devices_per_node;

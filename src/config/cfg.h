@@ -176,8 +176,8 @@ typedef struct {
     df_backend_model model;
     df_astra_mode mode;
     df_coll_algo all_gather, all_reduce, reduce_scatter, all_to_all;
-    int64_t endpoint_delay, active_chunks_per_dimension,
-        preferred_dataset_splits; /* 0: not given */
+    int64_t endpoint_delay; /* ns */
+    int64_t active_chunks_per_dimension, preferred_dataset_splits;
 } df_cfg_backend;
 
 typedef struct {
@@ -274,6 +274,8 @@ void df_cfg_print_help(FILE *out);
 const char *df_mem_type_name(df_mem_type type);
 const char *df_scope_name(df_scope scope);
 const char *df_mode_name(df_mode mode);
+/* analytical, hybrid, full_astrasim_hierarchical, full_astrasim_flattened. */
+const char *df_backend_name(const df_cfg_backend *backend);
 
 /* num_nodes * num_devices_per_node. */
 int64_t df_cfg_workers(const df_cfg *cfg);

@@ -58,7 +58,7 @@ static void scale_hybrid_launches(df_llm *x, const batched *b, df_llm_row *row)
 }
 
 /* Gradients of keys and values, summed over those that share a sequence. */
-static void add_score_scatter(const df_llm *x, const batched *score, df_llm_row *row)
+static void add_score_scatter(df_llm *x, const batched *score, df_llm_row *row)
 {
     if (df_llm_splits_context(x)) {
         df_llm_add_coll(x, row, DF_LLM_BACKWARD, DF_COLL_REDUCE_SCATTER,

@@ -26,8 +26,8 @@ typedef struct {
     df_dag *flat;
     const df_llm_chain *chains; /* [direction] */
     int32_t ranks;              /* devices that share a layer */
-    stand_in *of;               /* [element of the step] */
-    int32_t *last_compute;      /* [direction]: place in a chain */
+    const df_rules *rules;
+    stand_in *of; /* [element of the step] */
     frame *stack;
     int32_t depth, room;
     bool failed;
@@ -71,13 +71,13 @@ int32_t df_llm_add_chain(df_dag *dag, const df_llm_chain *chain, int32_t device)
         const bool edge = item->is_collective;
         const int32_t e = df_dag_add(dag, edge ? DF_DAG_COLLECTIVE : DF_DAG_COMPUTE, device,
                                      edge ? 0.0 : item->duration_s);
-        const df_dag_info info = {
-            .role = edge ? DF_LLM_ROLE_OPERATOR_COLLECTIVE : DF_LLM_ROLE_OPERATOR,
-            .label = item->label,
-            .home = edge ? device : -1,
-            .collective = (int32_t)item->kind,
-            .participants = item->participants,
-            .bytes = item->bytes};
+        const df_dag_info info = {.role =
+                                      edge ? DF_LLM_ROLE_OPERATOR_COLLECTIVE : DF_LLM_ROLE_OPERATOR,
+                                  .label = item->label,
+                                  .home = edge ? device : -1,
+                                  .collective = (int32_t)item->kind,
+                                  .participants = item->participants,
+                                  .bytes = item->bytes};
         df_dag_tell(dag, e, &info);
         if (previous >= 0) {
             df_dag_link(dag, previous, e);
@@ -96,6 +96,9 @@ static int32_t copy_element(flattening *f, int32_t e)
     int32_t device = df_dag_device(f->step, e);
     if (info.role == DF_LLM_ROLE_LOGITS) {
         device *= f->ranks; /* the embedding is on device 0 in any case */
+    }
+    if (info.home > 0 && !f->rules->astra_reductions_on_first_devices) {
+        info.home *= f->ranks;
     }
     const int32_t made = df_dag_add(f->flat, kind, device, df_dag_duration_s(f->step, e));
     df_dag_tell(f->flat, made, &info);
@@ -252,7 +255,7 @@ static void hand_on(flattening *f, int32_t block, int32_t hop)
         info.bytes = share;
         df_dag_tell(f->flat, edge, &info);
         df_dag_link(f->flat, tail, edge);
-        if (chain->item[chain->count - 1].is_collective) {
+        if (chain->item[chain->count - 1].is_collective && f->rules->astra_hop_skips_collective) {
             df_dag_link(f->flat, tail - 1, edge); /* the last operator is before its collective */
         }
         for (int32_t i = 0; i < targets; i++) {
@@ -338,6 +341,7 @@ df_dag *df_llm_flatten(const df_dag *step,
                        const df_llm_chain chains[DF_LLM_DIRECTIONS],
                        int32_t ranks,
                        int32_t stages,
+                       const df_rules *rules,
                        int32_t *flat_root)
 {
     const int32_t count = df_dag_count(step);
@@ -345,6 +349,7 @@ df_dag *df_llm_flatten(const df_dag *step,
                     .flat = df_dag_new(ranks * stages),
                     .chains = chains,
                     .ranks = ranks,
+                    .rules = rules,
                     .of = malloc((size_t)count * sizeof *f.of)};
     f.failed = !f.flat || !f.of;
     for (int32_t i = 0; !f.failed && i < count; i++) {

@@ -6,6 +6,7 @@
  *   llm_step.c       what a step through the pipeline is made of, and its time
  *   llm_schedule.c   that time where each stage's order of work is known
  *   llm_graph.c      that time by simulating a graph: the reference's special cases
+ *   llm_astra.c      the same with the network simulator (llm_net.h)
  *   llm_infer.c      prefill and decode
  *   llm_energy.c     energy of a run */
 #ifndef DF_LLM_IMPL_H
@@ -30,8 +31,14 @@ typedef struct {
     double master;    /* 0: no copy */
 } df_llm_bytes;
 
+/* The network simulator and what it has timed. */
+typedef struct df_llm_net df_llm_net;
+df_llm_net *df_llm_net_new(void);
+void df_llm_net_free(df_llm_net *net);
+
 struct df_llm_predictor {
     df_gemm_cache *gemm;
+    df_llm_net *net;  /* NULL until it is needed */
     double *finish_s; /* room for schedules */
     size_t room;
 };
@@ -52,6 +59,7 @@ typedef struct {
     double ffn, ffn1;           /* width inside the feed-forward network, and of its first GEMM */
     double experts, top_k;
     double sequence_degree; /* q: devices that share a sequence outside of GEMMs */
+    bool simulated;         /* collectives are timed by the network simulator */
     df_hw_link tensor, data, pipeline;
     bool forward_only; /* the pass at hand has no backward half: its GEMMs are not solved */
     df_status status;
@@ -78,9 +86,13 @@ double df_llm_coll_s(
     const df_llm *x, df_coll_kind kind, double bytes, double participants, const df_hw_link *link);
 /* Bytes that each participant of a ring sends in a collective. */
 double df_llm_sent_bytes(df_coll_kind kind, double bytes, double participants);
+/* By the network simulator, over the network of tensor parallelism, with launch overhead. The
+ * algorithm is the one for so many ranks. */
+double df_llm_simulated_s(
+    df_llm *x, df_coll_kind kind, double bytes, double participants, double algorithm_ranks);
 /* Adds a collective over `n` devices to a row. */
 void df_llm_add_coll(
-    const df_llm *x, df_llm_row *row, int direction, df_coll_kind kind, double bytes, double n);
+    df_llm *x, df_llm_row *row, int direction, df_coll_kind kind, double bytes, double n);
 /* Counts launches in a row; their time. */
 double df_llm_launches(const df_llm *x, df_llm_row *row, int direction, double count);
 /* Adds one operator's times, bytes and work to a sum; traffic_bytes only if `traffic`. */
@@ -160,7 +172,14 @@ double df_llm_stage_params(const df_llm *x);
 /* Time of one step through the pipeline: of training, and then what of it is the optimizer's,
  * or forward only, with optimizer_time_s NULL. */
 DF_NODISCARD df_status df_llm_run_step(
-    df_llm *x, const df_llm_pass *pass, double tokens, double *optimizer_time_s, double *time_s);
+    df_llm *x, df_llm_pass *pass, double tokens, double *optimizer_time_s, double *time_s);
+/* The same by the network simulator. */
+DF_NODISCARD df_status df_llm_run_net_step(df_llm *x,
+                                           df_llm_pass *pass,
+                                           df_llm_step *step,
+                                           double *time_s);
+/* By one of the two below, as the step needs it. */
+DF_NODISCARD df_status df_llm_run_order(df_llm *x, const df_llm_step *step, double *time_s);
 /* By the fixed order of each stage; and by a graph. */
 DF_NODISCARD df_status df_llm_run_schedule(df_llm *x, const df_llm_step *step, double *time_s);
 /* The graph; elements are told their df_llm_role, compute elements their direction as label.

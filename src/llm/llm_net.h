@@ -38,6 +38,7 @@ df_dag *df_llm_flatten(const df_dag *step,
                        const df_llm_chain chains[DF_LLM_DIRECTIONS],
                        int32_t ranks,
                        int32_t stages,
+                       const df_rules *rules,
                        int32_t *flat_root);
 
 /* A graph as the simulator's programs: `replicas` of each device. first_id: number of the

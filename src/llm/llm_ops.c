@@ -91,10 +91,21 @@ double df_llm_sent_bytes(df_coll_kind kind, double bytes, double participants)
     return kind == DF_COLL_ALL_REDUCE ? 2.0 * one_way : one_way;
 }
 
-void df_llm_add_coll(
-    const df_llm *x, df_llm_row *row, int direction, df_coll_kind kind, double bytes, double n)
+/* The reference has the simulator's algorithms from what ran before: the backward collectives
+ * of context parallelism come after those of tensor parallelism. */
+static double coll_s(df_llm *x, int direction, df_coll_kind kind, double bytes, double n)
 {
-    const double time_s = df_llm_coll_s(x, kind, bytes, n, &x->tensor);
+    if (!x->simulated) {
+        return df_llm_coll_s(x, kind, bytes, n, &x->tensor);
+    }
+    const bool after = x->mode == DF_LLM_HYBRID && n == x->cp && direction == DF_LLM_BACKWARD;
+    return df_llm_simulated_s(x, kind, bytes, n, after ? x->tp : n);
+}
+
+void df_llm_add_coll(
+    df_llm *x, df_llm_row *row, int direction, df_coll_kind kind, double bytes, double n)
+{
+    const double time_s = coll_s(x, direction, kind, bytes, n);
     row->sent_bytes[direction] += df_llm_sent_bytes(kind, bytes, n);
     if (direction == DF_LLM_BACKWARD) {
         row->backward_comm_s += time_s;
@@ -203,7 +214,7 @@ static void time_projection(df_llm *x, const projection *p, df_llm_row *row)
 }
 
 /* Collectives of a projection by columns: its input's gradient is summed over tp. */
-static void add_column_colls(const df_llm *x, const projection *p, df_llm_row *row)
+static void add_column_colls(df_llm *x, const projection *p, df_llm_row *row)
 {
     const double m = df_llm_splits_context(x) ? ceil(p->m / x->cp) : p->m;
     if (df_llm_splits_tensor(x)) {
@@ -215,7 +226,7 @@ static void add_column_colls(const df_llm *x, const projection *p, df_llm_row *r
 }
 
 /* Of one by rows: its output is summed over tp. */
-static void add_row_colls(const df_llm *x, const projection *p, df_llm_row *row)
+static void add_row_colls(df_llm *x, const projection *p, df_llm_row *row)
 {
     const double m = df_llm_splits_context(x) ? ceil(p->m / x->cp) : p->m;
     if (df_llm_splits_tensor(x)) {
@@ -226,7 +237,7 @@ static void add_row_colls(const df_llm *x, const projection *p, df_llm_row *row)
 }
 
 /* Keys and values of the whole sequence, which context-parallel devices gather. */
-static void add_kv_gather(const df_llm *x, df_llm_row *row, int direction)
+static void add_kv_gather(df_llm *x, df_llm_row *row, int direction)
 {
     if (df_llm_splits_context(x)) {
         const double kv = 2.0 * x->s * x->batch * x->d / x->h * x->h_kv * x->bytes.kv;
@@ -298,7 +309,7 @@ norm_elements(const df_llm *x, const df_llm_span *span, double elements[DF_LLM_D
 }
 
 /* A norm and the residual that is counted with it. */
-static void time_norm(const df_llm *x, const df_llm_span *span, double residual, df_llm_row *row)
+static void time_norm(df_llm *x, const df_llm_span *span, double residual, df_llm_row *row)
 {
     const double st = x->bytes.statistics;
     double n[DF_LLM_DIRECTIONS];

@@ -129,8 +129,14 @@ static bool needs_graph(const df_llm *x, const df_llm_step *s)
             (empty_stages && s->stages > 1 && x->rules->llm_backward_index_wraps));
 }
 
+df_status df_llm_run_order(df_llm *x, const df_llm_step *step, double *time_s)
+{
+    return needs_graph(x, step) ? df_llm_run_graph(x, step, time_s)
+                                : df_llm_run_schedule(x, step, time_s);
+}
+
 df_status df_llm_run_step(
-    df_llm *x, const df_llm_pass *pass, double tokens, double *optimizer_time_s, double *time_s)
+    df_llm *x, df_llm_pass *pass, double tokens, double *optimizer_time_s, double *time_s)
 {
     const bool training = optimizer_time_s != NULL;
     df_llm_step step = {.t = read_durations(x, pass, tokens),
@@ -149,8 +155,8 @@ df_status df_llm_run_step(
         step.tied = false;
     }
     DF_TRY(x->status);
-    DF_TRY(needs_graph(x, &step) ? df_llm_run_graph(x, &step, time_s)
-                                 : df_llm_run_schedule(x, &step, time_s));
+    DF_TRY(x->simulated ? df_llm_run_net_step(x, pass, &step, time_s)
+                        : df_llm_run_order(x, &step, time_s));
     if (training && !x->rules->llm_optimizer_free) {
         *optimizer_time_s = optimizer_s(x);
         *time_s += *optimizer_time_s;

@@ -52,12 +52,12 @@ typedef struct {
     const df_dag *dag;
     int32_t replicas, first_id;
     int32_t elements;
-    numbers order; /* what the root leads to, depth first */
+    numbers order;   /* what the root leads to, depth first */
     int32_t *device; /* [element]: number of its device, NOWHERE */
     int32_t devices;
-    numbers *local;    /* [element]: what it waits for on its device */
-    remotes *far;      /* [element]: what it waits for elsewhere */
-    int32_t *seen[2];  /* [element]: when last looked at, directly or through a collective */
+    numbers *local;   /* [element]: what it waits for on its device */
+    remotes *far;     /* [element]: what it waits for elsewhere */
+    int32_t *seen[2]; /* [element]: when last looked at, directly or through a collective */
     int32_t stamp;
     int32_t *place;    /* [element]: in the lists of its ranks */
     int32_t *group;    /* [element]: of its first replica */
@@ -147,8 +147,7 @@ static bool has_home(const tracer *t, int32_t e)
 
 static bool is_data_parallel(const tracer *t, int32_t e)
 {
-    return is_collective(t, e) &&
-           df_dag_told(t->dag, e)->role != DF_LLM_ROLE_OPERATOR_COLLECTIVE;
+    return is_collective(t, e) && df_dag_told(t->dag, e)->role != DF_LLM_ROLE_OPERATOR_COLLECTIVE;
 }
 
 /* Depth first, each element before its children. */
@@ -349,8 +348,7 @@ static int32_t cut_teams(const tracer *t, const numbers *members, team *teams)
     int32_t seen_before = 0;
     for (int32_t i = 0; i < members->count;) {
         const df_dag_info *const info = df_dag_told(t->dag, members->all[i]);
-        const bool same =
-            i > 0 && df_dag_told(t->dag, members->all[i - 1])->label == info->label;
+        const bool same = i > 0 && df_dag_told(t->dag, members->all[i - 1])->label == info->label;
         seen_before = same ? seen_before + 1 : 0;
         team *const fresh = &teams[count++];
         fresh->first = i;
@@ -531,8 +529,7 @@ static void fill_draft(tracer *t, int32_t e, int32_t replica, draft *d)
         d->node.type = DF_NET_COMM;
         d->node.collective = collective_of(info->collective);
         d->node.bytes = (uint64_t)info->bytes;
-        d->node.group =
-            is_data_parallel(t, e) ? t->device[e] + 1 : t->group[e] + replica;
+        d->node.group = is_data_parallel(t, e) ? t->device[e] + 1 : t->group[e] + replica;
     }
     for (int32_t i = 0; i < t->local[e].count; i++) {
         append_once(t, &d->deps, t->place[t->local[e].all[i]]);
@@ -576,8 +573,8 @@ static void remember(tracer *t, const message *fresh)
 {
     int32_t room = t->message_room;
     message *const all = room_for(t->messages, t->num_messages, &t->message_room, sizeof *all);
-    int32_t *const before = all ? room_for(t->message_before, t->num_messages, &room, sizeof *before)
-                                : NULL;
+    int32_t *const before =
+        all ? room_for(t->message_before, t->num_messages, &room, sizeof *before) : NULL;
     t->messages = all ? all : t->messages;
     if (!before) {
         t->failed = true;
@@ -594,9 +591,9 @@ static void send(tracer *t, message *m)
 {
     const int32_t from = m->replica * t->devices + t->device[m->source];
     const int32_t to = m->replica * t->devices + m->device;
-    const double bytes =
-        m->edge != NOWHERE && is_pipeline(t, m->edge) ? trunc(df_dag_told(t->dag, m->edge)->bytes)
-                                                      : 0.0;
+    const double bytes = m->edge != NOWHERE && is_pipeline(t, m->edge)
+                             ? trunc(df_dag_told(t->dag, m->edge)->bytes)
+                             : 0.0;
     const bool control = !(bytes > 0.0); /* one byte, to say that it is done */
     const uint32_t counter = ++t->tags;
     const df_net_node node = {
@@ -666,8 +663,7 @@ static void number_nodes(drafts *list, uint64_t *ids)
     }
 }
 
-static df_status
-add_rank(drafts *list, df_net_program *program, int32_t rank, df_err *err)
+static df_status add_rank(drafts *list, df_net_program *program, int32_t rank, df_err *err)
 {
     int32_t most = 1;
     for (int32_t i = 0; i < list->count; i++) {

@@ -64,6 +64,13 @@ typedef struct {
     bool llm_gathers_gate_reductions;
     bool llm_tied_logits_not_gathered;
     bool llm_optimizer_free;
+    /* LLMs: network simulator */
+    bool astra_hybrid_edges_free;
+    bool astra_links_underated;
+    bool astra_algorithm_stale;
+    bool astra_block_collectives_twice;
+    bool astra_reductions_on_first_devices;
+    bool astra_hop_skips_collective;
     /* LLMs: energy, output */
     bool llm_energy_one_layer;
     bool llm_energy_one_head;

@@ -345,27 +345,6 @@ static void left_out_micro_batches_are_warned_about(void **state)
 }
 
 /* Of an LLM the simulator's backend times the layers too, also on one device. */
-static void layers_need_the_backend(void **state)
-{
-    (void)state;
-    char dir[256];
-    char command[1024];
-    char ignored[2048];
-    int exit_code;
-    df_make_dir(dir);
-    snprintf(command, sizeof command,
-             "{ sed 's/dp: 4/dp: 1/; s/num_devices_per_node: 4/num_devices_per_node: 1/' " HARDWARE
-             "; printf 'execution_backend:\n  model: astra\n'; } >%s/hw.yaml",
-             dir);
-    df_run(command, &exit_code, NULL, NULL);
-    assert_int_equal(exit_code, 0);
-    write_llm(dir, "training", 4, ignored);
-    snprintf(command, sizeof command,
-             "predict --hardware_config %s/hw.yaml --model_config %s/llm.yaml", dir, dir);
-    df_refuse(command, 2, "execution_backend.model: expected analytical for a model of mode LLM");
-    df_remove_dir(dir);
-}
-
 /* Families that are built as llama is. */
 static void families_reduce_to_llama(void **state)
 {
@@ -408,7 +387,6 @@ int main(void)
         cmocka_unit_test(explained_rules_have_their_effect),
         cmocka_unit_test(replicas_are_counted_once),
         cmocka_unit_test(left_out_micro_batches_are_warned_about),
-        cmocka_unit_test(layers_need_the_backend),
         cmocka_unit_test(families_reduce_to_llama),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
