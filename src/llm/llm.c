@@ -118,7 +118,7 @@ void df_llm_predictor_free(df_llm_predictor *predictor)
 {
     if (predictor) {
         df_gemm_cache_free(predictor->gemm);
-        df_llm_net_free(predictor->net);
+        df_netcoll_free(predictor->net);
         free(predictor->finish_s);
         free(predictor);
     }
@@ -155,7 +155,7 @@ df_status df_llm_predict(df_llm_predictor *predictor,
     df_gemm_cache_use(predictor->gemm, dev, rules);
     x.simulated = cfg->backend.model == DF_BACKEND_ASTRA;
     if (x.simulated && !predictor->net) {
-        predictor->net = df_llm_net_new();
+        predictor->net = df_netcoll_new();
         if (!predictor->net) {
             return df_fail(err, DF_ENOMEM, "out of memory for the network simulator");
         }

@@ -1,49 +1,8 @@
 /* Collectives, blocks and whole steps timed by the network simulator. */
 #include <math.h>
 #include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
 
-#include "base/units.h"
 #include "llm/llm_net.h"
-
-enum { KEPT = 256 }; /* collectives whose times are kept: a power of two */
-
-/* A collective that was simulated, and on what. */
-typedef struct {
-    bool used;
-    df_net_collective kind;
-    double bytes;
-    df_net_network network;
-    df_net_system system;
-    double time_s;
-} kept;
-
-struct df_llm_net {
-    df_net_sim *sim;
-    kept times[KEPT];
-};
-
-df_llm_net *df_llm_net_new(void)
-{
-    df_llm_net *const net = calloc(1, sizeof *net);
-    if (net) {
-        net->sim = df_net_sim_new();
-    }
-    if (net && !net->sim) {
-        free(net);
-        return NULL;
-    }
-    return net;
-}
-
-void df_llm_net_free(df_llm_net *net)
-{
-    if (net) {
-        df_net_sim_free(net->sim);
-        free(net);
-    }
-}
 
 /* ---- Labels ---- */
 
@@ -67,166 +26,13 @@ void df_llm_label_name(int32_t label, char *name, size_t size)
              kinds[label % KINDS]);
 }
 
-/* ---- The machine ---- */
-
-/* Two ranks on a ring are connected to each other. */
-static df_net_topology topology_of(const df_llm *x, double ranks)
-{
-    switch (x->cfg->intra_topology) {
-    case DF_TOPO_RING:
-        return ranks > 2 ? DF_NET_RING : DF_NET_FULLY_CONNECTED;
-    case DF_TOPO_SWITCH:
-        return DF_NET_SWITCH;
-    case DF_TOPO_FC:
-    case DF_TOPO_MESH:
-    case DF_TOPO_TORUS:
-    case DF_TOPO_HIC:
-    case DF_TOPO_NONE:
-        break;
-    }
-    return DF_NET_FULLY_CONNECTED;
-}
-
-static double rounded(double value, double scale)
-{
-    return nearbyint(value * scale) / scale;
-}
-
-/* The simulator's files have six decimals of a GB a second, and three of a nanosecond. */
-static df_net_network network_of(const df_llm *x, double ranks, const df_hw_link *link)
-{
-    const df_hw_link intra = {x->dev->intra.throughput_bytes_ps, x->dev->intra.latency_s};
-    const df_hw_link *const used = x->rules->astra_links_underated ? &intra : link;
-    df_net_network network;
-    memset(&network, 0, sizeof network);
-    network.topology = topology_of(x, ranks);
-    network.ranks = (int32_t)ranks;
-    network.bandwidth_gib_ps = rounded(used->bytes_ps / DF_GIB, 1e6);
-    network.latency_ns = rounded(used->latency_s * 1e9, 1e3);
-    return network;
-}
-
-static df_net_algorithm algorithm_of(df_coll_algo wanted, df_net_topology topology)
-{
-    switch (wanted) {
-    case DF_ALGO_RING:
-        return (df_net_algorithm){DF_NET_ALG_RING, 0};
-    case DF_ALGO_DIRECT:
-        return (df_net_algorithm){DF_NET_ALG_DIRECT, 0};
-    case DF_ALGO_HALVING_DOUBLING:
-        return (df_net_algorithm){DF_NET_ALG_HALVING_DOUBLING, 0};
-    case DF_ALGO_DOUBLE_BINARY_TREE:
-        return (df_net_algorithm){DF_NET_ALG_BINARY_TREE, 0};
-    case DF_ALGO_AUTO:
-        break;
-    }
-    switch (topology) {
-    case DF_NET_RING:
-        return (df_net_algorithm){DF_NET_ALG_RING, 0};
-    case DF_NET_FULLY_CONNECTED:
-        return (df_net_algorithm){DF_NET_ALG_DIRECT, 0};
-    case DF_NET_SWITCH:
-        break;
-    }
-    return (df_net_algorithm){DF_NET_ALG_HALVING_DOUBLING, 0};
-}
-
-/* Algorithms are chosen for a topology of so many ranks. */
-static df_net_system system_of(const df_llm *x, double ranks)
-{
-    const double local_mem_gb_ps = 1600;
-    const df_cfg_backend *const b = &x->cfg->backend;
-    const df_net_topology topology = topology_of(x, ranks);
-    df_net_system system;
-    memset(&system, 0, sizeof system);
-    system.endpoint_delay_ns = b->endpoint_delay;
-    system.splits = (int32_t)b->preferred_dataset_splits;
-    system.active_chunks = (int32_t)b->active_chunks_per_dimension;
-    system.local_mem_gb_ps = local_mem_gb_ps;
-    system.algorithm[DF_NET_ALL_REDUCE] = algorithm_of(b->all_reduce, topology);
-    system.algorithm[DF_NET_ALL_GATHER] = algorithm_of(b->all_gather, topology);
-    system.algorithm[DF_NET_REDUCE_SCATTER] = algorithm_of(b->reduce_scatter, topology);
-    system.algorithm[DF_NET_ALL_TO_ALL] = algorithm_of(b->all_to_all, topology);
-    return system;
-}
-
-static df_status run_program(df_llm *x,
-                             const df_net_program *program,
-                             const df_net_network *network,
-                             const df_net_system *system,
-                             double *time_s)
-{
-    df_net_result result;
-    DF_TRY(df_net_run(x->memory->net->sim, program, network, system, &result, x->err));
-    *time_s = (double)result.max_ns * 1e-9;
-    return DF_OK;
-}
-
 /* ---- One collective ---- */
 
-static df_net_collective net_kind(df_coll_kind kind)
+/* Of so many devices, over the network of tensor parallelism. */
+static df_net_network network_of(const df_llm *x, double ranks)
 {
-    switch (kind) {
-    case DF_COLL_ALL_GATHER:
-        return DF_NET_ALL_GATHER;
-    case DF_COLL_REDUCE_SCATTER:
-        return DF_NET_REDUCE_SCATTER;
-    case DF_COLL_ALL_TO_ALL:
-        return DF_NET_ALL_TO_ALL;
-    case DF_COLL_ALL_REDUCE:
-    case DF_COLL_P2P:
-        break;
-    }
-    return DF_NET_ALL_REDUCE;
-}
-
-static bool same_system(const df_net_system *a, const df_net_system *b)
-{
-    bool same = a->endpoint_delay_ns == b->endpoint_delay_ns && a->splits == b->splits &&
-                a->active_chunks == b->active_chunks && a->local_mem_gb_ps == b->local_mem_gb_ps;
-    for (int i = 0; i < DF_NET_IMPLEMENTED; i++) {
-        same = same && a->algorithm[i].kind == b->algorithm[i].kind &&
-               a->algorithm[i].window == b->algorithm[i].window;
-    }
-    return same;
-}
-
-static bool same_collective(const kept *a, const kept *b)
-{
-    return a->used && a->kind == b->kind && a->bytes == b->bytes &&
-           a->network.topology == b->network.topology && a->network.ranks == b->network.ranks &&
-           a->network.bandwidth_gib_ps == b->network.bandwidth_gib_ps &&
-           a->network.latency_ns == b->network.latency_ns && same_system(&a->system, &b->system);
-}
-
-static size_t slot_of(const kept *k)
-{
-    const double mixed = k->bytes * 31 + (double)k->network.ranks * 7 + (double)k->kind;
-    uint64_t bits;
-    memcpy(&bits, &mixed, sizeof bits);
-    bits *= UINT64_C(0x9e3779b97f4a7c15);
-    return (size_t)(bits >> 40) % KEPT;
-}
-
-static df_status simulate_collective(df_llm *x, kept *k)
-{
-    df_net_program *const program = df_net_program_new(k->network.ranks);
-    df_status status = program ? DF_OK : df_fail(x->err, DF_ENOMEM, "out of memory");
-    for (int32_t rank = 0; rank < k->network.ranks && status == DF_OK; rank++) {
-        const df_net_node node = {.id = (uint64_t)rank,
-                                  .type = DF_NET_COMM,
-                                  .collective = k->kind,
-                                  .bytes = (uint64_t)k->bytes};
-        status = df_net_program_add(program, rank, &node, x->err);
-    }
-    if (status == DF_OK) {
-        status = df_net_program_seal(program, x->err);
-    }
-    if (status == DF_OK) {
-        status = run_program(x, program, &k->network, &k->system, &k->time_s);
-    }
-    df_net_program_free(program);
-    return status;
+    const df_hw_link link = df_netcoll_link(x->dev, x->rules, &x->tensor);
+    return df_netcoll_network(x->cfg, ranks, &link);
 }
 
 double df_llm_simulated_s(
@@ -235,21 +41,14 @@ double df_llm_simulated_s(
     if (!(bytes > 0.0) || !(participants > 1.0) || x->status != DF_OK) {
         return 0.0;
     }
-    kept wanted = {
-        .used = true,
-        .kind = net_kind(kind),
-        .bytes = ceil(bytes),
-        .network = network_of(x, participants, &x->tensor),
-        .system = system_of(x, x->rules->astra_algorithm_stale ? algorithm_ranks : participants)};
-    kept *const slot = &x->memory->net->times[slot_of(&wanted)];
-    if (!same_collective(slot, &wanted)) {
-        x->status = simulate_collective(x, &wanted);
-        if (x->status != DF_OK) {
-            return 0.0;
-        }
-        *slot = wanted;
-    }
-    return slot->time_s + x->launch_s;
+    const double chosen_for = x->rules->astra_algorithm_stale ? algorithm_ranks : participants;
+    const df_netcoll_op op = {.kind = kind,
+                              .bytes = bytes,
+                              .network = network_of(x, participants),
+                              .system = df_netcoll_system(x->cfg, chosen_for)};
+    double time_s = 0.0;
+    x->status = df_netcoll_time(x->memory->net, &op, &time_s, x->err);
+    return x->status == DF_OK ? time_s + x->launch_s : 0.0;
 }
 
 /* ---- A layer as a chain ---- */
@@ -341,7 +140,8 @@ static int32_t block_ranks(const df_llm *x)
 static df_net_system graph_system(const df_llm *x, int32_t ranks)
 {
     const double shared = x->tp * x->cp;
-    return system_of(x, x->rules->astra_algorithm_stale && shared > 1.0 ? shared : (double)ranks);
+    return df_netcoll_system(
+        x->cfg, x->rules->astra_algorithm_stale && shared > 1.0 ? shared : (double)ranks);
 }
 
 static df_status simulate_graph(
@@ -350,9 +150,10 @@ static df_status simulate_graph(
     df_net_program *program;
     int32_t ranks;
     DF_TRY(df_llm_trace(dag, root, replicas, first_id, &program, &ranks, x->err));
-    const df_net_network network = network_of(x, (double)ranks, &x->tensor);
+    const df_net_network network = network_of(x, (double)ranks);
     const df_net_system system = graph_system(x, ranks);
-    const df_status status = run_program(x, program, &network, &system, time_s);
+    const df_status status =
+        df_netcoll_run(x->memory->net, program, &network, &system, time_s, x->err);
     df_net_program_free(program);
     return status;
 }

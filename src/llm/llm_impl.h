@@ -14,6 +14,7 @@
 #include "gemm/gemm_cache.h"
 #include "graph/dag.h"
 #include "llm/llm.h"
+#include "netcoll/netcoll.h"
 
 /* How one layer is split over devices. */
 typedef enum {
@@ -31,14 +32,9 @@ typedef struct {
     double master;    /* 0: no copy */
 } df_llm_bytes;
 
-/* The network simulator and what it has timed. */
-typedef struct df_llm_net df_llm_net;
-df_llm_net *df_llm_net_new(void);
-void df_llm_net_free(df_llm_net *net);
-
 struct df_llm_predictor {
     df_gemm_cache *gemm;
-    df_llm_net *net;  /* NULL until it is needed */
+    df_netcoll *net;  /* NULL until it is needed */
     double *finish_s; /* room for schedules */
     size_t room;
 };

@@ -1,0 +1,63 @@
+/* netcoll.h: a collective timed by the network simulator, and the machine that a
+ * configuration describes to it.
+ *
+ * The simulator's files have six decimals of a GiB a second and three of a nanosecond; its
+ * inputs are rounded to those, so that times do not depend on the way that they take. */
+#ifndef DF_NETCOLL_H
+#define DF_NETCOLL_H
+#include "coll/coll.h"
+#include "config/cfg.h"
+#include "hw/hw.h"
+#include "net/net.h"
+
+/* One simulator, and the times of the last collectives that it solved. For one thread. */
+typedef struct df_netcoll df_netcoll;
+
+/* What is asked for, whole: equal ones take equal times. */
+typedef struct {
+    df_coll_kind kind; /* P2P: rank 0 sends to rank 1 */
+    double bytes;      /* rounded up; of an all-gather, of one shard */
+    df_net_network network;
+    df_net_system system;
+} df_netcoll_op;
+
+typedef struct {
+    uint64_t solved, kept; /* collectives that were simulated, and that were found again */
+} df_netcoll_counts;
+
+/* NULL when out of memory. */
+df_netcoll *df_netcoll_new(void);
+void df_netcoll_free(df_netcoll *netcoll);
+
+/* The links that the simulator is told of, of a parallelism that uses `link`: those inside a
+ * node, underated, where the rules say so (astra_links_underated). */
+df_hw_link df_netcoll_link(const df_hw_device *dev, const df_rules *rules, const df_hw_link *link);
+
+/* A network of so many ranks, of the topology inside a node. Two on a ring are connected to
+ * each other. */
+df_net_network df_netcoll_network(const df_cfg *cfg, double ranks, const df_hw_link *link);
+
+/* The options of execution_backend; an algorithm that is not given is the one for the topology
+ * of so many ranks. */
+df_net_system df_netcoll_system(const df_cfg *cfg, double ranks);
+
+/* Seconds from the start to the end of the last rank, without launch overhead. Allocates unless
+ * the time is kept.
+ * DF_EINVAL: a link without bandwidth or latency, an algorithm that the collective or the number
+ * of ranks does not have. DF_ENOMEM. */
+DF_NODISCARD df_status df_netcoll_time(df_netcoll *netcoll,
+                                       const df_netcoll_op *op,
+                                       double *time_s,
+                                       df_err *err);
+
+/* Seconds that a program takes. Errors: those of df_net_run. */
+DF_NODISCARD df_status df_netcoll_run(df_netcoll *netcoll,
+                                      const df_net_program *program,
+                                      const df_net_network *network,
+                                      const df_net_system *system,
+                                      double *time_s,
+                                      df_err *err);
+
+df_netcoll_counts df_netcoll_count(const df_netcoll *netcoll);
+
+#endif
