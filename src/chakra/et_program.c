@@ -52,7 +52,7 @@ static df_status read_number(const df_et_node *node,
 
 static df_status read_size(const df_et_node *node, uint64_t *bytes, df_err *err)
 {
-    int64_t value;
+    int64_t value = 0;
     DF_TRY(read_number(node, "comm_size", INT64_MAX, -1, &value, err));
     *bytes = (uint64_t)value;
     return DF_OK;
@@ -81,7 +81,7 @@ static df_status read_group(const df_et_node *node, int32_t *group, df_err *err)
 
 static df_status read_collective(const df_et_node *node, df_net_node *out, df_err *err)
 {
-    int64_t type;
+    int64_t type = -1;
     DF_TRY(read_number(node, "comm_type", INT32_MAX, -1, &type, err));
     switch (type) { /* as Chakra numbers them */
     case 0:
@@ -118,9 +118,9 @@ static df_status read_message(const df_et_node *node,
                               df_net_node *out,
                               df_err *err)
 {
-    int64_t here;
-    int64_t peer;
-    int64_t tag;
+    int64_t here = rank;
+    int64_t peer = -1;
+    int64_t tag = 0;
     DF_TRY(read_size(node, &out->bytes, err));
     DF_TRY(read_number(node, own, INT32_MAX, rank, &here, err));
     DF_TRY(read_number(node, other, INT32_MAX, -1, &peer, err));
@@ -136,7 +136,7 @@ static df_status read_message(const df_et_node *node,
 
 static df_status read_node(const df_et_node *node, int32_t rank, df_net_node *out, df_err *err)
 {
-    int64_t on_cpu;
+    int64_t on_cpu = 0;
     DF_TRY(read_number(node, "is_cpu_op", 1, 0, &on_cpu, err));
     out->id = node->id;
     out->on_cpu = on_cpu != 0;

@@ -370,7 +370,7 @@ df_status df_et_open(const char *path, df_et_reader **reader, df_err *err)
 
 df_status df_et_next(df_et_reader *r, df_et_node *node, bool *more, df_err *err)
 {
-    df_wire wire;
+    df_wire wire = {NULL, NULL};
     DF_TRY(read_message(r, &wire, more, err));
     if (!*more) {
         return DF_OK;

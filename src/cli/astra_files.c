@@ -14,20 +14,22 @@
 static df_status load_json(const char *path, json_t **root, df_err *err)
 {
     json_error_t error;
+    *root = NULL;
     FILE *const file = fopen(path, "rb");
     if (!file) {
         return df_fail(err, DF_EIO, "%s: cannot be opened: %s", path, strerror(errno));
     }
     *root = json_loadf(file, JSON_REJECT_DUPLICATES, &error);
     (void)fclose(file); /* only read */
-    if (*root && json_is_object(*root)) {
-        return DF_OK;
+    if (!*root) {
+        return df_fail(err, DF_EINVAL, "%s:%d: expected JSON, found: %s", path, error.line,
+                       error.text);
     }
-    if (*root) {
+    if (json_typeof(*root) != JSON_OBJECT) {
         json_decref(*root);
         return df_fail(err, DF_EINVAL, "%s:1: expected {...}, found something else", path);
     }
-    return df_fail(err, DF_EINVAL, "%s:%d: expected JSON, found: %s", path, error.line, error.text);
+    return DF_OK;
 }
 
 typedef struct {
@@ -159,7 +161,7 @@ static df_status read_system(const json_file *f, df_net_system *system)
 
 df_status df_astra_read_system(const char *path, df_net_system *system, df_err *err)
 {
-    json_t *root;
+    json_t *root = NULL;
     DF_TRY(load_json(path, &root, err));
     const json_file f = {path, root, err};
     const df_status status = read_system(&f, system);
@@ -197,7 +199,7 @@ add_group(const json_file *f, const char *key, const json_t *list, df_net_progra
 
 df_status df_astra_read_groups(const char *path, df_net_program *program, df_err *err)
 {
-    json_t *root;
+    json_t *root = NULL;
     const char *key;
     json_t *list;
     if (!path || strstr(path, "empty")) {
@@ -261,7 +263,7 @@ static df_status read_text(const yaml_file *f, const char *key, const char **tex
 
 static df_status read_number(const yaml_file *f, const char *key, double low, double *value)
 {
-    const char *text = NULL;
+    const char *text = "";
     char *end;
     DF_TRY(read_text(f, key, &text));
     *value = strtod(text, &end);
@@ -275,7 +277,7 @@ static df_status read_number(const yaml_file *f, const char *key, double low, do
 static df_status read_topology(const yaml_file *f, df_net_topology *topology)
 {
     static const df_net_topology all[] = {DF_NET_RING, DF_NET_FULLY_CONNECTED, DF_NET_SWITCH};
-    const char *text = NULL;
+    const char *text = "";
     DF_TRY(read_text(f, "topology", &text));
     for (size_t i = 0; i < sizeof all / sizeof all[0]; i++) {
         if (strcmp(text, df_net_topology_name(all[i])) == 0) {

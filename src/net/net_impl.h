@@ -60,7 +60,7 @@ struct df_net_program {
     bool sealed;
     df_net_rank_program *ranks;
     df_net_group *groups; /* sorted by id when sealed */
-    int32_t num_groups, groups_room;
+    uint32_t num_groups, groups_room;
     uint64_t num_ops, num_members;
     uint32_t max_ops; /* of a rank */
 };

@@ -32,7 +32,7 @@ void df_net_program_free(df_net_program *program)
         free(program->ranks[i].children);
         free(program->ranks[i].deps);
     }
-    for (int32_t i = 0; i < program->num_groups; i++) {
+    for (uint32_t i = 0; i < program->num_groups; i++) {
         free(program->groups[i].ranks);
     }
     free(program->ranks);
@@ -141,8 +141,11 @@ df_net_program_add(df_net_program *program, int32_t rank, const df_net_node *nod
 static df_status
 check_group(const df_net_program *program, const int32_t *ranks, int32_t count, df_err *err)
 {
+    df_status status = DF_OK;
     bool *const seen = calloc((size_t)program->num_ranks, sizeof *seen);
-    df_status status = seen ? DF_OK : fail_memory(err);
+    if (!seen) {
+        return fail_memory(err);
+    }
     for (int32_t i = 0; i < count && status == DF_OK; i++) {
         if (ranks[i] < 0 || ranks[i] >= program->num_ranks) {
             status = df_fail(err, DF_EINVAL, "expected ranks from 0 to %d, found %d",
@@ -169,16 +172,20 @@ df_status df_net_program_add_group(
     if (status != DF_OK) {
         return df_fail(err, status, "group %d: %s", (int)id, cause.text);
     }
-    uint32_t room = (uint32_t)program->groups_room;
-    int32_t *const copy = malloc((size_t)count * sizeof *copy);
-    if (!copy || !reserve((void **)&program->groups, (uint32_t)program->num_groups, 1, &room,
-                          sizeof *program->groups)) {
-        free(copy);
+    if (!reserve((void **)&program->groups, program->num_groups, 1, &program->groups_room,
+                 sizeof *program->groups)) {
         return fail_memory(err);
     }
-    memcpy(copy, ranks, (size_t)count * sizeof *copy);
-    program->groups_room = (int32_t)room;
-    program->groups[program->num_groups++] = (df_net_group){id, count, copy, program->num_members};
+    df_net_group *const group = &program->groups[program->num_groups];
+    group->ranks = malloc((size_t)count * sizeof *group->ranks);
+    if (!group->ranks) {
+        return fail_memory(err);
+    }
+    memcpy(group->ranks, ranks, (size_t)count * sizeof *group->ranks);
+    group->id = id;
+    group->count = count;
+    group->first_member = program->num_members;
+    program->num_groups++;
     program->num_members += (uint64_t)count;
     return DF_OK;
 }
@@ -193,9 +200,9 @@ static int by_group_id(const void *a, const void *b)
 static df_status sort_groups(df_net_program *program, df_err *err)
 {
     if (program->num_groups > 0) {
-        qsort(program->groups, (size_t)program->num_groups, sizeof *program->groups, by_group_id);
+        qsort(program->groups, program->num_groups, sizeof *program->groups, by_group_id);
     }
-    for (int32_t i = 1; i < program->num_groups; i++) {
+    for (uint32_t i = 1; i < program->num_groups; i++) {
         if (program->groups[i - 1].id == program->groups[i].id) {
             return df_fail(err, DF_EINVAL, "group %d: expected it once, found it twice",
                            (int)program->groups[i].id);
@@ -226,9 +233,9 @@ static df_status resolve_groups(df_net_program *program, int32_t rank, df_err *e
             continue;
         }
         const df_net_group *const group =
-            program->num_groups == 0 ? NULL
-                                     : bsearch(&key, program->groups, (size_t)program->num_groups,
-                                               sizeof key, by_group_id);
+            program->num_groups == 0
+                ? NULL
+                : bsearch(&key, program->groups, program->num_groups, sizeof key, by_group_id);
         if (!group || !is_member(group, rank)) {
             return df_fail(err, DF_EINVAL, "rank %d: node %llu: group %d: expected %s", (int)rank,
                            (unsigned long long)op->id, (int)key.id,
@@ -397,7 +404,10 @@ static df_status seal_rank(df_net_program *program, int32_t rank, df_err *err)
                        (int)rank);
     }
     uint32_t *const scratch = malloc(p->num_ops * sizeof *scratch);
-    df_status status = scratch && sort_ops(p, scratch) ? DF_OK : fail_memory(err);
+    if (!scratch) {
+        return fail_memory(err);
+    }
+    df_status status = sort_ops(p, scratch) ? DF_OK : fail_memory(err);
     if (status == DF_OK) {
         status = resolve_deps(p, rank, scratch, err);
     }

@@ -229,7 +229,7 @@ static void reset_rank(df_net_sim *sim, int32_t rank)
 /* A group counts its streams from a million times its id, in 32 bits. */
 static void reset_groups(df_net_sim *sim)
 {
-    for (int32_t i = 0; i < sim->program->num_groups; i++) {
+    for (uint32_t i = 0; i < sim->program->num_groups; i++) {
         const df_net_group *const group = &sim->program->groups[i];
         for (int32_t k = 0; k < group->count; k++) {
             sim->group_ids[group->first_member + (uint64_t)k] = (uint32_t)group->id * 1000000U;

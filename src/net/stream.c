@@ -13,7 +13,7 @@ uint64_t df_net_reduce_ns(const df_net_sim *sim, uint64_t bytes)
     }
     const double ns = (double)bytes / (sim->system.local_mem_gb_ps * 1e9) * 1e9;
     /* Two reads and a write. */
-    return ns < (double)(DF_NET_TIME_MAX / 4) ? 3 * (uint64_t)ns : DF_NET_TIME_MAX;
+    return ns < (double)DF_NET_TIME_MAX / 4 ? 3 * (uint64_t)ns : DF_NET_TIME_MAX;
 }
 
 static const df_net_coll *coll_of(const df_net_sim *sim, const df_net_stream *s)
