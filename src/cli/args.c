@@ -60,6 +60,20 @@ df_arg_list(const char *name, df_int_list *value, int64_t low, int64_t high, con
     return arg;
 }
 
+df_arg df_arg_words(const char *name, df_words *value, int low, int high, const char *help)
+{
+    df_arg arg = number(name, DF_ARG_WORDS, value, help);
+    arg.low = low;
+    arg.high = high;
+    return arg;
+}
+
+df_arg df_arg_letter(df_arg arg, char letter)
+{
+    arg.letter = letter;
+    return arg;
+}
+
 df_arg df_arg_required(df_arg arg)
 {
     arg.required = true;
@@ -90,7 +104,29 @@ static bool split_option(const char *word, char name[NAME_ROOM], const char **va
 static const df_arg *find_arg(const df_command *command, const char *name)
 {
     for (int i = 0; i < command->num_args; i++) {
-        if (strcmp(command->args[i].name, name) == 0) {
+        const df_arg *const arg = &command->args[i];
+        if (arg->type != DF_ARG_WORDS && strcmp(arg->name, name) == 0) {
+            return arg;
+        }
+    }
+    return NULL;
+}
+
+/* The option of "-o", NULL for any other word. */
+static const df_arg *find_letter(const df_command *command, const char *word)
+{
+    for (int i = 0; i < command->num_args && word[0] == '-' && word[1] != '\0'; i++) {
+        if (command->args[i].letter == word[1] && word[2] == '\0') {
+            return &command->args[i];
+        }
+    }
+    return NULL;
+}
+
+static df_arg *find_words(const df_command *command)
+{
+    for (int i = 0; i < command->num_args; i++) {
+        if (command->args[i].type == DF_ARG_WORDS) {
             return &command->args[i];
         }
     }
@@ -103,7 +139,7 @@ static df_status fail_unknown(const df_command *command, const char *name, df_er
                          ? -1
                          : df_nearest(name, &command->args[0].name, (size_t)command->num_args,
                                       sizeof command->args[0]);
-    if (near < 0) {
+    if (near < 0 || command->args[near].type == DF_ARG_WORDS) {
         return df_fail(err, DF_EINVAL, "--%s: expected an option of %s (see --help), found another",
                        name, command->name);
     }
@@ -245,6 +281,7 @@ static df_status parse_value(const df_arg *arg, const char *text, df_err *err)
     case DF_ARG_INT_LIST:
         return parse_list(arg, text, err);
     case DF_ARG_BOOL:
+    case DF_ARG_WORDS:
         break;
     }
     return read_bool(text, arg->value) ? DF_OK : fail_value(arg, "true or false", text, err);
@@ -265,33 +302,43 @@ static bool wants_help(int argc, char **argv)
 static df_status require_given(const df_command *command, const bool *given, df_err *err)
 {
     for (int i = 0; i < command->num_args; i++) {
-        if (command->args[i].required && !given[i]) {
-            return df_fail(err, DF_EINVAL, "--%s: expected a value, found nothing",
-                           command->args[i].name);
+        const df_arg *const arg = &command->args[i];
+        if (arg->required && !given[i]) {
+            return df_fail(err, DF_EINVAL, "--%s: expected a value, found nothing", arg->name);
+        }
+        if (arg->type == DF_ARG_WORDS && ((const df_words *)arg->value)->count < (int)arg->low) {
+            return df_fail(err, DF_EINVAL, "%s: expected at least %d (see --help), found %d",
+                           arg->name, (int)arg->low, ((const df_words *)arg->value)->count);
         }
     }
     return DF_OK;
 }
 
-/* Parses the option at argv[*at] and moves *at past it and its value. */
-static df_status
-parse_option(const df_command *command, int argc, char **argv, int *at, bool *given, df_err *err)
+/* Takes a word that belongs to no option. */
+static df_status take_word(const df_command *command, const char *word, df_err *err)
 {
-    char name[NAME_ROOM];
-    const char *text;
-    if (!split_option(argv[*at], name, &text)) {
+    const df_arg *const arg = find_words(command);
+    if (!arg || (word[0] == '-' && word[1] != '\0')) {
         return df_fail(err, DF_EINVAL, "%s: expected an option (--NAME VALUE), found another word",
-                       argv[*at]);
+                       word);
     }
-    const df_arg *const arg = find_arg(command, name);
-    if (!arg) {
-        return fail_unknown(command, name, err);
+    df_words *const words = arg->value;
+    if (words->count >= (int)arg->high) {
+        return df_fail(err, DF_EINVAL, "%s: expected at most %d, found %s too", arg->name,
+                       (int)arg->high, word);
     }
-    if (given[arg - command->args]) {
-        return df_fail(err, DF_EINVAL, "--%s: expected it once, found it twice", name);
+    if (*word == '\0') {
+        return df_fail(err, DF_EINVAL, "%s: expected a text, found nothing", arg->name);
     }
-    given[arg - command->args] = true;
-    (*at)++;
+    words->word[words->count++] = word;
+    return DF_OK;
+}
+
+/* Parses the value of an option: `text` after its =, or else the word at argv[*at], which it
+ * moves past. */
+static df_status
+take_value(const df_arg *arg, const char *text, int argc, char **argv, int *at, df_err *err)
+{
     if (!text && *at < argc && arg->type == DF_ARG_BOOL) {
         bool ignored;
         if (!read_bool(argv[*at], &ignored)) {
@@ -309,6 +356,30 @@ parse_option(const df_command *command, int argc, char **argv, int *at, bool *gi
     return parse_value(arg, text ? text : "", err);
 }
 
+/* Parses the word at argv[*at] and moves *at past it and its value. */
+static df_status
+parse_word(const df_command *command, int argc, char **argv, int *at, bool *given, df_err *err)
+{
+    char name[NAME_ROOM];
+    const char *text = NULL;
+    const df_arg *arg = find_letter(command, argv[*at]);
+    if (!arg) {
+        if (!split_option(argv[*at], name, &text)) {
+            return take_word(command, argv[(*at)++], err);
+        }
+        arg = find_arg(command, name);
+    }
+    if (!arg) {
+        return fail_unknown(command, name, err);
+    }
+    if (given[arg - command->args]) {
+        return df_fail(err, DF_EINVAL, "--%s: expected it once, found it twice", arg->name);
+    }
+    given[arg - command->args] = true;
+    (*at)++;
+    return take_value(arg, text, argc, argv, at, err);
+}
+
 df_status df_args_parse(const df_command *command, int argc, char **argv, bool *help, df_err *err)
 {
     bool given[DF_ARG_LIST_MAX] = {false};
@@ -317,7 +388,7 @@ df_status df_args_parse(const df_command *command, int argc, char **argv, bool *
         return DF_OK;
     }
     for (int at = 0; at < argc;) {
-        DF_TRY(parse_option(command, argc, argv, &at, given, err));
+        DF_TRY(parse_word(command, argc, argv, &at, given, err));
     }
     return require_given(command, given, err);
 }
@@ -350,6 +421,8 @@ static void value_text(const df_arg *arg, char text[LIST_ROOM])
         }
         return;
     }
+    case DF_ARG_WORDS:
+        return;
     }
 }
 
@@ -365,9 +438,24 @@ static const char *placeholder(const df_arg *arg)
     case DF_ARG_INT_LIST:
         return "N[,N...]";
     case DF_ARG_BOOL:
+    case DF_ARG_WORDS:
         break;
     }
     return "[true|false]";
+}
+
+/* "  --name VALUE", "  -o, --name VALUE" or "  NAME". */
+static void print_head(const df_arg *arg, FILE *out)
+{
+    if (arg->type == DF_ARG_WORDS) {
+        fprintf(out, "  %s%s\n", arg->name, arg->high > 1 ? " ..." : "");
+        return;
+    }
+    fputs("  ", out);
+    if (arg->letter) {
+        fprintf(out, "-%c, ", arg->letter);
+    }
+    fprintf(out, "--%s %s\n", arg->name, placeholder(arg));
 }
 
 void df_args_print_help(const df_command *command, FILE *out)
@@ -377,7 +465,8 @@ void df_args_print_help(const df_command *command, FILE *out)
         const df_arg *const arg = &command->args[i];
         char text[LIST_ROOM];
         value_text(arg, text);
-        fprintf(out, "  --%s %s\n      %s", arg->name, placeholder(arg), arg->help);
+        print_head(arg, out);
+        fprintf(out, "      %s", arg->help);
         if (arg->required) {
             fputs(" (required)", out);
         } else if (text[0] != '\0') {

@@ -8,9 +8,16 @@
 
 #include "base/status.h"
 
-typedef enum { DF_ARG_TEXT, DF_ARG_INT, DF_ARG_REAL, DF_ARG_BOOL, DF_ARG_INT_LIST } df_arg_type;
+typedef enum {
+    DF_ARG_TEXT,
+    DF_ARG_INT,
+    DF_ARG_REAL,
+    DF_ARG_BOOL,
+    DF_ARG_INT_LIST,
+    DF_ARG_WORDS /* those that belong to no option */
+} df_arg_type;
 
-enum { DF_ARG_LIST_MAX = 64 };
+enum { DF_ARG_LIST_MAX = 64, DF_ARG_WORDS_MAX = 256 };
 
 /* The largest number that a flag may have: products of two still are exact in a double. */
 #define DF_ARG_INT_MAX INT64_C(1099511627776)
@@ -21,11 +28,18 @@ typedef struct {
 } df_int_list; /* "8" or "4,8,16" */
 
 typedef struct {
+    const char *word[DF_ARG_WORDS_MAX];
+    int count;
+} df_words;
+
+typedef struct {
     const char *name; /* with underscores, without dashes */
+    char letter;      /* 'o': also as -o; 0: not */
     df_arg_type type;
-    void *value; /* const char *, int64_t, double, bool or df_int_list; holds the default */
+    void *value; /* const char *, int64_t, double, bool, df_int_list or df_words; holds the
+                    default */
     bool required;
-    double low, high;    /* of INT, REAL and each of a list; both 0: unbounded */
+    double low, high;    /* of INT, REAL and each of a list; both 0: unbounded; how many WORDS */
     const char *choices; /* of TEXT: "text|json"; NULL: any */
     const char *help;    /* one line; the default is added from *value */
 } df_arg;
@@ -46,6 +60,10 @@ df_arg df_arg_int(const char *name, int64_t *value, int64_t low, int64_t high, c
 df_arg df_arg_real(const char *name, double *value, double low, double high, const char *help);
 df_arg
 df_arg_list(const char *name, df_int_list *value, int64_t low, int64_t high, const char *help);
+/* What stands without an option: at least `low` words, at most `high`. One row of a command. */
+df_arg df_arg_words(const char *name, df_words *value, int low, int high, const char *help);
+/* The same row, also as -LETTER. */
+df_arg df_arg_letter(df_arg arg, char letter);
 /* The same row, required. */
 df_arg df_arg_required(df_arg arg);
 

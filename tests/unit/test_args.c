@@ -141,12 +141,77 @@ static void mistakes_are_named(void **state)
     }
 }
 
+/* A command with one to two files, -o and a flag. */
+static df_status parse_files(df_words *files, const char **output, char *words[WORDS], df_err *err)
+{
+    bool help;
+    bool debug = false;
+    df_arg args[] = {
+        df_arg_words("FILE", files, 1, 2, "files"),
+        df_arg_letter(df_arg_text("output", output, "where to"), 'o'),
+        df_arg_bool("debug", &debug, "a flag"),
+    };
+    const df_command command = {"test", "a test", NULL, args, sizeof args / sizeof args[0]};
+    int count = 0;
+    while (count < WORDS && words[count]) {
+        count++;
+    }
+    files->count = 0;
+    *output = NULL;
+    return df_args_parse(&command, count, words, &help, err);
+}
+
+#define PARSE_FILES(...) parse_files(&files, &output, (char *[WORDS]){__VA_ARGS__}, &err)
+
+static void words_stand_anywhere(void **state)
+{
+    (void)state;
+    df_words files;
+    const char *output;
+    df_err err;
+    assert_int_equal(PARSE_FILES("a.h5", "-o", "c.h5", "b.h5"), DF_OK);
+    assert_int_equal(files.count, 2);
+    assert_string_equal(files.word[0], "a.h5");
+    assert_string_equal(files.word[1], "b.h5");
+    assert_string_equal(output, "c.h5");
+    assert_int_equal(PARSE_FILES("--debug", "a.h5", "--output=c.h5"), DF_OK);
+    assert_int_equal(files.count, 1);
+    assert_string_equal(output, "c.h5");
+}
+
+static void misplaced_words_are_named(void **state)
+{
+    (void)state;
+    static const struct {
+        char *words[WORDS];
+        const char *message;
+    } cases[] = {
+        {{"-o", "c.h5"}, "FILE: expected at least 1 (see --help), found 0"},
+        {{"a", "b", "c"}, "FILE: expected at most 2, found c too"},
+        {{"a", "-p", "c"}, "-p: expected an option (--NAME VALUE), found another word"},
+        {{"a", "-o", "b", "--output", "c"}, "--output: expected it once, found it twice"},
+        {{"a", "-o"}, "--output: expected a text, found nothing"},
+        {{"a", "--FILE", "b"}, "--FILE: expected an option of test (see --help), found another"},
+        {{""}, "FILE: expected a text, found nothing"},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        df_words files;
+        const char *output;
+        df_err err;
+        char *words[WORDS];
+        memcpy(words, cases[i].words, sizeof words);
+        assert_int_equal(parse_files(&files, &output, words, &err), DF_EINVAL);
+        assert_string_equal(err.text, cases[i].message);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(words_are_joined_either_way), cmocka_unit_test(flags_may_be_bare),
         cmocka_unit_test(lists_have_commas),           cmocka_unit_test(help_needs_nothing_else),
-        cmocka_unit_test(mistakes_are_named),
+        cmocka_unit_test(mistakes_are_named),          cmocka_unit_test(words_stand_anywhere),
+        cmocka_unit_test(misplaced_words_are_named),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
