@@ -1,5 +1,6 @@
 /* commands.h: one function per subcommand. argv starts after the subcommand's name;
- * the result is the process exit code. main.c holds the table. */
+ * the result is the process exit code. main.c holds the table. The two searches are in
+ * deepflow-search (main_search.c); in deepflow their functions start it (companion.c). */
 #ifndef DF_COMMANDS_H
 #define DF_COMMANDS_H
 

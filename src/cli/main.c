@@ -1,8 +1,6 @@
 #include <stdio.h>
 #include <string.h>
 
-#include <gsl/gsl_errno.h>
-
 #include "base/nearest.h"
 #include "cli.h"
 #include "commands.h"
@@ -76,7 +74,6 @@ static int help(int argc, char **argv)
 
 int main(int argc, char **argv)
 {
-    gsl_set_error_handler_off(); /* it would abort; we look at every status */
     if (argc < 2) {
         print_usage(stderr);
         return df_status_exit_code(DF_EINVAL);

@@ -450,6 +450,40 @@ static void a_full_stdout_is_noticed(void **state)
     df_outcome_free(&o);
 }
 
+/* What only searches need takes longer to load than a prediction takes. */
+static void predictions_load_few_libraries(void **state)
+{
+    (void)state;
+    static const char *const heavy[] = {"libmpi", "libhdf5", "libgsl", "libcurl"};
+    char *out;
+    int exit_code;
+    df_run("ldd " DF_BIN, &exit_code, &out, NULL);
+    assert_int_equal(exit_code, 0);
+    assert_non_null(strstr(out, "libyaml"));
+    for (size_t i = 0; i < sizeof heavy / sizeof heavy[0]; i++) {
+        assert_null(strstr(out, heavy[i]));
+    }
+    free(out);
+}
+
+/* Searches are in another program beside this one. */
+static void a_missing_search_program_is_named(void **state)
+{
+    (void)state;
+    char dir[256];
+    char command[2048];
+    char *out;
+    int exit_code;
+    df_make_dir(dir);
+    snprintf(command, sizeof command, "cp " DF_BIN " %s; %s/deepflow arch_search --help 2>&1", dir,
+             dir);
+    df_run(command, &exit_code, &out, NULL);
+    assert_int_equal(exit_code, 1);
+    assert_non_null(strstr(out, "/deepflow-search: cannot be run: No such file"));
+    free(out);
+    df_remove_dir(dir);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -472,6 +506,8 @@ int main(void)
         cmocka_unit_test(unwritable_folders_are_refused),
         cmocka_unit_test(a_summary_is_written_whole_or_not_at_all),
         cmocka_unit_test(a_full_stdout_is_noticed),
+        cmocka_unit_test(predictions_load_few_libraries),
+        cmocka_unit_test(a_missing_search_program_is_named),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
