@@ -62,20 +62,25 @@ static bool read_args(const char *name, int argc, char **argv, predict_args *a, 
     return df_cli_parse(&command, argc, argv, exit_code);
 }
 
-/* The backend times communication; it is not asked where devices do not communicate: one
- * alone, or stages of a pipeline with free hops. Of an LLM it times the layers too. */
-static df_status check_backend(const df_cfg *cfg, const df_rules *rules, df_err *err)
+/* The other modes simulate graphs of an LLM. */
+static df_cfg_backend backend_of(const df_cfg *cfg)
 {
-    const bool free_hops = cfg->mode == DF_MODE_LSTM && rules->pipeline_hop_free;
-    const int64_t silent = free_hops ? cfg->sched.lp : 1;
-    if (cfg->backend.model == DF_BACKEND_ANALYTICAL || cfg->mode == DF_MODE_LLM ||
-        df_cfg_workers(cfg) <= silent) {
-        return DF_OK;
+    df_cfg_backend backend = cfg->backend;
+    if (cfg->mode != DF_MODE_LLM) {
+        backend.mode = DF_ASTRA_HYBRID;
     }
-    return df_fail(err, DF_EINVAL,
-                   "execution_backend.model: expected analytical for a model of mode %s%s, found "
-                   "astra",
-                   df_mode_name(cfg->mode), cfg->mode == DF_MODE_LLM ? "" : " on several devices");
+    return backend;
+}
+
+static void warn_backend(const df_cfg *cfg)
+{
+    const df_cfg_backend used = backend_of(cfg);
+    if (cfg->backend.model == DF_BACKEND_ASTRA && cfg->backend.mode != used.mode) {
+        fprintf(stderr,
+                "deepflow: warning: execution_backend.astra.mode: %s simulates graphs of LLMs; "
+                "for mode %s it is taken as %s\n",
+                df_backend_name(&cfg->backend), df_mode_name(cfg->mode), df_backend_name(&used));
+    }
 }
 
 /* The reference leaves micro-batches out where there is one stage. */
@@ -108,6 +113,7 @@ static df_status predict_llm(const predict_args *a, outcome *o, df_err *err)
 static df_status predict_with(const predict_args *a, outcome *o, df_err *err)
 {
     DF_TRY(df_predict_check(&o->cfg, &a->rules, err));
+    warn_backend(&o->cfg);
     DF_TRY(df_hw_derive(&o->cfg, &a->rules, &o->dev, err));
     df_predictor *const predictor = df_predictor_new();
     if (!predictor) {
@@ -127,7 +133,6 @@ static df_status predict(predict_args *a, outcome *o, df_err *err)
 {
     DF_TRY(df_rules_parse(a->rules_text, &a->rules, err));
     DF_TRY(df_cli_load(&a->files, DF_CFG_NEED_HARDWARE | DF_CFG_NEED_MODEL, &o->cfg, err));
-    DF_TRY(check_backend(&o->cfg, &a->rules, err));
     return o->cfg.mode == DF_MODE_LLM ? predict_llm(a, o, err) : predict_with(a, o, err);
 }
 
@@ -187,7 +192,8 @@ static int print_json(const outcome *o)
         df_llm_add_json(root, &report);
         return df_json_print(root);
     }
-    df_json_text(root, "backend", "analytical");
+    const df_cfg_backend backend = backend_of(&o->cfg);
+    df_json_text(root, "backend", df_backend_name(&backend));
     df_json_real(root, "time_s", o->result.time_s);
     if (o->cfg.mode == DF_MODE_GEMM) {
         add_gemm(root, &o->result.gemm);
@@ -249,12 +255,22 @@ static void print_lstm(const outcome *o)
            o->dev.mem[DF_HW_LEVELS - 1].size_bytes / DF_GIB, o->fits ? "" : ": it does not fit");
 }
 
+static void print_backend(const outcome *o)
+{
+    const df_cfg_backend backend = backend_of(&o->cfg);
+    if (backend.model == DF_BACKEND_ASTRA) {
+        printf("backend %s: the network simulator times collectives\n", df_backend_name(&backend));
+    }
+}
+
 static int print_text(const outcome *o, bool breakdown)
 {
     if (o->cfg.mode == DF_MODE_GEMM) {
         print_gemm(o);
+        print_backend(o);
     } else if (o->cfg.mode == DF_MODE_LSTM) {
         print_lstm(o);
+        print_backend(o);
     } else {
         const df_llm_report report = report_of(o);
         df_llm_print_text(&report, breakdown);

@@ -165,6 +165,17 @@ static size_t slot_of(const df_netcoll_op *op)
 
 /* ---- The run ---- */
 
+static df_status check_links(const df_net_network *network, df_err *err)
+{
+    if (network->bandwidth_gib_ps > 0.0) {
+        return DF_OK;
+    }
+    return df_fail(err, DF_EINVAL,
+                   "tech_param.network: expected links with a bandwidth between %d devices for the "
+                   "network simulator, found none (see system_hierarchy too)",
+                   (int)network->ranks);
+}
+
 df_status df_netcoll_run(df_netcoll *netcoll,
                          const df_net_program *program,
                          const df_net_network *network,
@@ -173,6 +184,7 @@ df_status df_netcoll_run(df_netcoll *netcoll,
                          df_err *err)
 {
     df_net_result result;
+    DF_TRY(check_links(network, err));
     DF_TRY(df_net_run(netcoll->sim, program, network, system, &result, err));
     *time_s = (double)result.max_ns * 1e-9;
     return DF_OK;

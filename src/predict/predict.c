@@ -7,6 +7,7 @@
 struct df_predictor {
     df_gemm_model *gemm;
     const df_coll_model *coll;
+    df_netcoll *net; /* NULL until it is needed */
     df_pipeline *pipe;
 };
 
@@ -48,6 +49,7 @@ void df_predictor_free(df_predictor *predictor)
         predictor->gemm->free(predictor->gemm);
     }
     df_pipeline_free(predictor->pipe);
+    df_netcoll_free(predictor->net);
     free(predictor);
 }
 
@@ -68,9 +70,12 @@ double df_job_stream(const df_job *job, double flops, double bytes)
 }
 
 double df_job_coll(
-    const df_job *job, df_coll_kind kind, double bytes, double participants, const df_hw_link *link)
+    df_job *job, df_coll_kind kind, double bytes, double participants, const df_hw_link *link)
 {
     const df_coll_op op = {kind, bytes, participants, *link};
+    if (job->net.sim) {
+        return df_job_simulated_s(job, &op);
+    }
     return job->coll->time_s(job->coll, job->dev, job->rules, &op);
 }
 
@@ -114,6 +119,8 @@ df_split_time df_job_rc_backward(df_job *job, const df_split_gemm *g)
     for (int i = 0; i < 2; i++) {
         t.comm_s +=
             df_job_coll(job, DF_COLL_ALL_GATHER, ceil(ceil(along_rows[i]) / a), a, &job->links.kp1);
+    }
+    for (int i = 0; i < 2; i++) {
         t.comm_s += df_job_coll(job, DF_COLL_ALL_GATHER, ceil(ceil(along_columns[i]) / b), b,
                                 &job->links.kp2);
     }
@@ -137,7 +144,7 @@ static double update_s(const df_job *job, double x, double y)
 }
 
 double
-df_job_reduce_gradient(const df_job *job, double k, double n, const df_split *part, df_kp_type type)
+df_job_reduce_gradient(df_job *job, double k, double n, const df_split *part, df_kp_type type)
 {
     const double q = job->q;
     const double dp = (double)job->cfg->sched.dp;
@@ -147,12 +154,13 @@ df_job_reduce_gradient(const df_job *job, double k, double n, const df_split *pa
     case DF_KP_CR:
         return df_job_coll(job, DF_COLL_ALL_REDUCE, ceil(q * (k / a) * n), dp, &job->links.dp) +
                update_s(job, k / a, n);
-    case DF_KP_RC:
-        return df_job_coll(job, DF_COLL_ALL_GATHER, ceil(ceil(q * k * (n / b)) / a), a,
-                           &job->links.kp1) +
-               df_job_coll(job, DF_COLL_ALL_REDUCE, ceil(q * (k / a) * (n / b)), dp,
-                           &job->links.dp) +
-               update_s(job, k, n / b);
+    case DF_KP_RC: {
+        const double reduce_s =
+            df_job_coll(job, DF_COLL_ALL_REDUCE, ceil(q * (k / a) * (n / b)), dp, &job->links.dp);
+        const double gather_s = df_job_coll(job, DF_COLL_ALL_GATHER,
+                                            ceil(ceil(q * k * (n / b)) / a), a, &job->links.kp1);
+        return gather_s + reduce_s + update_s(job, k, n / b);
+    }
     case DF_KP_NONE:
         break;
     }
@@ -198,6 +206,20 @@ static void predict_mode(df_job *job, bool dead, df_prediction *result)
     }
 }
 
+/* Where the configuration asks for it. */
+static df_status
+use_simulator(df_predictor *predictor, const df_cfg *cfg, df_job_net *net, df_err *err)
+{
+    if (cfg->backend.model != DF_BACKEND_ASTRA) {
+        return DF_OK;
+    }
+    if (!predictor->net) {
+        predictor->net = df_netcoll_new();
+    }
+    net->sim = predictor->net;
+    return net->sim ? DF_OK : df_fail(err, DF_ENOMEM, "out of memory for the network simulator");
+}
+
 df_status df_predict(df_predictor *predictor,
                      const df_cfg *cfg,
                      const df_hw_device *dev,
@@ -219,6 +241,7 @@ df_status df_predict(df_predictor *predictor,
                   .q = dev->elem_bytes,
                   .err = err};
     df_hw_derive_links(cfg, dev, &job.links);
+    DF_TRY(use_simulator(predictor, cfg, &job.net, err));
     DF_TRY(job.gemm->prepare(job.gemm, dev, rules, err));
     predict_mode(&job, cannot_compute(dev), &result);
     if (job.status != DF_OK) {

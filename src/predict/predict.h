@@ -41,11 +41,13 @@ void df_predictor_set_models(df_predictor *predictor,
                              const df_coll_model *coll);
 void df_predictor_free(df_predictor *predictor);
 
-/* Predicts the model in *cfg on the device `dev` derived from it.
+/* Predicts the model in *cfg on the device `dev` derived from it. Where cfg->backend asks for
+ * it, the network simulator times the collectives, whatever the mode of cfg->backend.
  * DF_INFEASIBLE: the strategy cannot split this model, or the device cannot hold
  * a tile; err says which key and why. A device that is merely without a rate
- * gives time_s = inf and DF_OK. On failure *out is untouched.
- * Allocates only when the pipeline shape changes. */
+ * gives time_s = inf and DF_OK. DF_EINVAL: the network simulator cannot run a collective
+ * (no bandwidth, an algorithm for other numbers of ranks). On failure *out is untouched.
+ * Allocates only when the pipeline shape changes, and where the simulator runs. */
 DF_NODISCARD df_status df_predict(df_predictor *predictor,
                                   const df_cfg *cfg,
                                   const df_hw_device *dev,

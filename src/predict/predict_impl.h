@@ -1,13 +1,33 @@
 /* predict_impl.h: what the modes of predict share. */
 #ifndef DF_PREDICT_IMPL_H
 #define DF_PREDICT_IMPL_H
+#include "netcoll/netcoll.h"
 #include "predict/predict.h"
+
+/* A collective that the network simulator was asked for. */
+typedef struct {
+    df_coll_kind kind;
+    double bytes, ranks;
+    double chosen_for; /* ranks that its algorithm is for */
+} df_job_run;
+
+/* More than a prediction has: of the LSTM, 5 for a split cell, 6 for the softmax, 2 for the
+ * embedding, one hop, and 2 for each of three reductions. */
+enum { DF_JOB_RUNS = 24 };
+
+/* The network simulator, and what it was asked for in this prediction. */
+typedef struct {
+    df_netcoll *sim; /* NULL: collectives in closed form */
+    df_job_run run[DF_JOB_RUNS];
+    int32_t count;
+} df_job_net;
 
 /* One prediction at work. The first failure is kept in status, later calls on the
  * same job return 0, so that the formulas read as formulas. */
 typedef struct {
     df_gemm_model *gemm;
     const df_coll_model *coll;
+    df_job_net net;
     df_pipeline *pipe;
     const df_cfg *cfg;
     const df_hw_device *dev;
@@ -37,11 +57,11 @@ typedef struct {
 
 double df_job_gemm(df_job *job, double m, double k, double n);
 double df_job_stream(const df_job *job, double flops, double bytes);
-double df_job_coll(const df_job *job,
-                   df_coll_kind kind,
-                   double bytes,
-                   double participants,
-                   const df_hw_link *link);
+/* In closed form or simulated. The simulator's times depend on which collectives came before
+ * (astra_algorithm_stale), so formulas ask in the reference's order. */
+double df_job_coll(
+    df_job *job, df_coll_kind kind, double bytes, double participants, const df_hw_link *link);
+double df_job_simulated_s(df_job *job, const df_coll_op *op);
 
 /* C = A B with A's columns and B's rows over dim1 devices, C reduced over them. */
 df_split_time df_job_cr_forward(df_job *job, const df_split_gemm *g);
@@ -55,8 +75,8 @@ double df_job_cell(df_job *job, double m, double k, double n);
 
 /* Reduces and applies the gradient of k x n weights after the backward pass. `part` is
  * the part's own split, `type` decides how. */
-double df_job_reduce_gradient(
-    const df_job *job, double k, double n, const df_split *part, df_kp_type type);
+double
+df_job_reduce_gradient(df_job *job, double k, double n, const df_split *part, df_kp_type type);
 
 void df_predict_gemm(df_job *job, df_gemm_times *out);
 void df_predict_lstm(df_job *job, df_lstm_times *out);

@@ -46,7 +46,7 @@ static lstm read_model(const df_cfg *cfg)
     return x;
 }
 
-static double gather_s(const df_job *job, double whole_bytes, double n, const df_hw_link *link)
+static double gather_s(df_job *job, double whole_bytes, double n, const df_hw_link *link)
 {
     return df_job_coll(job, DF_COLL_ALL_GATHER, ceil(ceil(whole_bytes) / n), n, link);
 }
@@ -146,11 +146,11 @@ static pass_times softmax_cr(df_job *job, const lstm *x)
     const double s1 = x->softmax.dim1;
     const double share = x->b / s1 * x->v;
     const df_split_gemm g = {x->b, x->d, x->v, s1, 1.0};
-    const df_split_time f = df_job_cr_forward(job, &g);
-    const df_split_time b = df_job_cr_backward(job, &g);
     pass_times t;
+    const df_split_time f = df_job_cr_forward(job, &g);
     t.forward_s = f.compute_s + f.comm_s + df_job_stream(job, 3.0 * share, 7.0 * q * share) +
                   job->launch_s + gather_s(job, q * x->b, s1, &job->links.kp1);
+    const df_split_time b = df_job_cr_backward(job, &g);
     t.backward_s = b.compute_s + b.comm_s +
                    df_job_stream(job, 5.0 * x->b * x->v / s1, 11.0 * q * x->b * x->v / s1) +
                    job->launch_s;
@@ -164,19 +164,19 @@ static pass_times softmax_rc(df_job *job, const lstm *x)
     const double share = rows * (x->v / x->softmax.dim2);
     const df_split_gemm g = {x->b, x->d, x->v, x->softmax.dim1, x->softmax.dim2};
     const df_hw_link no_latency = {job->links.kp2.bytes_ps, 0.0};
-    const df_split_time f = df_job_rc_forward(job, &g);
-    const df_split_time b = df_job_rc_backward(job, &g);
     pass_times t;
+    const df_split_time f = df_job_rc_forward(job, &g);
     t.forward_s = f.compute_s + f.comm_s + df_job_stream(job, 3.0 * share, 7.0 * q * share) +
                   job->launch_s +
                   df_job_coll(job, DF_COLL_ALL_TO_ALL, q * rows * x->softmax.dim2, x->softmax.dim2,
                               &no_latency);
+    const df_split_time b = df_job_rc_backward(job, &g);
     t.backward_s =
         b.compute_s + b.comm_s + df_job_stream(job, 5.0 * share, 11.0 * q * share) + job->launch_s;
     return t;
 }
 
-static pass_times embedding_times(const df_job *job, const lstm *x)
+static pass_times embedding_times(df_job *job, const lstm *x)
 {
     const double q = job->q;
     const double bytes = x->b * x->d * q; /* read from the table, written out */
@@ -204,7 +204,7 @@ static pass_times embedding_times(const df_job *job, const lstm *x)
 }
 
 /* Activations of one time step handed to the next pipeline stage. */
-static double hop_s(const df_job *job, const lstm *x)
+static double hop_s(df_job *job, const lstm *x)
 {
     if (job->rules->pipeline_hop_free || job->cfg->sched.lp == 1) {
         return 0.0;
@@ -245,8 +245,7 @@ static pass_times softmax_times(df_job *job, const lstm *x)
     return softmax_whole(job, x);
 }
 
-static double
-reduction_s(const df_job *job, const lstm *x, double k, double n, const df_split *part)
+static double reduction_s(df_job *job, const lstm *x, double k, double n, const df_split *part)
 {
     const df_kp_type type = job->rules->reduction_follows_hidden ? x->hidden.type : part->type;
     return df_job_reduce_gradient(job, k, n, part, type);

@@ -323,51 +323,133 @@ static void bad_input_is_refused(void **state)
     df_refuse("prdict", 2, "prdict: expected a command (did you mean predict?)");
 }
 
-/* The simulator's backend times communication only. */
-static void one_device_needs_no_backend(void **state)
+/* The hardware file with the simulator's backend; `edit` is a sed script for the rest. */
+static void write_astra(const char *dir, const char *edit, const char *backend)
+{
+    char command[1024];
+    int exit_code;
+    snprintf(command, sizeof command,
+             "{ sed '%s' " HARDWARE
+             "; printf 'execution_backend:\n  model: astra\n%s'; } >%s/hw.yaml",
+             edit, backend, dir);
+    df_run(command, &exit_code, NULL, NULL);
+    assert_int_equal(exit_code, 0);
+}
+
+static json_t *predict_astra(const char *dir, const char *model)
+{
+    char arguments[1024];
+    snprintf(arguments, sizeof arguments,
+             "predict --hardware_config %s/hw.yaml --model_config %s --format json", dir, model);
+    return df_program_json(arguments);
+}
+
+static double time_of_file(const char *hardware, const char *model)
+{
+    char arguments[1024];
+    snprintf(arguments, sizeof arguments,
+             "predict --hardware_config %s --model_config %s --format json", hardware, model);
+    json_t *const root = df_program_json(arguments);
+    const double time_s = df_number(root, "time_s");
+    json_decref(root);
+    return time_s;
+}
+
+/* The weights' gradients, 256 x 128 elements of 2 bytes, are reduced over four replicas on a
+ * ring of 53.6870912 bytes a ns and 5000 ns: messages of 16384 bytes take 5305 ns; there are six
+ * of them with 10 ns each, three reductions of 3 * 10 ns, and 10 ns at the end. */
+static void hybrid_simulates_collectives(void **state)
 {
     (void)state;
     char dir[256];
-    char command[1024];
-    int exit_code;
+    char model[512];
     df_make_dir(dir);
-    snprintf(command, sizeof command,
-             "printf 'execution_backend:\\n  model: astra\\n' | cat " HARDWARE
-             " - > %s/four.yaml && "
-             "sed 's/dp: 4/dp: 1/; s/num_devices_per_node: 4/num_devices_per_node: 1/' "
-             "%s/four.yaml > %s/one.yaml",
-             dir, dir, dir);
-    df_run(command, &exit_code, NULL, NULL);
-    assert_int_equal(exit_code, 0);
-    snprintf(command, sizeof command,
-             "predict --hardware_config %s/one.yaml --model_config " LSTM " --format json", dir);
-    json_decref(df_program_json(command));
-    snprintf(command, sizeof command, "predict --hardware_config %s/four.yaml --model_config " LSTM,
-             dir);
-    df_refuse(command, 2, "execution_backend.model: expected analytical for a model of mode LSTM");
+    write_gemm(dir, model);
+    write_astra(dir, "", "");
+    json_t *const closed = df_program_json("predict --hardware_config " HARDWARE
+                                           " --model_config " LSTM " --format json");
+    json_t *const lstm = predict_astra(dir, LSTM);
+    json_t *const gemm = predict_astra(dir, model);
+    assert_string_equal(json_string_value(json_object_get(lstm, "backend")), "hybrid");
+    assert_string_equal(json_string_value(json_object_get(gemm, "backend")), "hybrid");
+    const double launch_s = 9e-6;
+    const double least_s = 6 * 5315e-9 + 3 * 30e-9 + 10e-9 + launch_s;
+    const double reduced_s = df_number(gemm, "dp_comm_s");
+    assert_true(reduced_s > least_s && reduced_s < least_s + 1e-7); /* and the update */
+    json_t *const parts = json_object_get(closed, "components");
+    json_t *const simulated = json_object_get(lstm, "components");
+    df_assert_rel(df_number(simulated, "Cf"), df_number(parts, "Cf"), 0);
+    assert_true(df_number(simulated, "Rc") != df_number(parts, "Rc"));
+    json_decref(closed);
+    json_decref(lstm);
+    json_decref(gemm);
     df_remove_dir(dir);
 }
 
-/* Handing on activations is communication, where it is not free: four stages of one device
- * each are silent for an LSTM by the reference's rules only. */
-static void hops_need_the_backend(void **state)
+/* Without communication there is nothing to simulate. */
+static void one_device_is_the_same_in_hybrid(void **state)
 {
     (void)state;
     char dir[256];
     char command[1024];
+    char one[512];
     int exit_code;
     df_make_dir(dir);
-    snprintf(command, sizeof command,
-             "{ sed 's/dp: 4/dp: 1/; s/lp: 1/lp: 4/' " HARDWARE
-             "; printf 'execution_backend:\n  model: astra\n'; } >%s/hw.yaml",
-             dir);
+    write_astra(dir, "s/dp: 4/dp: 1/; s/num_devices_per_node: 4/num_devices_per_node: 1/", "");
+    snprintf(one, sizeof one, "%s/one.yaml", dir);
+    snprintf(command, sizeof command, "grep -v -e execution_backend -e astra %s/hw.yaml >%s", dir,
+             one);
     df_run(command, &exit_code, NULL, NULL);
     assert_int_equal(exit_code, 0);
-    snprintf(command, sizeof command,
-             "predict --hardware_config %s/hw.yaml --model_config " LSTM " --format json", dir);
-    json_decref(df_program_json(command));
-    strncat(command, " --rules corrected", sizeof command - strlen(command) - 1);
-    df_refuse(command, 2, "execution_backend.model: expected analytical for a model of mode LSTM");
+    json_t *const root = predict_astra(dir, LSTM);
+    assert_string_equal(json_string_value(json_object_get(root, "backend")), "hybrid");
+    df_assert_rel(df_number(root, "time_s"), time_of_file(one, LSTM), 0);
+    json_decref(root);
+    df_remove_dir(dir);
+}
+
+/* As in the reference: graphs are an LLM's. */
+static void other_modes_are_taken_as_hybrid(void **state)
+{
+    (void)state;
+    char dir[256];
+    char arguments[1024];
+    df_make_dir(dir);
+    write_astra(dir, "", "");
+    json_t *const hybrid = predict_astra(dir, LSTM);
+    write_astra(dir, "", "  astra:\n    mode: full_astrasim_flattened\n");
+    json_t *const flat = predict_astra(dir, LSTM);
+    assert_true(json_equal(hybrid, flat));
+    snprintf(arguments, sizeof arguments,
+             "predict --hardware_config %s/hw.yaml --model_config " LSTM, dir);
+    df_outcome o = df_program(arguments);
+    assert_int_equal(o.exit_code, 0);
+    assert_non_null(strstr(o.err, "execution_backend.astra.mode: full_astrasim_flattened "
+                                  "simulates graphs of LLMs; for mode LSTM it is taken as hybrid"));
+    assert_non_null(strstr(o.out, "backend hybrid"));
+    df_outcome_free(&o);
+    json_decref(hybrid);
+    json_decref(flat);
+    df_remove_dir(dir);
+}
+
+/* Halving and doubling, which a switch gets, needs a power of two. */
+static void what_cannot_be_simulated_is_refused(void **state)
+{
+    (void)state;
+    char dir[256];
+    char arguments[1024];
+    df_make_dir(dir);
+    write_astra(dir,
+                "s/dp: 4/dp: 3/; s/num_devices_per_node: 4/num_devices_per_node: 3/; "
+                "s/intra_node: ring/intra_node: switch/",
+                "");
+    snprintf(arguments, sizeof arguments,
+             "predict --hardware_config %s/hw.yaml --model_config " LSTM, dir);
+    df_refuse(arguments, 2, "all-reduce: expected a power of two of ranks");
+    write_astra(dir, "s/bandwidth: 400 Gb/bandwidth: 0/", "");
+    df_refuse(arguments, 2,
+              "tech_param.network: expected links with a bandwidth between 4 devices");
     df_remove_dir(dir);
 }
 
@@ -499,8 +581,10 @@ int main(void)
         cmocka_unit_test(the_dram_names_its_limit),
         cmocka_unit_test(infinite_times_are_readable),
         cmocka_unit_test(bad_input_is_refused),
-        cmocka_unit_test(one_device_needs_no_backend),
-        cmocka_unit_test(hops_need_the_backend),
+        cmocka_unit_test(hybrid_simulates_collectives),
+        cmocka_unit_test(one_device_is_the_same_in_hybrid),
+        cmocka_unit_test(other_modes_are_taken_as_hybrid),
+        cmocka_unit_test(what_cannot_be_simulated_is_refused),
         cmocka_unit_test(bad_input_writes_nothing),
         cmocka_unit_test(what_cannot_be_split_is_infeasible),
         cmocka_unit_test(unwritable_folders_are_refused),

@@ -4,29 +4,12 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "predict/predict.h"
-#include "support/support.h"
-
-static df_cfg lstm(void)
-{
-    df_cfg cfg;
-    df_err err;
-    if (df_cfg_load(DF_TEST_DATA "/data/hardware.yaml", DF_TEST_DATA "/data/lstm.yaml",
-                    DF_CFG_NEED_HARDWARE | DF_CFG_NEED_MODEL, &cfg, &err) != DF_OK) {
-        fail_msg("%s", err.text);
-    }
-    return cfg;
-}
+#include "support/lstm_case.h"
 
 static df_hw_device derive(const df_cfg *cfg)
 {
     const df_rules rules = df_rules_reference();
-    df_hw_device dev;
-    df_err err;
-    if (df_hw_derive(cfg, &rules, &dev, &err) != DF_OK) {
-        fail_msg("%s", err.text);
-    }
-    return dev;
+    return df_case_device(cfg, &rules);
 }
 
 /* ---- Models of our own ---- */
@@ -77,7 +60,7 @@ static void models_may_be_replaced(void **state)
     (void)state;
     static const df_coll_model coll = {a_minute};
     const df_rules rules = df_rules_reference();
-    df_cfg cfg = lstm();
+    df_cfg cfg = df_lstm_case();
     df_predictor *predictor = df_predictor_new();
     df_gemm_model *gemm = calloc(1, sizeof *gemm);
     df_prediction result;
@@ -113,7 +96,7 @@ static void collectives_follow_their_formulas(void **state)
 {
     (void)state;
     const df_rules rules = df_rules_reference();
-    const df_cfg cfg = lstm();
+    const df_cfg cfg = df_lstm_case();
     const df_hw_device dev = derive(&cfg);
     const double launch_s = 9e-6;
     const double x = df_roof_stream(&dev, &rules, 0, 500000);
@@ -156,7 +139,7 @@ predict(const df_cfg *cfg, const df_hw_device *dev, df_prediction *out, df_err *
 static void missing_rates_take_for_ever(void **state)
 {
     (void)state;
-    const df_cfg cfg = lstm();
+    const df_cfg cfg = df_lstm_case();
     df_err err;
     for (int level = -1; level < DF_HW_LEVELS; level++) {
         df_hw_device dev = derive(&cfg);
@@ -193,7 +176,7 @@ static void impossible_splits_are_refused(void **state)
          "scheduling_param.kp_softmax_dim2: expected a divisor of layer_size = 1024, found 2048"},
     };
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
-        df_cfg cfg = lstm();
+        df_cfg cfg = df_lstm_case();
         const df_hw_device dev = derive(&cfg);
         df_prediction result;
         df_err err;
@@ -209,7 +192,7 @@ static void impossible_splits_are_refused(void **state)
 static void a_split_needs_its_network(void **state)
 {
     (void)state;
-    df_cfg cfg = lstm();
+    df_cfg cfg = df_lstm_case();
     df_prediction result;
     df_err err;
     cfg.sched.t = DF_T_CR;

@@ -3,8 +3,7 @@
 #include <math.h>
 #include <string.h>
 
-#include "predict/predict.h"
-#include "support/support.h"
+#include "support/lstm_case.h"
 
 static df_cfg load(const char *hardware, const char *model)
 {
@@ -23,35 +22,6 @@ static df_cfg detailed(void)
     return load(DF_CONFIGS "/hardware/detailed_2023.yaml", NULL);
 }
 
-static df_cfg lstm(void)
-{
-    return load(DF_TEST_DATA "/data/hardware.yaml", DF_TEST_DATA "/data/lstm.yaml");
-}
-
-static df_hw_device derive(const df_cfg *cfg, const df_rules *rules)
-{
-    df_hw_device dev;
-    df_err err;
-    if (df_hw_derive(cfg, rules, &dev, &err) != DF_OK) {
-        fail_msg("%s", err.text);
-    }
-    return dev;
-}
-
-static df_prediction predict(const df_cfg *cfg, const df_rules *rules)
-{
-    df_predictor *predictor = df_predictor_new();
-    const df_hw_device dev = derive(cfg, rules);
-    df_prediction result;
-    df_err err;
-    assert_non_null(predictor);
-    if (df_predict(predictor, cfg, &dev, rules, &result, &err) != DF_OK) {
-        fail_msg("%s", err.text);
-    }
-    df_predictor_free(predictor);
-    return result;
-}
-
 /* Banks of 32 KB that have no power: none, or as many as the size has. */
 static void sram_banks_come_back(void **state)
 {
@@ -59,12 +29,12 @@ static void sram_banks_come_back(void **state)
     df_rules rules = df_rules_reference();
     df_cfg cfg = detailed();
     cfg.power.of.l2 = 0;
-    const df_hw_mem reference = derive(&cfg, &rules).mem[2];
+    const df_hw_mem reference = df_case_device(&cfg, &rules).mem[2];
     assert_true(reference.num_units > 0);
     df_assert_rel(reference.num_units,
                   reference.size_bytes / cfg.tech.sram[DF_MEM_SRAM_L2].bank_capacity_bytes, 0);
     rules.sram_banks_come_back = false;
-    assert_true(derive(&cfg, &rules).mem[2].num_units == 0);
+    assert_true(df_case_device(&cfg, &rules).mem[2].num_units == 0);
 }
 
 /* A tenth of a percent of the perimeter holds fewer links than a stack has. */
@@ -74,10 +44,10 @@ static void dram_links_recomputed(void **state)
     df_rules rules = df_rules_reference();
     df_cfg cfg = detailed();
     cfg.perimeter.dram = 0.001;
-    const df_hw_mem reference = derive(&cfg, &rules).mem[3];
+    const df_hw_mem reference = df_case_device(&cfg, &rules).mem[3];
     df_assert_rel(reference.num_links, reference.num_units * cfg.tech.dram.num_links_per_stack, 0);
     rules.dram_links_recomputed = false;
-    const df_hw_mem corrected = derive(&cfg, &rules).mem[3];
+    const df_hw_mem corrected = df_case_device(&cfg, &rules).mem[3];
     df_assert_rel(corrected.num_links,
                   trunc(4 * sqrt(cfg.area.chip_mm2) * 0.001 * cfg.tech.dram.num_links_per_mm), 0);
     df_assert_rel(corrected.throughput_bytes_ps, reference.throughput_bytes_ps, 0);
@@ -92,9 +62,9 @@ static void network_voltage_unclamped(void **state)
     const df_cfg_link *tech = &cfg.tech.intra;
     const double lowest_v = tech->threshold_voltage_v + tech->margin_voltage_v;
     cfg.power.of.intra *= 0.01;
-    const df_hw_net reference = derive(&cfg, &rules).intra;
+    const df_hw_net reference = df_case_device(&cfg, &rules).intra;
     rules.network_voltage_unclamped = false;
-    const df_hw_net corrected = derive(&cfg, &rules).intra;
+    const df_hw_net corrected = df_case_device(&cfg, &rules).intra;
     assert_true(reference.operating_voltage_v < lowest_v);
     df_assert_rel(corrected.operating_voltage_v, lowest_v, 1e-12);
     assert_true(corrected.operating_freq_hz > reference.operating_freq_hz);
@@ -105,8 +75,8 @@ static void pointwise_on_registers(void **state)
 {
     (void)state;
     df_rules rules = df_rules_reference();
-    const df_cfg cfg = lstm();
-    const df_hw_device dev = derive(&cfg, &rules);
+    const df_cfg cfg = df_lstm_case();
+    const df_hw_device dev = df_case_device(&cfg, &rules);
     const double bytes = 1048576;
     const double gib = 1073741824;
     df_assert_rel(df_roof_stream(&dev, &rules, 0, bytes), bytes / (80 * 1024 * gib), 1e-12);
@@ -117,9 +87,9 @@ static void pointwise_on_registers(void **state)
 /* With an L2 of 64 KB. */
 static df_gemm_cost solve(const df_rules *rules, double m, double k, double n)
 {
-    df_cfg cfg = lstm();
+    df_cfg cfg = df_lstm_case();
     cfg.tech.sram[DF_MEM_SRAM_L2].size_bytes = 65536;
-    const df_hw_device dev = derive(&cfg, rules);
+    const df_hw_device dev = df_case_device(&cfg, rules);
     const df_gemm_shape shape = {m, k, n};
     df_gemm_model *gemm = df_gemm_tiled_new();
     df_gemm_cost cost;
@@ -176,8 +146,8 @@ static void all_gather_staging_divided(void **state)
 {
     (void)state;
     df_rules rules = df_rules_reference();
-    const df_cfg cfg = lstm();
-    const df_hw_device dev = derive(&cfg, &rules);
+    const df_cfg cfg = df_lstm_case();
+    const df_hw_device dev = df_case_device(&cfg, &rules);
     const df_coll_op op = {DF_COLL_ALL_GATHER, 1e6, 4, {1e9, 5e-6}};
     const double reference = df_coll_ring.time_s(&df_coll_ring, &dev, &rules, &op);
     rules.all_gather_staging_divided = false;
@@ -192,18 +162,18 @@ static void pipeline_hop_free(void **state)
 {
     (void)state;
     df_rules rules = df_rules_reference();
-    df_cfg cfg = lstm();
+    df_cfg cfg = df_lstm_case();
     cfg.sched.dp = 1;
     cfg.sched.lp = 4;
-    assert_true(predict(&cfg, &rules).lstm.components.tf == 0);
+    assert_true(df_case_predict(&cfg, &rules).lstm.components.tf == 0);
     rules.pipeline_hop_free = false;
-    df_assert_rel(predict(&cfg, &rules).lstm.components.tf,
+    df_assert_rel(df_case_predict(&cfg, &rules).lstm.components.tf,
                   64 * 1024 * 2 / (400 * 1073741824.0 / 8) + 5e-6, 1e-12);
 }
 
 static df_cfg gemm(int64_t m, int64_t k, int64_t n)
 {
-    df_cfg cfg = lstm();
+    df_cfg cfg = df_lstm_case();
     cfg.mode = DF_MODE_GEMM;
     cfg.gemm = (df_cfg_gemm){m, k, n, true};
     cfg.sched.dp = 4;
@@ -216,11 +186,11 @@ static void gemm_mode_adds_lstm_cell(void **state)
     (void)state;
     df_rules rules = df_rules_reference();
     const df_cfg cfg = gemm(512, 256, 128);
-    const df_hw_device dev = derive(&cfg, &rules);
+    const df_hw_device dev = df_case_device(&cfg, &rules);
     const double outputs = 512 * 128;
-    const double reference = predict(&cfg, &rules).gemm.forward_compute_s;
+    const double reference = df_case_predict(&cfg, &rules).gemm.forward_compute_s;
     rules.gemm_mode_adds_lstm_cell = false;
-    const double corrected = predict(&cfg, &rules).gemm.forward_compute_s;
+    const double corrected = df_case_predict(&cfg, &rules).gemm.forward_compute_s;
     df_assert_rel(reference - corrected,
                   df_roof_stream(&dev, &rules, 5 * outputs, 13 * 2 * outputs) + 5 * 9e-6, 1e-9);
 }
@@ -228,7 +198,7 @@ static void gemm_mode_adds_lstm_cell(void **state)
 /* A row-column split whose parts have degrees of their own. */
 static df_cfg row_column(int64_t hidden2, int64_t softmax2)
 {
-    df_cfg cfg = lstm();
+    df_cfg cfg = df_lstm_case();
     cfg.sched.dp = 1;
     cfg.sched.kp1 = 0;
     cfg.sched.kp2 = 0;
@@ -247,11 +217,11 @@ static void rc_backward_exchange_whole(void **state)
     (void)state;
     df_rules rules = df_rules_reference();
     const df_cfg cfg = row_column(2, 2);
-    const df_hw_device dev = derive(&cfg, &rules);
+    const df_hw_device dev = df_case_device(&cfg, &rules);
     const double half = 4.0 * 32 * 2048 * 2;
-    const double reference = predict(&cfg, &rules).lstm.components.cb;
+    const double reference = df_case_predict(&cfg, &rules).lstm.components.cb;
     rules.rc_backward_exchange_whole = false;
-    const double corrected = predict(&cfg, &rules).lstm.components.cb;
+    const double corrected = df_case_predict(&cfg, &rules).lstm.components.cb;
     df_assert_rel(reference - corrected,
                   df_roof_stream(&dev, &rules, 0, 4 * half) -
                       df_roof_stream(&dev, &rules, 0, 2 * half) + half / (400 * 1073741824.0 / 8),
@@ -264,11 +234,11 @@ static void rc_exchange_follows_softmax(void **state)
     (void)state;
     df_rules rules = df_rules_reference();
     const df_cfg cfg = row_column(2, 1);
-    const df_hw_device dev = derive(&cfg, &rules);
+    const df_hw_device dev = df_case_device(&cfg, &rules);
     const double bytes = 4.0 * 32 * 2048 * 2;
-    const double reference = predict(&cfg, &rules).lstm.components.cf;
+    const double reference = df_case_predict(&cfg, &rules).lstm.components.cf;
     rules.rc_exchange_follows_softmax = false;
-    const double corrected = predict(&cfg, &rules).lstm.components.cf;
+    const double corrected = df_case_predict(&cfg, &rules).lstm.components.cf;
     df_assert_rel(corrected - reference,
                   df_roof_stream(&dev, &rules, 0, 2 * bytes) + bytes / (400 * 1073741824.0 / 8),
                   1e-9);
@@ -285,9 +255,9 @@ static void reduction_follows_hidden(void **state)
     cfg.sched.kp_type[DF_PART_SOFTMAX] = DF_KP_CR;
     cfg.sched.kp_dim2[DF_PART_SOFTMAX] = 1;
     cfg.sched.dp = 2;
-    const double reference = predict(&cfg, &rules).lstm.components.rs;
+    const double reference = df_case_predict(&cfg, &rules).lstm.components.rs;
     rules.reduction_follows_hidden = false;
-    const double corrected = predict(&cfg, &rules).lstm.components.rs;
+    const double corrected = df_case_predict(&cfg, &rules).lstm.components.rs;
     /* column-row reduces half of the weights, and gathers nothing */
     assert_true(corrected < reference);
 }
@@ -298,10 +268,10 @@ static void memory_edge_frees_last_link(void **state)
 {
     (void)state;
     df_rules rules = df_rules_reference();
-    const df_cfg cfg = lstm();
-    const df_lstm_times reference = predict(&cfg, &rules).lstm;
+    const df_cfg cfg = df_lstm_case();
+    const df_lstm_times reference = df_case_predict(&cfg, &rules).lstm;
     rules.memory_edge_frees_last_link = false;
-    const df_lstm_times corrected = predict(&cfg, &rules).lstm;
+    const df_lstm_times corrected = df_case_predict(&cfg, &rules).lstm;
     assert_true(corrected.backward_s > reference.backward_s);
     /* all of them one after another, and no more than that longer */
     const df_pipeline_times *c = &reference.components;
@@ -312,7 +282,7 @@ static void two_stages_rejected(void **state)
 {
     (void)state;
     df_rules rules = df_rules_reference();
-    df_cfg cfg = lstm();
+    df_cfg cfg = df_lstm_case();
     df_err err;
     cfg.sched.dp = 2;
     cfg.sched.lp = 2;
@@ -320,7 +290,7 @@ static void two_stages_rejected(void **state)
     assert_non_null(strstr(err.text, "scheduling_param.lp"));
     rules.two_stages_rejected = false;
     assert_int_equal(df_predict_check(&cfg, &rules, &err), DF_OK);
-    assert_true(isfinite(predict(&cfg, &rules).time_s));
+    assert_true(isfinite(df_case_predict(&cfg, &rules).time_s));
 }
 
 /* A vocabulary of a million words makes the softmax the largest part by far. */
@@ -328,7 +298,7 @@ static void footprint_omits_softmax(void **state)
 {
     (void)state;
     df_rules rules = df_rules_reference();
-    df_cfg cfg = lstm();
+    df_cfg cfg = df_lstm_case();
     df_footprint need;
     cfg.lstm.vocab_size = 1000000;
     cfg.sched.dp = 1;
@@ -344,7 +314,7 @@ static void footprint_lp2_zero(void **state)
 {
     (void)state;
     df_rules rules = df_rules_reference();
-    df_cfg cfg = lstm();
+    df_cfg cfg = df_lstm_case();
     df_footprint need;
     cfg.sched.dp = 2;
     cfg.sched.lp = 2;
