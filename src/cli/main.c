@@ -22,6 +22,7 @@ static const subcommand commands[] = {
     {"arch_search", "searches the best strategy, layout and device; over MPI too",
      df_cmd_arch_search},
     {"astra", "simulates Chakra traces as AstraSim does; prints traces", df_cmd_astra},
+    {"validate", "how far off predictions are from measured runs", df_cmd_validate},
     {"help", "this text; `help config`, `help rules`: those tables", help},
 };
 enum { COMMANDS = sizeof commands / sizeof commands[0] };

@@ -115,6 +115,10 @@ void df_llm_predictor_free(df_llm_predictor *predictor);
 /* Forgets solved GEMMs. */
 void df_llm_predictor_clear(df_llm_predictor *predictor);
 
+/* Time of a collective of an LLM. Its bytes are all that a device ends up with or begins with: of
+ * an all-gather too, where df_coll_ring wants one shard. */
+double df_llm_collective_s(const df_hw_device *dev, const df_rules *rules, const df_coll_op *op);
+
 /* Predicts the LLM in *cfg, which df_cfg_check accepts, on `dev`. Allocates only for a graph
  * that is larger than all before. DF_INFEASIBLE: the device cannot hold a tile. DF_ENOMEM. On
  * failure *out is untouched. */

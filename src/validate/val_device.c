@@ -1,0 +1,150 @@
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "validate/val_impl.h"
+
+/* The row of a device: of this name, or the first whose name begins with it and a dash. */
+static bool find_row(const df_csv *csv, const char *name, size_t *row)
+{
+    const size_t length = strlen(name);
+    const size_t rows = csv ? df_csv_rows(csv) : 0;
+    for (int exact = 1; exact >= 0; exact--) {
+        for (*row = 0; *row < rows; (*row)++) {
+            const char *const found = df_csv_text(csv, *row, "device");
+            const bool begins = strncmp(found, name, length) == 0;
+            if (begins && (found[length] == '\0' || (exact == 0 && found[length] == '-'))) {
+                return true;
+            }
+        }
+    }
+    return false;
+}
+
+/* A field of the device, from the folder or else from the fallback; "" where neither has it. */
+static const char *field_of(const df_val_data *data, const char *name, const char *column)
+{
+    const df_csv *const tables[] = {data->devices, data->more_devices};
+    for (int i = 0; i < 2; i++) {
+        size_t row;
+        if (find_row(tables[i], name, &row) && *df_csv_text(tables[i], row, column) != '\0') {
+            return df_csv_text(tables[i], row, column);
+        }
+    }
+    return "";
+}
+
+/* Reads the number from `text`, 0 where it is none. */
+static double number_of(const char *text)
+{
+    const double value = strtod(text, NULL);
+    return isfinite(value) ? value : 0.0;
+}
+
+static df_status load_device(df_val_row *r, const char *name, df_val_device *device)
+{
+    const df_val_data *const data = r->data;
+    const char *const file = field_of(data, name, "hardware");
+    const double tensor = number_of(field_of(data, name, "peak_bf16_tflops"));
+    const double fp8 = number_of(field_of(data, name, "peak_fp8_tflops"));
+    const double node_gpus = number_of(field_of(data, name, "node_gpus"));
+    char path[4096];
+    *device = (df_val_device){.name = name,
+                              .node_gpus = node_gpus >= 1 ? node_gpus : 8,
+                              .fp8_over_tensor = tensor > 0 ? fp8 / tensor : 0,
+                              .usable = *file != '\0'};
+    if (!device->usable) {
+        return DF_OK;
+    }
+    snprintf(path, sizeof path, "%s/%s", data->hardware, file);
+    return df_cfg_load(path, NULL, DF_CFG_NEED_HARDWARE, &device->cfg, r->err);
+}
+
+df_status df_val_find_device(df_val_row *r, const df_val_device **out)
+{
+    df_val_data *const data = r->data;
+    const char *const name = df_csv_text(r->csv, r->row, "device");
+    int at = 0;
+    while (at < data->num_devices && strcmp(data->device[at].name, name) != 0) {
+        at++;
+    }
+    if (at == data->num_devices) {
+        if (at == DF_VAL_DEVICES) {
+            return df_fail(r->err, DF_EINVAL, "%s: expected at most %d devices, found more",
+                           r->point.id, (int)DF_VAL_DEVICES);
+        }
+        DF_TRY(load_device(r, name, &data->device[at]));
+        data->num_devices++;
+    }
+    if (!data->device[at].usable) {
+        return df_fail(r->err, DF_INFEASIBLE, "no hardware file is known for device %s", name);
+    }
+    *out = &data->device[at];
+    return DF_OK;
+}
+
+df_status
+df_val_set_format(const df_val_device *device, const char *format, df_cfg *cfg, df_err *err)
+{
+    if (strcmp(format, "bf16") == 0 || strcmp(format, "fp16") == 0 ||
+        strcmp(format, "fp8_kv") == 0) {
+        cfg->sw.precision.tensor_bytes = 2;
+        cfg->sw.precision.kv_cache_bytes = strcmp(format, "fp8_kv") == 0 ? 1 : 0;
+        return DF_OK;
+    }
+    if (strncmp(format, "fp8", 3) == 0 && device->fp8_over_tensor > 0) {
+        cfg->sw.precision.tensor_bytes = 1;
+        cfg->tech.core.nominal_flop_rate_per_mcu *= device->fp8_over_tensor;
+        return DF_OK;
+    }
+    return df_fail(err, DF_INFEASIBLE, "number format %s is not modelled on %s", format,
+                   device->name);
+}
+
+/* ---- Placement ---- */
+
+/* One kind of parallelism: how many devices, and how far apart neighbours are. */
+typedef struct {
+    double degree, stride;
+} axis;
+
+/* Members that a group has in one node. */
+static double members(const axis *a, double per_node)
+{
+    return fmax(1.0, fmin(a->degree, floor(per_node / a->stride)));
+}
+
+static bool leaves_node(const axis *a, double per_node)
+{
+    return a->degree > members(a, per_node);
+}
+
+void df_val_place(double node_gpus, int64_t num_gpus, df_cfg *cfg)
+{
+    const int64_t most = (int64_t)node_gpus;
+    df_cfg_system *const sys = &cfg->system;
+    const df_cfg_sched *const s = &cfg->sched;
+    int64_t per_node = num_gpus < most ? num_gpus : most;
+    while (num_gpus % per_node != 0) {
+        per_node--;
+    }
+    const double tp = (double)s->tp;
+    const double cp = (double)s->cp;
+    const axis axes[] = {{tp, 1}, {cp, tp}, {(double)s->dp, tp * cp}};
+    sys->num_devices_per_node = per_node;
+    sys->num_nodes = num_gpus / per_node;
+    sys->intra_derate = 1;
+    sys->inter_derate = 1;
+    sys->tp_inter =
+        leaves_node(&axes[0], (double)per_node) || leaves_node(&axes[1], (double)per_node);
+    sys->dp_inter = leaves_node(&axes[2], (double)per_node);
+    sys->lp_inter = s->lp > 1 && num_gpus > per_node;
+    /* Every device of a large node has its own port, and a ring of several of them in each node
+     * is laid over all their ports. The innermost axis that leaves a node decides. */
+    for (int i = 2; i >= 0 && node_gpus > 2; i--) {
+        if (leaves_node(&axes[i], (double)per_node)) {
+            sys->inter_derate = 1.0 / members(&axes[i], (double)per_node);
+        }
+    }
+}

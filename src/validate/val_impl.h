@@ -1,0 +1,101 @@
+/* val_impl.h: inside the validation.
+ *
+ *   csv.c          CSV files
+ *   validate.c     the folder, its sets, what runs them
+ *   val_device.c   devices and how they are connected
+ *   val_case.c     a row as the configuration of a transformer
+ *   val_run.c      end-to-end runs: training, inference, memory
+ *   val_ops.c      single operators
+ *   val_score.c    errors and rankings */
+#ifndef DF_VAL_IMPL_H
+#define DF_VAL_IMPL_H
+#include "gemm/gemm.h"
+#include "llm/llm.h"
+#include "validate/csv.h"
+#include "validate/validate.h"
+
+enum { DF_VAL_DEVICES = 32 };
+
+typedef struct {
+    const char *name;
+    df_cfg cfg;             /* of its hardware file */
+    double node_gpus;       /* devices that the fast network connects */
+    double fp8_over_tensor; /* peak rate in fp8 / in 16 bits; 0: none */
+    bool usable;            /* its hardware file is known */
+} df_val_device;
+
+typedef struct {
+    char *name; /* file name without .csv */
+    df_csv *csv;
+} df_val_set;
+
+struct df_val_data {
+    df_val_set *set;
+    size_t num_sets;
+    df_csv *devices, *models;             /* of the folder; NULL: it has none */
+    df_csv *more_devices, *more_models;   /* of the fallback */
+    char *hardware;                       /* folder of hardware files */
+    df_val_device device[DF_VAL_DEVICES]; /* those met so far */
+    int num_devices;
+    char **text; /* reasons and names of groups, each once */
+    size_t num_texts;
+    df_llm_predictor *predictor;
+    df_gemm_model *gemm;
+};
+
+/* A row at work. */
+typedef struct {
+    df_val_data *data;
+    const df_csv *csv;
+    size_t row;
+    const df_rules *rules;
+    int num_rules;
+    df_val_points *points;
+    df_val_point point; /* set, id, quality, group are filled in */
+    df_err *err;
+} df_val_row;
+
+/* Skips rows that cannot be predicted: DF_INFEASIBLE, with the reason as the text. */
+
+/* The text, kept once as long as the data; NULL when out of memory. */
+const char *df_val_keep(df_val_data *data, const char *text);
+
+/* A number of the row, `absent` where it has none. */
+DF_NODISCARD df_status df_val_number(df_val_row *r, const char *column, double absent, double *out);
+/* The same, a whole number from `low` on. */
+DF_NODISCARD df_status
+df_val_count(df_val_row *r, const char *column, int64_t low, int64_t absent, int64_t *out);
+
+/* The device of the row. DF_INFEASIBLE: no hardware file is known for it. DF_EINVAL: the file is
+ * wrong. */
+DF_NODISCARD df_status df_val_find_device(df_val_row *r, const df_val_device **out);
+
+/* Sets the format of tensors in *cfg: 16-bit formats, or fp8 (format "fp8...") at the rate that
+ * the device has for it. DF_INFEASIBLE: a format that is not modelled. */
+DF_NODISCARD df_status df_val_set_format(const df_val_device *device,
+                                         const char *format,
+                                         df_cfg *cfg,
+                                         df_err *err);
+
+/* Configuration of a training or inference run. DF_INFEASIBLE: not modelled. */
+DF_NODISCARD df_status df_val_read_case(df_val_row *r, df_cfg *cfg);
+
+/* Adds a point with the predictions filled in, or skipped for the reason in r->err. */
+DF_NODISCARD df_status df_val_add(df_val_row *r,
+                                  const char *metric,
+                                  double measured,
+                                  const double *predicted);
+DF_NODISCARD df_status df_val_skip(df_val_row *r, const char *metric, double measured);
+
+/* Adds the points of a row of one kind of file. DF_INFEASIBLE: it is to be skipped. */
+DF_NODISCARD df_status df_val_run_case(df_val_row *r);     /* metric, value */
+DF_NODISCARD df_status df_val_run_training(df_val_row *r); /* step_s */
+DF_NODISCARD df_status df_val_run_memory(df_val_row *r);   /* fits */
+DF_NODISCARD df_status df_val_run_profile(df_val_row *r);  /* gemm_s: with clock and traffic */
+DF_NODISCARD df_status df_val_run_gemm(df_val_row *r);
+DF_NODISCARD df_status df_val_run_prefill(df_val_row *r);
+DF_NODISCARD df_status df_val_run_decode(df_val_row *r);
+DF_NODISCARD df_status df_val_run_collective(df_val_row *r);
+DF_NODISCARD df_status df_val_run_experts(df_val_row *r);
+
+#endif

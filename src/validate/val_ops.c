@@ -1,0 +1,274 @@
+/* val_ops.c: single operators on one device, and collectives inside a node. Measured as captured
+ * graphs or back to back, so that no launch overhead counts. */
+#include <math.h>
+#include <string.h>
+
+#include "validate/val_impl.h"
+
+/* What is measured of an operator, and how to predict it. */
+typedef df_status (*predict_fn)(df_val_row *r,
+                                const df_cfg *cfg,
+                                const df_rules *rules,
+                                double *time_s);
+
+/* The device, and the configuration with the row's number format. */
+static df_status
+read_device(df_val_row *r, const char *format, const df_val_device **device, df_cfg *cfg)
+{
+    DF_TRY(df_val_find_device(r, device));
+    *cfg = (*device)->cfg;
+    cfg->sw.kernel_launch_overhead_s = 0;
+    return *format != '\0' ? df_val_set_format(*device, format, cfg, r->err) : DF_OK;
+}
+
+static df_status add_times(df_val_row *r, const df_cfg *cfg, predict_fn predict)
+{
+    double predicted[DF_VAL_RULE_SETS];
+    double measured;
+    DF_TRY(df_val_number(r, "time_s", NAN, &measured));
+    for (int i = 0; i < r->num_rules; i++) {
+        DF_TRY(predict(r, cfg, &r->rules[i], &predicted[i]));
+    }
+    return df_val_add(r, "time_s", measured, predicted);
+}
+
+/* ---- GEMMs ---- */
+
+static df_status
+solve_gemm(df_val_row *r, const df_cfg *cfg, const df_rules *rules, df_gemm_cost *cost)
+{
+    df_hw_device dev;
+    df_gemm_shape shape;
+    DF_TRY(df_val_number(r, "m", NAN, &shape.m));
+    DF_TRY(df_val_number(r, "n", NAN, &shape.n));
+    DF_TRY(df_val_number(r, "k", NAN, &shape.k));
+    DF_TRY(df_hw_derive(cfg, rules, &dev, r->err));
+    DF_TRY(r->data->gemm->prepare(r->data->gemm, &dev, rules, r->err));
+    return r->data->gemm->solve(r->data->gemm, &shape, cost, r->err);
+}
+
+static df_status gemm_time(df_val_row *r, const df_cfg *cfg, const df_rules *rules, double *time_s)
+{
+    df_gemm_cost cost;
+    DF_TRY(solve_gemm(r, cfg, rules, &cost));
+    *time_s = cost.time_s;
+    return DF_OK;
+}
+
+df_status df_val_run_gemm(df_val_row *r)
+{
+    const df_val_device *device;
+    df_cfg cfg;
+    DF_TRY(read_device(r, df_csv_text(r->csv, r->row, "dtype"), &device, &cfg));
+    return add_times(r, &cfg, gemm_time);
+}
+
+/* Runs what is on the chip at another clock. */
+static void set_clock(df_cfg *cfg, double hz)
+{
+    const double slower = hz / cfg->tech.core.operating_frequency_hz;
+    cfg->tech.core.operating_frequency_hz = hz;
+    for (int i = 0; i < DF_CFG_SRAMS; i++) {
+        cfg->tech.sram[i].bandwidth_bytes_ps *= slower;
+    }
+}
+
+df_status df_val_run_profile(df_val_row *r)
+{
+    const df_val_device *device;
+    df_cfg cfg;
+    double clock_ghz;
+    double measured_s;
+    double read_bytes;
+    double write_bytes;
+    double time_s[DF_VAL_RULE_SETS];
+    double dram_bytes[DF_VAL_RULE_SETS];
+    DF_TRY(read_device(r, df_csv_text(r->csv, r->row, "precision"), &device, &cfg));
+    DF_TRY(df_val_number(r, "clock_ghz", NAN, &clock_ghz));
+    DF_TRY(df_val_number(r, "gemm_s", NAN, &measured_s));
+    DF_TRY(df_val_number(r, "dram_read_bytes", NAN, &read_bytes));
+    DF_TRY(df_val_number(r, "dram_write_bytes", NAN, &write_bytes));
+    if (clock_ghz > 0 && cfg.tech.core.operating_frequency_hz > 0) {
+        set_clock(&cfg, clock_ghz * 1e9);
+    }
+    for (int i = 0; i < r->num_rules; i++) {
+        df_gemm_cost cost;
+        DF_TRY(solve_gemm(r, &cfg, &r->rules[i], &cost));
+        time_s[i] = cost.time_s;
+        dram_bytes[i] = cost.traffic_bytes[DF_HW_LEVELS - 1];
+    }
+    DF_TRY(df_val_add(r, "gemm_s", measured_s, time_s));
+    return df_val_add(r, "dram_bytes", read_bytes + write_bytes, dram_bytes);
+}
+
+/* ---- Attention and experts: parts of a model of one layer ---- */
+
+static void one_layer(df_cfg *cfg)
+{
+    cfg->mode = DF_MODE_LLM;
+    cfg->has_model = true;
+    cfg->system.num_devices_per_node = 1;
+    cfg->system.num_nodes = 1;
+    cfg->sched.dp = 1;
+    cfg->sched.tp = 1;
+    cfg->sched.cp = 1;
+    cfg->sched.lp = 1;
+    cfg->sched.mb = 1;
+    cfg->llm = (df_cfg_llm){
+        .run_type = DF_RUN_INFERENCE,
+        .model_type = DF_LLM_LLAMA,
+        .num_layers = 1,
+        .batch_size = 1,
+        .intermediate_size = 1,
+        .vocab_size = 1,
+        .num_experts = 1,
+        .top_k = 1,
+        .attention = {.num_heads = 1, .use_flashattention = true, .attention_tile_size = 128},
+        .sample_every = -1};
+}
+
+static df_status
+run_layer(df_val_row *r, const df_cfg *cfg, const df_rules *rules, df_llm_result *result)
+{
+    df_hw_device dev;
+    const df_status status = df_cfg_check(cfg, r->err);
+    if (status != DF_OK) {
+        return status == DF_EINVAL ? DF_INFEASIBLE : status;
+    }
+    DF_TRY(df_hw_derive(cfg, rules, &dev, r->err));
+    return df_llm_predict(r->data->predictor, cfg, &dev, rules, result, r->err);
+}
+
+static df_status read_heads(df_val_row *r, df_cfg *cfg)
+{
+    df_cfg_attention *const a = &cfg->llm.attention;
+    int64_t head_dim;
+    one_layer(cfg);
+    DF_TRY(df_val_count(r, "batch", 1, 0, &cfg->llm.batch_size));
+    DF_TRY(df_val_count(r, "heads", 1, 0, &a->num_heads));
+    DF_TRY(df_val_count(r, "kv_heads", 1, a->num_heads, &a->kv_heads));
+    DF_TRY(df_val_count(r, "head_dim", 1, 0, &head_dim));
+    a->attention_type = DF_ATTENTION_GQA;
+    cfg->llm.hidden_dim = a->num_heads * head_dim;
+    return DF_OK;
+}
+
+static df_status
+prefill_time(df_val_row *r, const df_cfg *cfg, const df_rules *rules, double *time_s)
+{
+    df_llm_result result;
+    DF_TRY(run_layer(r, cfg, rules, &result));
+    *time_s = result.pass.row[DF_LLM_ATTENTION].forward_s;
+    return DF_OK;
+}
+
+static df_status
+decode_time(df_val_row *r, const df_cfg *cfg, const df_rules *rules, double *time_s)
+{
+    df_llm_result result;
+    DF_TRY(run_layer(r, cfg, rules, &result));
+    *time_s = result.decode.row[DF_LLM_ATTENTION].forward_s;
+    return DF_OK;
+}
+
+df_status df_val_run_prefill(df_val_row *r)
+{
+    const df_val_device *device;
+    df_cfg cfg;
+    int64_t keys;
+    DF_TRY(read_device(r, df_csv_text(r->csv, r->row, "dtype"), &device, &cfg));
+    DF_TRY(read_heads(r, &cfg));
+    DF_TRY(df_val_count(r, "seq_q", 1, 0, &cfg.llm.seq_len));
+    DF_TRY(df_val_count(r, "seq_kv", 1, cfg.llm.seq_len, &keys));
+    if (keys != cfg.llm.seq_len) {
+        return df_fail(r->err, DF_INFEASIBLE, "prompts behind a cached prefix are not modelled");
+    }
+    return add_times(r, &cfg, prefill_time);
+}
+
+df_status df_val_run_decode(df_val_row *r)
+{
+    const df_val_device *device;
+    df_cfg cfg;
+    DF_TRY(read_device(r, df_csv_text(r->csv, r->row, "dtype"), &device, &cfg));
+    DF_TRY(read_heads(r, &cfg));
+    DF_TRY(df_val_count(r, "context", 1, 0, &cfg.llm.seq_len));
+    cfg.llm.decode_len = 1;
+    return add_times(r, &cfg, decode_time);
+}
+
+static df_status
+experts_time(df_val_row *r, const df_cfg *cfg, const df_rules *rules, double *time_s)
+{
+    df_llm_result result;
+    DF_TRY(run_layer(r, cfg, rules, &result));
+    const df_llm_row *const rows = result.pass.row;
+    *time_s = rows[DF_LLM_FFN1].forward_s + rows[DF_LLM_ACTIVATION].forward_s +
+              rows[DF_LLM_FFN2].forward_s;
+    return DF_OK;
+}
+
+df_status df_val_run_experts(df_val_row *r)
+{
+    const df_val_device *device;
+    df_cfg cfg;
+    df_cfg_llm *const m = &cfg.llm;
+    int64_t tp;
+    int64_t ep;
+    DF_TRY(read_device(r, df_csv_text(r->csv, r->row, "dtype"), &device, &cfg));
+    one_layer(&cfg);
+    DF_TRY(df_val_count(r, "tokens", 1, 0, &m->seq_len));
+    DF_TRY(df_val_count(r, "hidden", 1, 0, &m->hidden_dim));
+    DF_TRY(df_val_count(r, "inter", 1, 0, &m->intermediate_size));
+    DF_TRY(df_val_count(r, "experts", 1, 0, &m->num_experts));
+    DF_TRY(df_val_count(r, "topk", 1, 1, &m->top_k));
+    DF_TRY(df_val_count(r, "tp", 1, 1, &tp));
+    DF_TRY(df_val_count(r, "ep", 1, 1, &ep));
+    if (ep > 1) {
+        return df_fail(r->err, DF_INFEASIBLE, "expert parallelism is not modelled");
+    }
+    m->intermediate_size = (m->intermediate_size + tp - 1) / tp;
+    return add_times(r, &cfg, experts_time);
+}
+
+/* ---- Collectives ---- */
+
+static df_status
+collective_time(df_val_row *r, const df_cfg *cfg, const df_rules *rules, double *time_s)
+{
+    static const struct {
+        const char *name;
+        df_coll_kind kind;
+    } kinds[] = {{"all_reduce", DF_COLL_ALL_REDUCE},
+                 {"all_gather", DF_COLL_ALL_GATHER},
+                 {"reduce_scatter", DF_COLL_REDUCE_SCATTER},
+                 {"all_to_all", DF_COLL_ALL_TO_ALL}};
+    const char *const op = df_csv_text(r->csv, r->row, "op");
+    df_hw_device dev;
+    df_coll_op todo;
+    DF_TRY(df_val_number(r, "bytes", NAN, &todo.bytes));
+    DF_TRY(df_val_number(r, "num_gpus", NAN, &todo.participants));
+    DF_TRY(df_hw_derive(cfg, rules, &dev, r->err));
+    todo.link = (df_hw_link){dev.intra.throughput_bytes_ps, dev.intra.latency_s};
+    for (size_t i = 0; i < sizeof kinds / sizeof kinds[0]; i++) {
+        if (strcmp(kinds[i].name, op) == 0) {
+            todo.kind = kinds[i].kind;
+            *time_s = df_llm_collective_s(&dev, rules, &todo);
+            return DF_OK;
+        }
+    }
+    return df_fail(r->err, DF_INFEASIBLE, "collective %s is not modelled", op);
+}
+
+df_status df_val_run_collective(df_val_row *r)
+{
+    const df_val_device *device;
+    df_cfg cfg;
+    double num_gpus;
+    DF_TRY(read_device(r, "", &device, &cfg));
+    DF_TRY(df_val_number(r, "num_gpus", NAN, &num_gpus));
+    if (num_gpus > device->node_gpus) {
+        return df_fail(r->err, DF_INFEASIBLE, "collectives beyond a node are not modelled");
+    }
+    return add_times(r, &cfg, collective_time);
+}

@@ -1,0 +1,190 @@
+/* val_run.c: end-to-end runs of transformers. */
+#include <inttypes.h>
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "base/units.h"
+#include "llm/llm_memory.h"
+#include "validate/val_impl.h"
+
+static df_status predict(df_val_row *r, const df_cfg *cfg, int rules, df_llm_result *result)
+{
+    df_hw_device dev;
+    DF_TRY(df_hw_derive(cfg, &r->rules[rules], &dev, r->err));
+    return df_llm_predict(r->data->predictor, cfg, &dev, &r->rules[rules], result, r->err);
+}
+
+/* Runs of the same work on the same machines compete. */
+static df_status name_group(df_val_row *r, const df_cfg *cfg)
+{
+    char text[256];
+    if (cfg->llm.run_type != DF_RUN_TRAINING || *r->point.group != '\0') {
+        return DF_OK;
+    }
+    snprintf(text, sizeof text, "%.80s on %" PRId64 " %.40s, batch %" PRId64 ", %" PRId64 " tokens",
+             df_csv_text(r->csv, r->row, "model"), df_cfg_workers(cfg),
+             df_csv_text(r->csv, r->row, "device"), cfg->llm.batch_size, cfg->llm.seq_len);
+    r->point.group = df_val_keep(r->data, text);
+    return r->point.group ? DF_OK : df_fail(r->err, DF_ENOMEM, "out of memory");
+}
+
+/* ---- Times ---- */
+
+static double step_s(const df_cfg *cfg, const df_llm_result *result)
+{
+    (void)cfg;
+    return result->time_s;
+}
+
+static double prefill_s(const df_cfg *cfg, const df_llm_result *result)
+{
+    (void)cfg;
+    return result->prefill_s;
+}
+
+static double token_s(const df_cfg *cfg, const df_llm_result *result)
+{
+    return result->decode_s / (double)cfg->llm.decode_len;
+}
+
+static double decode_s(const df_cfg *cfg, const df_llm_result *result)
+{
+    (void)cfg;
+    return result->decode_s;
+}
+
+static double tokens(const df_cfg *cfg)
+{
+    return (double)cfg->llm.batch_size * (double)cfg->llm.decode_len;
+}
+
+static double decode_rate(const df_cfg *cfg, const df_llm_result *result)
+{
+    return tokens(cfg) / result->decode_s;
+}
+
+static double total_rate(const df_cfg *cfg, const df_llm_result *result)
+{
+    return tokens(cfg) / result->time_s;
+}
+
+typedef struct {
+    const char *name;
+    double (*value)(const df_cfg *cfg, const df_llm_result *result);
+} time_metric;
+
+static const time_metric time_metrics[] = {
+    {"step_s", step_s},
+    {"total_s", step_s},
+    {"ttft_s", prefill_s},
+    {"itl_s", token_s},
+    {"decode_s", decode_s},
+    {"decode_tok_per_s", decode_rate},
+    {"tok_per_s_total", total_rate},
+};
+
+static df_status
+run_time(df_val_row *r, const df_cfg *cfg, const time_metric *metric, double measured)
+{
+    double predicted[DF_VAL_RULE_SETS];
+    DF_TRY(name_group(r, cfg));
+    for (int i = 0; i < r->num_rules; i++) {
+        df_llm_result result;
+        DF_TRY(predict(r, cfg, i, &result));
+        predicted[i] = metric->value(cfg, &result);
+    }
+    return df_val_add(r, metric->name, measured, predicted);
+}
+
+/* ---- Memory of the first stage ---- */
+
+static double static_bytes(const df_llm_memory *memory)
+{
+    const double *const part = memory->part_bytes;
+    return part[DF_LLM_MEM_WEIGHTS] + part[DF_LLM_MEM_MASTER] + part[DF_LLM_MEM_GRADIENTS] +
+           part[DF_LLM_MEM_OPTIMIZER];
+}
+
+static double activation_bytes(const df_cfg *cfg)
+{
+    df_llm_memory memory;
+    df_llm_memory_of_stage(cfg, 0, &memory);
+    return memory.part_bytes[DF_LLM_MEM_ACTIVATIONS] + memory.part_bytes[DF_LLM_MEM_RECOMPUTED];
+}
+
+/* The same with tensor parallelism alone, as a percentage. */
+static double activation_percent(const df_cfg *cfg)
+{
+    df_cfg plain = *cfg;
+    plain.sched.tp_sp = false;
+    plain.sched.recompute = DF_RECOMPUTE_NONE;
+    return 100.0 * activation_bytes(cfg) / activation_bytes(&plain);
+}
+
+static df_status run_stage(df_val_row *r, const df_cfg *cfg, const char *metric, double measured)
+{
+    double predicted[DF_VAL_RULE_SETS];
+    df_llm_memory memory;
+    double value;
+    df_llm_memory_of_stage(cfg, 0, &memory);
+    if (strcmp(metric, "param_opt_mem_gib") == 0) {
+        value = static_bytes(&memory) / DF_GIB;
+    } else if (strcmp(metric, "activation_mem_gib") == 0) {
+        value = activation_bytes(cfg) / DF_GIB;
+    } else if (strcmp(metric, "activation_mem_pct_of_none") == 0) {
+        value = activation_percent(cfg);
+    } else {
+        return df_fail(r->err, DF_INFEASIBLE, "metric %s is not modelled", metric);
+    }
+    for (int i = 0; i < r->num_rules; i++) {
+        predicted[i] = value; /* memory follows no rule */
+    }
+    return df_val_add(r, metric, measured, predicted);
+}
+
+/* ---- Rows ---- */
+
+df_status df_val_run_case(df_val_row *r)
+{
+    const char *const metric = df_csv_text(r->csv, r->row, "metric");
+    df_cfg cfg;
+    double measured;
+    DF_TRY(df_val_number(r, "value", NAN, &measured));
+    DF_TRY(df_val_read_case(r, &cfg));
+    for (size_t i = 0; i < sizeof time_metrics / sizeof time_metrics[0]; i++) {
+        if (strcmp(time_metrics[i].name, metric) == 0) {
+            return run_time(r, &cfg, &time_metrics[i], measured);
+        }
+    }
+    return run_stage(r, &cfg, metric, measured);
+}
+
+df_status df_val_run_training(df_val_row *r)
+{
+    df_cfg cfg;
+    double measured;
+    DF_TRY(df_val_number(r, "step_s", NAN, &measured));
+    DF_TRY(df_val_read_case(r, &cfg));
+    return run_time(r, &cfg, &time_metrics[0], measured);
+}
+
+df_status df_val_run_memory(df_val_row *r)
+{
+    df_cfg cfg;
+    df_llm_memory memory;
+    double fits;
+    double peak_gb;
+    double predicted[DF_VAL_RULE_SETS];
+    double peak[DF_VAL_RULE_SETS];
+    DF_TRY(df_val_number(r, "fits", NAN, &fits));
+    DF_TRY(df_val_number(r, "peak_mem_gb", NAN, &peak_gb));
+    DF_TRY(df_val_read_case(r, &cfg));
+    df_llm_memory_peak(&cfg, &memory);
+    for (int i = 0; i < r->num_rules; i++) {
+        predicted[i] = memory.total_bytes <= cfg.tech.dram.size_bytes;
+        peak[i] = memory.total_bytes / DF_GIB;
+    }
+    DF_TRY(df_val_add(r, "fits", fits, predicted));
+    return isnan(peak_gb) ? DF_OK : df_val_add(r, "peak_mem_gb", peak_gb, peak);
+}

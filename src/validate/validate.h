@@ -1,0 +1,95 @@
+/* validate.h: predictions of measured runs, and how far off they are. configs/validation/README.md
+ * describes the files, docs/validation.md what is predicted for each. */
+#ifndef DF_VALIDATE_H
+#define DF_VALIDATE_H
+#include "config/cfg.h"
+#include "rules/rules.h"
+
+enum { DF_VAL_RULE_SETS = 2 }; /* at most so many sets of rules side by side */
+
+/* Where things are. */
+typedef struct {
+    const char *data;     /* folder of the measured runs */
+    const char *fallback; /* another one, whose devices.csv and models.csv know more; or NULL */
+    const char *hardware; /* folder of the hardware files that devices.csv names */
+} df_val_folders;
+
+/* One measured value and its predictions. Texts belong to the data. */
+typedef struct {
+    const char *set, *metric, *id, *quality;
+    const char *group;   /* equal for runs that differ in their strategy only; "" for none */
+    const char *skipped; /* why there is no prediction; NULL: there is one */
+    double measured;
+    double predicted[DF_VAL_RULE_SETS];
+} df_val_point;
+
+typedef struct {
+    df_val_point *point;
+    size_t count, room;
+} df_val_points;
+
+typedef struct df_val_data df_val_data;
+
+/* Reads the folder: every .csv file in it but models.csv and devices.csv is a set. DF_EINVAL: no
+ * such folder, no set in it, or a file that is none. DF_EIO, DF_ENOMEM. */
+DF_NODISCARD df_status df_val_load(const df_val_folders *folders, df_val_data **out, df_err *err);
+void df_val_free(df_val_data *data); /* also NULL */
+
+/* The sets, by name. */
+size_t df_val_sets(const df_val_data *data);
+const char *df_val_set_name(const df_val_data *data, size_t set);
+
+/* Predicts a set under each of num_rules sets of rules and adds its points. A row that cannot be
+ * predicted becomes a point that says why. DF_EINVAL: a file or a number in it is wrong. */
+DF_NODISCARD df_status df_val_run(df_val_data *data,
+                                  size_t set,
+                                  const df_rules *rules,
+                                  int num_rules,
+                                  df_val_points *points,
+                                  df_err *err);
+void df_val_points_free(df_val_points *points);
+
+/* Places the degrees of parallelism in *cfg on nodes of node_gpus devices: tensor parallelism
+ * innermost, then context, data, pipeline. Sets cfg->system: the nodes, which axes leave one, and
+ * the derate between nodes: a group with g devices in each of several nodes of more than two
+ * devices uses the ports of all g (derate 1/g); the innermost axis that leaves a node decides. */
+void df_val_place(double node_gpus, int64_t num_gpus, df_cfg *cfg);
+
+/* ---- Scores ---- */
+
+/* Of relative errors: (predicted - measured) / measured. For a metric that is yes or no (fits),
+ * the error is 1 where the answer is wrong, so that the mean is the share of wrong answers. */
+typedef struct {
+    size_t n;
+    double bias;                /* mean of the errors */
+    double mean, median, worst; /* of their absolute values */
+    const char *worst_id;
+} df_val_errors;
+
+/* Of groups of at least DF_VAL_GROUP runs that differ in their strategy only. */
+enum { DF_VAL_GROUP = 3 };
+
+typedef struct {
+    size_t groups;
+    double tau;                  /* mean over groups of Kendall's tau-b */
+    double regret, worst_regret; /* mean and worst over groups of: measured time of the run
+                                    predicted fastest / measured time of the fastest - 1 */
+} df_val_ranking;
+
+typedef struct {
+    const char *set, *metric;
+    size_t total, skipped;
+    df_val_errors all, trusted; /* trusted: rows of this quality */
+    df_val_ranking ranking;     /* of all rows */
+} df_val_score;
+
+/* Scores the points of one set and metric (NULL metric: all) under rule set number `rules`.
+ * DF_ENOMEM. */
+DF_NODISCARD df_status df_val_score_points(const df_val_points *points,
+                                           const char *set,
+                                           const char *metric,
+                                           int rules,
+                                           df_val_score *out,
+                                           df_err *err);
+
+#endif
