@@ -12,6 +12,16 @@ int df_cli_fail(df_status status, const df_err *err)
     return df_status_exit_code(status);
 }
 
+static df_status
+load(const char *hardware, const char *model, unsigned need, df_cfg *cfg, df_err *err)
+{
+    DF_TRY(df_cfg_load(hardware, model, need, cfg, err));
+    if (err->text[0] != '\0') {
+        fprintf(stderr, "deepflow: warning: %s\n", err->text);
+    }
+    return DF_OK;
+}
+
 df_status df_cli_load(const df_cli_files *files, unsigned need, df_cfg *cfg, df_err *err)
 {
     if (files->exp_config) {
@@ -20,12 +30,12 @@ df_status df_cli_load(const df_cli_files *files, unsigned need, df_cfg *cfg, df_
                            "--exp_config: expected it alone, found --hardware_config or "
                            "--model_config too");
         }
-        return df_cfg_load(files->exp_config, NULL, need, cfg, err);
+        return load(files->exp_config, NULL, need, cfg, err);
     }
     if (!files->hardware_config) {
         return df_fail(err, DF_EINVAL, "--hardware_config: expected a file, found nothing");
     }
-    return df_cfg_load(files->hardware_config, files->model_config, need, cfg, err);
+    return load(files->hardware_config, files->model_config, need, cfg, err);
 }
 
 static df_status make_one(const char *path, df_err *err)

@@ -9,6 +9,7 @@
 #include "json_out.h"
 #include "llm/llm.h"
 #include "llm_out.h"
+#include "llm_warn.h"
 #include "predict/predict.h"
 #include "summary.h"
 
@@ -66,7 +67,7 @@ static bool read_args(const char *name, int argc, char **argv, predict_args *a, 
 static df_cfg_backend backend_of(const df_cfg *cfg)
 {
     df_cfg_backend backend = cfg->backend;
-    if (cfg->mode != DF_MODE_LLM) {
+    if (cfg->mode != DF_MODE_LLM && df_backend_simulates(&backend)) {
         backend.mode = DF_ASTRA_HYBRID;
     }
     return backend;
@@ -75,23 +76,11 @@ static df_cfg_backend backend_of(const df_cfg *cfg)
 static void warn_backend(const df_cfg *cfg)
 {
     const df_cfg_backend used = backend_of(cfg);
-    if (cfg->backend.model == DF_BACKEND_ASTRA && cfg->backend.mode != used.mode) {
+    if (cfg->backend.mode != used.mode) {
         fprintf(stderr,
                 "deepflow: warning: execution_backend.astra.mode: %s simulates graphs of LLMs; "
                 "for mode %s it is taken as %s\n",
                 df_backend_name(&cfg->backend), df_mode_name(cfg->mode), df_backend_name(&used));
-    }
-}
-
-/* The reference leaves micro-batches out where there is one stage. */
-static void warn_batches(const df_cfg *cfg, const df_rules *rules)
-{
-    const df_cfg_sched *const s = &cfg->sched;
-    if (s->lp == 1 && s->mb > 1 && s->schedule == DF_SCHEDULE_GPIPE &&
-        rules->llm_one_stage_one_batch) {
-        fprintf(stderr,
-                "deepflow: warning: scheduling_param.mb: with one stage (lp 1) the reference rules "
-                "run one micro-batch only; --rules corrected runs all\n");
     }
 }
 
@@ -100,7 +89,7 @@ static df_status predict_llm(const predict_args *a, outcome *o, df_err *err)
     DF_TRY(df_hw_derive(&o->cfg, &a->rules, &o->dev, err));
     df_llm_memory_peak(&o->cfg, &o->llm_memory);
     o->fits = o->llm_memory.total_bytes <= o->dev.mem[DF_HW_LEVELS - 1].size_bytes;
-    warn_batches(&o->cfg, &a->rules);
+    df_llm_warn_strategy(&o->cfg, &a->rules, stderr);
     df_llm_predictor *const predictor = df_llm_predictor_new();
     if (!predictor) {
         return df_fail(err, DF_ENOMEM, "out of memory");
@@ -258,7 +247,7 @@ static void print_lstm(const outcome *o)
 static void print_backend(const outcome *o)
 {
     const df_cfg_backend backend = backend_of(&o->cfg);
-    if (backend.model == DF_BACKEND_ASTRA) {
+    if (df_backend_simulates(&backend)) {
         printf("backend %s: the network simulator times collectives\n", df_backend_name(&backend));
     }
 }

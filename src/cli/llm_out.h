@@ -18,8 +18,6 @@ void df_llm_print_text(const df_llm_report *report, bool breakdown);
 
 /* Of the DRAM that one device has, the part that the model needs; > 1: it does not fit. */
 double df_llm_memory_use(const df_llm_report *report);
-/* Writes one line on what does not fit, and a change of the strategy that would. */
-void df_llm_warn_memory(const df_llm_report *report, FILE *out);
 
 /* Part of the flops that the devices have at their peak which the model needs: MFU of
  * Chowdhery et al., JMLR 24, 2023, appendix B. */

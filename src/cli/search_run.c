@@ -99,7 +99,7 @@ static df_status load(const df_search_args *a, df_cfg *cfg, df_err *err)
     if (cfg->mode == DF_MODE_LLM) {
         return df_fail(err, DF_EINVAL, "model_param.mode: expected GEMM or LSTM, found LLM");
     }
-    if (cfg->backend.model != DF_BACKEND_ANALYTICAL) {
+    if (df_backend_simulates(&cfg->backend)) {
         return df_fail(err, DF_EINVAL,
                        "execution_backend.model: expected analytical for a search, found astra");
     }

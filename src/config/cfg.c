@@ -104,6 +104,36 @@ static bool given_in_short(const df_cfg_reader *reader, const char *path)
     return false;
 }
 
+/* Where an option stands; one that is not given: where what is beside it begins. */
+static df_cfg_mark mark_of(const df_cfg_reader *reader, const char *key)
+{
+    char section[DF_OPT_PATH];
+    const int option = df_opt_find(key, reader->modes);
+    if (option >= 0 && reader->option[option].line != 0) {
+        return reader->option[option];
+    }
+    snprintf(section, sizeof section, "%s", key);
+    for (char *dot = strrchr(section, '.'); dot; dot = strrchr(section, '.')) {
+        df_cfg_mark first = {NULL, 0};
+        *dot = '\0';
+        const int index = df_opt_section_index(section);
+        if (index >= 0) {
+            return reader->section[index];
+        }
+        for (int i = 0; i < df_num_opts; i++) {
+            const df_cfg_mark *const mark = &reader->option[i];
+            if (mark->line != 0 && df_opt_is_under(df_opts[i].path, section) &&
+                (first.line == 0 || mark->line < first.line)) {
+                first = *mark;
+            }
+        }
+        if (first.line != 0) {
+            return first;
+        }
+    }
+    return (df_cfg_mark){NULL, 0};
+}
+
 static df_status require_options(const df_cfg_reader *reader, df_err *err)
 {
     for (int i = 0; i < df_num_opts; i++) {
@@ -114,14 +144,15 @@ static df_status require_options(const df_cfg_reader *reader, df_err *err)
         }
         char name[DF_OPT_PATH];
         snprintf(name, sizeof name, "%.*s", (int)strcspn(opt->path, "."), opt->path);
-        const df_cfg_mark *const section = &reader->section[df_opt_section_index(name)];
-        if (section->line == 0 || given_in_short(reader, opt->path)) {
+        if (reader->section[df_opt_section_index(name)].line == 0 ||
+            given_in_short(reader, opt->path)) {
             continue;
         }
         char expected[DF_OPT_EXPECTED];
+        const df_cfg_mark mark = mark_of(reader, opt->path);
         df_opt_expected(opt, expected);
-        return df_fail(err, DF_EINVAL, "%s:%d: %s: expected %s, found nothing", section->file,
-                       section->line, opt->path, expected);
+        return df_fail(err, DF_EINVAL, "%s:%d: %s: expected %s, found nothing", mark.file,
+                       mark.line, opt->path, expected);
     }
     return DF_OK;
 }
@@ -134,20 +165,16 @@ static bool has_section(const df_cfg_reader *reader, const char *name)
 static df_status cross_check(const df_cfg_reader *reader, bool degrees, df_err *err)
 {
     const char *key = NULL;
+    char hint[DF_FIT_TEXT];
     df_err cause;
     const df_status status = df_cfg_cross_check(&reader->cfg, degrees, &key, &cause);
     if (status == DF_OK) {
         return DF_OK;
     }
-    const int option = df_opt_find(key, reader->modes);
-    df_cfg_mark mark = option >= 0 ? reader->option[option] : (df_cfg_mark){NULL, 0};
-    if (mark.line == 0) { /* not given: where its section begins */
-        char name[DF_OPT_PATH];
-        snprintf(name, sizeof name, "%.*s", (int)strcspn(key, "."), key);
-        mark = reader->section[df_opt_section_index(name)];
-    }
-    return df_fail(err, status, "%s:%d: %s: %.*s", mark.file ? mark.file : "", mark.line, key,
-                   DF_ERR_TEXT / 2, cause.text);
+    const df_cfg_mark mark = mark_of(reader, key);
+    df_cfg_suggest(&reader->cfg, degrees, key, hint);
+    return df_fail(err, status, "%s:%d: %s: %.*s%s", mark.file ? mark.file : "", mark.line, key,
+                   DF_ERR_TEXT / 2, cause.text, hint);
 }
 
 /* ---- Public ---- */
@@ -172,6 +199,10 @@ df_status df_cfg_parse(
                                has_section(&reader, "perimeter_breakdown");
     if (need & DF_CFG_NEED_HARDWARE) {
         DF_TRY(cross_check(&reader, (need & DF_CFG_ANY_DEGREES) == 0, err));
+    }
+    if (err) { /* what is not simulated has no mode that could be wrong */
+        const bool matters = reader.cfg.backend.model == DF_BACKEND_ASTRA;
+        snprintf(err->text, sizeof err->text, "%s", matters ? reader.warning.text : "");
     }
     *cfg = reader.cfg;
     return DF_OK;
@@ -227,8 +258,14 @@ const char *df_backend_name(const df_cfg_backend *backend)
 {
     static const char *const modes[] = {[DF_ASTRA_HYBRID] = "hybrid",
                                         [DF_ASTRA_HIERARCHICAL] = "full_astrasim_hierarchical",
-                                        [DF_ASTRA_FLATTENED] = "full_astrasim_flattened"};
-    return backend->model == DF_BACKEND_ANALYTICAL ? "analytical" : modes[backend->mode];
+                                        [DF_ASTRA_FLATTENED] = "full_astrasim_flattened",
+                                        [DF_ASTRA_ANALYTICAL] = "analytical"};
+    return modes[df_backend_simulates(backend) ? backend->mode : DF_ASTRA_ANALYTICAL];
+}
+
+bool df_backend_simulates(const df_cfg_backend *backend)
+{
+    return backend->model == DF_BACKEND_ASTRA && backend->mode != DF_ASTRA_ANALYTICAL;
 }
 
 int64_t df_cfg_workers(const df_cfg *cfg)

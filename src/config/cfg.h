@@ -51,7 +51,12 @@ typedef enum {
     DF_PARTS
 } df_part;
 typedef enum { DF_BACKEND_ANALYTICAL, DF_BACKEND_ASTRA } df_backend_model;
-typedef enum { DF_ASTRA_HYBRID, DF_ASTRA_HIERARCHICAL, DF_ASTRA_FLATTENED } df_astra_mode;
+typedef enum {
+    DF_ASTRA_HYBRID,
+    DF_ASTRA_HIERARCHICAL,
+    DF_ASTRA_FLATTENED,
+    DF_ASTRA_ANALYTICAL, /* nothing is simulated, and any topology accepted */
+} df_astra_mode;
 typedef enum {
     DF_ALGO_AUTO,
     DF_ALGO_RING,
@@ -242,8 +247,9 @@ typedef enum {
  * file is given as hardware_path with model_path NULL. `need` is a sum of
  * df_cfg_need. A section that the command does not need may be there (it is
  * checked all the same).
- * DF_EINVAL: err is "FILE:LINE: KEY: expected ..., found ...". As df_cfg_read_text for the files.
- * On failure *cfg is untouched. */
+ * DF_EINVAL: err is "FILE:LINE: KEY: expected ..., found ...", with what would work behind it
+ * where that can be found. As df_cfg_read_text for the files. On failure *cfg is untouched.
+ * DF_OK: err is empty, or the same kind of text about a value that was replaced: a warning. */
 DF_NODISCARD df_status df_cfg_load(
     const char *hardware_path, const char *model_path, unsigned need, df_cfg *cfg, df_err *err);
 
@@ -276,6 +282,8 @@ const char *df_scope_name(df_scope scope);
 const char *df_mode_name(df_mode mode);
 /* analytical, hybrid, full_astrasim_hierarchical, full_astrasim_flattened. */
 const char *df_backend_name(const df_cfg_backend *backend);
+/* Whether communication is simulated, not in closed form. */
+bool df_backend_simulates(const df_cfg_backend *backend);
 
 /* num_nodes * num_devices_per_node. */
 int64_t df_cfg_workers(const df_cfg *cfg);

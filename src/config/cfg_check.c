@@ -53,21 +53,6 @@ static df_status check_workers(const df_cfg *cfg, const char **key, df_err *err)
                    workers);
 }
 
-/* The divisor of n that is nearest to x, the larger of two. */
-static int64_t nearest_divisor(int64_t n, int64_t x)
-{
-    int64_t best = 1;
-    for (int64_t low = 1; low <= n / low; low++) {
-        const int64_t pair[] = {low, n / low};
-        for (int i = 0; n % low == 0 && i < 2; i++) {
-            const int64_t off = pair[i] > x ? pair[i] - x : x - pair[i];
-            const int64_t least = best > x ? best - x : x - best;
-            best = off < least || (off == least && pair[i] > best) ? pair[i] : best;
-        }
-    }
-    return best;
-}
-
 static df_status check_attention(const df_cfg_llm *m, const char **key, df_err *err)
 {
     const df_cfg_attention *const a = &m->attention;
@@ -79,9 +64,8 @@ static df_status check_attention(const df_cfg_llm *m, const char **key, df_err *
     if (grouped && a->num_heads % a->kv_heads != 0) {
         *key = "model_param.attention.kv_heads";
         return df_fail(err, DF_EINVAL,
-                       "expected a divisor of num_heads %" PRId64 ", found %" PRId64 "; %" PRId64
-                       " would fit",
-                       a->num_heads, a->kv_heads, nearest_divisor(a->num_heads, a->kv_heads));
+                       "expected a divisor of num_heads %" PRId64 ", found %" PRId64, a->num_heads,
+                       a->kv_heads);
     }
     if (a->use_flashattention && a->attention_tile_size == 0) {
         *key = "model_param.attention.attention_tile_size";
@@ -91,41 +75,10 @@ static df_status check_attention(const df_cfg_llm *m, const char **key, df_err *
     if (m->hidden_dim % a->num_heads != 0) {
         *key = "model_param.attention.num_heads";
         return df_fail(err, DF_EINVAL,
-                       "expected a divisor of hidden_dim %" PRId64 ", found %" PRId64 "; %" PRId64
-                       " would fit",
-                       m->hidden_dim, a->num_heads, nearest_divisor(m->hidden_dim, a->num_heads));
+                       "expected a divisor of hidden_dim %" PRId64 ", found %" PRId64,
+                       m->hidden_dim, a->num_heads);
     }
     return DF_OK;
-}
-
-/* A value of a degree that would make the product right, 0 if there is none. */
-static int64_t fitting_degree(int64_t workers, double product, int64_t degree)
-{
-    const double others = product / (double)degree;
-    const double value = (double)workers / others;
-    return value >= 1 && value == (double)(int64_t)value ? (int64_t)value : 0;
-}
-
-/* Writes "; dp 4 would fit", or nothing. */
-static void suggest_degree(const df_cfg *cfg, double product, char *text, size_t size)
-{
-    const df_cfg_sched *const s = &cfg->sched;
-    const df_cfg_llm *const m = &cfg->llm;
-    const int64_t workers = df_cfg_workers(cfg);
-    const int64_t dp = fitting_degree(workers, product, s->dp);
-    const int64_t tp = fitting_degree(workers, product, at_least_1(s->tp));
-    const int64_t lp = fitting_degree(workers, product, s->lp);
-    const double devices = product / (double)cfg->system.num_nodes;
-    text[0] = '\0';
-    if (dp > 0 && m->batch_size % dp == 0 && m->batch_size / dp % s->mb == 0) {
-        snprintf(text, size, "; dp %" PRId64 " would fit", dp);
-    } else if (tp > 0 && m->attention.num_heads % tp == 0 && m->num_experts == 1) {
-        snprintf(text, size, "; tp %" PRId64 " would fit", tp);
-    } else if (lp > 0 && lp <= m->num_layers) {
-        snprintf(text, size, "; lp %" PRId64 " would fit", lp);
-    } else if (devices >= 1 && devices == (double)(int64_t)devices) {
-        snprintf(text, size, "; num_devices_per_node %.0f would fit", devices);
-    }
 }
 
 static df_status check_llm_degrees(const df_cfg *cfg, const char **key, df_err *err)
@@ -136,28 +89,23 @@ static df_status check_llm_degrees(const df_cfg *cfg, const char **key, df_err *
     const double product =
         (double)at_least_1(s->tp) * (double)at_least_1(s->cp) * (double)s->dp * (double)s->lp;
     if (product != (double)workers) {
-        char hint[64];
-        suggest_degree(cfg, product, hint, sizeof hint);
         *key = "scheduling_param.dp";
         return df_fail(err, DF_EINVAL,
                        "expected tp * cp * dp * lp = %" PRId64
                        " (num_nodes * num_devices_per_node), found %" PRId64 " * %" PRId64
-                       " * %" PRId64 " * %" PRId64 " = %.17g%s",
-                       workers, at_least_1(s->tp), at_least_1(s->cp), s->dp, s->lp, product, hint);
+                       " * %" PRId64 " * %" PRId64 " = %.17g",
+                       workers, at_least_1(s->tp), at_least_1(s->cp), s->dp, s->lp, product);
     }
     if (batch % s->dp != 0) {
         *key = "model_param.batch_size";
-        return df_fail(err, DF_EINVAL,
-                       "expected a multiple of dp %" PRId64 ", found %" PRId64 "; %" PRId64
-                       " would fit",
-                       s->dp, batch, (batch / s->dp + 1) * s->dp);
+        return df_fail(err, DF_EINVAL, "expected a multiple of dp %" PRId64 ", found %" PRId64,
+                       s->dp, batch);
     }
     if (batch / s->dp % s->mb != 0) {
         *key = "scheduling_param.mb";
         return df_fail(err, DF_EINVAL,
-                       "expected a divisor of the batch of a replica, %" PRId64 ", found %" PRId64
-                       "; %" PRId64 " would fit",
-                       batch / s->dp, s->mb, nearest_divisor(batch / s->dp, s->mb));
+                       "expected a divisor of the batch of a replica, %" PRId64 ", found %" PRId64,
+                       batch / s->dp, s->mb);
     }
     return DF_OK;
 }
@@ -180,23 +128,21 @@ static df_status check_schedule(const df_cfg *cfg, const char **key, df_err *err
         *key = "scheduling_param.mb";
         return df_fail(err, DF_EINVAL,
                        "expected a multiple of lp %" PRId64
-                       " with schedule interleaved, found %" PRId64 "; %" PRId64 " would fit",
-                       s->lp, s->mb, (s->mb / s->lp + 1) * s->lp);
+                       " with schedule interleaved, found %" PRId64,
+                       s->lp, s->mb);
     }
     if (layers % s->lp != 0) {
         *key = "scheduling_param.lp";
         return df_fail(err, DF_EINVAL,
                        "expected a divisor of num_layers %" PRId64
-                       " with schedule interleaved, found %" PRId64 "; %" PRId64 " would fit",
-                       layers, s->lp, nearest_divisor(layers, s->lp));
+                       " with schedule interleaved, found %" PRId64,
+                       layers, s->lp);
     }
     if (layers / s->lp % s->virtual_stages != 0) {
         *key = "scheduling_param.virtual_stages";
         return df_fail(err, DF_EINVAL,
-                       "expected a divisor of the layers of a stage, %" PRId64 ", found %" PRId64
-                       "; %" PRId64 " would fit",
-                       layers / s->lp, s->virtual_stages,
-                       nearest_divisor(layers / s->lp, s->virtual_stages));
+                       "expected a divisor of the layers of a stage, %" PRId64 ", found %" PRId64,
+                       layers / s->lp, s->virtual_stages);
     }
     return DF_OK;
 }
@@ -250,7 +196,7 @@ static df_status check_llm_run(const df_cfg *cfg, const char **key, df_err *err)
     }
     if (m->sample_every == 0) {
         *key = "inference_param.sample_every";
-        return df_fail(err, DF_EINVAL, "expected -1 or a whole number >= 1, found 0");
+        return df_fail(err, DF_EINVAL, "expected a number of steps >= 1, or < 0, found 0");
     }
     return DF_OK;
 }
@@ -268,6 +214,10 @@ static df_status check_precision(const df_cfg *cfg, const char **key, df_err *er
 
 static df_status check_llm(const df_cfg *cfg, const char **key, df_err *err)
 {
+    if (cfg->sched.auto_schedule) {
+        *key = "scheduling_param.auto";
+        return df_fail(err, DF_EINVAL, "expected false for an LLM, found true");
+    }
     DF_TRY(check_attention(&cfg->llm, key, err));
     DF_TRY(check_precision(cfg, key, err));
     DF_TRY(check_llm_degrees(cfg, key, err));

@@ -75,3 +75,20 @@ void df_opt_unknown(const char *section, const char *key, unsigned modes, char t
         snprintf(text, room, "expected a known key, found an unknown one");
     }
 }
+
+void df_opt_mean(const df_opt *opt, const char *found, char text[DF_OPT_EXPECTED])
+{
+    const char *words[DF_OPT_MAX];
+    size_t count = 0;
+    if (!opt->words || strlen(found) <= 3) { /* any two words so short are near */
+        return;
+    }
+    for (const df_opt_word *w = opt->words; w->word && count < DF_OPT_MAX; w++) {
+        words[count++] = w->word;
+    }
+    const int near = df_nearest(found, words, count, sizeof words[0]);
+    if (near >= 0) {
+        const size_t used = strlen(text);
+        snprintf(text + used, DF_OPT_EXPECTED - used, " (did you mean %s?)", words[near]);
+    }
+}

@@ -3,7 +3,8 @@
  *
  *   cfg_table.c  the table, and looking things up in it
  *   cfg_value.c  one scalar: text to number, what is expected of it
- *   cfg_hint.c   what to say about a key that is not in the table
+ *   cfg_hint.c   what to say about a key or a word that is not in the table
+ *   cfg_fit.c    what to say where a check fails: a value that would work
  *   cfg_yaml.c   documents: libyaml, lines, required keys
  *   cfg_check.c  checks that need several options at once
  *   cfg_help.c   the table as text
@@ -31,6 +32,7 @@ typedef enum {
     DF_OPT_COUNT,  /* a whole number in a double */
     DF_OPT_BOOL,   /* bool */
     DF_OPT_ENUM,   /* an enum: one of the words */
+    DF_OPT_HABIT,  /* the same, but another word is taken as the preset, with a warning */
     DF_OPT_FORMAT, /* double: one of the words, or a number */
     DF_OPT_TEXT,   /* accepted and not kept */
 } df_opt_kind;
@@ -120,9 +122,11 @@ void df_opt_range_text(const df_opt *opt, char text[DF_OPT_EXPECTED]);
 void df_opt_store(const df_opt *opt, double value, df_cfg *cfg);
 void df_opt_store_presets(df_cfg *cfg);
 
-/* ---- Unknown keys (cfg_hint.c) ---- */
+/* ---- Unknown keys and words (cfg_hint.c) ---- */
 /* Writes "expected ..., found ..." about a key that `section` does not have. */
 void df_opt_unknown(const char *section, const char *key, unsigned modes, char text[], size_t room);
+/* Appends " (did you mean WORD?)" to the text of what is expected, where a word is near. */
+void df_opt_mean(const df_opt *opt, const char *found, char text[DF_OPT_EXPECTED]);
 
 /* ---- Documents (cfg_yaml.c) ---- */
 typedef struct {
@@ -136,6 +140,7 @@ typedef struct {
     unsigned modes; /* DF_OPT_IN(mode); 0 before model_param */
     df_cfg_mark option[DF_OPT_MAX];
     df_cfg_mark section[DF_SECTION_MAX];
+    df_err warning; /* about a word that was replaced; empty: none */
 } df_cfg_reader;
 
 /* Reads one document into *reader. `name` must live as long as the reader. */
@@ -151,5 +156,11 @@ DF_NODISCARD df_status df_cfg_cross_check(const df_cfg *cfg,
                                           bool degrees,
                                           const char **key,
                                           df_err *err);
+
+/* ---- What would work (cfg_fit.c) ---- */
+enum { DF_FIT_TEXT = 96 };
+/* After a failed check of `key`: writes "; mb 4 would fit", the nearest change with which all
+ * checks hold, or nothing. Tries some thousands of values. */
+void df_cfg_suggest(const df_cfg *cfg, bool degrees, const char *key, char text[DF_FIT_TEXT]);
 
 #endif

@@ -69,6 +69,7 @@ static const df_opt_word words_astra_mode[] = {
     {"hybrid", DF_ASTRA_HYBRID, false},
     {"full_astrasim_hierarchical", DF_ASTRA_HIERARCHICAL, false},
     {"full_astrasim_flattened", DF_ASTRA_FLATTENED, false},
+    {"analytical", DF_ASTRA_ANALYTICAL, false},
     {NULL, 0, false}};
 static const df_opt_word words_algo[] = {{"auto", DF_ALGO_AUTO, false},
                                          {"ring", DF_ALGO_RING, false},
@@ -181,6 +182,10 @@ static const df_opt_word words_attention[] = {
 #define WORD(path, words, absent, field, meaning)                                                  \
     {                                                                                              \
         path, DF_OPT_ENUM, "", ANY, words, absent, 0, AT(field), meaning                           \
+    }
+#define HABIT(path, words, absent, field, meaning)                                                 \
+    {                                                                                              \
+        path, DF_OPT_HABIT, "", ANY, words, absent, 0, AT(field), meaning                          \
     }
 #define FORMAT(path, words, absent, field, meaning)                                                \
     {                                                                                              \
@@ -682,11 +687,12 @@ const df_opt df_opts[] = {
          backend.model,
          "what times communication: closed formulas, or the network simulator"),
     UNUSED("execution_backend.astra.backend", DF_OPT_TEXT, NULL, "not used"),
-    WORD("execution_backend.astra.mode",
-         words_astra_mode,
-         OPTIONAL(DF_ASTRA_HYBRID),
-         backend.mode,
-         "of an LLM: what is simulated besides collectives: layers, or whole graphs"),
+    HABIT("execution_backend.astra.mode",
+          words_astra_mode,
+          OPTIONAL(DF_ASTRA_HYBRID),
+          backend.mode,
+          "of an LLM: what is simulated besides collectives: layers, whole graphs, or (analytical) "
+          "nothing at all; another word counts as hybrid"),
     WORD("execution_backend.astra.collectives.all_gather",
          words_algo,
          OPTIONAL(DF_ALGO_AUTO),
@@ -901,10 +907,10 @@ const df_opt df_opts[] = {
                   "tile of FlashAttention, which needs it"),
 
     INTEGER("inference_param.sample_every",
-            WHOLE(-1, INTEGER_MAX),
+            WHOLE(-INTEGER_MAX, INTEGER_MAX),
             OPTIONAL(-1),
             llm.sample_every,
-            "decode steps between those that are timed (LLM); -1: as few as suffice"),
+            "decode steps between those that are timed (LLM); < 0: as few as suffice"),
 };
 const int df_num_opts = sizeof df_opts / sizeof df_opts[0];
 
@@ -919,7 +925,7 @@ const df_opt_section df_opt_sections[] = {
     {"memory_hierarchy", DF_CFG_NEED_HARDWARE, "Memory levels from the registers outwards"},
     {"scheduling_param", DF_CFG_NEED_HARDWARE, "How the work is split over the devices"},
     {"execution_backend", 0, "How communication is timed"},
-    {"inference", 0, "Read and not used"},
+    {"inference", 0, "Inference on the device (LLM)"},
     {"model_param", DF_CFG_NEED_MODEL, "The model; its mode says which keys it has"},
     {"inference_param", 0, "Inference of LLMs"},
 };

@@ -68,7 +68,8 @@ static double prefix_factor(char prefix)
     }
 }
 
-/* " GB", "Gib/s": to bytes. The prefixes are powers of 1024 with and without an i. */
+/* " GB", "Gib/s": to bytes. The prefixes are powers of 1024 with and without an i; one alone
+ * means bytes. */
 static bool read_unit(const char *text, bool rate, double *factor)
 {
     while (*text == ' ') {
@@ -79,6 +80,9 @@ static bool read_unit(const char *text, bool rate, double *factor)
     if (prefix > 0) {
         *factor = prefix;
         text += text[1] == 'i' ? 2 : 1;
+        if (*text == '\0') {
+            return true;
+        }
     }
     if (*text == 'b') {
         *factor /= DF_BITS_PER_BYTE;
@@ -144,6 +148,7 @@ df_value_status df_opt_parse(const df_opt *opt, const char *text, double *value)
         return DF_VALUE_OK;
     case DF_OPT_BOOL:
     case DF_OPT_ENUM:
+    case DF_OPT_HABIT:
         return read_word(opt->words, text, value) ? DF_VALUE_OK : DF_VALUE_BAD;
     case DF_OPT_FORMAT:
         return read_word(opt->words, text, value) ? DF_VALUE_OK : parse_number(opt, text, value);
@@ -201,6 +206,7 @@ void df_opt_expected(const df_opt *opt, char text[DF_OPT_EXPECTED])
         return;
     case DF_OPT_BOOL:
     case DF_OPT_ENUM:
+    case DF_OPT_HABIT:
         list_words(opt->words, text);
         return;
     case DF_OPT_FORMAT:
@@ -242,7 +248,8 @@ void df_opt_store(const df_opt *opt, double value, df_cfg *cfg)
         memcpy(field, &truth, sizeof truth);
         return;
     }
-    case DF_OPT_ENUM: {
+    case DF_OPT_ENUM:
+    case DF_OPT_HABIT: {
         const int number = (int)value;
         memcpy(field, &number, sizeof number);
         return;

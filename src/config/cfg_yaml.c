@@ -58,6 +58,16 @@ fail_expected(const walk *w, const entry *at, const char *path, const char *expe
                    path, expected, found);
 }
 
+/* Another word than those expected stands for the preset. */
+static void warn_replaced(const walk *w, const entry *at, const df_opt *opt, const char *expected)
+{
+    char found[DF_OPT_SCALAR];
+    found_text(at->value, found);
+    (void)df_fail(&w->reader->warning, DF_OK, "%s:%d: %s: expected %s, found %s; %s is used",
+                  w->name, line_of(at->key), opt->path, expected, found,
+                  df_opt_word_of(opt->words, opt->absent.preset));
+}
+
 static df_status
 fail_twice(const walk *w, const yaml_node_t *node, const char *path, const df_cfg_mark *before)
 {
@@ -99,14 +109,21 @@ static df_status read_option(const walk *w, int index, const entry *at)
         return fail_expected(w, at, opt->path, expected);
     }
     double value;
-    switch (df_opt_parse(opt, (const char *)node->data.scalar.value, &value)) {
+    const char *const text = (const char *)node->data.scalar.value;
+    switch (df_opt_parse(opt, text, &value)) {
     case DF_VALUE_OK:
         break;
     case DF_VALUE_BAD_UNIT:
         return fail_expected(w, at, opt->path,
                              "a unit of K, M, G or T and B (bytes) or b (bits), as in \"80 GB\"");
     case DF_VALUE_BAD:
-        return fail_expected(w, at, opt->path, expected);
+        df_opt_mean(opt, text, expected);
+        if (opt->kind != DF_OPT_HABIT) {
+            return fail_expected(w, at, opt->path, expected);
+        }
+        value = opt->absent.preset;
+        warn_replaced(w, at, opt, expected);
+        break;
     }
     df_opt_store(opt, value, &reader->cfg);
     reader->option[index] = (df_cfg_mark){w->name, line_of(at->key)};

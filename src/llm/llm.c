@@ -153,7 +153,7 @@ df_status df_llm_predict(df_llm_predictor *predictor,
     read_links(&x);
     result.micro_batch = x.batch;
     df_gemm_cache_use(predictor->gemm, dev, rules);
-    x.simulated = cfg->backend.model == DF_BACKEND_ASTRA;
+    x.simulated = df_backend_simulates(&cfg->backend);
     if (x.simulated && !predictor->net) {
         predictor->net = df_netcoll_new();
         if (!predictor->net) {

@@ -210,7 +210,7 @@ static void predict_mode(df_job *job, bool dead, df_prediction *result)
 static df_status
 use_simulator(df_predictor *predictor, const df_cfg *cfg, df_job_net *net, df_err *err)
 {
-    if (cfg->backend.model != DF_BACKEND_ASTRA) {
+    if (!df_backend_simulates(&cfg->backend)) {
         return DF_OK;
     }
     if (!predictor->net) {

@@ -109,7 +109,7 @@ static void llm_text_has_the_known_lines(void **state)
     write_llm(dir, "training", 3, arguments);
     df_refuse(arguments, 2,
               "llm.yaml:17: model_param.attention.kv_heads: expected a divisor of num_heads 16, "
-              "found 3; 4 would fit");
+              "found 3; kv_heads 4 would fit");
     df_remove_dir(dir);
 }
 
@@ -319,6 +319,45 @@ static void replicas_are_counted_once(void **state)
     df_remove_dir(dir);
 }
 
+/* What the command prints on stderr after `sed SCRIPT` on the hardware file. */
+static void assert_warning(const char *script, const char *warning)
+{
+    char dir[256];
+    char command[1024];
+    char ignored[2048];
+    int exit_code;
+    df_make_dir(dir);
+    snprintf(command, sizeof command, "sed '%s' " HARDWARE " >%s/hw.yaml", script, dir);
+    df_run(command, &exit_code, NULL, NULL);
+    assert_int_equal(exit_code, 0);
+    write_llm(dir, "training", 4, ignored);
+    snprintf(command, sizeof command,
+             "predict --hardware_config %s/hw.yaml --model_config %s/llm.yaml", dir, dir);
+    df_outcome o = df_program(command);
+    assert_int_equal(o.exit_code, 0);
+    if (!strstr(o.err, warning) || strlen(o.err) < strlen(warning)) {
+        fail_msg("expected %s in: %s", warning, o.err);
+    }
+    df_outcome_free(&o);
+    df_remove_dir(dir);
+}
+
+/* The models take them, as the reference does; nobody runs them. */
+static void odd_strategies_are_warned_about(void **state)
+{
+    (void)state;
+    assert_warning("s/num_devices_per_node: 4/num_devices_per_node: 3/; s/dp: 4/dp: 1\\n  tp: 3/",
+                   "warning: scheduling_param.tp: expected a divisor of num_heads 16, found 3; tp "
+                   "4 would fit\n");
+    assert_warning("s/num_devices_per_node: 4/num_devices_per_node: 9/; s/dp: 4/dp: 1/; "
+                   "s/lp: 1/lp: 9/",
+                   "warning: scheduling_param.lp: expected at most num_layers 8, found 9");
+    assert_warning("s/scheduling_param:/execution_backend: {model: astra, astra: {mode: "
+                   "hybryd}}\\nscheduling_param:/; s/num_devices_per_node: "
+                   "4/num_devices_per_node: 1/; s/dp: 4/dp: 1/",
+                   "(did you mean hybrid?), found hybryd; hybrid is used\n");
+}
+
 static void left_out_micro_batches_are_warned_about(void **state)
 {
     (void)state;
@@ -344,7 +383,6 @@ static void left_out_micro_batches_are_warned_about(void **state)
     df_remove_dir(dir);
 }
 
-/* Of an LLM the simulator's backend times the layers too, also on one device. */
 /* Families that are built as llama is. */
 static void families_reduce_to_llama(void **state)
 {
@@ -386,6 +424,7 @@ int main(void)
         cmocka_unit_test(the_warning_names_a_way_out),
         cmocka_unit_test(explained_rules_have_their_effect),
         cmocka_unit_test(replicas_are_counted_once),
+        cmocka_unit_test(odd_strategies_are_warned_about),
         cmocka_unit_test(left_out_micro_batches_are_warned_about),
         cmocka_unit_test(families_reduce_to_llama),
     };

@@ -1,7 +1,9 @@
 /* Every message about a bad configuration, word by word, with its line. */
+#include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/mt19937.h"
 #include "config/cfg.h"
 #include "support/support.h"
 
@@ -47,7 +49,7 @@ static const mistake in_hardware[] = {
      "system_hierarchy.kp1_inter: expected true or false, found maybe"},
     {"tensor_format: fp16", "tensor_format: fp12", NULL,
      "sw_param.precision.tensor_format: expected fp8, fp16, half, bf16, fp32 or single, or a "
-     "number of bytes > 0, found fp12"},
+     "number of bytes > 0 (did you mean fp16?), found fp12"},
     {"type: SRAM-L1", "type: DRAM", NULL, "memory_hierarchy.l1.type: expected SRAM-L1, found DRAM"},
     {"  core:\n", "  core: 5\n  DRAM:\n    util: 1\n  cores:\n", "core: 5",
      "tech_param.core: expected a mapping of keys to values, found 5"},
@@ -55,9 +57,9 @@ static const mistake in_hardware[] = {
     {"size: 40 GB", "size: 40 XB", NULL,
      "tech_param.DRAM.size: expected a unit of K, M, G or T and B (bytes) or b (bits), as in "
      "\"80 GB\", found 40 XB"},
-    {"size: 40 GB", "size: 40 G", NULL,
+    {"size: 40 GB", "size: 40 gb", NULL,
      "tech_param.DRAM.size: expected a unit of K, M, G or T and B (bytes) or b (bits), as in "
-     "\"80 GB\", found 40 G"},
+     "\"80 GB\", found 40 gb"},
     {"size: 40 GB", "size: 40 GB/s", NULL,
      "tech_param.DRAM.size: expected a unit of K, M, G or T and B (bytes) or b (bits), as in "
      "\"80 GB\", found 40 GB/s"},
@@ -83,7 +85,7 @@ static const mistake in_hardware[] = {
     {"network_topology:\n  inter_node: ring\n  intra_node: ring\n", "", "# A small device",
      "network_topology: expected this section, found none"},
     {"    FMA_d1: 8\n", "",
-     "tech_param:", "tech_param.core.FMA_d1: expected a whole number >= 1, found nothing"},
+     "operating_frequency:", "tech_param.core.FMA_d1: expected a whole number >= 1, found nothing"},
     {"network_topology:\n", "network_topology:\nignored:\n",
      "network_topology:", "network_topology: expected a mapping of keys to values, found nothing"},
     /* twice */
@@ -94,7 +96,7 @@ static const mistake in_hardware[] = {
     /* several options at once */
     {"kp1: 1", "kp1: 3", "dp: 4",
      "scheduling_param.dp: expected dp * lp * kp1 * kp2 = 4 (num_nodes * num_devices_per_node), "
-     "found 12"},
+     "found 12; num_devices_per_node 12 would fit"},
     {"inter_node: ring", "inter_node: switch", NULL,
      "network_topology.inter_node: expected ring with the analytical backend, found switch"},
     /* syntax */
@@ -131,28 +133,36 @@ static const mistake in_model[] = {
 static const mistake in_llm[] = {
     {"model_type: llama", "model_type: mamba", NULL,
      "model_param.model_type: expected gpt, llama, qwen2 or phi3, found mamba"},
-    {"    kv_heads: 4\n", "", "model_param:",
+    {"model_type: llama", "model_type: lama", NULL,
+     "model_param.model_type: expected gpt, llama, qwen2 or phi3 (did you mean llama?), found "
+     "lama"},
+    {"attention_type: gqa", "attention_type: mla", NULL,
+     "model_param.attention.attention_type: expected mha or gqa, found mla"},
+    {"run_type: inference", "run_type: infer", NULL,
+     "model_param.run_type: expected training or inference, found infer"},
+    {"    kv_heads: 4\n", "", "attention_type:",
      "model_param.attention.kv_heads: expected a whole number >= 1 for gqa, found nothing"},
     {"kv_heads: 4", "kv_heads: 3", NULL,
-     "model_param.attention.kv_heads: expected a divisor of num_heads 8, found 3; 4 would fit"},
+     "model_param.attention.kv_heads: expected a divisor of num_heads 8, found 3; kv_heads 4 "
+     "would fit"},
     {"num_heads: 8", "num_heads: 12", NULL,
-     "model_param.attention.num_heads: expected a divisor of hidden_dim 512, found 12; 16 would "
-     "fit"},
-    {"    attention_tile_size: 64\n", "", "model_param:",
+     "model_param.attention.num_heads: expected a divisor of hidden_dim 512, found 12; num_heads "
+     "16 would fit"},
+    {"    attention_tile_size: 64\n", "", "attention_type:",
      "model_param.attention.attention_tile_size: expected a whole number >= 1 with "
      "use_flashattention, found nothing"},
     {"batch_size: 8", "batch_size: 6", NULL,
-     "model_param.batch_size: expected a multiple of dp 4, found 6; 8 would fit"},
+     "model_param.batch_size: expected a multiple of dp 4, found 6; batch_size 8 would fit"},
     {"num_experts: 1", "num_experts: 8", NULL,
-     "model_param.num_experts: expected 1 on several devices, found 8"},
+     "model_param.num_experts: expected 1 on several devices, found 8; num_experts 1 would fit"},
     {"num_experts: 1", "num_experts: 1\n  top_k: 2", "top_k: 2",
-     "model_param.top_k: expected at most num_experts 1, found 2"},
+     "model_param.top_k: expected at most num_experts 1, found 2; top_k 1 would fit"},
     {"  decode_len: 16\n", "", "model_param:",
      "model_param.decode_len: expected tokens to decode, 0 to seq_len 256, found nothing"},
     {"decode_len: 16", "decode_len: 300", NULL,
-     "model_param.decode_len: expected at most seq_len 256, found 300"},
+     "model_param.decode_len: expected at most seq_len 256, found 300; decode_len 256 would fit"},
     {"sample_every: 4", "sample_every: 0", NULL,
-     "inference_param.sample_every: expected -1 or a whole number >= 1, found 0"},
+     "inference_param.sample_every: expected a number of steps >= 1, or < 0, found 0"},
     {"  seq_len: 256", "  layer_size: 7", NULL,
      "model_param.layer_size: expected a key of this mode, found one of another mode"},
 };
@@ -162,17 +172,28 @@ static const mistake in_llm_hardware[] = {
     {"dp: 4", "dp: 4\n  tp: 2", "dp: 4",
      "scheduling_param.dp: expected tp * cp * dp * lp = 4 (num_nodes * num_devices_per_node), "
      "found 2 * 1 * 4 * 1 = 8; dp 2 would fit"},
-    {"dp: 4", "dp: 2\n  cp: 2", "cp: 2", "scheduling_param.cp: expected 1 for inference, found 2"},
+    {"dp: 4", "dp: 2\n  cp: 2", "cp: 2",
+     "scheduling_param.cp: expected 1 for inference, found 2; cp 1 with tp 2 would fit"},
     {"dp: 4", "dp: 4\n  mb: 3", "mb: 3",
-     "scheduling_param.mb: expected a divisor of the batch of a replica, 2, found 3; 2 would fit"},
+     "scheduling_param.mb: expected a divisor of the batch of a replica, 2, found 3; mb 2 would "
+     "fit"},
     {"dp: 4", "dp: 4\n  virtual_stages: 2", "virtual_stages",
-     "scheduling_param.virtual_stages: expected 1 without schedule interleaved, found 2"},
+     "scheduling_param.virtual_stages: expected 1 without schedule interleaved, found 2; "
+     "virtual_stages 1 would fit"},
     {"dp: 4\n  lp: 1", "dp: 2\n  lp: 2\n  schedule: interleaved", "scheduling_param:",
-     "scheduling_param.mb: expected a multiple of lp 2 with schedule interleaved, found 1; 2 "
+     "scheduling_param.mb: expected a multiple of lp 2 with schedule interleaved, found 1; mb 2 "
      "would fit"},
     {"dp: 4", "dp: 4\n  schedule: interleaved\n  virtual_stages: 5", "virtual_stages",
      "scheduling_param.virtual_stages: expected a divisor of the layers of a stage, 4, found 5; "
-     "4 would fit"},
+     "virtual_stages 4 would fit"},
+    {"dp: 4", "dp: 4\n  auto: true", "auto: true",
+     "scheduling_param.auto: expected false for an LLM, found true"},
+    {"dp: 4", "dp: 4\n  tp: 3", "dp: 4",
+     "scheduling_param.dp: expected tp * cp * dp * lp = 4 (num_nodes * num_devices_per_node), "
+     "found 3 * 1 * 4 * 1 = 12; tp 1 would fit"},
+    {"dp: 4\n  lp: 1", "dp: 1\n  lp: 4\n  mb: 2\n  schedule: interleaved", "mb: 2",
+     "scheduling_param.mb: expected a multiple of lp 4 with schedule interleaved, found 2; mb 4 "
+     "would fit"},
     {"as_tensor_format", "tensor_plus_fp32_master", NULL,
      "sw_param.precision.param_storage_mode: expected mixed_precision with "
      "tensor_plus_fp32_master, found it off"},
@@ -274,6 +295,98 @@ static void llm_mistakes_are_named(void **state)
     CHECK_ALL(in_llm_hardware, true, LLM);
 }
 
+/* Degrees and sizes that users get wrong. */
+typedef struct {
+    int64_t tp, dp, lp, mb, batch, heads, kv_heads, layers, devices;
+} shape;
+
+/* The answer to the files with these values. */
+static df_status parse_shape(const shape *s, const char *hardware, df_err *err)
+{
+    char degrees[256];
+    char devices[64];
+    char model[1024];
+    df_cfg cfg;
+    snprintf(degrees, sizeof degrees,
+             "dp: %" PRId64 "\n  tp: %" PRId64 "\n  mb: %" PRId64 "\n  lp: %" PRId64, s->dp, s->tp,
+             s->mb, s->lp);
+    snprintf(devices, sizeof devices, "num_devices_per_node: %" PRId64, s->devices);
+    snprintf(model, sizeof model,
+             "model_param: {mode: LLM, run_type: training, model_type: gpt, tied_embeddings: no, "
+             "num_layers: %" PRId64 ", hidden_dim: 960, batch_size: %" PRId64
+             ", seq_len: 8, intermediate_size: 8, vocab_size: 8, num_experts: 1, "
+             "attention: {attention_type: gqa, num_heads: %" PRId64 ", kv_heads: %" PRId64 "}}\n",
+             s->layers, s->batch, s->heads, s->kv_heads);
+    const mistake split = {"dp: 4\n  lp: 1", degrees, NULL, NULL};
+    const mistake system = {"num_devices_per_node: 4", devices, NULL, NULL};
+    char *const half = changed(hardware, &split);
+    char *const whole = changed(half, &system);
+    const df_status status =
+        df_cfg_parse(&(df_cfg_text){whole, "hardware"}, &(df_cfg_text){model, "model"},
+                     DF_CFG_NEED_HARDWARE | DF_CFG_NEED_MODEL, &cfg, err);
+    free(half);
+    free(whole);
+    return status;
+}
+
+/* Does what "; NAME VALUE would fit" says. */
+static void follow(shape *s, const char *message)
+{
+    const struct {
+        const char *name;
+        int64_t *field;
+    } fields[] = {{"tp", &s->tp},
+                  {"dp", &s->dp},
+                  {"lp", &s->lp},
+                  {"mb", &s->mb},
+                  {"batch_size", &s->batch},
+                  {"num_heads", &s->heads},
+                  {"kv_heads", &s->kv_heads},
+                  {"num_layers", &s->layers},
+                  {"num_devices_per_node", &s->devices}};
+    const char *const hint = strrchr(message, ';');
+    if (!hint || !strstr(hint, " would fit")) {
+        fail_msg("no suggestion: %s", message);
+        return;
+    }
+    const char *const name = hint + 2;
+    const size_t length = strcspn(name, " ");
+    for (size_t i = 0; i < sizeof fields / sizeof fields[0]; i++) {
+        if (strlen(fields[i].name) == length && strncmp(fields[i].name, name, length) == 0) {
+            *fields[i].field = strtoll(name + length, NULL, 10);
+            return;
+        }
+    }
+    fail_msg("unknown: %s", message);
+}
+
+/* Where one value is wrong, the one that is suggested makes all right. */
+static void suggestions_work(void **state)
+{
+    (void)state;
+    enum { SHAPES = 320, FIELDS = 8, MOST = 40 };
+    char *hardware = df_read_file(DF_TEST_DATA "/data/hardware.yaml");
+    df_mt19937 random;
+    int refused = 0;
+    df_mt_init(&random, 3);
+    for (int i = 0; i < SHAPES; i++) {
+        shape s = {4, 2, 2, 4, 16, 16, 8, 12, 16};
+        int64_t *const fields[FIELDS] = {&s.tp,    &s.dp,    &s.lp,       &s.mb,
+                                         &s.batch, &s.heads, &s.kv_heads, &s.devices};
+        df_err err;
+        *fields[i % FIELDS] = 1 + df_mt_next(&random) % MOST;
+        if (parse_shape(&s, hardware, &err) != DF_OK) {
+            refused++;
+            follow(&s, err.text);
+            if (parse_shape(&s, hardware, &err) != DF_OK) {
+                fail_msg("still refused: %s", err.text);
+            }
+        }
+    }
+    assert_true(refused > SHAPES / 4);
+    free(hardware);
+}
+
 static void empty_documents_are_refused(void **state)
 {
     (void)state;
@@ -340,6 +453,7 @@ int main(void)
         cmocka_unit_test(hardware_mistakes_are_named),
         cmocka_unit_test(model_mistakes_are_named),
         cmocka_unit_test(llm_mistakes_are_named),
+        cmocka_unit_test(suggestions_work),
         cmocka_unit_test(empty_documents_are_refused),
         cmocka_unit_test(a_section_stands_in_one_file),
         cmocka_unit_test(files_are_refused),

@@ -107,6 +107,9 @@ static void units_have_many_spellings(void **state)
         {"size: 4096 B", 4096},
         {"size: 2e3 KB", 2000 * 1024.0},
         {"size: \"3 GB\"", 3 * GIB},
+        {"size: 1.5 TB", 1536 * GIB},
+        {"size: 40 G", 40 * GIB},
+        {"size: 64 kB", 65536},
     };
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
         const df_cfg cfg = parse_changed(*state, "size: 40 GB", cases[i].text);
@@ -114,6 +117,46 @@ static void units_have_many_spellings(void **state)
     }
     const df_cfg cfg = parse_changed(*state, "bandwidth: 1000 GB", "bandwidth: 7 GB/s");
     df_assert_rel(cfg.tech.dram.bandwidth_bytes_ps, 7 * GIB, 0);
+}
+
+/* The simulator's mode may be that of no simulation; one that nobody knows counts as hybrid,
+ * with a warning where it matters. */
+static void unknown_simulator_modes_are_hybrid(void **state)
+{
+    static const struct {
+        const char *model, *mode, *name;
+        const char *warning; /* after FILE:LINE */
+    } cases[] = {
+        {"astra", "hybrid", "hybrid", NULL},
+        {"astra", "FULL_astrasim_Flattened", "full_astrasim_flattened", NULL},
+        {"astra", "analytical", "analytical", NULL},
+        {"analytical", "hybrid", "analytical", NULL},
+        {"analytical", "hybryd", "analytical", NULL},
+        {"astra", "hybryd", "hybrid",
+         ": execution_backend.astra.mode: expected hybrid, full_astrasim_hierarchical, "
+         "full_astrasim_flattened or analytical (did you mean hybrid?), found hybryd; hybrid is "
+         "used"},
+    };
+    const texts *t = *state;
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        char backend[256];
+        df_cfg cfg;
+        df_err err;
+        snprintf(backend, sizeof backend,
+                 "execution_backend:\n  model: %s\n  astra:\n    mode: %s\nscheduling_param:",
+                 cases[i].model, cases[i].mode);
+        char *hardware = replaced(t->hardware, "scheduling_param:", backend);
+        assert_int_equal(df_cfg_parse(&(df_cfg_text){hardware, "hardware"},
+                                      &(df_cfg_text){t->model, "model"},
+                                      DF_CFG_NEED_HARDWARE | DF_CFG_NEED_MODEL, &cfg, &err),
+                         DF_OK);
+        assert_string_equal(df_backend_name(&cfg.backend), cases[i].name);
+        assert_int_equal(df_backend_simulates(&cfg.backend),
+                         strcmp(cases[i].name, "analytical") != 0);
+        assert_string_equal(cases[i].warning ? strstr(err.text, ": execution") : err.text,
+                            cases[i].warning ? cases[i].warning : "");
+        free(hardware);
+    }
 }
 
 /* Without breakdowns and technology the Python DeepFlow takes these values. */
@@ -218,6 +261,7 @@ int main(void)
         cmocka_unit_test(values_arrive),
         cmocka_unit_test(units_are_powers_of_1024),
         cmocka_unit_test(units_have_many_spellings),
+        cmocka_unit_test(unknown_simulator_modes_are_hybrid),
         cmocka_unit_test(absent_values_have_defaults),
         cmocka_unit_test(precision_may_be_short),
         cmocka_unit_test(null_is_not_given),

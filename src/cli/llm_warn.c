@@ -1,0 +1,246 @@
+#include "llm_warn.h"
+
+#include <inttypes.h>
+#include <stdbool.h>
+#include <string.h>
+
+#include "base/units.h"
+
+/* ---- Strategies ---- */
+
+static int64_t at_least_1(int64_t degree)
+{
+    return degree > 0 ? degree : 1;
+}
+
+/* The divisor of n that is nearest to x, of two the larger. */
+static int64_t nearest_divisor(int64_t n, int64_t x)
+{
+    int64_t best = 1;
+    for (int64_t d = 1; d <= n && d <= 2 * x; d++) {
+        const int64_t off = d > x ? d - x : x - d;
+        const int64_t least = best > x ? best - x : x - best;
+        best = n % d == 0 && off <= least ? d : best;
+    }
+    return best;
+}
+
+/* One stage: the reference leaves micro-batches out. */
+static void warn_batches(const df_cfg *cfg, const df_rules *rules, FILE *out)
+{
+    const df_cfg_sched *const s = &cfg->sched;
+    if (s->lp > 1 || s->mb == 1 || s->schedule != DF_SCHEDULE_GPIPE ||
+        !rules->llm_one_stage_one_batch) {
+        return;
+    }
+    fputs("deepflow: warning: scheduling_param.mb: with one stage (lp 1) the reference rules ",
+          out);
+    fputs(cfg->llm.run_type == DF_RUN_TRAINING
+              ? "run one micro-batch only; --rules corrected runs all\n"
+              : "run the whole batch at once; --rules corrected runs one micro-batch after "
+                "another\n",
+          out);
+}
+
+void df_llm_warn_strategy(const df_cfg *cfg, const df_rules *rules, FILE *out)
+{
+    const int64_t tp = at_least_1(cfg->sched.tp);
+    const int64_t heads = cfg->llm.attention.num_heads;
+    if (heads % tp != 0) {
+        fprintf(out,
+                "deepflow: warning: scheduling_param.tp: expected a divisor of num_heads %" PRId64
+                ", found %" PRId64 "; tp %" PRId64 " would fit\n",
+                heads, tp, nearest_divisor(heads, tp));
+    }
+    if (cfg->sched.lp > cfg->llm.num_layers) {
+        fprintf(out,
+                "deepflow: warning: scheduling_param.lp: expected at most num_layers %" PRId64
+                ", found %" PRId64 ": stages are left without a layer\n",
+                cfg->llm.num_layers, cfg->sched.lp);
+    }
+    warn_batches(cfg, rules, out);
+}
+
+/* ---- Memory ---- */
+
+enum { NAME_ROOM = 128, NAMES_ROOM = 640 };
+
+/* Makes a change to the strategy, of the given extent, and names it. False: it is none. */
+typedef bool (*change)(df_cfg *cfg, int64_t extent, char name[NAME_ROOM]);
+
+static bool is_training(const df_cfg *cfg)
+{
+    return cfg->llm.run_type == DF_RUN_TRAINING;
+}
+
+static bool use_flash(df_cfg *cfg, int64_t tile, char name[NAME_ROOM])
+{
+    df_cfg_attention *const a = &cfg->llm.attention;
+    const bool off = !a->use_flashattention;
+    a->use_flashattention = true;
+    a->attention_tile_size = a->attention_tile_size > 0 ? a->attention_tile_size : tile;
+    snprintf(name, NAME_ROOM,
+             "model_param.attention.use_flashattention: true and attention_tile_size: %" PRId64,
+             a->attention_tile_size);
+    return off;
+}
+
+/* Micro-batches of so many sequences, 0: as they are, one forward, one backward: on one stage
+ * only that adds up gradients by any rules. */
+static bool alternate(df_cfg *cfg, int64_t sequences, char name[NAME_ROOM])
+{
+    df_cfg_sched *const s = &cfg->sched;
+    const int64_t batch = cfg->llm.batch_size / s->dp;
+    const int64_t mb = sequences > 0 ? batch / sequences : s->mb;
+    const bool reorder = s->schedule == DF_SCHEDULE_GPIPE;
+    const bool changed = (reorder && s->lp > 1) || mb > s->mb;
+    s->schedule = reorder ? DF_SCHEDULE_1F1B : s->schedule;
+    s->mb = mb;
+    snprintf(name, NAME_ROOM, "scheduling_param.mb: %" PRId64 " and schedule: %s", mb,
+             s->schedule == DF_SCHEDULE_1F1B ? "1f1b" : "interleaved");
+    return is_training(cfg) && changed;
+}
+
+static bool recompute(df_cfg *cfg, int64_t what, char name[NAME_ROOM])
+{
+    const bool less = (int64_t)cfg->sched.recompute < what;
+    cfg->sched.recompute = (df_recompute)what;
+    snprintf(name, NAME_ROOM, "scheduling_param.recompute: %s",
+             what == DF_RECOMPUTE_FULL ? "full" : "selective");
+    return is_training(cfg) && less;
+}
+
+static bool shard(df_cfg *cfg, int64_t stage, char name[NAME_ROOM])
+{
+    const bool less = cfg->sw.dp_zero_stage < stage;
+    cfg->sw.dp_zero_stage = stage;
+    snprintf(name, NAME_ROOM, "sw_param.dp_zero_stage: %" PRId64, stage);
+    return is_training(cfg) && cfg->sched.dp * at_least_1(cfg->sched.cp) > 1 && less;
+}
+
+static bool narrow_cache(df_cfg *cfg, int64_t bytes, char name[NAME_ROOM])
+{
+    df_cfg_precision *const p = &cfg->sw.precision;
+    const double now = p->kv_cache_bytes > 0 ? p->kv_cache_bytes : p->tensor_bytes;
+    p->kv_cache_bytes = (double)bytes;
+    snprintf(name, NAME_ROOM, "sw_param.precision.kv_cache: fp8");
+    return !is_training(cfg) && now > (double)bytes;
+}
+
+static bool split(df_cfg *cfg, int64_t times, char name[NAME_ROOM])
+{
+    df_cfg_sched *const s = &cfg->sched;
+    s->tp = at_least_1(s->tp) * times;
+    cfg->system.num_devices_per_node *= times;
+    snprintf(name, NAME_ROOM, "scheduling_param.tp: %" PRId64 " (on %" PRId64 " devices)", s->tp,
+             df_cfg_workers(cfg));
+    return cfg->llm.attention.num_heads % s->tp == 0 && cfg->llm.num_experts == 1;
+}
+
+/* From what costs nothing to what costs time, then devices. */
+enum { EXTENTS = 4 };
+static const struct {
+    change make;
+    int64_t extents[EXTENTS]; /* the first are milder; -1 ends them */
+} changes[] = {
+    {use_flash, {128, -1}},  {alternate, {0, 1, -1}},
+    {shard, {1, 2, 3, -1}},  {recompute, {DF_RECOMPUTE_SELECTIVE, DF_RECOMPUTE_FULL, -1}},
+    {narrow_cache, {1, -1}}, {split, {2, 4, 8, 16}},
+};
+enum { CHANGES = sizeof changes / sizeof changes[0] };
+
+static double needed_bytes(const df_cfg *cfg)
+{
+    df_llm_memory memory;
+    df_llm_memory_peak(cfg, &memory);
+    return memory.total_bytes;
+}
+
+/* Makes the mildest form of a change after which it fits, or else the one that saves most.
+ * False: none saves anything. */
+static bool improve(df_cfg *cfg, int row, double capacity, char name[NAME_ROOM])
+{
+    const df_cfg before = *cfg;
+    double least = needed_bytes(cfg);
+    bool better = false;
+    for (int i = 0; i < EXTENTS && changes[row].extents[i] >= 0 && least > capacity; i++) {
+        char tried[NAME_ROOM];
+        df_cfg changed = before;
+        if (changes[row].make(&changed, changes[row].extents[i], tried) &&
+            df_cfg_check(&changed, NULL) == DF_OK && needed_bytes(&changed) < least) {
+            least = needed_bytes(&changed);
+            better = true;
+            *cfg = changed;
+            memcpy(name, tried, NAME_ROOM);
+        }
+    }
+    return better;
+}
+
+static bool find_one(const df_cfg *cfg, double capacity, char names[NAMES_ROOM])
+{
+    for (int row = 0; row < CHANGES; row++) {
+        char name[NAME_ROOM];
+        df_cfg changed = *cfg;
+        if (improve(&changed, row, capacity, name) && needed_bytes(&changed) <= capacity) {
+            snprintf(names, NAMES_ROOM, "%s", name);
+            return true;
+        }
+    }
+    return false;
+}
+
+/* One after another, until it fits. */
+static bool find_several(const df_cfg *cfg, double capacity, char names[NAMES_ROOM])
+{
+    df_cfg changed = *cfg;
+    size_t used = 0;
+    for (int row = 0; row < CHANGES && needed_bytes(&changed) > capacity; row++) {
+        char name[NAME_ROOM];
+        if (improve(&changed, row, capacity, name)) {
+            used += (size_t)snprintf(names + used, NAMES_ROOM - used, "%s%s", used > 0 ? ", " : "",
+                                     name);
+        }
+        if (used >= NAMES_ROOM) {
+            return false;
+        }
+    }
+    return needed_bytes(&changed) <= capacity;
+}
+
+/* The largest batch that fits with the strategy as it is. */
+static bool find_batch(const df_cfg *cfg, double capacity, char names[NAMES_ROOM])
+{
+    df_cfg changed = *cfg;
+    const int64_t unit = cfg->sched.dp * cfg->sched.mb;
+    int64_t fitting = 0;
+    int64_t too_many = cfg->llm.batch_size / unit;
+    while (too_many - fitting > 1) {
+        const int64_t middle = fitting + (too_many - fitting) / 2;
+        changed.llm.batch_size = middle * unit;
+        if (needed_bytes(&changed) <= capacity) {
+            fitting = middle;
+        } else {
+            too_many = middle;
+        }
+    }
+    snprintf(names, NAMES_ROOM, "model_param.batch_size: %" PRId64, fitting * unit);
+    return fitting > 0;
+}
+
+void df_llm_warn_memory(const df_llm_report *report, FILE *out)
+{
+    const double capacity = report->dev->mem[DF_HW_LEVELS - 1].size_bytes;
+    char names[NAMES_ROOM];
+    fprintf(out,
+            "deepflow: warning: the model does not fit: stage %" PRId64
+            " needs %.4g GB of memory a device, %.4g GB more than there is",
+            report->memory->stage, report->memory->total_bytes / DF_GIB,
+            (report->memory->total_bytes - capacity) / DF_GIB);
+    if (find_one(report->cfg, capacity, names) || find_several(report->cfg, capacity, names) ||
+        find_batch(report->cfg, capacity, names)) {
+        fprintf(out, "; it would with %s\n", names);
+    } else {
+        fputs("; it takes more devices, or shorter sequences\n", out);
+    }
+}
