@@ -295,10 +295,10 @@ static df_status read_network(const yaml_file *f, df_net_network *network)
     double ranks = 0;
     DF_TRY(read_topology(f, &network->topology));
     DF_TRY(read_number(f, "npus_count", 2, &ranks));
-    if (ranks > 32768 || ranks != floor(ranks)) {
+    if (ranks > DF_NET_RANKS_MAX || ranks != floor(ranks)) {
         return df_fail(f->err, DF_EINVAL,
-                       "%s: npus_count: expected a whole number up to 32768, found %g", f->path,
-                       ranks);
+                       "%s: npus_count: expected a whole number up to %d, found %g", f->path,
+                       (int)DF_NET_RANKS_MAX, ranks);
     }
     network->ranks = (int32_t)ranks;
     DF_TRY(read_number(f, "bandwidth", 0, &network->bandwidth_gib_ps));

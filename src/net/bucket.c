@@ -2,66 +2,33 @@
  * place where the first of it was put in; this decides who enters a link first. */
 #include "net/net_impl.h"
 
-#include <stdlib.h>
-
-static uint64_t key_of(uint32_t rank, uint64_t time_ns)
+/* Makes a bucket, with its event. 0 after a failure. */
+static uint32_t add(df_net_sim *sim, uint32_t rank, uint64_t delay_ns, uint32_t hash)
 {
-    return (time_ns << 16) ^ rank; /* only spread, never compared */
+    const uint32_t number = df_net_pool_take(&sim->buckets);
+    *df_net_bucket_at(sim, number) =
+        (df_net_bucket){.rank = rank, .time_ns = sim->now_ns + delay_ns};
+    if (number == 0 || !df_net_table_add(&sim->bucket_table, &sim->buckets, number, hash)) {
+        df_net_fail_memory(sim);
+        return 0;
+    }
+    df_net_schedule(sim, delay_ns, DF_EVENT_BUCKET, number);
+    return number;
 }
 
-static bool grow_table(df_net_sim *sim)
-{
-    const uint32_t bits = sim->bucket_bits + 1;
-    uint32_t *const table = calloc((size_t)1 << bits, sizeof *table);
-    if (!table) {
-        return false;
-    }
-    for (size_t i = 0; i < (size_t)1 << sim->bucket_bits; i++) {
-        for (uint32_t number = sim->bucket_table[i]; number != 0;) {
-            df_net_bucket *const bucket = df_net_bucket_at(sim, number);
-            const uint32_t next = bucket->chain;
-            uint32_t *const head = &table[df_net_hash(key_of(bucket->rank, bucket->time_ns), bits)];
-            bucket->chain = *head;
-            *head = number;
-            number = next;
-        }
-    }
-    free(sim->bucket_table);
-    sim->bucket_table = table;
-    sim->bucket_bits = bits;
-    return true;
-}
-
-/* The bucket of a rank and a time, with its event if it is new; 0 after a failure. */
+/* The bucket of a rank and a time; 0 after a failure. */
 static uint32_t find(df_net_sim *sim, uint32_t rank, uint64_t delay_ns)
 {
     const uint64_t time_ns = sim->now_ns + delay_ns;
-    uint32_t *head = &sim->bucket_table[df_net_hash(key_of(rank, time_ns), sim->bucket_bits)];
-    for (uint32_t number = *head; number != 0;) {
+    const uint32_t hash = df_net_hash((time_ns << 16) ^ rank);
+    for (uint32_t number = df_net_table_first(&sim->bucket_table, hash); number != 0;) {
         const df_net_bucket *const bucket = df_net_bucket_at(sim, number);
         if (bucket->time_ns == time_ns && bucket->rank == rank) {
             return number;
         }
-        number = bucket->chain;
+        number = bucket->hashed.chain;
     }
-    if (sim->num_buckets >> sim->bucket_bits != 0) {
-        if (!grow_table(sim)) {
-            df_net_fail_memory(sim);
-            return 0;
-        }
-        head = &sim->bucket_table[df_net_hash(key_of(rank, time_ns), sim->bucket_bits)];
-    }
-    const uint32_t number = df_net_pool_take(&sim->buckets);
-    if (number == 0) {
-        df_net_fail_memory(sim);
-        return 0;
-    }
-    *df_net_bucket_at(sim, number) =
-        (df_net_bucket){.chain = *head, .rank = rank, .time_ns = time_ns};
-    *head = number;
-    sim->num_buckets++;
-    df_net_schedule(sim, delay_ns, DF_EVENT_BUCKET, number);
-    return number;
+    return add(sim, rank, delay_ns, hash);
 }
 
 void df_net_do_later(
@@ -114,12 +81,6 @@ void df_net_run_bucket(df_net_sim *sim, uint32_t number)
         df_net_pool_give(&sim->dos, first);
         bucket = after;
     }
-    const uint32_t hash = df_net_hash(key_of(rank, bucket->time_ns), sim->bucket_bits);
-    uint32_t *link = &sim->bucket_table[hash];
-    while (*link != number) {
-        link = &df_net_bucket_at(sim, *link)->chain;
-    }
-    *link = bucket->chain;
-    sim->num_buckets--;
+    df_net_table_remove(&sim->bucket_table, &sim->buckets, number);
     df_net_pool_give(&sim->buckets, number);
 }

@@ -1,13 +1,12 @@
 /* Sends meet receives. */
 #include "net/net_impl.h"
 
-#include <stdlib.h>
-
-static uint64_t key_of(const df_net_channel *c)
+static uint32_t hash_of(const df_net_channel *c)
 {
     uint64_t key = ((uint64_t)c->src << 32 | c->dst) * UINT64_C(0xD6E8FEB86659FD93);
     key ^= key >> 32;
-    return (key ^ ((uint64_t)c->tag << 32) ^ c->bytes) * UINT64_C(0xD6E8FEB86659FD93);
+    key = (key ^ ((uint64_t)c->tag << 32) ^ c->bytes) * UINT64_C(0xD6E8FEB86659FD93);
+    return df_net_hash(key);
 }
 
 static bool same_key(const df_net_channel *a, const df_net_channel *b)
@@ -15,71 +14,23 @@ static bool same_key(const df_net_channel *a, const df_net_channel *b)
     return a->src == b->src && a->dst == b->dst && a->tag == b->tag && a->bytes == b->bytes;
 }
 
-static bool grow_table(df_net_sim *sim)
+static uint32_t add_channel(df_net_sim *sim, const df_net_channel *wanted, uint32_t hash)
 {
-    const uint32_t bits = sim->channel_bits + 1;
-    uint32_t *const table = calloc((size_t)1 << bits, sizeof *table);
-    if (!table) {
-        return false;
-    }
-    for (size_t i = 0; i < (size_t)1 << sim->channel_bits; i++) {
-        for (uint32_t number = sim->channel_table[i]; number != 0;) {
-            df_net_channel *const channel = df_net_channel_at(sim, number);
-            const uint32_t next = channel->chain;
-            uint32_t *const head = &table[df_net_hash(key_of(channel), bits)];
-            channel->chain = *head;
-            *head = number;
-            number = next;
-        }
-    }
-    free(sim->channel_table);
-    sim->channel_table = table;
-    sim->channel_bits = bits;
-    return true;
-}
-
-/* Sets the times of a message on a link. Each is truncated once. False: too long. */
-static bool set_times(const df_net_sim *sim, df_net_channel *channel)
-{
-    const double serial_ns = (double)channel->bytes / sim->bytes_per_ns;
-    const double travel_ns = sim->network.latency_ns + serial_ns;
-    if (!(travel_ns < (double)DF_NET_TIME_MAX)) {
-        return false;
-    }
-    channel->busy_ns = (uint64_t)serial_ns;
-    channel->travel_ns = (uint64_t)travel_ns;
-    return true;
-}
-
-static uint32_t add_channel(df_net_sim *sim, const df_net_channel *wanted)
-{
-    df_net_channel channel = *wanted;
-    if (channel.bytes == 0) {
+    if (wanted->bytes == 0) {
         df_net_fail(sim, DF_EINVAL,
                     "rank %u: expected messages of at least 1 byte, found one of 0 bytes to rank "
                     "%u (a collective is too small to be cut into so many messages)",
-                    channel.src, channel.dst);
-        return 0;
-    }
-    if (!set_times(sim, &channel)) {
-        df_net_fail(sim, DF_EINVAL, "rank %u: a message of %.6g bytes takes more than 2^62 ns",
-                    channel.src, (double)channel.bytes);
-        return 0;
-    }
-    if (sim->num_channels >> sim->channel_bits != 0 && !grow_table(sim)) {
-        df_net_fail_memory(sim);
+                    wanted->src, wanted->dst);
         return 0;
     }
     const uint32_t number = df_net_pool_take(&sim->channels);
-    if (number == 0) {
+    df_net_channel *const channel = df_net_channel_at(sim, number);
+    *channel = *wanted;
+    channel->direct_link = df_net_direct_link(sim, wanted->src, wanted->dst);
+    if (number == 0 || !df_net_table_add(&sim->channel_table, &sim->channels, number, hash)) {
         df_net_fail_memory(sim);
         return 0;
     }
-    uint32_t *const head = &sim->channel_table[df_net_hash(key_of(&channel), sim->channel_bits)];
-    channel.chain = *head;
-    *df_net_channel_at(sim, number) = channel;
-    *head = number;
-    sim->num_channels++;
     return number;
 }
 
@@ -87,12 +38,13 @@ uint32_t
 df_net_channel_hold(df_net_sim *sim, uint32_t src, uint32_t dst, uint32_t tag, uint64_t bytes)
 {
     const df_net_channel wanted = {.src = src, .dst = dst, .tag = tag, .bytes = bytes};
-    uint32_t number = sim->channel_table[df_net_hash(key_of(&wanted), sim->channel_bits)];
+    const uint32_t hash = hash_of(&wanted);
+    uint32_t number = df_net_table_first(&sim->channel_table, hash);
     while (number != 0 && !same_key(df_net_channel_at(sim, number), &wanted)) {
-        number = df_net_channel_at(sim, number)->chain;
+        number = df_net_channel_at(sim, number)->hashed.chain;
     }
     if (number == 0) {
-        number = add_channel(sim, &wanted);
+        number = add_channel(sim, &wanted, hash);
     }
     df_net_channel_at(sim, number)->references++;
     return number;
@@ -100,16 +52,10 @@ df_net_channel_hold(df_net_sim *sim, uint32_t src, uint32_t dst, uint32_t tag, u
 
 void df_net_channel_release(df_net_sim *sim, uint32_t number)
 {
-    const df_net_channel *const channel = df_net_channel_at(sim, number);
     if (number == 0 || --df_net_channel_at(sim, number)->references > 0) {
         return;
     }
-    uint32_t *link = &sim->channel_table[df_net_hash(key_of(channel), sim->channel_bits)];
-    while (*link != number) {
-        link = &df_net_channel_at(sim, *link)->chain;
-    }
-    *link = channel->chain;
-    sim->num_channels--;
+    df_net_table_remove(&sim->channel_table, &sim->channels, number);
     df_net_pool_give(&sim->channels, number);
 }
 

@@ -13,11 +13,13 @@
 
 /* ---- The machine ---- */
 
+enum { DF_NET_RANKS_MAX = 32768 };
+
 typedef enum { DF_NET_RING, DF_NET_FULLY_CONNECTED, DF_NET_SWITCH } df_net_topology;
 
 typedef struct {
     df_net_topology topology;
-    int32_t ranks;           /* >= 2, on a ring >= 3 */
+    int32_t ranks;           /* 2 to DF_NET_RANKS_MAX, on a ring at least 3 */
     double bandwidth_gib_ps; /* of a link in one direction; GiB = 2^30 bytes */
     double latency_ns;       /* of one hop */
 } df_net_network;
@@ -78,7 +80,7 @@ typedef struct {
 
 typedef struct df_net_program df_net_program;
 
-/* NULL when out of memory. */
+/* NULL when out of memory, or for less than 1 or more than DF_NET_RANKS_MAX ranks. */
 df_net_program *df_net_program_new(int32_t ranks);
 void df_net_program_free(df_net_program *program);
 
@@ -109,11 +111,51 @@ typedef struct {
     const uint64_t *cycles_ns;   /* end of each rank */
     const uint64_t *exposed_ns;  /* end, less the computing of its GPU */
     const int32_t *finish_order; /* ranks in the order in which they ended */
+    uint64_t links;              /* of the topology, each one-way */
+    uint32_t links_made;         /* so many of them can be asked for; no other was used */
 } df_net_result;
+
+/* A link from a device to another. Devices are the ranks; a switch is number `ranks`. */
+typedef struct {
+    int32_t from, to;
+    uint64_t messages, bytes; /* that it carried */
+    uint64_t busy_ns;         /* in which it could take no other message */
+} df_net_link_use;
+
+/* ---- What a run can tell while it goes on ---- */
+
+/* A node that has ended. Marks are not told. */
+typedef struct {
+    int32_t rank;
+    uint64_t start_ns, end_ns;
+    df_net_node node; /* without its dependencies */
+} df_net_span;
+
+/* A message that enters a link. */
+typedef struct {
+    int32_t from, to; /* of the link, as in df_net_link_use */
+    int32_t src, dst; /* of the message */
+    uint32_t tag;     /* those of collectives lie from 500000000 on, or below 0 as int32_t */
+    uint64_t bytes;
+    uint64_t start_ns, free_ns, arrival_ns; /* free: the link takes another message */
+} df_net_transfer;
+
+/* Either function may be NULL. They must not use the simulator. */
+typedef struct {
+    void *context;
+    void (*node)(void *context, const df_net_span *span);
+    void (*transfer)(void *context, const df_net_transfer *transfer);
+} df_net_observer;
 
 /* NULL when out of memory. */
 df_net_sim *df_net_sim_new(void);
 void df_net_sim_free(df_net_sim *sim);
+
+/* Has the next runs told to an observer, of which a copy is kept; NULL: to nobody. */
+void df_net_sim_observe(df_net_sim *sim, const df_net_observer *observer);
+/* Bounds the memory for what is under way in a run (8 GiB at first); a run that needs more
+ * fails with DF_ENOMEM. */
+void df_net_sim_limit(df_net_sim *sim, uint64_t bytes);
 
 /* Runs a sealed program. The arrays of *result are the simulator's, until its next run.
  * DF_EINVAL: what program, network or system ask for is not possible.
@@ -124,6 +166,10 @@ DF_NODISCARD df_status df_net_run(df_net_sim *sim,
                                   const df_net_system *system,
                                   df_net_result *result,
                                   df_err *err);
+
+/* What a link carried in the last run that did not fail; number < links_made. Of links that
+ * were not used too, except on a fully connected network. */
+df_net_link_use df_net_link_used(const df_net_sim *sim, uint32_t number);
 
 const char *df_net_topology_name(df_net_topology topology);
 const char *df_net_collective_name(df_net_collective collective);

@@ -1,5 +1,6 @@
 /* net_impl.h: what the files of this module share. From the bottom up:
  *
+ *   pool.c     numbered items                 table.c   items by hash
  *   queue.c    events in order                bucket.c  a rank's delayed work, tick by tick
  *   link.c     links and routes               match.c   sends meet receives
  *   stream.c   ring, direct, halving-doubling tree.c    double binary tree
@@ -26,7 +27,8 @@ typedef struct {
     uint64_t id, bytes, duration_ns;
     uint32_t tag;
     int32_t peer;
-    int32_t group; /* number of the group; -1: none */
+    int32_t group;    /* number of the group; -1: none */
+    int32_t position; /* of the rank in its group */
     uint32_t first_child, num_children;
     uint32_t num_parents;
     uint8_t type, collective, unit;
@@ -39,7 +41,7 @@ typedef struct {
     uint64_t first_member; /* members of all groups are numbered through */
 } df_net_group;
 
-/* While it is built: child depends on the node with the id `parent`. */
+/* While the program is built: child depends on the node with the id `parent`. */
 typedef struct {
     uint64_t parent;
     uint32_t child;
@@ -53,6 +55,7 @@ typedef struct {
     uint32_t num_deps, deps_room;
     uint32_t unit_ops[DF_UNITS]; /* nodes by unit */
     uint64_t first_op;           /* nodes of all ranks are numbered through */
+    uint32_t stamp;              /* of the last group that it was found in */
 } df_net_rank_program;
 
 struct df_net_program {
@@ -61,6 +64,7 @@ struct df_net_program {
     df_net_rank_program *ranks;
     df_net_group *groups; /* sorted by id when sealed */
     uint32_t num_groups, groups_room;
+    uint32_t stamp; /* of the last group that was checked */
     uint64_t num_ops, num_members;
     uint32_t max_ops; /* of a rank */
 };
@@ -89,7 +93,7 @@ typedef struct {
 
 /* What a rank does at a tick: one event, at the place of the first entry. */
 typedef struct {
-    uint32_t chain; /* in the hash table */
+    df_net_hashed hashed;
     uint32_t first, last;
     uint32_t rank;
     uint64_t time_ns;
@@ -99,14 +103,13 @@ typedef struct {
  * the k-th receive. It lives while it is referred to: by messages under way or arrived,
  * posted receives, streams. */
 typedef struct {
-    uint32_t chain; /* in the hash table */
+    df_net_hashed hashed;
     uint32_t references;
     uint32_t src, dst, tag;
     uint32_t arrived;     /* without a receive */
     uint32_t first, last; /* receipts: posted receives */
+    uint32_t direct_link; /* on a fully connected network */
     uint64_t bytes;
-    uint64_t busy_ns;   /* how long one occupies a link */
-    uint64_t travel_ns; /* until it arrives at the next device */
 } df_net_channel;
 
 /* Who waits for a message: a stream, or (stream 0) a node of the channel's destination. */
@@ -126,9 +129,18 @@ typedef struct {
 } df_net_message;
 
 typedef struct {
+    df_net_hashed hashed; /* on a fully connected network */
     uint32_t first, last; /* waiting messages */
     bool busy;
+    df_net_link_use use;
 } df_net_link;
+
+/* Of a message of so many bytes on a link. */
+typedef struct {
+    uint64_t bytes;
+    uint64_t busy_ns;   /* it occupies the link */
+    uint64_t travel_ns; /* until it arrives at the next device */
+} df_net_times;
 
 /* One chunk of a collective on one rank. */
 typedef struct {
@@ -192,24 +204,24 @@ struct df_net_sim {
     const df_net_program *program;
     df_net_network network;
     df_net_system system;
+    df_net_observer observer;
     double bytes_per_ns;
     /* moving parts */
     uint64_t now_ns;
+    df_net_memory memory; /* of the queue and the pools */
     df_net_queue queue;
-    df_net_pool buckets, dos, channels, receipts, messages, streams;
-    uint32_t *bucket_table, *channel_table;
-    uint32_t bucket_bits, channel_bits, num_buckets, num_channels;
-    df_net_link *links;
-    uint64_t num_links, links_room;
-    bool links_used; /* a run broke off: they may not be idle */
+    df_net_pool buckets, dos, channels, receipts, messages, streams, links;
+    df_net_table bucket_table, channel_table, link_table;
+    df_net_times times; /* of the last message */
     df_net_rank *ranks;
     /* one for every node of every rank */
     uint32_t *parents_left, *ready_items;
     uint8_t *op_state;
-    uint32_t *freed;     /* by marks, in one pass over a rank */
-    uint32_t *group_ids; /* of the next stream, for every member of every group */
+    uint64_t *op_start_ns; /* for an observer of nodes */
+    uint32_t *freed;       /* by marks, in one pass over a rank */
+    uint32_t *group_ids;   /* of the next stream, for every member of every group */
     int32_t ranks_room;
-    uint64_t ops_room, freed_room, members_room;
+    uint64_t ops_room, freed_room, members_room, starts_room;
     /* results */
     uint64_t *cycles_ns, *exposed_ns;
     int32_t *finish_order;
@@ -244,6 +256,11 @@ static inline df_net_message *df_net_message_at(const df_net_sim *sim, uint32_t 
     return &((df_net_message *)(void *)sim->messages.items)[number];
 }
 
+static inline df_net_link *df_net_link_at(const df_net_sim *sim, uint32_t number)
+{
+    return &((df_net_link *)(void *)sim->links.items)[number];
+}
+
 static inline df_net_stream *df_net_stream_at(const df_net_sim *sim, uint32_t number)
 {
     return &((df_net_stream *)(void *)sim->streams.items)[number];
@@ -276,8 +293,10 @@ void df_net_run_bucket(df_net_sim *sim, uint32_t bucket);
 
 /* ---- link.c ---- */
 
-/* Prepares the links; they are all idle. */
+/* Makes the links, all idle. */
 bool df_net_links_prepare(df_net_sim *sim);
+/* The link between two ranks of a fully connected network; 0 on others, and after a failure. */
+uint32_t df_net_direct_link(df_net_sim *sim, uint32_t src, uint32_t dst);
 /* A message moves on from the device it is at. */
 void df_net_forward(df_net_sim *sim, uint32_t message);
 void df_net_link_free(df_net_sim *sim, uint32_t link);

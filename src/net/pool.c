@@ -5,13 +5,15 @@
 
 enum { FIRST_ROOM = 64 };
 
-bool df_net_pool_init(df_net_pool *pool, size_t size)
+bool df_net_pool_init(df_net_pool *pool, size_t size, df_net_memory *memory)
 {
     memset(pool, 0, sizeof *pool);
     pool->size = size;
+    pool->memory = memory;
     pool->count = 1;
     pool->items = calloc(FIRST_ROOM, size);
     pool->room = pool->items ? FIRST_ROOM : 0;
+    memory->bytes += pool->room * size;
     return pool->items != NULL;
 }
 
@@ -29,7 +31,9 @@ void df_net_pool_clear(df_net_pool *pool)
 
 bool df_net_pool_grow(df_net_pool *pool)
 {
-    if (pool->room > UINT32_MAX / 2) {
+    const uint64_t more_bytes = (uint64_t)pool->room * pool->size;
+    const df_net_memory *const memory = pool->memory;
+    if (pool->room > UINT32_MAX / 2 || more_bytes > memory->limit_bytes - memory->bytes) {
         return false;
     }
     unsigned char *const items = realloc(pool->items, 2 * (size_t)pool->room * pool->size);
@@ -38,5 +42,6 @@ bool df_net_pool_grow(df_net_pool *pool)
     }
     pool->items = items;
     pool->room *= 2;
+    pool->memory->bytes += more_bytes;
     return true;
 }

@@ -6,16 +6,22 @@
 #include <stddef.h>
 #include <stdint.h>
 
+/* How much all pools of a simulator hold, and may hold. */
+typedef struct {
+    uint64_t bytes, limit_bytes;
+} df_net_memory;
+
 /* Every item starts with a uint32_t, which links the free ones. */
 typedef struct {
     unsigned char *items;
     size_t size;
+    df_net_memory *memory;
     uint32_t count, room;
     uint32_t free; /* the first free one; 0: none */
 } df_net_pool;
 
 /* False when out of memory; then the pool is empty but may be freed. */
-bool df_net_pool_init(df_net_pool *pool, size_t size);
+bool df_net_pool_init(df_net_pool *pool, size_t size, df_net_memory *memory);
 void df_net_pool_fini(df_net_pool *pool);
 void df_net_pool_clear(df_net_pool *pool);
 /* Makes room for one more; false when out of memory. */

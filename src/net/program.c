@@ -4,12 +4,12 @@
 
 #include "net/net_impl.h"
 
-enum { FIRST_ROOM = 16, RANKS_MAX = 32768 };
+enum { FIRST_ROOM = 16 };
 
 df_net_program *df_net_program_new(int32_t ranks)
 {
     df_net_program *const program = calloc(1, sizeof *program);
-    if (!program || ranks < 1 || ranks > RANKS_MAX) {
+    if (!program || ranks < 1 || ranks > DF_NET_RANKS_MAX) {
         free(program);
         return NULL;
     }
@@ -139,26 +139,21 @@ df_net_program_add(df_net_program *program, int32_t rank, const df_net_node *nod
 /* ---- Groups ---- */
 
 static df_status
-check_group(const df_net_program *program, const int32_t *ranks, int32_t count, df_err *err)
+check_group(df_net_program *program, const int32_t *ranks, int32_t count, df_err *err)
 {
-    df_status status = DF_OK;
-    bool *const seen = calloc((size_t)program->num_ranks, sizeof *seen);
-    if (!seen) {
-        return fail_memory(err);
-    }
-    for (int32_t i = 0; i < count && status == DF_OK; i++) {
+    const uint32_t stamp = ++program->stamp;
+    for (int32_t i = 0; i < count; i++) {
         if (ranks[i] < 0 || ranks[i] >= program->num_ranks) {
-            status = df_fail(err, DF_EINVAL, "expected ranks from 0 to %d, found %d",
-                             (int)program->num_ranks - 1, (int)ranks[i]);
-        } else if (seen[ranks[i]]) {
-            status =
-                df_fail(err, DF_EINVAL, "expected each rank once, found %d twice", (int)ranks[i]);
-        } else {
-            seen[ranks[i]] = true;
+            return df_fail(err, DF_EINVAL, "expected ranks from 0 to %d, found %d",
+                           (int)program->num_ranks - 1, (int)ranks[i]);
         }
+        if (program->ranks[ranks[i]].stamp == stamp) {
+            return df_fail(err, DF_EINVAL, "expected each rank once, found %d twice",
+                           (int)ranks[i]);
+        }
+        program->ranks[ranks[i]].stamp = stamp;
     }
-    free(seen);
-    return status;
+    return DF_OK;
 }
 
 df_status df_net_program_add_group(
@@ -211,38 +206,55 @@ static df_status sort_groups(df_net_program *program, df_err *err)
     return DF_OK;
 }
 
-static bool is_member(const df_net_group *group, int32_t rank)
+/* The position of a rank in a group; -1 when it is no member. */
+static int32_t position_in(const df_net_group *group, int32_t rank)
 {
     for (int32_t i = 0; i < group->count; i++) {
         if (group->ranks[i] == rank) {
-            return true;
+            return i;
         }
     }
-    return false;
+    return -1;
+}
+
+/* Finds the group that a node names by its id, and the rank's position in it. */
+static df_status find_group(const df_net_program *program, int32_t rank, df_net_op *op, df_err *err)
+{
+    const df_net_group key = {.id = op->group};
+    const df_net_group *const group =
+        program->num_groups == 0
+            ? NULL
+            : bsearch(&key, program->groups, program->num_groups, sizeof key, by_group_id);
+    op->position = group ? position_in(group, rank) : -1;
+    if (op->position < 0) {
+        return df_fail(err, DF_EINVAL, "rank %d: node %llu: group %d: expected %s", (int)rank,
+                       (unsigned long long)op->id, (int)key.id,
+                       group ? "the rank to be a member, found it is not"
+                             : "a group that is there, found none");
+    }
+    op->group = (int32_t)(group - program->groups);
+    return DF_OK;
 }
 
 /* Turns ids of groups into their numbers. */
 static df_status resolve_groups(df_net_program *program, int32_t rank, df_err *err)
 {
     const df_net_rank_program *const p = &program->ranks[rank];
+    int32_t last_id = 0; /* many nodes name the group of the one before */
+    const df_net_op *last = NULL;
     for (uint32_t i = 0; i < p->num_ops; i++) {
         df_net_op *const op = &p->ops[i];
-        const df_net_group key = {.id = op->group};
-        if (op->group == 0) {
+        const int32_t id = op->group;
+        if (id == 0) {
             op->group = -1;
-            continue;
+        } else if (last && id == last_id) {
+            op->group = last->group;
+            op->position = last->position;
+        } else {
+            DF_TRY(find_group(program, rank, op, err));
+            last = op;
+            last_id = id;
         }
-        const df_net_group *const group =
-            program->num_groups == 0
-                ? NULL
-                : bsearch(&key, program->groups, program->num_groups, sizeof key, by_group_id);
-        if (!group || !is_member(group, rank)) {
-            return df_fail(err, DF_EINVAL, "rank %d: node %llu: group %d: expected %s", (int)rank,
-                           (unsigned long long)op->id, (int)key.id,
-                           group ? "the rank to be a member, found it is not"
-                                 : "a group that is there, found none");
-        }
-        op->group = (int32_t)(group - program->groups);
     }
     return DF_OK;
 }

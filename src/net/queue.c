@@ -3,7 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { FIRST_BITS = 8 };
+enum { FIRST_ROOM = 64 };
 
 static df_net_event *event_at(const df_net_queue *q, uint32_t number)
 {
@@ -15,57 +15,40 @@ static df_net_tick *tick_at(const df_net_queue *q, uint32_t number)
     return &((df_net_tick *)(void *)q->ticks.items)[number];
 }
 
-bool df_net_queue_init(df_net_queue *q)
+bool df_net_queue_init(df_net_queue *q, df_net_memory *memory)
 {
     memset(q, 0, sizeof *q);
-    q->table_bits = FIRST_BITS;
-    q->heap_room = 1U << FIRST_BITS;
+    q->heap_room = FIRST_ROOM;
     q->heap = calloc(q->heap_room, sizeof *q->heap);
-    q->table = calloc((size_t)1 << q->table_bits, sizeof *q->table);
-    const bool events = df_net_pool_init(&q->events, sizeof(df_net_event));
-    const bool ticks = df_net_pool_init(&q->ticks, sizeof(df_net_tick));
-    return q->heap && q->table && events && ticks;
+    const bool events = df_net_pool_init(&q->events, sizeof(df_net_event), memory);
+    const bool ticks = df_net_pool_init(&q->ticks, sizeof(df_net_tick), memory);
+    return df_net_table_init(&q->by_time) && q->heap && events && ticks;
 }
 
 void df_net_queue_fini(df_net_queue *q)
 {
     df_net_pool_fini(&q->events);
     df_net_pool_fini(&q->ticks);
+    df_net_table_fini(&q->by_time);
     free(q->heap);
-    free(q->table);
 }
 
 void df_net_queue_clear(df_net_queue *q)
 {
     df_net_pool_clear(&q->events);
     df_net_pool_clear(&q->ticks);
+    df_net_table_clear(&q->by_time);
     q->heap_count = 0;
-    memset(q->table, 0, sizeof *q->table << q->table_bits);
 }
 
-/* Doubles heap and table together: there are never more ticks than buckets. */
-static bool grow(df_net_queue *q)
+static bool grow_heap(df_net_queue *q)
 {
-    const uint32_t bits = q->table_bits + 1;
-    df_net_heap_entry *const heap = realloc(q->heap, sizeof *heap << bits);
-    if (!heap) {
-        return false;
+    df_net_heap_entry *const heap = realloc(q->heap, 2 * (size_t)q->heap_room * sizeof *heap);
+    if (heap) {
+        q->heap = heap;
+        q->heap_room *= 2;
     }
-    q->heap = heap;
-    uint32_t *const table = calloc((size_t)1 << bits, sizeof *table);
-    if (!table) {
-        return false;
-    }
-    for (uint32_t i = 0; i < q->heap_count; i++) {
-        uint32_t *const head = &table[df_net_hash(heap[i].time_ns, bits)];
-        tick_at(q, heap[i].tick)->chain = *head;
-        *head = heap[i].tick;
-    }
-    free(q->table);
-    q->table = table;
-    q->table_bits = bits;
-    q->heap_room = 1U << bits;
-    return true;
+    return heap != NULL;
 }
 
 static void sift_up(df_net_queue *q, uint64_t time_ns, uint32_t tick)
@@ -100,33 +83,32 @@ static void remove_top(df_net_queue *q)
 /* The tick of this time, made if it is new; 0 when out of memory. */
 static uint32_t find_tick(df_net_queue *q, uint64_t time_ns)
 {
-    uint32_t number = q->table[df_net_hash(time_ns, q->table_bits)];
+    const uint32_t hash = df_net_hash(time_ns);
+    uint32_t number = df_net_table_first(&q->by_time, hash);
     while (number != 0 && tick_at(q, number)->time_ns != time_ns) {
-        number = tick_at(q, number)->chain;
+        number = tick_at(q, number)->hashed.chain;
     }
     if (number != 0) {
         return number;
     }
-    if (q->heap_count == q->heap_room && !grow(q)) {
+    if (q->heap_count == q->heap_room && !grow_heap(q)) {
         return 0;
     }
     number = df_net_pool_take(&q->ticks);
-    if (number != 0) {
-        uint32_t *const head = &q->table[df_net_hash(time_ns, q->table_bits)];
-        *tick_at(q, number) = (df_net_tick){.chain = *head, .time_ns = time_ns};
-        *head = number;
-        sift_up(q, time_ns, number);
+    if (number == 0) {
+        return 0;
     }
+    *tick_at(q, number) = (df_net_tick){.time_ns = time_ns};
+    if (!df_net_table_add(&q->by_time, &q->ticks, number, hash)) {
+        return 0;
+    }
+    sift_up(q, time_ns, number);
     return number;
 }
 
 static void remove_tick(df_net_queue *q, uint32_t number)
 {
-    uint32_t *link = &q->table[df_net_hash(tick_at(q, number)->time_ns, q->table_bits)];
-    while (*link != number) {
-        link = &tick_at(q, *link)->chain;
-    }
-    *link = tick_at(q, number)->chain;
+    df_net_table_remove(&q->by_time, &q->ticks, number);
     df_net_pool_give(&q->ticks, number);
     remove_top(q);
 }

@@ -1,6 +1,6 @@
 /* queue.h: the event queue: by time, then by the order in which events were put in.
  *
- * Events of one tick form a list; a heap orders the ticks and a hash finds them. So an event
+ * Events of one tick form a list; a heap orders the ticks and a table finds them. So an event
  * costs the same however many wait, since few ticks are waiting at any time:
  *
  *     heap:  [12]  [40]  [17]          by time, each tick once
@@ -10,6 +10,7 @@
 #ifndef DF_NET_QUEUE_H
 #define DF_NET_QUEUE_H
 #include "net/pool.h"
+#include "net/table.h"
 
 typedef struct {
     uint32_t next; /* in the list of its tick */
@@ -17,7 +18,7 @@ typedef struct {
 } df_net_event;
 
 typedef struct {
-    uint32_t chain; /* in the hash table */
+    df_net_hashed hashed;
     uint32_t first, last;
     uint64_t time_ns;
 } df_net_tick;
@@ -29,13 +30,12 @@ typedef struct {
 
 typedef struct {
     df_net_pool events, ticks;
+    df_net_table by_time; /* of ticks */
     df_net_heap_entry *heap;
     uint32_t heap_count, heap_room;
-    uint32_t *table; /* heads of chains of ticks */
-    uint32_t table_bits;
 } df_net_queue;
 
-bool df_net_queue_init(df_net_queue *queue);
+bool df_net_queue_init(df_net_queue *queue, df_net_memory *memory);
 void df_net_queue_fini(df_net_queue *queue);
 void df_net_queue_clear(df_net_queue *queue);
 
@@ -45,11 +45,5 @@ bool df_net_queue_push(df_net_queue *queue, uint64_t time_ns, uint32_t kind, uin
 
 /* Takes the first event out; false when there is none. */
 bool df_net_queue_pop(df_net_queue *queue, uint64_t *time_ns, uint32_t *kind, uint32_t *what);
-
-/* Spreads keys over a table of 2^bits (Knuth's multiplicative hash). */
-static inline uint32_t df_net_hash(uint64_t key, uint32_t bits)
-{
-    return (uint32_t)((key * UINT64_C(0x9E3779B97F4A7C15)) >> (64 - bits));
-}
 
 #endif

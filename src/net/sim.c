@@ -8,7 +8,8 @@
 
 #include "net/net_impl.h"
 
-enum { FIRST_BITS = 8 };
+/* What one simulator may hold by default, so that a short file cannot ask for all memory. */
+#define DEFAULT_LIMIT_BYTES (UINT64_C(8) << 30)
 
 const char *df_net_topology_name(df_net_topology topology)
 {
@@ -42,7 +43,11 @@ void df_net_fail(df_net_sim *sim, df_status status, const char *format, ...)
 
 void df_net_fail_memory(df_net_sim *sim)
 {
-    df_net_fail(sim, DF_ENOMEM, "out of memory for the simulation of the network");
+    df_net_fail(sim, DF_ENOMEM,
+                "out of memory for the simulation of the network, after %" PRIu64
+                " bytes of at most %" PRIu64
+                " (fewer active chunks at once need less; so do messages that are received)",
+                sim->memory.bytes, sim->memory.limit_bytes);
 }
 
 void df_net_schedule(df_net_sim *sim, uint64_t delay_ns, df_net_event_kind kind, uint32_t what)
@@ -62,17 +67,19 @@ df_net_sim *df_net_sim_new(void)
     if (!sim) {
         return NULL;
     }
-    bool made = df_net_queue_init(&sim->queue);
-    made = df_net_pool_init(&sim->buckets, sizeof(df_net_bucket)) && made;
-    made = df_net_pool_init(&sim->dos, sizeof(df_net_do)) && made;
-    made = df_net_pool_init(&sim->channels, sizeof(df_net_channel)) && made;
-    made = df_net_pool_init(&sim->receipts, sizeof(df_net_receipt)) && made;
-    made = df_net_pool_init(&sim->messages, sizeof(df_net_message)) && made;
-    made = df_net_pool_init(&sim->streams, sizeof(df_net_stream)) && made;
-    sim->bucket_bits = sim->channel_bits = FIRST_BITS;
-    sim->bucket_table = calloc((size_t)1 << FIRST_BITS, sizeof *sim->bucket_table);
-    sim->channel_table = calloc((size_t)1 << FIRST_BITS, sizeof *sim->channel_table);
-    if (!made || !sim->bucket_table || !sim->channel_table) {
+    sim->memory.limit_bytes = DEFAULT_LIMIT_BYTES;
+    bool made = df_net_queue_init(&sim->queue, &sim->memory);
+    made = df_net_pool_init(&sim->buckets, sizeof(df_net_bucket), &sim->memory) && made;
+    made = df_net_pool_init(&sim->dos, sizeof(df_net_do), &sim->memory) && made;
+    made = df_net_pool_init(&sim->channels, sizeof(df_net_channel), &sim->memory) && made;
+    made = df_net_pool_init(&sim->receipts, sizeof(df_net_receipt), &sim->memory) && made;
+    made = df_net_pool_init(&sim->messages, sizeof(df_net_message), &sim->memory) && made;
+    made = df_net_pool_init(&sim->streams, sizeof(df_net_stream), &sim->memory) && made;
+    made = df_net_pool_init(&sim->links, sizeof(df_net_link), &sim->memory) && made;
+    made = df_net_table_init(&sim->bucket_table) && made;
+    made = df_net_table_init(&sim->channel_table) && made;
+    made = df_net_table_init(&sim->link_table) && made;
+    if (!made) {
         df_net_sim_free(sim);
         return NULL;
     }
@@ -91,19 +98,31 @@ void df_net_sim_free(df_net_sim *sim)
     df_net_pool_fini(&sim->receipts);
     df_net_pool_fini(&sim->messages);
     df_net_pool_fini(&sim->streams);
-    free(sim->bucket_table);
-    free(sim->channel_table);
-    free(sim->links);
+    df_net_pool_fini(&sim->links);
+    df_net_table_fini(&sim->bucket_table);
+    df_net_table_fini(&sim->channel_table);
+    df_net_table_fini(&sim->link_table);
     free(sim->ranks);
     free(sim->parents_left);
     free(sim->ready_items);
     free(sim->op_state);
+    free(sim->op_start_ns);
     free(sim->freed);
     free(sim->group_ids);
     free(sim->cycles_ns);
     free(sim->exposed_ns);
     free(sim->finish_order);
     free(sim);
+}
+
+void df_net_sim_observe(df_net_sim *sim, const df_net_observer *observer)
+{
+    sim->observer = observer ? *observer : (df_net_observer){NULL, NULL, NULL};
+}
+
+void df_net_sim_limit(df_net_sim *sim, uint64_t bytes)
+{
+    sim->memory.limit_bytes = bytes > sim->memory.bytes ? bytes : sim->memory.bytes;
 }
 
 /* Replaces an array by one of count items; its content is lost. */
@@ -139,6 +158,10 @@ static bool make_room(df_net_sim *sim)
     if (made && p->num_members > sim->members_room) {
         made = replace((void **)&sim->group_ids, p->num_members, sizeof *sim->group_ids);
         sim->members_room = made ? p->num_members : 0;
+    }
+    if (made && sim->observer.node && p->num_ops > sim->starts_room) {
+        made = replace((void **)&sim->op_start_ns, p->num_ops, sizeof *sim->op_start_ns);
+        sim->starts_room = made ? p->num_ops : 0;
     }
     return made && df_net_links_prepare(sim);
 }
@@ -246,10 +269,10 @@ static void reset(df_net_sim *sim)
     df_net_pool_clear(&sim->receipts);
     df_net_pool_clear(&sim->messages);
     df_net_pool_clear(&sim->streams);
-    memset(sim->bucket_table, 0, sizeof *sim->bucket_table << sim->bucket_bits);
-    memset(sim->channel_table, 0, sizeof *sim->channel_table << sim->channel_bits);
+    df_net_table_clear(&sim->bucket_table);
+    df_net_table_clear(&sim->channel_table);
     memset(sim->op_state, DF_OP_WAITS, sim->program->num_ops);
-    sim->num_buckets = sim->num_channels = 0;
+    sim->times = (df_net_times){0, 0, 0};
     sim->now_ns = 0;
     sim->finished = 0;
     sim->events = 0;
@@ -292,6 +315,12 @@ static void run_events(df_net_sim *sim)
 
 /* ---- Result ---- */
 
+static uint64_t topology_links(const df_net_network *network)
+{
+    const uint64_t n = (uint64_t)network->ranks;
+    return network->topology == DF_NET_FULLY_CONNECTED ? n * (n - 1) : 2 * n;
+}
+
 static void fill_result(const df_net_sim *sim, df_net_result *result)
 {
     result->ranks = sim->program->num_ranks;
@@ -300,6 +329,13 @@ static void fill_result(const df_net_sim *sim, df_net_result *result)
     result->cycles_ns = sim->cycles_ns;
     result->exposed_ns = sim->exposed_ns;
     result->finish_order = sim->finish_order;
+    result->links = topology_links(&sim->network);
+    result->links_made = sim->links.count - 1;
+}
+
+df_net_link_use df_net_link_used(const df_net_sim *sim, uint32_t number)
+{
+    return df_net_link_at(sim, number + 1)->use;
 }
 
 df_status df_net_run(df_net_sim *sim,
@@ -330,7 +366,6 @@ df_status df_net_run(df_net_sim *sim,
     if (sim->status == DF_OK && sim->finished < program->num_ranks) {
         df_net_fail_stuck(sim);
     }
-    sim->links_used = sim->status != DF_OK;
     if (sim->status != DF_OK) {
         return df_fail(err, sim->status, "%s", sim->err.text);
     }

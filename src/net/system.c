@@ -134,15 +134,6 @@ static void set_counts(df_net_coll *coll, int32_t asked_window, bool smaller)
     }
 }
 
-static int32_t position_in(const df_net_group *group, uint32_t rank)
-{
-    int32_t i = 0;
-    while (group->ranks[i] != (int32_t)rank) {
-        i++;
-    }
-    return i;
-}
-
 /* Numbers the streams: every one takes a number of the rank, those of a group use a number
  * of the group instead (32 bits, wrapping). */
 static void number_streams(df_net_sim *sim, uint32_t rank, const df_net_op *op)
@@ -152,8 +143,7 @@ static void number_streams(df_net_sim *sim, uint32_t rank, const df_net_op *op)
     r->stream_id += r->coll.streams;
     if (op->group >= 0) {
         const df_net_group *const group = &sim->program->groups[op->group];
-        uint32_t *const next =
-            &sim->group_ids[group->first_member + (uint64_t)position_in(group, rank)];
+        uint32_t *const next = &sim->group_ids[group->first_member + (uint64_t)op->position];
         r->coll.first_id = *next;
         *next += r->coll.streams;
     }
@@ -175,7 +165,8 @@ static const df_net_machine *machine_of(const df_net_coll *coll)
 static void start_streams(df_net_sim *sim, uint32_t rank)
 {
     df_net_rank *const r = &sim->ranks[rank];
-    while (r->active < sim->system.active_chunks && r->coll.started < r->coll.streams) {
+    while (r->active < sim->system.active_chunks && r->coll.started < r->coll.streams &&
+           sim->status == DF_OK) {
         const uint32_t number = df_net_pool_take(&sim->streams);
         if (number == 0) {
             df_net_fail_memory(sim);
@@ -201,7 +192,7 @@ void df_net_start_collective(df_net_sim *sim, uint32_t rank, uint32_t node)
         .kind = kind,
         .algorithm = sim->system.algorithm[kind].kind,
         .size = group ? group->count : sim->program->num_ranks,
-        .position = group ? position_in(group, rank) : (int32_t)rank,
+        .position = group ? op->position : (int32_t)rank,
         .members = group ? group->ranks : NULL,
         .data_bytes = c.bytes,
         .delay_ns = group ? GROUP_DELAY_NS : (uint64_t)sim->system.endpoint_delay_ns,

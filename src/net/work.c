@@ -112,6 +112,9 @@ static void issue(df_net_sim *sim, uint32_t rank, uint32_t node)
     const df_net_op *const op = &p->ops[node];
     df_net_rank *const r = &sim->ranks[rank];
     sim->op_state[p->first_op + node] = DF_OP_RUNS;
+    if (sim->observer.node) {
+        sim->op_start_ns[p->first_op + node] = sim->now_ns;
+    }
     r->running++;
     r->busy[op->unit] = op->unit != DF_UNIT_NONE;
     switch ((df_net_node_type)op->type) {
@@ -158,6 +161,27 @@ static void issue_ready(df_net_sim *sim, uint32_t rank)
 
 /* ---- Start and end ---- */
 
+static void tell_node(df_net_sim *sim, uint32_t rank, uint32_t node)
+{
+    const df_net_rank_program *const p = &sim->program->ranks[rank];
+    const df_net_op *const op = &p->ops[node];
+    const df_net_span span = {
+        .rank = (int32_t)rank,
+        .start_ns = sim->op_start_ns[p->first_op + node],
+        .end_ns = sim->now_ns,
+        .node = {.id = op->id,
+                 .type = (df_net_node_type)op->type,
+                 .collective = (df_net_collective)op->collective,
+                 .on_cpu = op->unit == DF_UNIT_CPU,
+                 .duration_ns = op->duration_ns,
+                 .bytes = op->bytes,
+                 .peer = op->peer,
+                 .tag = op->tag,
+                 .group = op->group < 0 ? 0 : sim->program->groups[op->group].id},
+    };
+    sim->observer.node(sim->observer.context, &span);
+}
+
 static void end_rank_if_idle(df_net_sim *sim, uint32_t rank)
 {
     df_net_rank *const r = &sim->ranks[rank];
@@ -193,6 +217,9 @@ void df_net_end_node(df_net_sim *sim, uint32_t rank, uint32_t node)
     const df_net_op *const op = &p->ops[node];
     df_net_rank *const r = &sim->ranks[rank];
     sim->op_state[p->first_op + node] = DF_OP_DONE;
+    if (sim->observer.node) {
+        tell_node(sim, rank, node);
+    }
     r->busy[op->unit] = false;
     r->running--;
     (void)count_off(sim, rank, op, NULL, 0);
