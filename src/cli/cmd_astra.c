@@ -3,16 +3,18 @@
 #include <string.h>
 
 #include "astra_files.h"
+#include "astra_report.h"
+#include "astra_timeline.h"
 #include "chakra/et.h"
 #include "chakra/et_program.h"
 #include "cli.h"
 #include "commands.h"
-#include "json_out.h"
 
 /* ---- astra run ---- */
 
 typedef struct {
     const char *workload, *system, *network, *comm_group, *format;
+    df_astra_timeline_options timeline;
 } run_args;
 
 static bool read_run_args(int argc, char **argv, run_args *a, int *exit_code)
@@ -24,14 +26,25 @@ static bool read_run_args(int argc, char **argv, run_args *a, int *exit_code)
         df_arg_required(df_arg_text("network", &a->network, "AstraSim's network file (YAML)")),
         df_arg_text("comm_group", &a->comm_group, "groups of ranks (JSON)"),
         df_arg_choice("format", &a->format, "text|json", "how the result is printed"),
+        df_arg_text("timeline", &a->timeline.path,
+                    "file to write for chrome://tracing or Perfetto (JSON)"),
+        df_arg_bool("timeline_links", &a->timeline.links, "what goes over links is in it too"),
+        df_arg_int("timeline_events", &a->timeline.max_events, 1, DF_ARG_INT_MAX,
+                   "later events are left out of it"),
     };
     const df_command command = {
         "astra run", "simulates the traces of all ranks on one network",
         "  deepflow astra run --workload traces/llama --system system.json --network network.yml\n"
-        "\nOne cycle is 1 ns. Exposed communication is a rank's time less that of its compute.\n",
+        "\nOne cycle is 1 ns. Exposed communication is a rank's time less that of its compute.\n"
+        "Links are one-way, from a rank to a rank; a switch is numbered after the last rank.\n",
         args, sizeof args / sizeof args[0]};
     return df_cli_parse(&command, argc, argv, exit_code);
 }
+
+typedef struct {
+    df_net_network network;
+    df_net_system system;
+} machine;
 
 static df_status load_traces(const run_args *a, int32_t ranks, df_net_program *program, df_err *err)
 {
@@ -52,68 +65,61 @@ static df_status load_traces(const run_args *a, int32_t ranks, df_net_program *p
     return status == DF_OK ? DF_OK : df_fail(err, status, "%s: %.900s", a->workload, cause.text);
 }
 
+/* Runs the program, with a timeline where one is asked for. */
+static df_status run_program(const run_args *a,
+                             df_net_sim *sim,
+                             const df_net_program *program,
+                             const machine *m,
+                             df_net_result *result,
+                             df_err *err)
+{
+    df_err cause;
+    df_astra_timeline *timeline = NULL;
+    uint64_t left_out = 0;
+    if (a->timeline.path) {
+        DF_TRY(df_astra_timeline_new(&a->timeline, &m->network, &m->system, &timeline, err));
+        const df_net_observer observer = df_astra_timeline_observer(timeline);
+        df_net_sim_observe(sim, &observer);
+    }
+    df_status status = df_net_run(sim, program, &m->network, &m->system, result, &cause);
+    if (status != DF_OK) {
+        status = df_fail(err, status, "%s: %.900s", a->workload, cause.text);
+    }
+    if (timeline) {
+        const df_status written =
+            df_astra_timeline_finish(timeline, sim, &left_out, status == DF_OK ? err : &cause);
+        status = status == DF_OK ? written : status;
+    }
+    if (left_out > 0) {
+        fprintf(stderr,
+                "deepflow: note: %s: %" PRIu64 " events after the first %" PRId64
+                " are left out (--timeline_events)\n",
+                a->timeline.path, left_out, a->timeline.max_events);
+    }
+    return status;
+}
+
 static df_status simulate(const run_args *a, df_net_sim *sim, df_net_result *result, df_err *err)
 {
-    df_net_network network;
-    df_net_system system;
-    memset(&network, 0, sizeof network);
-    DF_TRY(df_astra_read_network(a->network, &network, err));
-    DF_TRY(df_astra_read_system(a->system, &system, err));
-    df_net_program *const program = df_net_program_new(network.ranks);
+    machine m;
+    memset(&m, 0, sizeof m);
+    DF_TRY(df_astra_read_network(a->network, &m.network, err));
+    DF_TRY(df_astra_read_system(a->system, &m.system, err));
+    df_net_program *const program = df_net_program_new(m.network.ranks);
     if (!program) {
         return df_fail(err, DF_ENOMEM, "out of memory");
     }
-    df_status status = load_traces(a, network.ranks, program, err);
+    df_status status = load_traces(a, m.network.ranks, program, err);
     if (status == DF_OK) {
-        df_err cause;
-        status = df_net_run(sim, program, &network, &system, result, &cause);
-        if (status != DF_OK) {
-            status = df_fail(err, status, "%s: %.900s", a->workload, cause.text);
-        }
+        status = run_program(a, sim, program, &m, result, err);
     }
     df_net_program_free(program);
     return status;
 }
 
-static json_t *cycles_array(const uint64_t *values, int32_t count)
-{
-    json_t *const list = json_array();
-    for (int32_t i = 0; i < count; i++) {
-        json_array_append_new(list, json_integer((json_int_t)values[i]));
-    }
-    return list;
-}
-
-static int print_run_json(const df_net_result *r)
-{
-    json_t *const root = json_object();
-    json_t *const order = json_array();
-    for (int32_t i = 0; i < r->ranks; i++) {
-        json_array_append_new(order, json_integer(r->finish_order[i]));
-    }
-    json_object_set_new(root, "per_rank_cycles", cycles_array(r->cycles_ns, r->ranks));
-    json_object_set_new(root, "max_cycles", json_integer((json_int_t)r->max_ns));
-    json_object_set_new(root, "finish_order", order);
-    json_object_set_new(root, "exposed_comm_cycles", cycles_array(r->exposed_ns, r->ranks));
-    json_object_set_new(root, "events", json_integer((json_int_t)r->events));
-    return df_json_print(root);
-}
-
-static int print_run_text(const df_net_result *r)
-{
-    printf("%6s %20s %20s\n", "rank", "cycles (ns)", "exposed comm.");
-    for (int32_t i = 0; i < r->ranks; i++) {
-        const int32_t rank = r->finish_order[i];
-        printf("%6d %20" PRIu64 " %20" PRIu64 "\n", (int)rank, r->cycles_ns[rank],
-               r->exposed_ns[rank]);
-    }
-    printf("\nthe last rank ends after %" PRIu64 " ns; %" PRIu64 " events\n", r->max_ns, r->events);
-    return df_cli_finish(0);
-}
-
 static int run(int argc, char **argv)
 {
-    run_args a = {.format = "text"};
+    run_args a = {.format = "text", .timeline = {.max_events = 1000000}};
     df_net_result result;
     df_err err;
     int exit_code;
@@ -127,13 +133,16 @@ static int run(int argc, char **argv)
     if (status != DF_OK) {
         exit_code = df_cli_fail(status, &err);
     } else {
-        exit_code = a.format[0] == 'j' ? print_run_json(&result) : print_run_text(&result);
+        exit_code = a.format[0] == 'j' ? df_astra_print_json(sim, &result)
+                                       : df_astra_print_text(sim, &result);
     }
     df_net_sim_free(sim);
     return exit_code;
 }
 
 /* ---- astra dump ---- */
+
+#define WORD "_-.0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
 
 static void print_ids(const char *what, const uint64_t *ids, size_t count)
 {
@@ -142,9 +151,39 @@ static void print_ids(const char *what, const uint64_t *ids, size_t count)
     }
 }
 
+/* A text of a trace, in quotes, on one line whatever is in it. */
+static void print_quoted(const char *text)
+{
+    putchar('"');
+    for (; *text != '\0'; text++) {
+        const unsigned char c = (unsigned char)*text;
+        if (c == '"' || c == '\\') {
+            printf("\\%c", c);
+        } else if (c < 0x20 || c == 0x7f) {
+            printf("\\x%02x", c);
+        } else {
+            putchar(c);
+        }
+    }
+    putchar('"');
+}
+
+/* A name is as it is where it is a word. */
+static void print_name(const char *name)
+{
+    const bool word = name[0] != '\0' && name[strspn(name, WORD)] == '\0';
+    if (word) {
+        fputs(name, stdout);
+    } else {
+        print_quoted(name);
+    }
+}
+
 static void print_attr(const df_et_attr *attr)
 {
-    printf(" %s=", attr->name);
+    putchar(' ');
+    print_name(attr->name);
+    putchar('=');
     switch (attr->kind) {
     case DF_ET_INT:
         printf("%" PRId64, attr->number);
@@ -156,7 +195,7 @@ static void print_attr(const df_et_attr *attr)
         printf("%.17g", attr->real);
         return;
     case DF_ET_TEXT:
-        printf("\"%s\"", attr->text);
+        print_quoted(attr->text);
         return;
     case DF_ET_LIST:
         fputs("[...]", stdout);
@@ -178,7 +217,8 @@ static void print_node(const df_et_node *node)
     if (!known) {
         printf("(%d)", (int)node->type);
     }
-    printf(" \"%s\"", node->name);
+    putchar(' ');
+    print_quoted(node->name);
     print_ids(" after ", node->ctrl_deps, node->num_ctrl_deps);
     print_ids(" needs ", node->data_deps, node->num_data_deps);
     if (node->duration_micros > 0) {
@@ -209,18 +249,20 @@ static df_status print_trace(const char *path, df_err *err)
 
 static int dump(int argc, char **argv)
 {
+    df_words files = {.count = 0};
+    df_arg args[] = {df_arg_words("FILE", &files, 1, 1, "a Chakra trace")};
+    const df_command command = {
+        "astra dump", "prints a Chakra trace as text, a node a line",
+        "  deepflow astra dump traces/llama.0.et\n"
+        "\nA line: ID TYPE \"NAME\" [after CONTROL,...] [needs DATA,...] [lasts Nus] "
+        "[ATTRIBUTE=VALUE ...]\n",
+        args, sizeof args / sizeof args[0]};
+    int exit_code;
     df_err err;
-    if (argc == 1 && (strcmp(argv[0], "--help") == 0 || strcmp(argv[0], "-h") == 0)) {
-        puts("deepflow astra dump FILE.et: a Chakra trace as text, a node a line\n\n"
-             "  ID TYPE \"NAME\" [after CONTROL,...] [needs DATA,...] [lasts Nus] [ATTRIBUTE=VALUE "
-             "...]");
-        return df_cli_finish(0);
+    if (!df_cli_parse(&command, argc, argv, &exit_code)) {
+        return exit_code;
     }
-    if (argc != 1) {
-        return df_cli_fail(
-            df_fail(&err, DF_EINVAL, "astra dump: expected one file, found %d words", argc), &err);
-    }
-    const df_status status = print_trace(argv[0], &err);
+    const df_status status = print_trace(files.word[0], &err);
     return status == DF_OK ? df_cli_finish(0) : df_cli_fail(status, &err);
 }
 

@@ -112,7 +112,7 @@ typedef struct {
     const uint64_t *exposed_ns;  /* end, less the computing of its GPU */
     const int32_t *finish_order; /* ranks in the order in which they ended */
     uint64_t links;              /* of the topology, each one-way */
-    uint32_t links_made;         /* so many of them can be asked for; no other was used */
+    uint32_t links_made;         /* df_net_links_made */
 } df_net_result;
 
 /* A link from a device to another. Devices are the ranks; a switch is number `ranks`. */
@@ -135,7 +135,7 @@ typedef struct {
 typedef struct {
     int32_t from, to; /* of the link, as in df_net_link_use */
     int32_t src, dst; /* of the message */
-    uint32_t tag;     /* those of collectives lie from 500000000 on, or below 0 as int32_t */
+    uint32_t tag;     /* of the node; collectives have tags of their own, by chunk */
     uint64_t bytes;
     uint64_t start_ns, free_ns, arrival_ns; /* free: the link takes another message */
 } df_net_transfer;
@@ -167,11 +167,14 @@ DF_NODISCARD df_status df_net_run(df_net_sim *sim,
                                   df_net_result *result,
                                   df_err *err);
 
-/* What a link carried in the last run that did not fail; number < links_made. Of links that
- * were not used too, except on a fully connected network. */
+/* How many links the last run has made: on a fully connected network those that were used. */
+uint32_t df_net_links_made(const df_net_sim *sim);
+/* What one of them carried, also when the run failed; number < df_net_links_made. */
 df_net_link_use df_net_link_used(const df_net_sim *sim, uint32_t number);
 
 const char *df_net_topology_name(df_net_topology topology);
 const char *df_net_collective_name(df_net_collective collective);
+/* As system files name it. */
+const char *df_net_algorithm_name(df_net_algorithm_kind algorithm);
 
 #endif

@@ -29,6 +29,16 @@ const char *df_net_collective_name(df_net_collective collective)
     return names[collective];
 }
 
+const char *df_net_algorithm_name(df_net_algorithm_kind algorithm)
+{
+    static const char *const names[] = {[DF_NET_ALG_RING] = "ring",
+                                        [DF_NET_ALG_DIRECT] = "direct",
+                                        [DF_NET_ALG_HALVING_DOUBLING] = "halvingDoubling",
+                                        [DF_NET_ALG_BINARY_TREE] = "doubleBinaryTree",
+                                        [DF_NET_ALG_NONE] = "none"};
+    return names[algorithm];
+}
+
 void df_net_fail(df_net_sim *sim, df_status status, const char *format, ...)
 {
     if (sim->status != DF_OK) {
@@ -330,7 +340,12 @@ static void fill_result(const df_net_sim *sim, df_net_result *result)
     result->exposed_ns = sim->exposed_ns;
     result->finish_order = sim->finish_order;
     result->links = topology_links(&sim->network);
-    result->links_made = sim->links.count - 1;
+    result->links_made = df_net_links_made(sim);
+}
+
+uint32_t df_net_links_made(const df_net_sim *sim)
+{
+    return sim->links.count - 1;
 }
 
 df_net_link_use df_net_link_used(const df_net_sim *sim, uint32_t number)
