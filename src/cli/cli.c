@@ -38,39 +38,6 @@ df_status df_cli_load(const df_cli_files *files, unsigned need, df_cfg *cfg, df_
     return load(files->hardware_config, files->model_config, need, cfg, err);
 }
 
-static df_status make_one(const char *path, df_err *err)
-{
-    if (mkdir(path, 0777) == 0 || errno == EEXIST) {
-        return DF_OK;
-    }
-    return df_fail(err, DF_EIO, "%s: cannot be made: %s", path, strerror(errno));
-}
-
-df_status df_cli_make_dir(const char *path, df_err *err)
-{
-    char part[4096];
-    const size_t length = strlen(path);
-    if (length == 0 || length >= sizeof part) {
-        return df_fail(err, DF_EINVAL, "--exp_dir: expected a path of 1 to %zu characters",
-                       sizeof part - 1);
-    }
-    memcpy(part, path, length + 1);
-    for (char *slash = strchr(part + 1, '/'); slash; slash = strchr(slash + 1, '/')) {
-        *slash = '\0';
-        DF_TRY(make_one(part, err));
-        *slash = '/';
-    }
-    DF_TRY(make_one(part, err));
-    struct stat is;
-    if (stat(path, &is) != 0 || !S_ISDIR(is.st_mode)) {
-        return df_fail(err, DF_EIO, "%s: expected a folder, found something else", path);
-    }
-    if (access(path, W_OK | X_OK) != 0) {
-        return df_fail(err, DF_EIO, "%s: cannot be written to: %s", path, strerror(errno));
-    }
-    return DF_OK;
-}
-
 bool df_cli_parse(const df_command *command, int argc, char **argv, int *exit_code)
 {
     bool help = false;

@@ -23,10 +23,6 @@ DF_NODISCARD df_status df_cli_load(const df_cli_files *files,
                                    df_cfg *cfg,
                                    df_err *err);
 
-/* Makes the folder and those above it. An existing one is fine.
- * DF_EIO: it cannot be made, or not be written to. */
-DF_NODISCARD df_status df_cli_make_dir(const char *path, df_err *err);
-
 /* Parses a command line. Returns true to go on; otherwise *exit_code is what the
  * process is to exit with (after --help, or a failure that has been printed). */
 bool df_cli_parse(const df_command *command, int argc, char **argv, int *exit_code);

@@ -5,8 +5,8 @@
 #include "astra_files.h"
 #include "astra_report.h"
 #include "astra_timeline.h"
-#include "chakra/et.h"
 #include "chakra/et_program.h"
+#include "chakra/et_text.h"
 #include "cli.h"
 #include "commands.h"
 
@@ -142,111 +142,6 @@ static int run(int argc, char **argv)
 
 /* ---- astra dump ---- */
 
-#define WORD "_-.0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
-
-static void print_ids(const char *what, const uint64_t *ids, size_t count)
-{
-    for (size_t i = 0; i < count; i++) {
-        printf("%s%" PRIu64, i == 0 ? what : ",", ids[i]);
-    }
-}
-
-/* A text of a trace, in quotes, on one line whatever is in it. */
-static void print_quoted(const char *text)
-{
-    putchar('"');
-    for (; *text != '\0'; text++) {
-        const unsigned char c = (unsigned char)*text;
-        if (c == '"' || c == '\\') {
-            printf("\\%c", c);
-        } else if (c < 0x20 || c == 0x7f) {
-            printf("\\x%02x", c);
-        } else {
-            putchar(c);
-        }
-    }
-    putchar('"');
-}
-
-/* A name is as it is where it is a word. */
-static void print_name(const char *name)
-{
-    const bool word = name[0] != '\0' && name[strspn(name, WORD)] == '\0';
-    if (word) {
-        fputs(name, stdout);
-    } else {
-        print_quoted(name);
-    }
-}
-
-static void print_attr(const df_et_attr *attr)
-{
-    putchar(' ');
-    print_name(attr->name);
-    putchar('=');
-    switch (attr->kind) {
-    case DF_ET_INT:
-        printf("%" PRId64, attr->number);
-        return;
-    case DF_ET_BOOL:
-        fputs(attr->number != 0 ? "true" : "false", stdout);
-        return;
-    case DF_ET_REAL:
-        printf("%.17g", attr->real);
-        return;
-    case DF_ET_TEXT:
-        print_quoted(attr->text);
-        return;
-    case DF_ET_LIST:
-        fputs("[...]", stdout);
-        return;
-    case DF_ET_NOTHING:
-        return;
-    }
-}
-
-static void print_node(const df_et_node *node)
-{
-    static const char *const types[] = {
-        [DF_ET_INVALID] = "invalid", [DF_ET_METADATA] = "metadata",     [DF_ET_MEM_LOAD] = "load",
-        [DF_ET_MEM_STORE] = "store", [DF_ET_COMPUTE] = "compute",       [DF_ET_SEND] = "send",
-        [DF_ET_RECEIVE] = "receive", [DF_ET_COLLECTIVE] = "collective",
-    };
-    const bool known = node->type >= 0 && node->type <= DF_ET_COLLECTIVE;
-    printf("%" PRIu64 " %s", node->id, known ? types[node->type] : "unknown");
-    if (!known) {
-        printf("(%d)", (int)node->type);
-    }
-    putchar(' ');
-    print_quoted(node->name);
-    print_ids(" after ", node->ctrl_deps, node->num_ctrl_deps);
-    print_ids(" needs ", node->data_deps, node->num_data_deps);
-    if (node->duration_micros > 0) {
-        printf(" lasts %" PRIu64 "us", node->duration_micros);
-    }
-    for (size_t i = 0; i < node->num_attrs; i++) {
-        print_attr(&node->attrs[i]);
-    }
-    putchar('\n');
-}
-
-static df_status print_trace(const char *path, df_err *err)
-{
-    df_et_reader *reader;
-    df_et_node node;
-    bool more = true;
-    DF_TRY(df_et_open(path, &reader, err));
-    df_status status = DF_OK;
-    while (status == DF_OK && more) {
-        status = df_et_next(reader, &node, &more, err);
-        if (status == DF_OK && more) {
-            print_node(&node);
-        }
-    }
-    df_et_close(reader);
-    return status;
-}
-
 static int dump(int argc, char **argv)
 {
     df_words files = {.count = 0};
@@ -262,7 +157,7 @@ static int dump(int argc, char **argv)
     if (!df_cli_parse(&command, argc, argv, &exit_code)) {
         return exit_code;
     }
-    const df_status status = print_trace(files.word[0], &err);
+    const df_status status = df_et_print_file(stdout, files.word[0], &err);
     return status == DF_OK ? df_cli_finish(0) : df_cli_fail(status, &err);
 }
 

@@ -2,6 +2,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/dir.h"
 #include "base/units.h"
 #include "cli.h"
 #include "commands.h"
@@ -273,7 +274,7 @@ static df_status write_summary(const predict_args *a, const outcome *o, df_err *
 {
     const df_summary summary = {&o->cfg, &o->dev, &a->rules, &o->result, &o->llm};
     char path[4096];
-    DF_TRY(df_cli_make_dir(a->exp_dir, err));
+    DF_TRY(df_dir_make(a->exp_dir, err));
     DF_TRY(df_summary_write(&summary, a->exp_dir, path, sizeof path, err));
     fprintf(stderr, "deepflow: summary written to %s\n", path);
     return DF_OK;

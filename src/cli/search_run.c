@@ -14,6 +14,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "base/dir.h"
 #include "base/units.h"
 #include "progress.h"
 
@@ -276,7 +277,7 @@ static df_status open_output(const call *run, int ranks, output *to, df_err *err
     to->store = NULL;
     to->lock = -1;
     DF_TRY(refuse_existing(run->args, err));
-    DF_TRY(df_cli_make_dir(dir, err));
+    DF_TRY(df_dir_make(dir, err));
     DF_TRY(lock_dir(dir, &to->lock, err));
     snprintf(to->path, sizeof to->path, "%s/results.h5", dir);
     return open_file(run, ranks, to, err);

@@ -7,6 +7,7 @@
 #ifndef DF_NET_H
 #define DF_NET_H
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 #include "base/status.h"
@@ -74,6 +75,7 @@ typedef struct {
     int32_t peer;
     uint32_t tag;         /* a message is received by tag, ranks and size */
     int32_t group;        /* id of a group; 0: all ranks */
+    uint32_t label;       /* the builder's own; the simulator does not look at it */
     const uint64_t *deps; /* ids of the nodes of this rank that must have ended */
     int32_t num_deps;
 } df_net_node;
@@ -99,6 +101,25 @@ DF_NODISCARD df_status df_net_program_add_group(
  * be run any number of times, by several simulators at once.
  * DF_EINVAL: a dependency or group that is not there, a cycle, a rank without nodes. */
 DF_NODISCARD df_status df_net_program_seal(df_net_program *program, df_err *err);
+
+/* Reading a sealed program (export.c). */
+int32_t df_net_program_ranks(const df_net_program *program);
+/* Calls `visit` for each node of a rank, by id; the node's deps are its own until it returns.
+ * Ends at the first failure. DF_ENOMEM, or what visit says. */
+DF_NODISCARD df_status df_net_program_visit(
+    const df_net_program *program,
+    int32_t rank,
+    df_status (*visit)(void *context, int32_t rank, const df_net_node *node, df_err *err),
+    void *context,
+    df_err *err);
+/* The number-th group, by id; NULL when there are no more. */
+const int32_t *
+df_net_program_group(const df_net_program *program, int32_t number, int32_t *id, int32_t *count);
+/* Hands all that a run depends on, without labels, to `take`, piece by piece: equal bytes in
+ * equal order are equal programs. */
+void df_net_program_digest(const df_net_program *program,
+                           void (*take)(void *context, const void *bytes, size_t size),
+                           void *context);
 
 /* ---- The run ---- */
 

@@ -5,7 +5,8 @@
  *   link.c     links and routes               match.c   sends meet receives
  *   stream.c   ring, direct, halving-doubling tree.c    double binary tree
  *   system.c   collectives become streams     work.c    nodes of a rank, units, dependencies
- *   program.c  building a program             sim.c     a run, from start to result
+ *   program.c  building a program             export.c  reading one
+ *   sim.c      a run, from start to result
  *   stuck.c    why a run cannot finish
  */
 #ifndef DF_NET_IMPL_H
@@ -31,6 +32,7 @@ typedef struct {
     int32_t position; /* of the rank in its group */
     uint32_t first_child, num_children;
     uint32_t num_parents;
+    uint32_t label;
     uint8_t type, collective, unit;
 } df_net_op;
 

@@ -132,6 +132,7 @@ df_net_program_add(df_net_program *program, int32_t rank, const df_net_node *nod
                                        .bytes = node->bytes,
                                        .peer = node->peer,
                                        .tag = node->tag,
+                                       .label = node->label,
                                        .group = node->type == DF_NET_COMM ? node->group : 0};
     return DF_OK;
 }

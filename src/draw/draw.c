@@ -1,0 +1,185 @@
+#include "draw/draw.h"
+
+#include <dlfcn.h>
+#include <inttypes.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* The graph as text in Graphviz's language. Ids of drawn nodes are kept sorted by coming,
+ * to look edges up. */
+struct df_draw {
+    FILE *out;
+    char *text;
+    size_t length;
+    uint64_t ids[DF_DRAW_MAX];
+    int count;
+    uint64_t left_out;
+};
+
+static void print_quoted(FILE *out, const char *text)
+{
+    fputc('"', out);
+    for (; *text != '\0'; text++) {
+        if (*text == '\n') {
+            fputs("\\n", out);
+        } else {
+            if (*text == '"' || *text == '\\') {
+                fputc('\\', out);
+            }
+            fputc(*text, out);
+        }
+    }
+    fputc('"', out);
+}
+
+df_draw *df_draw_new(const char *title)
+{
+    df_draw *const draw = calloc(1, sizeof *draw);
+    if (draw) {
+        draw->out = open_memstream(&draw->text, &draw->length);
+    }
+    if (!draw || !draw->out) {
+        free(draw);
+        return NULL;
+    }
+    fputs("digraph {\n  label=", draw->out);
+    print_quoted(draw->out, title);
+    fputs("; labelloc=t; fontname=\"sans-serif\"; fontsize=18;\n"
+          "  node [fontname=\"sans-serif\", fontsize=11, style=filled];\n",
+          draw->out);
+    return draw;
+}
+
+void df_draw_free(df_draw *draw)
+{
+    if (draw) {
+        if (draw->out) {
+            (void)fclose(draw->out); /* in memory */
+        }
+        free(draw->text);
+        free(draw);
+    }
+}
+
+/* Okabe and Ito's colours, which colour-blind people can tell apart, lightened. */
+static const char *colour_of(int32_t lane)
+{
+    static const char *const colours[] = {"#a6d5f2", "#f5d58a", "#8fdcc3", "#f3edA0",
+                                          "#9cc3e6", "#f0b48c", "#e3bcd2", "#d9d9d9"};
+    return lane < 0 ? "#ffffff" : colours[lane % (int32_t)(sizeof colours / sizeof colours[0])];
+}
+
+void df_draw_node(df_draw *draw, uint64_t id, df_draw_kind kind, int32_t lane, const char *label)
+{
+    static const char *const shapes[] = {[DF_DRAW_COMPUTE] = "box",
+                                         [DF_DRAW_MESSAGE] = "cds",
+                                         [DF_DRAW_COLLECTIVE] = "octagon",
+                                         [DF_DRAW_MARK] = "circle"};
+    if (draw->count == DF_DRAW_MAX) {
+        draw->left_out++;
+        return;
+    }
+    draw->ids[draw->count++] = id;
+    fprintf(draw->out, "  n%" PRIu64 " [shape=%s, fillcolor=\"%s\", label=", id, shapes[kind],
+            colour_of(lane));
+    print_quoted(draw->out, label);
+    fputs("];\n", draw->out);
+}
+
+static bool is_drawn(const df_draw *draw, uint64_t id)
+{
+    for (int i = 0; i < draw->count; i++) {
+        if (draw->ids[i] == id) {
+            return true;
+        }
+    }
+    return false;
+}
+
+void df_draw_edge(df_draw *draw, uint64_t from, uint64_t to)
+{
+    if (is_drawn(draw, from) && is_drawn(draw, to)) {
+        fprintf(draw->out, "  n%" PRIu64 " -> n%" PRIu64 ";\n", from, to);
+    }
+}
+
+/* ---- Graphviz ---- */
+
+/* What is used of libgvc and libcgraph. */
+typedef struct {
+    void *gvc, *cgraph; /* libraries */
+    void *(*context)(void);
+    int (*free_context)(void *context);
+    int (*layout)(void *context, void *graph, const char *engine);
+    int (*free_layout)(void *context, void *graph);
+    int (*render)(void *context, void *graph, const char *format, const char *path);
+    void *(*read)(const char *text);
+    int (*close)(void *graph);
+} graphviz;
+
+static bool find(void *library, const char *name, void *function)
+{
+    void *const found = dlsym(library, name);
+    memcpy(function, &found, sizeof found); /* ISO C has no cast from objects to functions */
+    return found != NULL;
+}
+
+static df_status load(graphviz *g, df_err *err)
+{
+    g->gvc = dlopen("libgvc.so.6", RTLD_NOW);
+    g->cgraph = g->gvc ? dlopen("libcgraph.so.6", RTLD_NOW) : NULL;
+    const bool found =
+        g->cgraph && find(g->gvc, "gvContext", &g->context) &&
+        find(g->gvc, "gvFreeContext", &g->free_context) && find(g->gvc, "gvLayout", &g->layout) &&
+        find(g->gvc, "gvFreeLayout", &g->free_layout) &&
+        find(g->gvc, "gvRenderFilename", &g->render) && find(g->cgraph, "agmemread", &g->read) &&
+        find(g->cgraph, "agclose", &g->close);
+    const char *const cause = found ? NULL : dlerror();
+    return found ? DF_OK
+                 : df_fail(err, DF_ERUNTIME,
+                           "no pictures without Graphviz (Debian's package graphviz): %s",
+                           cause ? cause : "unknown");
+}
+
+/* The libraries stay loaded: Graphviz does not survive being unloaded. */
+static df_status render(const graphviz *g, const char *text, const char *path, df_err *err)
+{
+    void *const context = g->context();
+    void *const graph = context ? g->read(text) : NULL;
+    df_status status = DF_OK;
+    if (!graph) {
+        status = df_fail(err, DF_ENOMEM, "%s: Graphviz cannot make the graph", path);
+    } else if (g->layout(context, graph, "dot") != 0) {
+        status = df_fail(err, DF_ERUNTIME, "%s: Graphviz cannot lay the graph out", path);
+    } else {
+        if (g->render(context, graph, "png", path) != 0) {
+            status = df_fail(err, DF_EIO, "%s: Graphviz cannot write it", path);
+        }
+        (void)g->free_layout(context, graph);
+    }
+    if (graph) {
+        (void)g->close(graph);
+    }
+    if (context) {
+        (void)g->free_context(context);
+    }
+    return status;
+}
+
+df_status df_draw_write(df_draw *draw, const char *path, df_err *err)
+{
+    graphviz g;
+    DF_TRY(load(&g, err));
+    if (draw->left_out > 0) {
+        fprintf(draw->out, "  rest [shape=plaintext, label=\"... and %" PRIu64 " more\"];\n",
+                draw->left_out);
+    }
+    fputs("}\n", draw->out);
+    const bool failed = ferror(draw->out) != 0;
+    const bool closed = fclose(draw->out) == 0;
+    draw->out = NULL;
+    return failed || !closed ? df_fail(err, DF_ENOMEM, "out of memory for %s", path)
+                             : render(&g, draw->text, path, err);
+}
