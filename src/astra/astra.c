@@ -9,10 +9,9 @@
 
 struct df_astra {
     df_net_sim *sim;
-    char *binary, *cache_dir, *artifact_dir;
-    double time_limit_s;
+    char *cache_dir, *artifact_dir;
     bool cache_read_only, draw_artifacts;
-    df_astra_key binary_key;
+    df_astra_binary binary; /* path NULL: none */
     df_astra_stats stats;
 };
 
@@ -37,16 +36,17 @@ static bool copy_text(const char *text, char **copy)
 
 static df_status open_binary(df_astra *astra, df_err *err)
 {
-    if (!astra->binary) {
+    const df_astra_binary *const binary = &astra->binary;
+    if (!binary->path) {
         return DF_OK;
     }
-    if (access(astra->binary, X_OK) != 0) {
+    if (access(binary->path, X_OK) != 0) {
         return df_fail(err, DF_EINVAL,
                        "execution_backend.astra.binary: expected a program that can be run, found "
                        "%s: %s",
-                       astra->binary, strerror(errno));
+                       binary->path, strerror(errno));
     }
-    return df_astra_hash_file(astra->binary, &astra->binary_key, err);
+    return df_astra_hash_file(binary->path, &astra->binary.key, err);
 }
 
 df_status df_astra_new(const df_astra_options *options, df_astra **out, df_err *err)
@@ -58,12 +58,14 @@ df_status df_astra_new(const df_astra_options *options, df_astra **out, df_err *
         return df_fail(err, DF_ENOMEM, "out of memory");
     }
     astra->sim = df_net_sim_new();
-    astra->time_limit_s = o->time_limit_s;
+    astra->binary.time_limit_s = o->time_limit_s;
     astra->cache_read_only = o->cache_read_only;
     astra->draw_artifacts = o->draw_artifacts;
-    const bool copied = copy_text(o->binary, &astra->binary) &&
-                        copy_text(o->cache_off ? NULL : o->cache_dir, &astra->cache_dir) &&
-                        copy_text(o->artifact_dir, &astra->artifact_dir);
+    const bool copied =
+        copy_text(o->binary, &astra->binary.path) &&
+        copy_text(o->temporary_dir ? o->temporary_dir : "/tmp", &astra->binary.temporary_dir) &&
+        copy_text(o->cache_off ? NULL : o->cache_dir, &astra->cache_dir) &&
+        copy_text(o->artifact_dir, &astra->artifact_dir);
     const df_status status =
         astra->sim && copied ? open_binary(astra, err) : df_fail(err, DF_ENOMEM, "out of memory");
     if (status != DF_OK) {
@@ -78,7 +80,8 @@ void df_astra_free(df_astra *astra)
 {
     if (astra) {
         df_net_sim_free(astra->sim);
-        free(astra->binary);
+        free(astra->binary.path);
+        free(astra->binary.temporary_dir);
         free(astra->cache_dir);
         free(astra->artifact_dir);
         free(astra);
@@ -93,8 +96,8 @@ const df_astra_stats *df_astra_stats_of(const df_astra *astra)
 static df_status run(df_astra *astra, const df_astra_job *job, uint64_t *max_ns, df_err *err)
 {
     astra->stats.simulated++;
-    if (astra->binary) {
-        return df_astra_run_binary(astra->binary, astra->time_limit_s, job, max_ns, err);
+    if (astra->binary.path) {
+        return df_astra_run_binary(&astra->binary, job, max_ns, err);
     }
     df_net_result result;
     DF_TRY(df_net_run(astra->sim, job->program, job->network, job->system, &result, err));
@@ -110,7 +113,7 @@ find_or_run(df_astra *astra, const df_astra_job *job, uint64_t *max_ns, df_err *
     if (!astra->cache_dir) {
         return run(astra, job, max_ns, err);
     }
-    DF_TRY(df_astra_key_of(job, astra->binary ? astra->binary_key.text : "", &key, err));
+    DF_TRY(df_astra_key_of(job, astra->binary.key.text, &key, err));
     if (df_astra_cache_find(astra->cache_dir, &key, ranks, max_ns)) {
         astra->stats.found++;
         return DF_OK;

@@ -6,9 +6,10 @@
 #include "chakra/et_export.h"
 
 typedef struct {
-    const char *binary;  /* AstraSim with its congestion-aware analytical network; NULL: the
-                          * simulator in process */
-    double time_limit_s; /* of one run of the binary; 0: none */
+    const char *binary;        /* AstraSim with its congestion-aware analytical network; NULL: the
+                                * simulator in process */
+    double time_limit_s;       /* of one run of the binary; 0: none */
+    const char *temporary_dir; /* for the binary's files; NULL: /tmp */
     const char *cache_dir;
     bool cache_off, cache_read_only; /* cache_dir NULL is off too */
     const char *artifact_dir;        /* NULL: none are kept */

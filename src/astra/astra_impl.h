@@ -46,9 +46,14 @@ DF_NODISCARD df_status df_astra_write_files(const char *dir, const df_astra_job 
 
 /* ---- external.c ---- */
 
-/* Runs the binary on the files in a folder of its own. *max_ns: the last rank's end. */
-DF_NODISCARD df_status df_astra_run_binary(const char *binary,
-                                           double time_limit_s,
+typedef struct {
+    char *path, *temporary_dir;
+    double time_limit_s;
+    df_astra_key key;
+} df_astra_binary;
+
+/* Runs the binary on the job's files, in a folder of their own. *max_ns: the last rank's end. */
+DF_NODISCARD df_status df_astra_run_binary(const df_astra_binary *binary,
                                            const df_astra_job *job,
                                            uint64_t *max_ns,
                                            df_err *err);

@@ -174,12 +174,8 @@ static df_status write_memory(const char *dir, df_err *err)
                : df_fail(err, DF_EIO, "%s: cannot be written: %s", path, strerror(errno));
 }
 
-static df_status run_in(const char *dir,
-                        const char *binary,
-                        double time_limit_s,
-                        const df_astra_job *job,
-                        output *o,
-                        df_err *err)
+static df_status run_in(
+    const char *dir, const df_astra_binary *binary, const df_astra_job *job, output *o, df_err *err)
 {
     char network[96];
     char whole[DF_ASTRA_PATH];
@@ -188,8 +184,8 @@ static df_status run_in(const char *dir,
     snprintf(network, sizeof network, "--network-configuration=network_analytical_%d.yml",
              (int)job->network->ranks);
     /* it runs in another folder */
-    if (!realpath(binary, whole)) {
-        return df_fail(err, DF_EIO, "%s: cannot be found: %s", binary, strerror(errno));
+    if (!realpath(binary->path, whole)) {
+        return df_fail(err, DF_EIO, "%s: cannot be found: %s", binary->path, strerror(errno));
     }
     char *const argv[ARGUMENTS] = {whole,
                                    "--workload-configuration=" DF_ASTRA_PREFIX,
@@ -199,18 +195,21 @@ static df_status run_in(const char *dir,
                                    groups ? "--comm-group-configuration=" DF_ASTRA_GROUPS : NULL};
     DF_TRY(df_astra_write_files(dir, job, err));
     DF_TRY(write_memory(dir, err));
-    return run(argv, dir, time_limit_s, o, err);
+    return run(argv, dir, binary->time_limit_s, o, err);
 }
 
-df_status df_astra_run_binary(
-    const char *binary, double time_limit_s, const df_astra_job *job, uint64_t *max_ns, df_err *err)
+df_status df_astra_run_binary(const df_astra_binary *binary,
+                              const df_astra_job *job,
+                              uint64_t *max_ns,
+                              df_err *err)
 {
-    char dir[] = "/tmp/deepflow-astra-XXXXXX";
+    char dir[DF_ASTRA_PATH];
     output o = {.ranks = df_net_program_ranks(job->program)};
+    DF_TRY(df_astra_path(dir, err, "%s/deepflow-astra-XXXXXX", binary->temporary_dir));
     if (!mkdtemp(dir)) {
         return df_fail(err, DF_EIO, "%s: cannot be made: %s", dir, strerror(errno));
     }
-    const df_status status = run_in(dir, binary, time_limit_s, job, &o, err);
+    const df_status status = run_in(dir, binary, job, &o, err);
     df_dir_remove(dir);
     *max_ns = o.max_ns;
     return status;

@@ -2,6 +2,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "astra_setup.h"
 #include "base/dir.h"
 #include "base/units.h"
 #include "cli.h"
@@ -11,6 +12,7 @@
 #include "llm/llm.h"
 #include "llm_out.h"
 #include "llm_warn.h"
+#include "pictures.h"
 #include "predict/predict.h"
 #include "summary.h"
 
@@ -85,6 +87,33 @@ static void warn_backend(const df_cfg *cfg)
     }
 }
 
+/* Where files go that nobody asked for by --exp_dir. */
+static const char *out_dir(const predict_args *a, df_mode mode)
+{
+    static const char *const dirs[] = {[DF_MODE_GEMM] = "output/GEMM",
+                                       [DF_MODE_LSTM] = "output/LSTM",
+                                       [DF_MODE_LLM] = "output/LLM"};
+    return a->exp_dir ? a->exp_dir : dirs[mode];
+}
+
+static df_status
+predict_llm_with(df_llm_predictor *predictor, const predict_args *a, outcome *o, df_err *err)
+{
+    const char *const dir = out_dir(a, DF_MODE_LLM);
+    const df_llm_watch pictures = df_cli_pictures(dir);
+    df_astra *astra = NULL;
+    if (df_cli_env_flag("DEEPFLOW_VISUALIZE_GRAPHS")) {
+        df_llm_predictor_show(predictor, &pictures);
+    }
+    if (o->cfg.backend.model == DF_BACKEND_ASTRA) {
+        DF_TRY(df_cli_open_astra(&o->cfg, dir, &astra, err));
+        df_llm_predictor_use(predictor, astra);
+    }
+    const df_status status = df_llm_predict(predictor, &o->cfg, &o->dev, &a->rules, &o->llm, err);
+    df_cli_close_astra(astra);
+    return status;
+}
+
 static df_status predict_llm(const predict_args *a, outcome *o, df_err *err)
 {
     DF_TRY(df_hw_derive(&o->cfg, &a->rules, &o->dev, err));
@@ -95,7 +124,7 @@ static df_status predict_llm(const predict_args *a, outcome *o, df_err *err)
     if (!predictor) {
         return df_fail(err, DF_ENOMEM, "out of memory");
     }
-    const df_status status = df_llm_predict(predictor, &o->cfg, &o->dev, &a->rules, &o->llm, err);
+    const df_status status = predict_llm_with(predictor, a, o, err);
     df_llm_predictor_free(predictor);
     return status;
 }
@@ -309,10 +338,7 @@ static int run(const char *name, int argc, char **argv)
         return status == DF_OK ? df_cli_finish(0) : df_cli_fail(status, &err);
     }
     if (status == DF_OK && !a.exp_dir && strcmp(name, "stand_alone") == 0) {
-        static const char *const dirs[] = {[DF_MODE_GEMM] = "output/GEMM",
-                                           [DF_MODE_LSTM] = "output/LSTM",
-                                           [DF_MODE_LLM] = "output/LLM"};
-        a.exp_dir = dirs[o.cfg.mode];
+        a.exp_dir = out_dir(&a, o.cfg.mode);
     }
     if (status == DF_OK && a.exp_dir) {
         status = write_summary(&a, &o, &err);

@@ -144,7 +144,8 @@ static void print_gemm(FILE *out, const df_summary *s)
 static void print_training(FILE *out, const df_summary *s)
 {
     print_title(out, "Performance Results", 46);
-    fprintf(out, "Execution Mode: analytical\nTotal Time: %.8f\n", s->llm->time_s);
+    fprintf(out, "Execution Mode: %s\nTotal Time: %.8f\n", df_backend_name(&s->cfg->backend),
+            s->llm->time_s);
 }
 
 /* Rates of one sequence, and of so many. */
@@ -162,9 +163,9 @@ static void print_inference(FILE *out, const df_summary *s)
     char title[128];
     print_title(out, "LLM Inference Results", 46);
     fprintf(out,
-            "Execution Mode: analytical\nInference Time for batch: %.2fs\n"
+            "Execution Mode: %s\nInference Time for batch: %.2fs\n"
             "Prefill Time: %.3fs\nDecode Time: %.3fs\n",
-            r->time_s, r->prefill_s, r->decode_s);
+            df_backend_name(&s->cfg->backend), r->time_s, r->prefill_s, r->decode_s);
     if (dp > 1) {
         fprintf(out, "Data Parallel Replicas: %" PRId64 "\n", dp);
     }

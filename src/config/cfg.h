@@ -50,6 +50,9 @@ typedef enum {
     DF_PART_PROJECTION,
     DF_PARTS
 } df_part;
+/* Room for a text, with its end. */
+enum { DF_CFG_TEXT = 256 };
+
 typedef enum { DF_BACKEND_ANALYTICAL, DF_BACKEND_ASTRA } df_backend_model;
 typedef enum {
     DF_ASTRA_HYBRID,
@@ -183,6 +186,8 @@ typedef struct {
     df_coll_algo all_gather, all_reduce, reduce_scatter, all_to_all;
     int64_t endpoint_delay; /* ns */
     int64_t active_chunks_per_dimension, preferred_dataset_splits;
+    char binary[DF_CFG_TEXT]; /* AstraSim; "": the simulator in process */
+    double time_limit_s;      /* of one run of the binary */
 } df_cfg_backend;
 
 typedef struct {

@@ -11,7 +11,8 @@ static void print_default(const df_opt *opt, FILE *out)
         fputs("required", out);
     } else if (opt->absent.required) {
         fprintf(out, "required in its section (without it: %g)", opt->absent.preset);
-    } else if (opt->offset == DF_OPT_NOT_KEPT || (opt->words && !word)) {
+    } else if (opt->offset == DF_OPT_NOT_KEPT || opt->kind == DF_OPT_TEXT ||
+               (opt->words && !word)) {
         fputs("optional", out);
     } else if (word) {
         fprintf(out, "default %s", word);

@@ -34,7 +34,7 @@ typedef enum {
     DF_OPT_ENUM,   /* an enum: one of the words */
     DF_OPT_HABIT,  /* the same, but another word is taken as the preset, with a warning */
     DF_OPT_FORMAT, /* double: one of the words, or a number */
-    DF_OPT_TEXT,   /* accepted and not kept */
+    DF_OPT_TEXT,   /* char[DF_CFG_TEXT] */
 } df_opt_kind;
 
 typedef struct {
@@ -120,6 +120,8 @@ void df_opt_expected(const df_opt *opt, char text[DF_OPT_EXPECTED]);
 /* The bounds alone: " >= 0", or nothing. */
 void df_opt_range_text(const df_opt *opt, char text[DF_OPT_EXPECTED]);
 void df_opt_store(const df_opt *opt, double value, df_cfg *cfg);
+/* Of a TEXT that df_opt_parse takes. */
+void df_opt_store_text(const df_opt *opt, const char *text, df_cfg *cfg);
 void df_opt_store_presets(df_cfg *cfg);
 
 /* ---- Unknown keys and words (cfg_hint.c) ---- */

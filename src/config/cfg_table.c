@@ -196,6 +196,11 @@ static const df_opt_word words_attention[] = {
         path, kind, "", ANY, words, {false, 0}, 0, DF_OPT_NOT_KEPT, meaning                        \
     }
 
+#define TEXT(path, field, meaning)                                                                 \
+    {                                                                                              \
+        path, DF_OPT_TEXT, "", ANY, NULL, {false, 0}, 0, AT(field), meaning                        \
+    }
+
 #define MODEL_INTEGER(mode, path, range, absent, field, meaning)                                   \
     {                                                                                              \
         path, DF_OPT_INT, "", range, NULL, absent, DF_OPT_IN(mode), AT(field), meaning             \
@@ -687,6 +692,15 @@ const df_opt df_opts[] = {
          backend.model,
          "what times communication: closed formulas, or the network simulator"),
     UNUSED("execution_backend.astra.backend", DF_OPT_TEXT, NULL, "not used"),
+    TEXT("execution_backend.astra.binary",
+         backend.binary,
+         "AstraSim's program (congestion-aware, analytical); without it the simulator built in"),
+    REAL("execution_backend.astra.time_limit",
+         "s",
+         ABOVE_0,
+         OPTIONAL(3600),
+         backend.time_limit_s,
+         "of one run of that program"),
     HABIT("execution_backend.astra.mode",
           words_astra_mode,
           OPTIONAL(DF_ASTRA_HYBRID),

@@ -145,7 +145,7 @@ df_value_status df_opt_parse(const df_opt *opt, const char *text, double *value)
     switch (opt->kind) {
     case DF_OPT_TEXT:
         *value = 0;
-        return DF_VALUE_OK;
+        return strlen(text) < DF_CFG_TEXT ? DF_VALUE_OK : DF_VALUE_BAD;
     case DF_OPT_BOOL:
     case DF_OPT_ENUM:
     case DF_OPT_HABIT:
@@ -202,7 +202,7 @@ void df_opt_expected(const df_opt *opt, char text[DF_OPT_EXPECTED])
     char part[DF_OPT_EXPECTED];
     switch (opt->kind) {
     case DF_OPT_TEXT:
-        snprintf(text, DF_OPT_EXPECTED, "a text");
+        snprintf(text, DF_OPT_EXPECTED, "a text of fewer than %d bytes", DF_CFG_TEXT);
         return;
     case DF_OPT_BOOL:
     case DF_OPT_ENUM:
@@ -261,6 +261,13 @@ void df_opt_store(const df_opt *opt, double value, df_cfg *cfg)
     case DF_OPT_FORMAT:
         memcpy(field, &value, sizeof value);
         return;
+    }
+}
+
+void df_opt_store_text(const df_opt *opt, const char *text, df_cfg *cfg)
+{
+    if (opt->offset != DF_OPT_NOT_KEPT) {
+        snprintf((char *)cfg + opt->offset, DF_CFG_TEXT, "%s", text);
     }
 }
 

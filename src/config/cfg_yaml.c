@@ -105,7 +105,7 @@ static df_status read_option(const walk *w, int index, const entry *at)
         return DF_OK;
     }
     if (node->type != YAML_SCALAR_NODE || is_null(node) ||
-        node->data.scalar.length >= DF_OPT_SCALAR) {
+        (opt->kind != DF_OPT_TEXT && node->data.scalar.length >= DF_OPT_SCALAR)) {
         return fail_expected(w, at, opt->path, expected);
     }
     double value;
@@ -125,7 +125,11 @@ static df_status read_option(const walk *w, int index, const entry *at)
         warn_replaced(w, at, opt, expected);
         break;
     }
-    df_opt_store(opt, value, &reader->cfg);
+    if (opt->kind == DF_OPT_TEXT) {
+        df_opt_store_text(opt, (const char *)node->data.scalar.value, &reader->cfg);
+    } else {
+        df_opt_store(opt, value, &reader->cfg);
+    }
     reader->option[index] = (df_cfg_mark){w->name, line_of(at->key)};
     return DF_OK;
 }

@@ -66,7 +66,7 @@ void df_draw_free(df_draw *draw)
 /* Okabe and Ito's colours, which colour-blind people can tell apart, lightened. */
 static const char *colour_of(int32_t lane)
 {
-    static const char *const colours[] = {"#a6d5f2", "#f5d58a", "#8fdcc3", "#f3edA0",
+    static const char *const colours[] = {"#a6d5f2", "#f5d58a", "#8fdcc3", "#f3eda0",
                                           "#9cc3e6", "#f0b48c", "#e3bcd2", "#d9d9d9"};
     return lane < 0 ? "#ffffff" : colours[lane % (int32_t)(sizeof colours / sizeof colours[0])];
 }
@@ -74,8 +74,8 @@ static const char *colour_of(int32_t lane)
 void df_draw_node(df_draw *draw, uint64_t id, df_draw_kind kind, int32_t lane, const char *label)
 {
     static const char *const shapes[] = {[DF_DRAW_COMPUTE] = "box",
-                                         [DF_DRAW_MESSAGE] = "cds",
-                                         [DF_DRAW_COLLECTIVE] = "octagon",
+                                         [DF_DRAW_MESSAGE] = "box, style=\"filled,rounded\"",
+                                         [DF_DRAW_COLLECTIVE] = "ellipse",
                                          [DF_DRAW_MARK] = "circle"};
     if (draw->count == DF_DRAW_MAX) {
         draw->left_out++;

@@ -23,6 +23,7 @@ typedef struct {
     int32_t home;         /* device that an edge belongs to; -1: none */
     int32_t collective;   /* the caller's kind */
     int32_t participants; /* of a collective */
+    int32_t batch, layer; /* what it belongs to, for its name */
     double bytes;         /* of an edge */
 } df_dag_info;
 

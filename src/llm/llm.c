@@ -124,6 +124,22 @@ void df_llm_predictor_free(df_llm_predictor *predictor)
     }
 }
 
+void df_llm_predictor_use(df_llm_predictor *predictor, df_astra *astra)
+{
+    predictor->astra = astra;
+}
+
+void df_llm_predictor_show(df_llm_predictor *predictor, const df_llm_watch *watch)
+{
+    predictor->watch = watch;
+}
+
+df_status df_llm_show(df_llm *x, const char *name, const df_dag *dag)
+{
+    const df_llm_watch *const watch = x->memory->watch;
+    return watch ? watch->graph(watch->context, x->where, name, dag, x->err) : DF_OK;
+}
+
 void df_llm_predictor_clear(df_llm_predictor *predictor)
 {
     df_gemm_cache_clear(predictor->gemm);
@@ -155,7 +171,7 @@ df_status df_llm_predict(df_llm_predictor *predictor,
     df_gemm_cache_use(predictor->gemm, dev, rules);
     x.simulated = df_backend_simulates(&cfg->backend);
     if (x.simulated && !predictor->net) {
-        predictor->net = df_netcoll_new();
+        predictor->net = df_netcoll_new(predictor->astra);
         if (!predictor->net) {
             return df_fail(err, DF_ENOMEM, "out of memory for the network simulator");
         }

@@ -2,9 +2,11 @@
  * docs/models.md, section 10. */
 #ifndef DF_LLM_H
 #define DF_LLM_H
+#include "astra/astra.h"
 #include "coll/coll.h"
 #include "config/cfg.h"
 #include "gemm/gemm.h"
+#include "graph/dag.h"
 
 /* The rows of the operator table, in the order in which they are printed. */
 typedef enum {
@@ -118,6 +120,26 @@ void df_llm_predictor_clear(df_llm_predictor *predictor);
 /* Time of a collective of an LLM. Its bytes are all that a device ends up with or begins with: of
  * an all-gather too, where df_coll_ring wants one shard. */
 double df_llm_collective_s(const df_hw_device *dev, const df_rules *rules, const df_coll_op *op);
+
+/* Has another one run the simulator's programs; it is borrowed. Before the first prediction. */
+void df_llm_predictor_use(df_llm_predictor *predictor, df_astra *astra);
+
+/* Looks on while a prediction is made. `where` is "" in training and in the prefill, and
+ * "decode_samples/step_0007/" in a decode step. A failure ends the prediction. */
+typedef struct {
+    void *context;
+    /* A graph that the time comes from: "pipeline", "block_forward", "flattened", ... */
+    df_status (*graph)(
+        void *context, const char *where, const char *name, const df_dag *dag, df_err *err);
+    /* The operators of a pass. */
+    df_status (*pass)(void *context, const char *where, const df_llm_pass *pass, df_err *err);
+} df_llm_watch;
+
+/* The watch is borrowed; NULL: nobody looks on, which is the fastest. */
+void df_llm_predictor_show(df_llm_predictor *predictor, const df_llm_watch *watch);
+
+/* What an element of such a graph is called. */
+void df_llm_name_element(const df_dag *dag, int32_t element, char *name, size_t size);
 
 /* Predicts the LLM in *cfg, which df_cfg_check accepts, on `dev`. Allocates only for a graph
  * that is larger than all before. DF_INFEASIBLE: the device cannot hold a tile. DF_ENOMEM. On

@@ -4,28 +4,6 @@
 
 #include "llm/llm_net.h"
 
-/* ---- Labels ---- */
-
-enum { KINDS = DF_COLL_P2P + 1 };
-
-int32_t df_llm_label_of(df_llm_op op, int direction, df_coll_kind kind)
-{
-    return ((int32_t)op * DF_LLM_DIRECTIONS + direction) * KINDS + (int32_t)kind;
-}
-
-void df_llm_label_name(int32_t label, char *name, size_t size)
-{
-    static const char *const kinds[KINDS] = {[DF_COLL_ALL_REDUCE] = "all_reduce",
-                                             [DF_COLL_REDUCE_SCATTER] = "reduce_scatter",
-                                             [DF_COLL_ALL_GATHER] = "all_gather",
-                                             [DF_COLL_ALL_TO_ALL] = "all_to_all",
-                                             [DF_COLL_P2P] = "pipeline"};
-    const int32_t row = label / KINDS;
-    snprintf(name, size, "%s_%s_%s", df_llm_op_names[row / DF_LLM_DIRECTIONS],
-             row % DF_LLM_DIRECTIONS == DF_LLM_FORWARD ? "forward" : "backward",
-             kinds[label % KINDS]);
-}
-
 /* ---- One collective ---- */
 
 /* Of so many devices, over the network of tensor parallelism. */
@@ -100,7 +78,8 @@ static void add_row(
     const double bytes = ceil(back ? row->backward_comm_bytes : row->forward_comm_bytes);
     const double n = how->over_context ? x->cp : x->tp;
     chain->item[chain->count++] =
-        (df_llm_chain_item){.duration_s = how->with_comm ? time_s : time_s - comm_s};
+        (df_llm_chain_item){.duration_s = how->with_comm ? time_s : time_s - comm_s,
+                            .label = df_llm_label_of(how->op, direction, DF_COLL_P2P)};
     if (how->kind != DF_COLL_P2P && bytes > 0.0 && n > 1.0) {
         chain->item[chain->count++] =
             (df_llm_chain_item){.is_collective = true,
@@ -144,36 +123,59 @@ static df_net_system graph_system(const df_llm *x, int32_t ranks)
         x->cfg, x->rules->astra_algorithm_stale && shared > 1.0 ? shared : (double)ranks);
 }
 
-static df_status simulate_graph(
-    df_llm *x, const df_dag *dag, int32_t root, int32_t replicas, int32_t first_id, double *time_s)
+/* A graph to be simulated. */
+typedef struct {
+    const df_dag *dag;
+    int32_t root, replicas;
+    int32_t first_id;             /* number of its first element */
+    const char *name, *artifacts; /* for those who look on, and the folder of its files */
+} graph_run;
+
+static df_status simulate_graph(df_llm *x, const graph_run *run, double *time_s)
 {
     df_net_program *program;
     int32_t ranks;
-    DF_TRY(df_llm_trace(dag, root, replicas, first_id, &program, &ranks, x->err));
+    char folder[96];
+    DF_TRY(df_llm_show(x, run->name, run->dag));
+    DF_TRY(
+        df_llm_trace(run->dag, run->root, run->replicas, run->first_id, &program, &ranks, x->err));
     const df_net_network network = network_of(x, (double)ranks);
     const df_net_system system = graph_system(x, ranks);
-    const df_status status =
-        df_netcoll_run(x->memory->net, program, &network, &system, time_s, x->err);
+    snprintf(folder, sizeof folder, "%s%s", x->where, run->artifacts);
+    const df_astra_job job = {.program = program,
+                              .network = &network,
+                              .system = &system,
+                              .folder = folder,
+                              .name_node = df_llm_name_node,
+                              .name_context = run->dag};
+    const df_status status = df_netcoll_run(x->memory->net, &job, time_s, x->err);
     df_net_program_free(program);
     return status;
 }
 
 static df_status simulate_block(df_llm *x, const df_llm_pass *pass, int direction, double *time_s)
 {
+    static const graph_run runs[] = {
+        [DF_LLM_FORWARD] = {.name = "block_forward", .artifacts = "astra_hier/fwd"},
+        [DF_LLM_BACKWARD] = {.name = "block_backward", .artifacts = "astra_hier/bwd"}};
+    const df_dag_info start = {.role = DF_LLM_ROLE_MARK, .home = -1};
     df_llm_chain chain;
     const int32_t ranks = block_ranks(x);
     df_dag *const dag = df_dag_new((int)ranks);
     if (!dag) {
         return df_fail(x->err, DF_ENOMEM, "out of memory");
     }
-    const int32_t root = df_dag_add(dag, DF_DAG_COLLECTIVE, 0, 0.0);
-    df_dag_tell(dag, root, &(df_dag_info){.role = DF_LLM_ROLE_MARK, .home = -1});
+    graph_run run = runs[direction];
+    run.dag = dag;
+    run.root = df_dag_add(dag, DF_DAG_COLLECTIVE, 0, 0.0);
+    run.replicas = 1;
+    df_dag_tell(dag, run.root, &start);
     read_chain(x, pass, direction, &chain);
     for (int32_t r = 0; r < ranks; r++) {
-        df_dag_link(dag, root, df_llm_add_chain(dag, &chain, r));
+        df_dag_link(dag, run.root, df_llm_add_chain(dag, &chain, r, &start));
     }
     const df_status status = df_dag_failed(dag) ? df_fail(x->err, DF_ENOMEM, "out of memory")
-                                                : simulate_graph(x, dag, root, 1, 0, time_s);
+                                                : simulate_graph(x, &run, time_s);
     df_dag_free(dag);
     return status;
 }
@@ -183,9 +185,11 @@ static df_status simulate_block(df_llm *x, const df_llm_pass *pass, int directio
 static df_status simulate_step(
     df_llm *x, const df_llm_pass *pass, const df_llm_step *step, bool flat, double *time_s)
 {
-    const int32_t replicas = step->training ? (int32_t)x->dp : 1;
-    int32_t root = 0;
-    df_dag *dag = df_llm_build_graph(step, &root);
+    graph_run run = {.replicas = step->training ? (int32_t)x->dp : 1,
+                     .first_id = flat ? 1 : 0,
+                     .name = flat ? "flattened" : "hierarchical",
+                     .artifacts = flat ? "astra_flat" : "astra_hier"};
+    df_dag *dag = df_llm_build_graph(step, &run.root);
     if (dag && flat) {
         df_llm_chain chains[DF_LLM_DIRECTIONS];
         int32_t flat_root = 0;
@@ -193,15 +197,16 @@ static df_status simulate_step(
             read_chain(x, pass, i, &chains[i]);
         }
         df_dag *const whole = dag;
-        dag = df_llm_flatten(whole, root, chains, (int32_t)(x->tp * x->cp), (int32_t)step->stages,
-                             x->rules, &flat_root);
+        dag = df_llm_flatten(whole, run.root, chains, (int32_t)(x->tp * x->cp),
+                             (int32_t)step->stages, x->rules, &flat_root);
         df_dag_free(whole);
-        root = flat_root;
+        run.root = flat_root;
     }
     if (!dag) {
         return df_fail(x->err, DF_ENOMEM, "out of memory for the graph of the model");
     }
-    const df_status status = simulate_graph(x, dag, root, replicas, flat ? 1 : 0, time_s);
+    run.dag = dag;
+    const df_status status = simulate_graph(x, &run, time_s);
     df_dag_free(dag);
     return status;
 }

@@ -62,7 +62,8 @@ static int32_t home_of(const flattening *f, int32_t e, int32_t rank)
 }
 
 /* Appends a chain; returns its first element. */
-int32_t df_llm_add_chain(df_dag *dag, const df_llm_chain *chain, int32_t device)
+int32_t
+df_llm_add_chain(df_dag *dag, const df_llm_chain *chain, int32_t device, const df_dag_info *block)
 {
     int32_t head = -1;
     int32_t previous = -1;
@@ -77,6 +78,8 @@ int32_t df_llm_add_chain(df_dag *dag, const df_llm_chain *chain, int32_t device)
                                   .home = edge ? device : -1,
                                   .collective = (int32_t)item->kind,
                                   .participants = item->participants,
+                                  .batch = block->batch,
+                                  .layer = block->layer,
                                   .bytes = item->bytes};
         df_dag_tell(dag, e, &info);
         if (previous >= 0) {
@@ -187,7 +190,8 @@ static void push(flattening *f, int32_t e)
     if (is_block(f, e)) {
         const df_llm_chain *const chain = chain_of(f, e);
         for (int32_t r = 0; r < f->ranks; r++) {
-            const int32_t head = df_llm_add_chain(f->flat, chain, home_of(f, e, r));
+            const int32_t head =
+                df_llm_add_chain(f->flat, chain, home_of(f, e, r), df_dag_told(f->step, e));
             f->of[e].first = r == 0 ? head : f->of[e].first;
         }
         f->of[e].stride = chain->count;

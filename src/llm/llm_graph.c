@@ -22,6 +22,7 @@ typedef struct {
     int32_t *reductions;               /* [layer], of the batch at hand */
     int32_t *room;                     /* of all these */
     int32_t root;
+    int64_t batch, layer; /* what elements are made for at the moment */
 } pipeline;
 
 enum { FORWARD = DF_LLM_FORWARD, BACKWARD = DF_LLM_BACKWARD };
@@ -37,14 +38,22 @@ static int32_t block_at(const pipeline *p, int pass, int64_t batch, int64_t laye
     return p->block[pass][batch * p->layers + layer];
 }
 
+/* With the micro-batch and the layer at hand. */
+static void tell(pipeline *p, int32_t number, const df_dag_info *info)
+{
+    df_dag_info whole = *info;
+    whole.batch = (int32_t)p->batch;
+    whole.layer = (int32_t)p->layer;
+    df_dag_tell(p->dag, number, &whole);
+}
+
 static int32_t add_compute(pipeline *p, df_llm_role role, int direction, int32_t stage)
 {
     const double *const durations = role == DF_LLM_ROLE_EMBEDDING ? p->t.embedding
                                     : role == DF_LLM_ROLE_LOGITS  ? p->t.logits
                                                                   : p->t.block;
     const int32_t number = df_dag_add(p->dag, DF_DAG_COMPUTE, stage, durations[direction]);
-    const df_dag_info info = {.role = (int32_t)role, .label = direction, .home = -1};
-    df_dag_tell(p->dag, number, &info);
+    tell(p, number, &(df_dag_info){.role = (int32_t)role, .label = direction, .home = -1});
     return number;
 }
 
@@ -80,7 +89,7 @@ static int32_t add_collective(pipeline *p, df_llm_role role, int32_t home)
                                        : logits  ? sizes->logits
                                                  : sizes->layer};
     const int32_t number = df_dag_add(p->dag, DF_DAG_COLLECTIVE, 0, duration_s[role]);
-    df_dag_tell(p->dag, number, &info);
+    tell(p, number, &info);
     return number;
 }
 
@@ -94,7 +103,7 @@ static void trunk(pipeline *p, int32_t from, int32_t to)
                               .collective = DF_COLL_P2P,
                               .participants = 2,
                               .bytes = hop ? p->hop_bytes : 0.0};
-    df_dag_tell(p->dag, edge, &info);
+    tell(p, edge, &info);
     df_dag_link(p->dag, from, edge);
     df_dag_link(p->dag, edge, to);
 }
@@ -104,16 +113,22 @@ static void trunk(pipeline *p, int32_t from, int32_t to)
 static void add_forward(pipeline *p, int64_t b)
 {
     const int32_t last = (int32_t)(p->stages - 1);
+    p->batch = b;
+    p->layer = 0;
     p->logits[FORWARD][b] = add_compute(p, DF_LLM_ROLE_LOGITS, FORWARD, last);
     p->embedding[FORWARD][b] = add_compute(p, DF_LLM_ROLE_EMBEDDING, FORWARD, 0);
     for (int64_t l = 0; l < p->layers; l++) {
+        p->layer = l;
         p->block[FORWARD][b * p->layers + l] =
             add_compute(p, DF_LLM_ROLE_BLOCK, FORWARD, stage_of(p, l));
     }
     for (int64_t l = 1; l < p->layers; l++) {
+        p->layer = l;
         trunk(p, block_at(p, FORWARD, b, l - 1), block_at(p, FORWARD, b, l));
     }
+    p->layer = 0;
     trunk(p, p->embedding[FORWARD][b], block_at(p, FORWARD, b, 0));
+    p->layer = p->layers;
     trunk(p, block_at(p, FORWARD, b, p->layers - 1), p->logits[FORWARD][b]);
 }
 
@@ -139,17 +154,23 @@ static void add_backward(pipeline *p, int64_t b)
 {
     df_dag *const dag = p->dag;
     const int32_t last = (int32_t)(p->stages - 1);
+    p->batch = b;
+    p->layer = p->layers - 1;
     p->embedding[BACKWARD][b] = add_compute(p, DF_LLM_ROLE_EMBEDDING, BACKWARD, 0);
     p->logits[BACKWARD][b] = add_compute(p, DF_LLM_ROLE_LOGITS, BACKWARD, last);
     df_dag_link(dag, p->logits[FORWARD][b], p->logits[BACKWARD][b]);
     for (int64_t l = p->layers - 1; l >= 0; l--) {
+        p->layer = l;
         p->block[BACKWARD][b * p->layers + l] =
             add_compute(p, DF_LLM_ROLE_BLOCK, BACKWARD, stage_of(p, l));
     }
     for (int64_t l = p->layers - 1; l >= 1; l--) {
+        p->layer = l;
         trunk(p, block_at(p, BACKWARD, b, l), block_at(p, BACKWARD, b, l - 1));
     }
+    p->layer = 0;
     trunk(p, block_at(p, BACKWARD, b, 0), p->embedding[BACKWARD][b]);
+    p->layer = p->layers;
     trunk(p, p->logits[BACKWARD][b], block_at(p, BACKWARD, b, p->layers - 1));
 }
 
@@ -218,19 +239,23 @@ static void gather_beside(pipeline *p, int32_t h, int32_t device, int32_t other)
 static void gather_forward(pipeline *p, int64_t b)
 {
     const bool more = b < p->batches - 1;
+    p->layer = 0;
     const int32_t next = more ? add_collective(p, DF_LLM_ROLE_GATHER_EMBEDDING, 0) : -1;
     df_dag_attach(p->dag, p->embedding[FORWARD][b], add_collective(p, DF_LLM_ROLE_GATHER_LAYER, 0),
                   DF_DAG_ALL);
     for (int64_t l = 1; l < p->layers; l++) {
+        p->layer = l;
         gather_beside(p, block_at(p, FORWARD, b, l - 1), stage_of(p, l), next);
     }
 }
 
 static void add_data_parallel(pipeline *p, int64_t b)
 {
+    p->batch = b;
     const int32_t embedding =
         add_reduction(p, DF_LLM_ROLE_REDUCE_EMBEDDING, DF_LLM_ROLE_GATHER_EMBEDDING, -1, true);
     for (int64_t l = 0; l < p->layers; l++) {
+        p->layer = l;
         p->reductions[l] = add_reduction(p, DF_LLM_ROLE_REDUCE_LAYER,
                                          DF_LLM_ROLE_GATHER_REDUCED_LAYER, stage_of(p, l), true);
     }
@@ -254,9 +279,11 @@ static void add_data_parallel(pipeline *p, int64_t b)
 static void gather_backward(pipeline *p, int64_t b)
 {
     const bool next = b > 0 && !p->tied;
+    p->batch = b;
     const int32_t logits =
         next ? add_collective(p, DF_LLM_ROLE_GATHER_LOGITS, (int32_t)(p->stages - 1)) : -1;
     for (int64_t l = p->layers - 1; l >= 0; l--) {
+        p->layer = l;
         const int32_t h =
             l == p->layers - 1 ? p->logits[BACKWARD][b] : block_at(p, BACKWARD, b, l + 1);
         gather_beside(p, h, stage_of(p, l), logits);

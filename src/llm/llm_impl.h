@@ -34,8 +34,10 @@ typedef struct {
 
 struct df_llm_predictor {
     df_gemm_cache *gemm;
-    df_netcoll *net;  /* NULL until it is needed */
-    double *finish_s; /* room for schedules */
+    df_netcoll *net;           /* NULL until it is needed */
+    df_astra *astra;           /* borrowed; NULL: net has its own */
+    const df_llm_watch *watch; /* borrowed; NULL */
+    double *finish_s;          /* room for schedules */
     size_t room;
 };
 
@@ -57,6 +59,7 @@ typedef struct {
     double sequence_degree; /* q: devices that share a sequence outside of GEMMs */
     bool simulated;         /* collectives are timed by the network simulator */
     df_hw_link tensor, data, pipeline;
+    char where[40];    /* for those who look on: of df_llm_watch */
     bool forward_only; /* the pass at hand has no backward half: its GEMMs are not solved */
     df_status status;
     df_err *err;
@@ -169,6 +172,8 @@ double df_llm_stage_params(const df_llm *x);
  * or forward only, with optimizer_time_s NULL. */
 DF_NODISCARD df_status df_llm_run_step(
     df_llm *x, df_llm_pass *pass, double tokens, double *optimizer_time_s, double *time_s);
+/* Shows a graph to those who look on. */
+DF_NODISCARD df_status df_llm_show(df_llm *x, const char *name, const df_dag *dag);
 /* The same by the network simulator. */
 DF_NODISCARD df_status df_llm_run_net_step(df_llm *x,
                                            df_llm_pass *pass,

@@ -1,4 +1,5 @@
 #include <math.h>
+#include <stdio.h>
 #include <stdlib.h>
 
 #include "llm/llm_impl.h"
@@ -51,6 +52,9 @@ static void integrate(integral *sum, const sample *next)
 static df_status time_step(df_llm *x, int64_t prefill, int64_t step, df_llm_pass *pass, sample *out)
 {
     const df_llm_span span = {1.0, (double)(prefill + step + 1), true};
+    if (x->memory->watch || x->memory->astra) {
+        snprintf(x->where, sizeof x->where, "decode_samples/step_%04lld/", (long long)step);
+    }
     df_llm_time_pass(x, &span, pass);
     out->step = step;
     out->energy_j = df_llm_pass_energy_j(x, pass, &span);

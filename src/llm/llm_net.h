@@ -2,6 +2,7 @@
  *
  *   llm_flat.c   a step's graph taken apart into devices
  *   llm_trace.c  a graph as programs of the simulator's ranks
+ *   llm_name.c   what elements are called, in traces and pictures
  *   llm_astra.c  collectives, blocks and steps timed by the simulator */
 #ifndef DF_LLM_NET_H
 #define DF_LLM_NET_H
@@ -15,7 +16,7 @@ typedef struct {
     df_coll_kind kind; /* of a collective */
     double bytes;
     int32_t participants;
-    int32_t label; /* of a collective: equal for the same one of all devices and layers */
+    int32_t label; /* equal for the same one of all devices and layers */
 } df_llm_chain_item;
 
 enum { DF_LLM_CHAIN_MAX = 16 };
@@ -25,12 +26,15 @@ typedef struct {
     int32_t count;
 } df_llm_chain;
 
-/* Appends a chain on a device; returns its first element, -1 if it is empty. */
-int32_t df_llm_add_chain(df_dag *dag, const df_llm_chain *chain, int32_t device);
+/* Appends a chain on a device; returns its first element, -1 if it is empty. It has the batch
+ * and layer of `block`. */
+int32_t
+df_llm_add_chain(df_dag *dag, const df_llm_chain *chain, int32_t device, const df_dag_info *block);
 
-/* "MHA_forward_all_reduce" of an operator collective's label. */
-void df_llm_label_name(int32_t label, char *name, size_t size);
+/* Of an operator (kind P2P), or of a collective behind it. */
 int32_t df_llm_label_of(df_llm_op op, int direction, df_coll_kind kind);
+/* "MHA_forward", "MHA_forward_all_reduce". */
+void df_llm_label_name(int32_t label, char *name, size_t size);
 
 /* NULL when out of memory. `ranks` devices share a layer. */
 df_dag *df_llm_flatten(const df_dag *step,
@@ -40,6 +44,10 @@ df_dag *df_llm_flatten(const df_dag *step,
                        int32_t stages,
                        const df_rules *rules,
                        int32_t *flat_root);
+
+/* Names the nodes of a program that df_llm_trace made: a df_et_namer, with the graph as its
+ * context. */
+void df_llm_name_node(const void *dag, const df_net_node *node, char *name, size_t size);
 
 /* A graph as the simulator's programs: `replicas` of each device. first_id: number of the
  * graph's first element, which messages are tagged with. *ranks: how many there are. */

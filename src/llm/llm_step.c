@@ -135,6 +135,21 @@ df_status df_llm_run_order(df_llm *x, const df_llm_step *step, double *time_s)
                                 : df_llm_run_schedule(x, step, time_s);
 }
 
+/* The operators, and the graph that stands for the step whether it is simulated or not. */
+static df_status show_step(df_llm *x, const df_llm_pass *pass, const df_llm_step *step)
+{
+    const df_llm_watch *const watch = x->memory->watch;
+    int32_t root;
+    DF_TRY(watch->pass(watch->context, x->where, pass, x->err));
+    df_dag *const dag = df_llm_build_graph(step, &root);
+    if (!dag) {
+        return df_fail(x->err, DF_ENOMEM, "out of memory for the graph of the model");
+    }
+    const df_status status = df_llm_show(x, "pipeline", dag);
+    df_dag_free(dag);
+    return status;
+}
+
 df_status df_llm_run_step(
     df_llm *x, df_llm_pass *pass, double tokens, double *optimizer_time_s, double *time_s)
 {
@@ -155,6 +170,9 @@ df_status df_llm_run_step(
         step.tied = false;
     }
     DF_TRY(x->status);
+    if (x->memory->watch) {
+        DF_TRY(show_step(x, pass, &step));
+    }
     DF_TRY(x->simulated ? df_llm_run_net_step(x, pass, &step, time_s)
                         : df_llm_run_order(x, &step, time_s));
     if (training && !x->rules->llm_optimizer_free) {

@@ -522,6 +522,7 @@ static uint64_t whole_us_in_ns(double seconds)
 static void fill_draft(tracer *t, int32_t e, int32_t replica, draft *d)
 {
     const df_dag_info *const info = df_dag_told(t->dag, e);
+    d->node.label = (uint32_t)e + 1;
     if (is_compute(t, e)) {
         d->node.type = DF_NET_COMPUTE;
         d->node.duration_ns = whole_us_in_ns(df_dag_duration_s(t->dag, e));
@@ -599,6 +600,7 @@ static void send(tracer *t, message *m)
     const df_net_node node = {
         .bytes = control ? 1 : (uint64_t)bytes,
         .tag = m->edge == NOWHERE ? counter : (uint32_t)(m->edge + t->first_id),
+        .label = m->edge == NOWHERE ? 0 : (uint32_t)m->edge + 1,
     };
     draft *const sender = add_draft(t, from);
     if (sender) {

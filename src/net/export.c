@@ -11,7 +11,7 @@ int32_t df_net_program_ranks(const df_net_program *program)
 const int32_t *
 df_net_program_group(const df_net_program *program, int32_t number, int32_t *id, int32_t *count)
 {
-    if (number >= program->num_groups) {
+    if (number < 0 || (uint32_t)number >= program->num_groups) {
         return NULL;
     }
     *id = program->groups[number].id;
@@ -92,7 +92,7 @@ void df_net_program_digest(const df_net_program *program,
                            void *context)
 {
     take(context, &program->num_ranks, sizeof program->num_ranks);
-    for (int32_t g = 0; g < program->num_groups; g++) {
+    for (uint32_t g = 0; g < program->num_groups; g++) {
         const df_net_group *const group = &program->groups[g];
         take(context, &group->id, sizeof group->id);
         take(context, &group->count, sizeof group->count);

@@ -15,20 +15,20 @@ typedef struct {
 } kept;
 
 struct df_netcoll {
-    df_net_sim *sim;
+    df_astra *astra, *own; /* own: NULL when it is borrowed */
     df_netcoll_counts counts;
     kept times[KEPT]; /* a collective has one place, which the next one for it takes over */
 };
 
-df_netcoll *df_netcoll_new(void)
+df_netcoll *df_netcoll_new(df_astra *astra)
 {
     df_netcoll *const netcoll = calloc(1, sizeof *netcoll);
-    if (netcoll) {
-        netcoll->sim = df_net_sim_new();
-    }
-    if (netcoll && !netcoll->sim) {
+    if (netcoll && !astra && df_astra_new(NULL, &netcoll->own, NULL) != DF_OK) {
         free(netcoll);
         return NULL;
+    }
+    if (netcoll) {
+        netcoll->astra = astra ? astra : netcoll->own;
     }
     return netcoll;
 }
@@ -36,7 +36,7 @@ df_netcoll *df_netcoll_new(void)
 void df_netcoll_free(df_netcoll *netcoll)
 {
     if (netcoll) {
-        df_net_sim_free(netcoll->sim);
+        df_astra_free(netcoll->own);
         free(netcoll);
     }
 }
@@ -176,18 +176,10 @@ static df_status check_links(const df_net_network *network, df_err *err)
                    (int)network->ranks);
 }
 
-df_status df_netcoll_run(df_netcoll *netcoll,
-                         const df_net_program *program,
-                         const df_net_network *network,
-                         const df_net_system *system,
-                         double *time_s,
-                         df_err *err)
+df_status df_netcoll_run(df_netcoll *netcoll, const df_astra_job *job, double *time_s, df_err *err)
 {
-    df_net_result result;
-    DF_TRY(check_links(network, err));
-    DF_TRY(df_net_run(netcoll->sim, program, network, system, &result, err));
-    *time_s = (double)result.max_ns * 1e-9;
-    return DF_OK;
+    DF_TRY(check_links(job->network, err));
+    return df_astra_time(netcoll->astra, job, time_s, err);
 }
 
 static df_net_collective net_kind(df_coll_kind kind)
@@ -232,7 +224,9 @@ static df_status simulate(df_netcoll *netcoll, const df_netcoll_op *op, double *
         status = df_net_program_seal(program, err);
     }
     if (status == DF_OK) {
-        status = df_netcoll_run(netcoll, program, &op->network, &op->system, time_s, err);
+        const df_astra_job job = {
+            .program = program, .network = &op->network, .system = &op->system};
+        status = df_netcoll_run(netcoll, &job, time_s, err);
     }
     df_net_program_free(program);
     return status;

@@ -5,10 +5,10 @@
  * inputs are rounded to those, so that times do not depend on the way that they take. */
 #ifndef DF_NETCOLL_H
 #define DF_NETCOLL_H
+#include "astra/astra.h"
 #include "coll/coll.h"
 #include "config/cfg.h"
 #include "hw/hw.h"
-#include "net/net.h"
 
 /* One simulator, and the times of the last collectives that it solved. For one thread. */
 typedef struct df_netcoll df_netcoll;
@@ -25,8 +25,9 @@ typedef struct {
     uint64_t solved, kept; /* collectives that were simulated, and that were found again */
 } df_netcoll_counts;
 
-/* NULL when out of memory. */
-df_netcoll *df_netcoll_new(void);
+/* astra runs the programs; it is borrowed. NULL: one of its own, in process.
+ * NULL when out of memory. */
+df_netcoll *df_netcoll_new(df_astra *astra);
 void df_netcoll_free(df_netcoll *netcoll);
 
 /* The links that the simulator is told of, of a parallelism that uses `link`: those inside a
@@ -50,11 +51,9 @@ DF_NODISCARD df_status df_netcoll_time(df_netcoll *netcoll,
                                        double *time_s,
                                        df_err *err);
 
-/* Seconds that a program takes. Errors: those of df_net_run. */
+/* Seconds that a program takes. Errors: those of df_astra_time. */
 DF_NODISCARD df_status df_netcoll_run(df_netcoll *netcoll,
-                                      const df_net_program *program,
-                                      const df_net_network *network,
-                                      const df_net_system *system,
+                                      const df_astra_job *job,
                                       double *time_s,
                                       df_err *err);
 

@@ -41,7 +41,7 @@ static double timed(df_netcoll *netcoll, const df_netcoll_op *op)
 static double time_of(const df_cfg *cfg, df_coll_kind kind, double bytes, double ranks)
 {
     const df_netcoll_op op = op_of(cfg, kind, bytes, ranks);
-    df_netcoll *const netcoll = df_netcoll_new();
+    df_netcoll *const netcoll = df_netcoll_new(NULL);
     const double time_s = timed(netcoll, &op);
     df_netcoll_free(netcoll);
     return time_s;
@@ -121,11 +121,11 @@ static void equal_collectives_are_solved_once(void **state)
     ops[4].network.latency_ns = 600;
     ops[5].network.bandwidth_gib_ps = 50;
     ops[6].system.splits = 2;
-    df_netcoll *const netcoll = df_netcoll_new();
+    df_netcoll *const netcoll = df_netcoll_new(NULL);
     for (int round = 0; round < 2; round++) {
         for (int i = 0; i < 7; i++) {
             const double time_s = timed(netcoll, &ops[i]);
-            df_netcoll *const fresh = df_netcoll_new();
+            df_netcoll *const fresh = df_netcoll_new(NULL);
             df_assert_rel(time_s, timed(fresh, &ops[i]), 0);
             df_netcoll_free(fresh);
             const double again_s = timed(netcoll, &ops[i]);
@@ -158,7 +158,7 @@ static void link_without_bandwidth_is_refused(void **state)
     const df_cfg cfg = machine(DF_TOPO_RING);
     df_netcoll_op op = op_of(&cfg, DF_COLL_ALL_REDUCE, mib, 4);
     op.network.bandwidth_gib_ps = 0;
-    df_netcoll *const netcoll = df_netcoll_new();
+    df_netcoll *const netcoll = df_netcoll_new(NULL);
     double time_s = -1;
     df_err err;
     assert_int_equal(df_netcoll_time(netcoll, &op, &time_s, &err), DF_EINVAL);

@@ -1,0 +1,10 @@
+/* pictures.h: what a prediction of an LLM is made of, as files for people: its graphs as PNG, its
+ * operators as text. */
+#ifndef DF_PICTURES_H
+#define DF_PICTURES_H
+#include "llm/llm.h"
+
+/* Writes DIR/WHERE/NAME.png and DIR/WHERE/operators.txt. The folder's name is borrowed. */
+df_llm_watch df_cli_pictures(const char *dir);
+
+#endif
