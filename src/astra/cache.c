@@ -105,6 +105,20 @@ df_status df_astra_hash_file(const char *path, df_astra_key *key, df_err *err)
     return failed ? df_fail(err, DF_EIO, "%s: cannot be read", path) : DF_OK;
 }
 
+/* Reads a number behind a text; moves on behind it. */
+static bool read_after(const char **at, const char *text, uint64_t *number)
+{
+    const size_t length = strlen(text);
+    char *end;
+    if (strncmp(*at, text, length) != 0 || (*at)[length] < '0' || (*at)[length] > '9') {
+        return false;
+    }
+    errno = 0;
+    *number = strtoull(*at + length, &end, 10);
+    *at = end;
+    return errno == 0;
+}
+
 bool df_astra_cache_find(const char *dir, const df_astra_key *key, int32_t ranks, uint64_t *max_ns)
 {
     char path[DF_ASTRA_PATH];
@@ -112,19 +126,19 @@ bool df_astra_cache_find(const char *dir, const df_astra_key *key, int32_t ranks
     if (df_astra_path(path, NULL, "%s/%s.json", dir, key->text) != DF_OK) {
         return false;
     }
-    FILE *const file = fopen(path, "rb");
+    FILE *const file = fopen(path, "rbe");
     if (!file) {
         return false;
     }
     const size_t size = fread(text, 1, sizeof text - 1, file);
     (void)fclose(file); /* only read */
     text[size] = '\0';
-    int32_t found_ranks = 0;
-    uint64_t found_ns = 0;
-    char end = '\0';
-    const bool whole = sscanf(text, "{\"ranks\": %" SCNd32 ", \"max_ns\": %" SCNu64 " %c",
-                              &found_ranks, &found_ns, &end) == 3 &&
-                       end == '}' && found_ranks == ranks;
+    const char *at = text;
+    uint64_t found_ranks;
+    uint64_t found_ns;
+    const bool whole = read_after(&at, "{\"ranks\": ", &found_ranks) &&
+                       read_after(&at, ", \"max_ns\": ", &found_ns) && strcmp(at, "}\n") == 0 &&
+                       found_ranks == (uint64_t)ranks;
     if (whole) {
         *max_ns = found_ns;
     }

@@ -26,14 +26,27 @@ typedef struct {
     bool zero; /* a rank took no time */
 } output;
 
+/* The time in "... sys[3], Wall time: 1234". */
+static bool read_wall_time(const char *line, uint64_t *ns)
+{
+    static const char before[] = "], Wall time: ";
+    const char *const rank = strstr(line, "sys[");
+    const char *const time = rank ? strstr(rank, before) : NULL;
+    char *end;
+    if (!time || time == rank + strlen("sys[")) {
+        return false;
+    }
+    errno = 0;
+    *ns = strtoull(time + sizeof before - 1, &end, 10);
+    return errno == 0 && end != time + sizeof before - 1;
+}
+
 static void take_line(output *o)
 {
+    uint64_t ns;
     o->line[o->length] = '\0';
     o->length = 0;
-    int32_t rank;
-    uint64_t ns;
-    const char *const found = strstr(o->line, "sys[");
-    if (found && sscanf(found, "sys[%" SCNd32 "], Wall time: %" SCNu64, &rank, &ns) == 2) {
+    if (read_wall_time(o->line, &ns)) {
         o->reported++;
         o->zero = o->zero || ns == 0;
         o->max_ns = ns > o->max_ns ? ns : o->max_ns;
@@ -187,12 +200,12 @@ static df_status run_in(
     if (!realpath(binary->path, whole)) {
         return df_fail(err, DF_EIO, "%s: cannot be found: %s", binary->path, strerror(errno));
     }
-    char *const argv[ARGUMENTS] = {whole,
-                                   "--workload-configuration=" DF_ASTRA_PREFIX,
-                                   "--system-configuration=" DF_ASTRA_SYSTEM,
-                                   network,
-                                   "--remote-memory-configuration=memory.json",
-                                   groups ? "--comm-group-configuration=" DF_ASTRA_GROUPS : NULL};
+    char *argv[ARGUMENTS] = {whole,
+                             "--workload-configuration=" DF_ASTRA_PREFIX,
+                             "--system-configuration=" DF_ASTRA_SYSTEM,
+                             network,
+                             "--remote-memory-configuration=memory.json",
+                             groups ? "--comm-group-configuration=" DF_ASTRA_GROUPS : NULL};
     DF_TRY(df_astra_write_files(dir, job, err));
     DF_TRY(write_memory(dir, err));
     return run(argv, dir, binary->time_limit_s, o, err);
@@ -204,7 +217,7 @@ df_status df_astra_run_binary(const df_astra_binary *binary,
                               df_err *err)
 {
     char dir[DF_ASTRA_PATH];
-    output o = {.ranks = df_net_program_ranks(job->program)};
+    output o = {.last = "(none)", .ranks = df_net_program_ranks(job->program)};
     DF_TRY(df_astra_path(dir, err, "%s/deepflow-astra-XXXXXX", binary->temporary_dir));
     if (!mkdtemp(dir)) {
         return df_fail(err, DF_EIO, "%s: cannot be made: %s", dir, strerror(errno));

@@ -99,8 +99,8 @@ static const char *out_dir(const predict_args *a, df_mode mode)
 static df_status
 predict_llm_with(df_llm_predictor *predictor, const predict_args *a, outcome *o, df_err *err)
 {
-    const char *const dir = out_dir(a, DF_MODE_LLM);
-    const df_llm_watch pictures = df_cli_pictures(dir);
+    const char *dir = out_dir(a, DF_MODE_LLM);
+    const df_llm_watch pictures = df_cli_pictures(&dir);
     df_astra *astra = NULL;
     if (df_cli_env_flag("DEEPFLOW_VISUALIZE_GRAPHS")) {
         df_llm_predictor_show(predictor, &pictures);

@@ -49,7 +49,7 @@ draw_graph(void *context, const char *where, const char *name, const df_dag *dag
     char path[PATH_ROOM];
     char file[64];
     snprintf(file, sizeof file, "%s.png", name);
-    DF_TRY(path_of(context, where, file, path, err));
+    DF_TRY(path_of(*(const char **)context, where, file, path, err));
     df_draw *const draw = df_draw_new(name);
     if (!draw) {
         return df_fail(err, DF_ENOMEM, "out of memory for %s", path);
@@ -93,7 +93,7 @@ static df_status
 write_operators(void *context, const char *where, const df_llm_pass *pass, df_err *err)
 {
     char path[PATH_ROOM];
-    DF_TRY(path_of(context, where, "operators.txt", path, err));
+    DF_TRY(path_of(*(const char **)context, where, "operators.txt", path, err));
     FILE *const out = fopen(path, "we");
     if (out) {
         print_operators(out, pass);
@@ -105,7 +105,7 @@ write_operators(void *context, const char *where, const df_llm_pass *pass, df_er
     return DF_OK;
 }
 
-df_llm_watch df_cli_pictures(const char *dir)
+df_llm_watch df_cli_pictures(const char **dir)
 {
-    return (df_llm_watch){(void *)(uintptr_t)dir, draw_graph, write_operators};
+    return (df_llm_watch){dir, draw_graph, write_operators};
 }

@@ -4,7 +4,7 @@
 #define DF_PICTURES_H
 #include "llm/llm.h"
 
-/* Writes DIR/WHERE/NAME.png and DIR/WHERE/operators.txt. The folder's name is borrowed. */
-df_llm_watch df_cli_pictures(const char *dir);
+/* Writes *DIR/WHERE/NAME.png and *DIR/WHERE/operators.txt. dir is borrowed. */
+df_llm_watch df_cli_pictures(const char **dir);
 
 #endif

@@ -170,7 +170,7 @@ static df_status render(const graphviz *g, const char *text, const char *path, d
 
 df_status df_draw_write(df_draw *draw, const char *path, df_err *err)
 {
-    graphviz g;
+    graphviz g = {0};
     DF_TRY(load(&g, err));
     if (draw->left_out > 0) {
         fprintf(draw->out, "  rest [shape=plaintext, label=\"... and %" PRIu64 " more\"];\n",

@@ -69,12 +69,13 @@ df_status df_net_program_visit(
     }
     uint64_t *const parents = malloc((links + 1) * sizeof *parents);
     uint32_t *const first = malloc((p->num_ops + 1) * sizeof *first);
-    df_status status = parents && first
-                           ? DF_OK
-                           : df_fail(err, DF_ENOMEM, "out of memory for the simulator's nodes");
-    if (status == DF_OK) {
-        invert_children(p, parents, first);
+    df_status status = DF_OK;
+    if (!parents || !first) {
+        free(parents);
+        free(first);
+        return df_fail(err, DF_ENOMEM, "out of memory for the simulator's nodes");
     }
+    invert_children(p, parents, first);
     for (uint32_t i = 0; i < p->num_ops && status == DF_OK; i++) {
         df_net_node node = node_of(program, &p->ops[i]);
         node.deps = parents + first[i];

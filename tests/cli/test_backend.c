@@ -117,13 +117,22 @@ static void look(const workplace *w, const char *command, char text[ROOM])
     free(out);
 }
 
+/* The number that it prints. */
+static int number(const workplace *w, const char *command)
+{
+    char text[ROOM];
+    char *end;
+    look(w, command, text);
+    const long value = strtol(text, &end, 10);
+    assert_true(end > text);
+    return (int)value;
+}
+
 static int count(const workplace *w, const char *files)
 {
     char command[ROOM];
-    char text[ROOM];
     snprintf(command, sizeof command, "ls -d %s 2>/dev/null | wc -l", files);
-    look(w, command, text);
-    return atoi(text);
+    return number(w, command);
 }
 
 static int set_up(void **state)
@@ -255,10 +264,9 @@ static void pictures_are_drawn(void **state)
     assert_picture(w, "output/LLM/pipeline.png");
     assert_picture(w, "output/LLM/block_backward.png");
     assert_picture(w, "output/LLM/astra_hier/fwd/llm_graph.0.png");
-    look(w, "grep -c MHA_forward output/LLM/astra_hier/fwd/llm_graph.1.txt", text);
-    assert_int_equal(atoi(text), 2); /* the operator and its collective */
-    look(w, "grep -c qkv_proj output/LLM/operators.txt", text);
-    assert_int_equal(atoi(text), 1);
+    assert_int_equal(number(w, "grep -c MHA_forward output/LLM/astra_hier/fwd/llm_graph.1.txt"),
+                     2); /* the operator and its collective */
+    assert_int_equal(number(w, "grep -c qkv_proj output/LLM/operators.txt"), 1);
 }
 
 /* Runs at the same time leave the whole files of one, and nothing else. */
@@ -300,19 +308,18 @@ static void another_program_may_simulate(void **state)
     predict(w, "");
     df_assert_rel(time_of(w), time_s, 1e-15);
     char text[ROOM];
-    look(w, "wc -l <calls", text);
-    const int calls = atoi(text);
+    const int calls = number(w, "wc -l <calls");
     assert_true(calls > 3);
     predict(w, ""); /* all of it is on disk */
     df_assert_rel(time_of(w), time_s, 1e-15);
-    look(w, "wc -l <calls", text);
-    assert_int_equal(atoi(text), calls);
-    write_program(w, strcat(script, "# another program\n"));
+    assert_int_equal(number(w, "wc -l <calls"), calls);
+    char changed[ROOM + 64];
+    snprintf(changed, sizeof changed, "%s# another program\n", script);
+    write_program(w, changed);
     predict(w, "");
-    look(w, "wc -l <calls", text);
-    assert_int_equal(atoi(text), 2 * calls);
-    look(w, "ls -d \"${TMPDIR:-/tmp}\"/deepflow-astra-* 2>/dev/null | wc -l", text);
-    assert_int_equal(atoi(text), 0);
+    assert_int_equal(number(w, "wc -l <calls"), 2 * calls);
+    assert_int_equal(number(w, "ls -d \"${TMPDIR:-/tmp}\"/deepflow-astra-* 2>/dev/null | wc -l"),
+                     0);
 }
 
 /* Equality with AstraSim itself, where it is there. */
