@@ -31,6 +31,7 @@ typedef struct {
     df_llm_result llm; /* mode LLM */
     df_llm_memory llm_memory;
     bool fits;
+    df_astra *astra; /* while it is predicted; NULL: nothing is simulated */
 } outcome;
 
 static bool read_args(const char *name, int argc, char **argv, predict_args *a, int *exit_code)
@@ -101,17 +102,11 @@ predict_llm_with(df_llm_predictor *predictor, const predict_args *a, outcome *o,
 {
     const char *dir = out_dir(a, DF_MODE_LLM);
     const df_llm_watch pictures = df_cli_pictures(&dir);
-    df_astra *astra = NULL;
     if (df_cli_env_flag("DEEPFLOW_VISUALIZE_GRAPHS")) {
         df_llm_predictor_show(predictor, &pictures);
     }
-    if (o->cfg.backend.model == DF_BACKEND_ASTRA) {
-        DF_TRY(df_cli_open_astra(&o->cfg, dir, &astra, err));
-        df_llm_predictor_use(predictor, astra);
-    }
-    const df_status status = df_llm_predict(predictor, &o->cfg, &o->dev, &a->rules, &o->llm, err);
-    df_cli_close_astra(astra);
-    return status;
+    df_llm_predictor_use(predictor, o->astra);
+    return df_llm_predict(predictor, &o->cfg, &o->dev, &a->rules, &o->llm, err);
 }
 
 static df_status predict_llm(const predict_args *a, outcome *o, df_err *err)
@@ -138,6 +133,7 @@ static df_status predict_with(const predict_args *a, outcome *o, df_err *err)
     if (!predictor) {
         return df_fail(err, DF_ENOMEM, "out of memory");
     }
+    df_predictor_use(predictor, o->astra);
     const df_status status = df_predict(predictor, &o->cfg, &o->dev, &a->rules, &o->result, err);
     df_predictor_free(predictor);
     if (o->cfg.mode == DF_MODE_GEMM) {
@@ -152,7 +148,13 @@ static df_status predict(predict_args *a, outcome *o, df_err *err)
 {
     DF_TRY(df_rules_parse(a->rules_text, &a->rules, err));
     DF_TRY(df_cli_load(&a->files, DF_CFG_NEED_HARDWARE | DF_CFG_NEED_MODEL, &o->cfg, err));
-    return o->cfg.mode == DF_MODE_LLM ? predict_llm(a, o, err) : predict_with(a, o, err);
+    if (df_backend_simulates(&o->cfg.backend)) {
+        DF_TRY(df_cli_open_astra(&o->cfg, out_dir(a, o->cfg.mode), &o->astra, err));
+    }
+    const df_status status =
+        o->cfg.mode == DF_MODE_LLM ? predict_llm(a, o, err) : predict_with(a, o, err);
+    df_cli_close_astra(o->astra);
+    return status;
 }
 
 static df_llm_report report_of(const outcome *o)

@@ -8,6 +8,7 @@ struct df_predictor {
     df_gemm_model *gemm;
     const df_coll_model *coll;
     df_netcoll *net; /* NULL until it is needed */
+    df_astra *astra; /* borrowed; NULL: net has its own */
     df_pipeline *pipe;
 };
 
@@ -38,6 +39,11 @@ void df_predictor_set_models(df_predictor *predictor,
     if (coll) {
         predictor->coll = coll;
     }
+}
+
+void df_predictor_use(df_predictor *predictor, df_astra *astra)
+{
+    predictor->astra = astra;
 }
 
 void df_predictor_free(df_predictor *predictor)
@@ -214,7 +220,7 @@ use_simulator(df_predictor *predictor, const df_cfg *cfg, df_job_net *net, df_er
         return DF_OK;
     }
     if (!predictor->net) {
-        predictor->net = df_netcoll_new();
+        predictor->net = df_netcoll_new(predictor->astra);
     }
     net->sim = predictor->net;
     return net->sim ? DF_OK : df_fail(err, DF_ENOMEM, "out of memory for the network simulator");

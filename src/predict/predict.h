@@ -1,6 +1,7 @@
 /* predict.h: one design (device, strategy, model) to one predicted time. */
 #ifndef DF_PREDICT_H
 #define DF_PREDICT_H
+#include "astra/astra.h"
 #include "coll/coll.h"
 #include "config/cfg.h"
 #include "gemm/gemm.h"
@@ -39,6 +40,9 @@ df_predictor *df_predictor_new(void);
 void df_predictor_set_models(df_predictor *predictor,
                              df_gemm_model *gemm,
                              const df_coll_model *coll);
+/* Has another one run the network simulator's programs; it is borrowed. Before the first
+ * prediction. */
+void df_predictor_use(df_predictor *predictor, df_astra *astra);
 void df_predictor_free(df_predictor *predictor);
 
 /* Predicts the model in *cfg on the device `dev` derived from it. Where cfg->backend asks for

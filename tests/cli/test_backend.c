@@ -257,7 +257,6 @@ static void assert_picture(const workplace *w, const char *path)
 static void pictures_are_drawn(void **state)
 {
     workplace *const w = *state;
-    char text[ROOM];
     write_files(w, "hybrid", "training", "");
     predict(w, "DEEPFLOW_VISUALIZE_GRAPHS=1 DEEPFLOW_PERSIST_ARTIFACT_VIZ=1");
     assert_int_equal(w->exit_code, 0);
@@ -307,7 +306,6 @@ static void another_program_may_simulate(void **state)
     write_files(w, "full_astrasim_hierarchical", "training", "    binary: ./astra\\n");
     predict(w, "");
     df_assert_rel(time_of(w), time_s, 1e-15);
-    char text[ROOM];
     const int calls = number(w, "wc -l <calls");
     assert_true(calls > 3);
     predict(w, ""); /* all of it is on disk */
