@@ -111,7 +111,7 @@ start(char *const argv[], const char *dir, pid_t *child, int *read_end, df_err *
 {
     int ends[2];
     if (pipe(ends) != 0) {
-        return df_fail(err, DF_ERUNTIME, "%s: no pipe: %s", argv[0], strerror(errno));
+        return df_fail(err, DF_ERUNTIME, "no pipe to AstraSim: %s", strerror(errno));
     }
     (void)fcntl(ends[0], F_SETFD, FD_CLOEXEC);
     (void)fcntl(ends[1], F_SETFD, FD_CLOEXEC);
@@ -122,7 +122,7 @@ start(char *const argv[], const char *dir, pid_t *child, int *read_end, df_err *
     (void)close(ends[1]);
     if (*child < 0) {
         (void)close(ends[0]);
-        return df_fail(err, DF_ERUNTIME, "%s: no process: %s", argv[0], strerror(errno));
+        return df_fail(err, DF_ERUNTIME, "no process for AstraSim: %s", strerror(errno));
     }
     (void)setpgid(*child, *child); /* whoever comes first */
     *read_end = ends[0];
@@ -152,8 +152,8 @@ static df_status judge(const char *binary, int status, const output *o, df_err *
 static df_status
 run(char *const argv[], const char *dir, double time_limit_s, output *o, df_err *err)
 {
-    pid_t child;
-    int fd;
+    pid_t child = 0;
+    int fd = -1;
     int status = 0;
     DF_TRY(start(argv, dir, &child, &fd, err));
     const bool ended = read_output(fd, time_limit_s > 0 ? df_clock_s() + time_limit_s : 0, o);

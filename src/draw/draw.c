@@ -109,7 +109,6 @@ void df_draw_edge(df_draw *draw, uint64_t from, uint64_t to)
 
 /* What is used of libgvc and libcgraph. */
 typedef struct {
-    void *gvc, *cgraph; /* libraries */
     void *(*context)(void);
     int (*free_context)(void *context);
     int (*layout)(void *context, void *graph, const char *engine);
@@ -119,28 +118,31 @@ typedef struct {
     int (*close)(void *graph);
 } graphviz;
 
-static bool find(void *library, const char *name, void *function)
+/* *function: a pointer to a function, which ISO C has no cast to. */
+static void find(void *library, const char *name, void *function)
 {
-    void *const found = dlsym(library, name);
-    memcpy(function, &found, sizeof found); /* ISO C has no cast from objects to functions */
-    return found != NULL;
+    void *const found = library ? dlsym(library, name) : NULL;
+    memcpy(function, &found, sizeof found);
 }
 
 static df_status load(graphviz *g, df_err *err)
 {
-    g->gvc = dlopen("libgvc.so.6", RTLD_NOW);
-    g->cgraph = g->gvc ? dlopen("libcgraph.so.6", RTLD_NOW) : NULL;
-    const bool found =
-        g->cgraph && find(g->gvc, "gvContext", &g->context) &&
-        find(g->gvc, "gvFreeContext", &g->free_context) && find(g->gvc, "gvLayout", &g->layout) &&
-        find(g->gvc, "gvFreeLayout", &g->free_layout) &&
-        find(g->gvc, "gvRenderFilename", &g->render) && find(g->cgraph, "agmemread", &g->read) &&
-        find(g->cgraph, "agclose", &g->close);
-    const char *const cause = found ? NULL : dlerror();
-    return found ? DF_OK
-                 : df_fail(err, DF_ERUNTIME,
-                           "no pictures without Graphviz (Debian's package graphviz): %s",
-                           cause ? cause : "unknown");
+    void *const gvc = dlopen("libgvc.so.6", RTLD_NOW);
+    void *const cgraph = gvc ? dlopen("libcgraph.so.6", RTLD_NOW) : NULL;
+    find(gvc, "gvContext", &g->context);
+    find(gvc, "gvFreeContext", &g->free_context);
+    find(gvc, "gvLayout", &g->layout);
+    find(gvc, "gvFreeLayout", &g->free_layout);
+    find(gvc, "gvRenderFilename", &g->render);
+    find(cgraph, "agmemread", &g->read);
+    find(cgraph, "agclose", &g->close);
+    if (g->context && g->free_context && g->layout && g->free_layout && g->render && g->read &&
+        g->close) {
+        return DF_OK;
+    }
+    const char *const cause = dlerror();
+    return df_fail(err, DF_ERUNTIME, "no pictures without Graphviz (Debian's package graphviz): %s",
+                   cause ? cause : "a function is missing");
 }
 
 /* The libraries stay loaded: Graphviz does not survive being unloaded. */

@@ -41,7 +41,7 @@ static const char STAND_IN[] =
     "done\n"
     "echo \"$@\" >>%s/calls\n"
     "'" DF_BIN "' astra run \"$@\" |\n"
-    "    awk '$1 ~ /^[0-9]+$/ && $2 ~ /^[0-9]+$/ { print \"[info] sys[\" $1 \"], Wall time: \" $2 "
+    "    awk 'NF == 0 { exit } $1 ~ /^[0-9]+$/ { print \"[info] sys[\" $1 \"], Wall time: \" $2 "
     "}'\n";
 
 typedef struct {
