@@ -264,8 +264,7 @@ static void hand_on(flattening *f, int32_t block, int32_t hop)
         }
         for (int32_t i = 0; i < targets; i++) {
             const stand_in *const s = &f->of[target[i]];
-            df_dag_link(f->flat, edge,
-                        is_block(f, target[i]) ? s->first + r % s->count * s->stride : s->first);
+            df_dag_link(f->flat, edge, s->first + r % s->count * s->stride);
         }
     }
 }
