@@ -109,10 +109,13 @@ static void read_chain(const df_llm *x, const df_llm_pass *pass, int direction, 
     }
 }
 
-/* Devices whose chains are simulated as one block. */
+/* Devices whose chains are simulated as one block: those of tensor parallelism. Groups over
+ * context are cut out of them in turn; where that would leave one device alone, which cannot
+ * be simulated, all devices that share the layer are. */
 static int32_t block_ranks(const df_llm *x)
 {
-    return (int32_t)(x->mode == DF_LLM_CONTEXT ? x->cp : x->tp);
+    const bool alone = x->cp > 1.0 && fmod(x->tp, x->cp) == 1.0;
+    return (int32_t)(alone ? x->tp * x->cp : x->tp);
 }
 
 /* Algorithms that a run over a graph uses. */

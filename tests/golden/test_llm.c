@@ -5,7 +5,7 @@
 #include "golden/cases.h"
 #include "llm/llm.h"
 
-enum { CASES = 49 };
+enum { ANALYTICAL_CASES = 49, SIMULATED_CASES = 28 };
 
 typedef struct {
     const char *name;
@@ -129,13 +129,20 @@ static bool check_case(const df_case *c, void *context)
 static void recorded_predictions_are_met(void **state)
 {
     (void)state;
-    assert_int_equal(df_cases_check("llm.txt", check_case, NULL), CASES);
+    assert_int_equal(df_cases_check("llm.txt", check_case, NULL), ANALYTICAL_CASES);
+}
+
+static void recorded_simulations_are_met(void **state)
+{
+    (void)state;
+    assert_int_equal(df_cases_check("llm_astra.txt", check_case, NULL), SIMULATED_CASES);
 }
 
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(recorded_predictions_are_met),
+        cmocka_unit_test(recorded_simulations_are_met),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
