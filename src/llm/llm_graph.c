@@ -12,9 +12,10 @@
 typedef struct {
     df_dag *dag;
     df_llm_durations t;
-    int64_t layers, batches, stages, layers_of_stage;
+    int64_t layers, batches, stages;
+    int64_t virtual_stages, layers_of_part;
     int64_t zero_stage;
-    bool tied;
+    bool tied, alternates;
     double replicas, hop_bytes;
     df_llm_sizes reduced, gathered;
     int32_t *embedding[2], *logits[2]; /* [batch] */
@@ -29,7 +30,8 @@ enum { FORWARD = DF_LLM_FORWARD, BACKWARD = DF_LLM_BACKWARD };
 
 static int32_t stage_of(const pipeline *p, int64_t layer)
 {
-    const int64_t stage = layer / p->layers_of_stage;
+    const int64_t part = layer / p->layers_of_part;
+    const int64_t stage = p->virtual_stages > 1 ? part % p->stages : part;
     return (int32_t)(stage < p->stages - 1 ? stage : p->stages - 1);
 }
 
@@ -207,6 +209,64 @@ static void order_backward(pipeline *p, int64_t b)
                 block_at(p, BACKWARD, b - 1, last_of_stage(p, 0)));
 }
 
+/* ---- One forward, one backward ---- */
+
+/* Layers of a part: first to last; none when last is before first. */
+static void layers_of(const pipeline *p, int64_t part, int64_t *first, int64_t *last)
+{
+    *first = part * p->layers_of_part;
+    *last = *first + p->layers_of_part - 1;
+    *last = *last < p->layers - 1 ? *last : p->layers - 1;
+}
+
+/* What a pass through a part begins with, and what it ends with. */
+static int32_t begin_of(const pipeline *p, const df_llm_item *i, bool last_part)
+{
+    int64_t first;
+    int64_t last;
+    layers_of(p, i->part, &first, &last);
+    if (i->direction == FORWARD) {
+        return i->part == 0    ? p->embedding[FORWARD][i->batch]
+               : last >= first ? block_at(p, FORWARD, i->batch, first)
+                               : p->logits[FORWARD][i->batch];
+    }
+    return last_part ? p->logits[BACKWARD][i->batch] : block_at(p, BACKWARD, i->batch, last);
+}
+
+static int32_t end_of(const pipeline *p, const df_llm_item *i, bool last_part)
+{
+    int64_t first;
+    int64_t last;
+    layers_of(p, i->part, &first, &last);
+    if (i->direction == FORWARD) {
+        return last_part ? p->logits[FORWARD][i->batch] : block_at(p, FORWARD, i->batch, last);
+    }
+    return i->part == 0    ? p->embedding[BACKWARD][i->batch]
+           : last >= first ? block_at(p, BACKWARD, i->batch, first)
+                           : p->logits[BACKWARD][i->batch];
+}
+
+/* Each stage does its passes one after another. Stages without layers between the last with
+ * layers and that of the logits have nothing to do. */
+static void order_alternating(pipeline *p)
+{
+    const int64_t filled = (p->layers + p->layers_of_part - 1) / p->layers_of_part;
+    const bool gaps = p->virtual_stages == 1 && filled < p->stages;
+    const df_llm_order order = {gaps ? filled + 1 : p->stages, p->virtual_stages, p->batches};
+    const int64_t last_part = order.stages * order.virtual_stages - 1;
+    for (int64_t stage = 0; stage < order.stages; stage++) {
+        for (int64_t n = 1; n < 2 * order.batches * order.virtual_stages; n++) {
+            const df_llm_item before = df_llm_item_of(&order, stage, n - 1);
+            const df_llm_item after = df_llm_item_of(&order, stage, n);
+            const int32_t from = end_of(p, &before, before.part == last_part);
+            const int32_t to = begin_of(p, &after, after.part == last_part);
+            if (from != p->logits[FORWARD][after.batch] || to != p->logits[BACKWARD][after.batch]) {
+                df_dag_link(p->dag, from, to); /* those two are linked already */
+            }
+        }
+    }
+}
+
 /* ---- Data parallelism ---- */
 
 /* A reduction, with ZeRO 2 followed by a gather. */
@@ -306,7 +366,10 @@ static void build_training(pipeline *p, bool data_parallel)
     for (int64_t b = 0; data_parallel && b < p->batches; b++) {
         add_data_parallel(p, b);
     }
-    for (int64_t b = p->batches - 1; b >= 1; b--) {
+    if (p->alternates) {
+        order_alternating(p);
+    }
+    for (int64_t b = p->batches - 1; b >= 1 && !p->alternates; b--) {
         order_backward(p, b);
     }
     if (data_parallel && p->zero_stage >= 3) {
@@ -326,7 +389,7 @@ static void build(pipeline *p, bool training, bool data_parallel)
     for (int64_t b = 0; b < p->batches; b++) {
         add_forward(p, b);
     }
-    for (int64_t b = 0; b + 1 < p->batches; b++) {
+    for (int64_t b = 0; b + 1 < p->batches && !p->alternates; b++) {
         order_forward(p, b);
     }
     p->root = p->embedding[FORWARD][0];
@@ -363,11 +426,14 @@ df_dag *df_llm_build_graph(const df_llm_step *step, int32_t *root)
                   .stages = step->stages,
                   .zero_stage = step->zero_stage,
                   .tied = step->tied,
+                  .virtual_stages = step->virtual_stages,
+                  .alternates = step->alternates,
                   .replicas = step->replicas,
                   .hop_bytes = step->hop_bytes,
                   .reduced = step->reduced,
                   .gathered = step->gathered};
-    p.layers_of_stage = (p.layers + p.stages - 1) / p.stages;
+    const int64_t parts = p.stages * p.virtual_stages;
+    p.layers_of_part = (p.layers + parts - 1) / parts;
     if (allocate(&p)) {
         build(&p, step->training, step->data_parallel);
         *root = p.root;

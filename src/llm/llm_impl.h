@@ -5,6 +5,7 @@
  *   llm_attention.c  attention, with and without FlashAttention
  *   llm_step.c       what a step through the pipeline is made of, and its time
  *   llm_schedule.c   that time where each stage's order of work is known
+ *   llm_order.c      the order of one forward, one backward
  *   llm_graph.c      that time by simulating a graph: the reference's special cases
  *   llm_astra.c      the same with the network simulator (llm_net.h)
  *   llm_infer.c      prefill and decode
@@ -141,10 +142,27 @@ typedef enum {
     DF_LLM_ROLES
 } df_llm_role;
 
+/* A pipeline that alternates forward and backward passes. Part i of the model, of stages *
+ * virtual_stages, is on stage i % stages. */
+typedef struct {
+    int64_t stages, virtual_stages, batches;
+} df_llm_order;
+
+/* A micro-batch's pass through a part of the model. */
+typedef struct {
+    int direction;
+    int64_t part, batch;
+} df_llm_item;
+
+/* What a stage does as its number-th, from 0 to 2 * batches * virtual_stages - 1. */
+df_llm_item df_llm_item_of(const df_llm_order *order, int64_t stage, int64_t number);
+
 /* One step through the pipeline. */
 typedef struct {
     df_llm_durations t;
     int64_t layers, batches, stages;
+    int64_t virtual_stages; /* parts of the model on a stage: 1 unless interleaved */
+    bool alternates;        /* one forward, one backward; else all forward first */
     int64_t zero_stage;
     bool training, data_parallel, tied;
     double replicas, hop_bytes;

@@ -131,12 +131,6 @@ static double run_gpipe(const plan *p, double begin_s, double *finish_s)
 
 /* ---- One forward, one backward ---- */
 
-/* A piece of work of a stage. */
-typedef struct {
-    int direction;
-    int64_t part, batch;
-} item;
-
 /* When work on each part ended, of the last `window` micro-batches. */
 typedef struct {
     const plan *p;
@@ -147,43 +141,8 @@ typedef struct {
     double begin_s, last_s;
 } run_state;
 
-/* Forward passes of a stage before its first backward pass. */
-static int64_t warm_up(const plan *p, int64_t stage)
-{
-    const int64_t all = p->batches * p->virtual;
-    const int64_t behind = p->stages - stage - 1;
-    const int64_t passes = p->virtual > 1 ? 2 * behind + (p->virtual - 1) * p->stages : behind;
-    /* Megatron-LM runs all of them when there are no more than stages */
-    return passes > all || (p->virtual > 1 && p->batches == p->stages) ? all : passes;
-}
-
-static item pass_of(const plan *p, int64_t stage, int64_t number, int direction)
-{
-    const int64_t round = p->stages * p->virtual;
-    const int64_t place = number % round;
-    const int64_t turn = place / p->stages;
-    return (item){direction,
-                  (direction == FORWARD ? turn : p->virtual - 1 - turn) * p->stages + stage,
-                  number / round * p->stages + place % p->stages};
-}
-
-static item item_of(const plan *p, int64_t stage, int64_t number)
-{
-    const int64_t all = p->batches * p->virtual;
-    const int64_t warm = warm_up(p, stage);
-    if (number < warm) {
-        return pass_of(p, stage, number, FORWARD);
-    }
-    if (number < warm + 2 * (all - warm)) {
-        const int64_t pair = (number - warm) / 2;
-        return (number - warm) % 2 == 0 ? pass_of(p, stage, warm + pair, FORWARD)
-                                        : pass_of(p, stage, pair, BACKWARD);
-    }
-    return pass_of(p, stage, number - all, BACKWARD);
-}
-
 /* When what the item needs from elsewhere is there; false: not known yet. */
-static bool ready_s(const run_state *r, const item *i, double *time_s)
+static bool ready_s(const run_state *r, const df_llm_item *i, double *time_s)
 {
     const int64_t last = r->p->stages * r->p->virtual - 1;
     if (i->direction == FORWARD && i->part == 0) {
@@ -205,7 +164,8 @@ static bool advance(run_state *r, int64_t stage)
     if (r->next[stage] >= (double)(2 * p->batches * p->virtual)) {
         return false;
     }
-    const item i = item_of(p, stage, (int64_t)r->next[stage]);
+    const df_llm_order order = {p->stages, p->virtual, p->batches};
+    const df_llm_item i = df_llm_item_of(&order, stage, (int64_t)r->next[stage]);
     double start_s;
     if (!ready_s(r, &i, &start_s)) {
         return false;
@@ -307,21 +267,19 @@ static void overlap_layers(const df_llm *x, plan *p)
 
 df_status df_llm_run_schedule(df_llm *x, const df_llm_step *step, double *time_s)
 {
-    const df_cfg_sched *const sched = &x->cfg->sched;
     const int64_t most = (step->layers + step->stages - 1) / step->stages;
     const int64_t filled = (step->layers + most - 1) / most;
-    const bool alternating = step->training && sched->schedule != DF_SCHEDULE_GPIPE;
     const bool gathers = step->training && step->data_parallel && step->zero_stage >= 3;
     plan p = {.step = step,
               .stages = filled < step->stages ? filled + 1 : step->stages,
-              .virtual = alternating ? sched->virtual_stages : 1,
+              .virtual = step->virtual_stages,
               .batches = step->batches,
               .serial = !x->rules->llm_reductions_at_once};
     const double begin_s =
         gathers && !x->rules->llm_first_gather_free ? step->t.gather_embedding : 0.0;
     p.hop_s = p.stages > 1 ? step->t.hop : 0.0;
     overlap_layers(x, &p);
-    if (!alternating) {
+    if (!step->alternates) {
         DF_TRY(make_room(x, (double)p.batches));
         *time_s = run_gpipe(&p, begin_s, x->memory->finish_s);
         return DF_OK;

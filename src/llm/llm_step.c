@@ -117,7 +117,7 @@ static bool needs_graph(const df_llm *x, const df_llm_step *s)
 {
     const int64_t most = (s->layers + s->stages - 1) / s->stages;
     const bool empty_stages = (s->stages - 1) * most >= s->layers;
-    if (s->training && x->cfg->sched.schedule != DF_SCHEDULE_GPIPE) {
+    if (s->alternates) {
         return false;
     }
     if (s->training && s->data_parallel && s->zero_stage >= 3 &&
@@ -154,10 +154,13 @@ df_status df_llm_run_step(
     df_llm *x, df_llm_pass *pass, double tokens, double *optimizer_time_s, double *time_s)
 {
     const bool training = optimizer_time_s != NULL;
+    const bool alternates = training && x->cfg->sched.schedule != DF_SCHEDULE_GPIPE;
     df_llm_step step = {.t = read_durations(x, pass, tokens),
                         .layers = x->m->num_layers,
                         .batches = (int64_t)x->mb,
                         .stages = (int64_t)x->lp,
+                        .virtual_stages = alternates ? x->cfg->sched.virtual_stages : 1,
+                        .alternates = alternates,
                         .zero_stage = x->cfg->sw.dp_zero_stage,
                         .training = training,
                         .data_parallel = training && df_llm_replicas(x) > 1.0,

@@ -138,11 +138,43 @@ static void predictors_remember_nothing_but_gemms(void **state)
     df_llm_predictor_free(predictor);
 }
 
+/* The simulator runs the stages' orders as graphs: the same turns, but for a hop of 1 ns, and
+ * durations in whole microseconds, which are off by half of one at most. */
+static void the_simulator_keeps_the_orders(void **state)
+{
+    (void)state;
+    static const struct {
+        int64_t stages, batches;
+        df_schedule schedule;
+        int64_t parts;
+    } cases[] = {{4, 8, DF_SCHEDULE_GPIPE, 1},
+                 {4, 8, DF_SCHEDULE_1F1B, 1},
+                 {3, 5, DF_SCHEDULE_1F1B, 1}, /* 3, 3 and 2 layers */
+                 {4, 8, DF_SCHEDULE_INTERLEAVED, 2},
+                 {2, 6, DF_SCHEDULE_INTERLEAVED, 4}};
+    static const df_astra_mode modes[] = {DF_ASTRA_HIERARCHICAL, DF_ASTRA_FLATTENED};
+    for (size_t i = 0; i < 2 * sizeof cases / sizeof cases[0]; i++) {
+        df_cfg cfg = load(cases[i / 2].stages, cases[i / 2].batches, cases[i / 2].schedule,
+                          cases[i / 2].parts);
+        cfg.tech.intra.latency_s = 1e-9;
+        const df_llm_result formula = df_llm_case_reference(&cfg);
+        cfg.backend.model = DF_BACKEND_ASTRA;
+        cfg.backend.mode = modes[i % 2];
+        const df_llm_result simulated = df_llm_case_reference(&cfg);
+        /* a layer is four operators when it is taken apart */
+        const double turns = (double)(cfg.sched.mb + cfg.sched.lp - 1);
+        const double most = turns * (4.0 * 2.0 * LAYERS + 4.0) * (0.5e-6 + 1e-9);
+        assert_true(fabs(simulated.time_s - formula.time_s) < most);
+        assert_true(most < 0.05 * formula.time_s); /* a turn more or less is more than that */
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(turns_are_counted),
         cmocka_unit_test(interleaving_divides_the_bubble),
+        cmocka_unit_test(the_simulator_keeps_the_orders),
         cmocka_unit_test(one_stage_has_no_order),
         cmocka_unit_test(reductions_only_trail),
         cmocka_unit_test(recomputing_repeats_forward_work),
