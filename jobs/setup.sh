@@ -6,7 +6,7 @@
 df_build_packages=(
     cmake ninja-build pkg-config gcc libc6-dev
     libopenmpi-dev openmpi-bin libyaml-dev libgsl-dev libhdf5-dev libjansson-dev libxxhash-dev
-    graphviz
+    libcurl4-openssl-dev ca-certificates openssl graphviz
     libcmocka-dev hdf5-tools python3-h5py python3-pandas
 )
 # To check the sources.

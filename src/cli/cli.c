@@ -38,6 +38,35 @@ df_status df_cli_load(const df_cli_files *files, unsigned need, df_cfg *cfg, df_
     return load(files->hardware_config, files->model_config, need, cfg, err);
 }
 
+static bool
+write_whole(const char *path, void (*write)(FILE *out, const void *what), const void *what)
+{
+    FILE *const out = fopen(path, "w");
+    if (!out) {
+        return false;
+    }
+    write(out, what);
+    const bool failed = ferror(out) != 0;
+    return fclose(out) == 0 && !failed;
+}
+
+df_status df_cli_write_file(const char *path,
+                            void (*write)(FILE *out, const void *what),
+                            const void *what,
+                            df_err *err)
+{
+    char draft[4096];
+    if ((size_t)snprintf(draft, sizeof draft, "%s.part", path) >= sizeof draft) {
+        return df_fail(err, DF_EIO, "%.200s: the path is too long", path);
+    }
+    if (!write_whole(draft, write, what) || rename(draft, path) != 0) {
+        const int why = errno;
+        remove(draft);
+        return df_fail(err, DF_EIO, "%s: cannot be written: %s", path, strerror(why));
+    }
+    return DF_OK;
+}
+
 bool df_cli_parse(const df_command *command, int argc, char **argv, int *exit_code)
 {
     bool help = false;

@@ -23,6 +23,13 @@ DF_NODISCARD df_status df_cli_load(const df_cli_files *files,
                                    df_cfg *cfg,
                                    df_err *err);
 
+/* Writes a file by `write`, whole or not at all: into PATH.part, which then takes its name.
+ * DF_EIO: it cannot be written. */
+DF_NODISCARD df_status df_cli_write_file(const char *path,
+                                         void (*write)(FILE *out, const void *what),
+                                         const void *what,
+                                         df_err *err);
+
 /* Parses a command line. Returns true to go on; otherwise *exit_code is what the
  * process is to exit with (after --help, or a failure that has been printed). */
 bool df_cli_parse(const df_command *command, int argc, char **argv, int *exit_code);

@@ -1,6 +1,7 @@
 /* commands.h: one function per subcommand. argv starts after the subcommand's name;
  * the result is the process exit code. main.c holds the table. The two searches are in
- * deepflow-search (main_search.c); in deepflow their functions start it (companion.c). */
+ * deepflow-search (main_search.c), import-hf is in deepflow-import (main_import.c); in deepflow
+ * their functions start those (companion.c). */
 #ifndef DF_COMMANDS_H
 #define DF_COMMANDS_H
 
@@ -13,5 +14,6 @@ int df_cmd_validate(int argc, char **argv);
 int df_cmd_gd_search(int argc, char **argv);
 int df_cmd_arch_search(int argc, char **argv);
 int df_cmd_astra(int argc, char **argv);
+int df_cmd_import_hf(int argc, char **argv);
 
 #endif

@@ -23,6 +23,7 @@ static const subcommand commands[] = {
      df_cmd_arch_search},
     {"astra", "simulates Chakra traces as AstraSim does; prints traces", df_cmd_astra},
     {"validate", "how far off predictions are from measured runs", df_cmd_validate},
+    {"import-hf", "a model file from a model of HuggingFace", df_cmd_import_hf},
     {"help", "this text; `help config`, `help rules`: those tables", help},
 };
 enum { COMMANDS = sizeof commands / sizeof commands[0] };

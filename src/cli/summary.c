@@ -1,12 +1,12 @@
 #include "summary.h"
 
-#include <errno.h>
 #include <inttypes.h>
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
 
 #include "base/units.h"
+#include "cli.h"
 
 static void print_line(FILE *out, int length)
 {
@@ -196,15 +196,9 @@ static void print_mode(FILE *out, const df_summary *s)
     }
 }
 
-static bool print_all(const char *path, const df_summary *s)
+static void print_all(FILE *out, const void *summary)
 {
-    FILE *const out = fopen(path, "w");
-    if (!out) {
-        return false;
-    }
-    print_mode(out, s);
-    const bool failed = ferror(out) != 0;
-    return fclose(out) == 0 && !failed;
+    print_mode(out, summary);
 }
 
 df_status
@@ -212,7 +206,6 @@ df_summary_write(const df_summary *summary, const char *dir, char *path, size_t 
 {
     const df_cfg_gemm *const gemm = &summary->cfg->gemm;
     char name[128] = "summary_LSTM.txt";
-    char draft[4096];
     if (summary->cfg->mode == DF_MODE_GEMM) {
         snprintf(name, sizeof name, "summary_modeGEMM_M%" PRId64 "_K%" PRId64 "_N%" PRId64 ".txt",
                  gemm->m, gemm->k, gemm->n);
@@ -220,14 +213,8 @@ df_summary_write(const df_summary *summary, const char *dir, char *path, size_t 
         snprintf(name, sizeof name, "LLM_%s_results.txt",
                  summary->cfg->llm.run_type == DF_RUN_TRAINING ? "training" : "inference");
     }
-    if ((size_t)snprintf(path, room, "%s/%s", dir, name) >= room ||
-        (size_t)snprintf(draft, sizeof draft, "%s.part", path) >= sizeof draft) {
+    if ((size_t)snprintf(path, room, "%s/%s", dir, name) >= room) {
         return df_fail(err, DF_EIO, "%s: the path is too long", dir);
     }
-    if (!print_all(draft, summary) || rename(draft, path) != 0) {
-        const int why = errno;
-        remove(draft);
-        return df_fail(err, DF_EIO, "%s: cannot be written: %s", path, strerror(why));
-    }
-    return DF_OK;
+    return df_cli_write_file(path, print_all, summary, err);
 }
