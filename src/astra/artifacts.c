@@ -126,6 +126,7 @@ static df_status each_file(const char *dir,
     }
     df_status status = DF_OK;
     const struct dirent *entry;
+    /* cppcheck-suppress readdirCalled ; the stream is ours alone */
     while (status == DF_OK && (entry = readdir(folder)) != NULL) {
         status = df_astra_path(path, err, "%s/%s", dir, entry->d_name);
         if (status == DF_OK && to) {

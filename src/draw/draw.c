@@ -1,11 +1,14 @@
 #include "draw/draw.h"
 
 #include <dlfcn.h>
+#include <errno.h>
 #include <inttypes.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 /* The graph as text in Graphviz's language. Ids of drawn nodes are kept sorted by coming,
  * to look edges up. */
@@ -110,12 +113,9 @@ void df_draw_edge(df_draw *draw, uint64_t from, uint64_t to)
 /* What is used of libgvc and libcgraph. */
 typedef struct {
     void *(*context)(void);
-    int (*free_context)(void *context);
     int (*layout)(void *context, void *graph, const char *engine);
-    int (*free_layout)(void *context, void *graph);
     int (*render)(void *context, void *graph, const char *format, const char *path);
     void *(*read)(const char *text);
-    int (*close)(void *graph);
 } graphviz;
 
 /* *function: a pointer to a function, which ISO C has no cast to. */
@@ -125,55 +125,66 @@ static void find(void *library, const char *name, void *function)
     memcpy(function, &found, sizeof found);
 }
 
-static df_status load(graphviz *g, df_err *err)
+static bool load(graphviz *g)
 {
     void *const gvc = dlopen("libgvc.so.6", RTLD_NOW);
     void *const cgraph = gvc ? dlopen("libcgraph.so.6", RTLD_NOW) : NULL;
     find(gvc, "gvContext", &g->context);
-    find(gvc, "gvFreeContext", &g->free_context);
     find(gvc, "gvLayout", &g->layout);
-    find(gvc, "gvFreeLayout", &g->free_layout);
     find(gvc, "gvRenderFilename", &g->render);
     find(cgraph, "agmemread", &g->read);
-    find(cgraph, "agclose", &g->close);
-    if (g->context && g->free_context && g->layout && g->free_layout && g->render && g->read &&
-        g->close) {
-        return DF_OK;
-    }
-    const char *const cause = dlerror();
-    return df_fail(err, DF_ERUNTIME, "no pictures without Graphviz (Debian's package graphviz): %s",
-                   cause ? cause : "a function is missing");
+    return g->context && g->layout && g->render && g->read;
 }
 
-/* The libraries stay loaded: Graphviz does not survive being unloaded. */
-static df_status render(const graphviz *g, const char *text, const char *path, df_err *err)
+typedef enum { DRAWN, NO_GRAPHVIZ, NO_GRAPH, NO_LAYOUT, NO_FILE } outcome;
+
+static outcome render(const char *text, const char *path)
 {
-    void *const context = g->context();
-    void *const graph = context ? g->read(text) : NULL;
-    df_status status = DF_OK;
+    graphviz g = {0};
+    if (!load(&g)) {
+        return NO_GRAPHVIZ;
+    }
+    void *const context = g.context();
+    void *const graph = context ? g.read(text) : NULL;
     if (!graph) {
-        status = df_fail(err, DF_ENOMEM, "%s: Graphviz cannot make the graph", path);
-    } else if (g->layout(context, graph, "dot") != 0) {
-        status = df_fail(err, DF_ERUNTIME, "%s: Graphviz cannot lay the graph out", path);
-    } else {
-        if (g->render(context, graph, "png", path) != 0) {
-            status = df_fail(err, DF_EIO, "%s: Graphviz cannot write it", path);
-        }
-        (void)g->free_layout(context, graph);
+        return NO_GRAPH;
     }
-    if (graph) {
-        (void)g->close(graph);
+    if (g.layout(context, graph, "dot") != 0) {
+        return NO_LAYOUT;
     }
-    if (context) {
-        (void)g->free_context(context);
+    return g.render(context, graph, "png", path) == 0 ? DRAWN : NO_FILE;
+}
+
+/* In a process of its own: Graphviz leaks, and draws one picture a process without reading
+ * memory that it has freed. */
+static df_status render_apart(const char *text, const char *path, df_err *err)
+{
+    static const char *const causes[] = {
+        [NO_GRAPHVIZ] = "Graphviz cannot be loaded (Debian's package graphviz)",
+        [NO_GRAPH] = "Graphviz cannot make the graph",
+        [NO_LAYOUT] = "Graphviz cannot lay the graph out",
+        [NO_FILE] = "Graphviz cannot write it"};
+    int status = 0;
+    const pid_t child = fork();
+    if (child == 0) {
+        _exit(render(text, path));
     }
-    return status;
+    if (child < 0) {
+        return df_fail(err, DF_ERUNTIME, "%s: no process to draw it: %s", path, strerror(errno));
+    }
+    while (waitpid(child, &status, 0) < 0 && errno == EINTR) {
+    }
+    if (!WIFEXITED(status) || WEXITSTATUS(status) > NO_FILE) {
+        return df_fail(err, DF_ERUNTIME, "%s: Graphviz broke down", path);
+    }
+    const int code = WEXITSTATUS(status);
+    return code == DRAWN
+               ? DF_OK
+               : df_fail(err, code == NO_FILE ? DF_EIO : DF_ERUNTIME, "%s: %s", path, causes[code]);
 }
 
 df_status df_draw_write(df_draw *draw, const char *path, df_err *err)
 {
-    graphviz g = {0};
-    DF_TRY(load(&g, err));
     if (draw->left_out > 0) {
         fprintf(draw->out, "  rest [shape=plaintext, label=\"... and %" PRIu64 " more\"];\n",
                 draw->left_out);
@@ -183,5 +194,5 @@ df_status df_draw_write(df_draw *draw, const char *path, df_err *err)
     const bool closed = fclose(draw->out) == 0;
     draw->out = NULL;
     return failed || !closed ? df_fail(err, DF_ENOMEM, "out of memory for %s", path)
-                             : render(&g, draw->text, path, err);
+                             : render_apart(draw->text, path, err);
 }

@@ -1,5 +1,5 @@
-/* draw.h: graphs as pictures, by Graphviz's library. The library is loaded when the first
- * picture is drawn, so that nobody else waits for it. */
+/* draw.h: graphs as pictures, by Graphviz's library. The library is loaded when a picture is
+ * drawn, so that nobody else waits for it, and in a process of its own. */
 #ifndef DF_DRAW_H
 #define DF_DRAW_H
 #include <stddef.h>
