@@ -138,21 +138,9 @@ void df_llm_add_json(json_t *root, const df_llm_report *report)
 
 /* ---- Text ---- */
 
-/* The operators that a step's time is the sum of. */
-static const df_llm_op leaves[] = {
-    DF_LLM_EMBEDDING, DF_LLM_NORM1, DF_LLM_QKV,        DF_LLM_ATTENTION, DF_LLM_OUT,
-    DF_LLM_NORM2,     DF_LLM_FFN1,  DF_LLM_ACTIVATION, DF_LLM_FFN2,      DF_LLM_LOGITS,
-};
-enum { LEAVES = sizeof leaves / sizeof leaves[0] };
-
-/* Times that a stage runs an operator in one step, on average over the stages. */
 static double runs_of(const df_llm_report *report, df_llm_op op)
 {
-    const df_cfg_llm *const m = &report->cfg->llm;
-    const df_cfg_sched *const s = &report->cfg->sched;
-    const double batches = (double)m->batch_size / (double)s->dp / report->result->micro_batch;
-    const bool once = op == DF_LLM_EMBEDDING || op == DF_LLM_LOGITS;
-    return batches * (once ? 1.0 : (double)m->num_layers) / (double)s->lp;
+    return df_llm_runs(report->cfg, report->result, op);
 }
 
 static void print_share(const char *name, double seconds, double whole_s)
@@ -195,12 +183,12 @@ static void print_breakdown(const df_llm_report *report,
         printf(" %11s", "backward s");
     }
     printf(" %7s %10s %10s %10s  %s\n", "share %", "flops", "DRAM bytes", "sent bytes", "bound by");
-    for (int i = 0; i < LEAVES; i++) {
-        const df_llm_row *const row = &pass->row[leaves[i]];
+    for (int i = 0; i < DF_LLM_LEAVES; i++) {
+        const df_llm_row *const row = &pass->row[df_llm_leaves[i]];
         if (row->present) {
-            print_operator(report, pass, leaves[i], whole_s);
-            sum_s +=
-                runs_of(report, leaves[i]) * (row->forward_s + (training ? row->backward_s : 0.0));
+            print_operator(report, pass, df_llm_leaves[i], whole_s);
+            sum_s += runs_of(report, df_llm_leaves[i]) *
+                     (row->forward_s + (training ? row->backward_s : 0.0));
         }
     }
     const double recompute_s = runs_of(report, DF_LLM_MHA) * pass->recompute_s;

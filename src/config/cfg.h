@@ -281,6 +281,10 @@ DF_NODISCARD df_status df_cfg_check(const df_cfg *cfg, df_err *err);
 /* Prints the option table as `deepflow help config` shows it. */
 void df_cfg_print_help(FILE *out);
 
+/* Writes the configuration as one combined file that reads back to the same numbers. Options at
+ * their preset are left out. */
+void df_cfg_write(const df_cfg *cfg, FILE *out);
+
 /* Words of the files for enums, for printing. */
 const char *df_mem_type_name(df_mem_type type);
 const char *df_scope_name(df_scope scope);

@@ -8,6 +8,7 @@
  *   cfg_yaml.c   documents: libyaml, lines, required keys
  *   cfg_check.c  checks that need several options at once
  *   cfg_help.c   the table as text
+ *   cfg_write.c  a configuration as a file
  *   cfg.c        the public functions; files to texts */
 #ifndef DF_CFG_IMPL_H
 #define DF_CFG_IMPL_H

@@ -6,6 +6,7 @@
 #include "coll/coll.h"
 #include "config/cfg.h"
 #include "gemm/gemm.h"
+#include "gemm/op.h"
 #include "graph/dag.h"
 
 /* The rows of the operator table, in the order in which they are printed. */
@@ -107,6 +108,20 @@ extern const char *const df_llm_bound_names[DF_LLM_BOUNDS]; /* "compute", ... */
 
 /* direction: DF_LLM_FORWARD or DF_LLM_BACKWARD. */
 df_llm_bound df_llm_find_bound(const df_hw_device *dev, const df_llm_row *row, int direction);
+
+/* The operators that a step's time is the sum of. */
+enum { DF_LLM_LEAVES = 10 };
+extern const df_llm_op df_llm_leaves[DF_LLM_LEAVES];
+
+/* Times that a stage runs an operator in one step, on average over the stages. */
+double df_llm_runs(const df_cfg *cfg, const df_llm_result *result, df_llm_op op);
+
+/* What a step's time goes to, operator by operator; of an inference prefill and decode, all decode
+ * steps being as the last. What stages wait, hops and reductions are not in it. */
+void df_llm_list_ops(const df_cfg *cfg,
+                     const df_hw_device *dev,
+                     const df_llm_result *result,
+                     df_ops *ops);
 
 /* Memory for predictions, and solved GEMMs. One per thread. */
 typedef struct df_llm_predictor df_llm_predictor;

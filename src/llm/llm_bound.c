@@ -1,3 +1,5 @@
+#include <math.h>
+
 #include "llm/llm.h"
 
 const char *const df_llm_bound_names[DF_LLM_BOUNDS] = {
@@ -40,4 +42,89 @@ df_llm_bound df_llm_find_bound(const df_hw_device *dev, const df_llm_row *row, i
         most = share_s[i] > share_s[most] ? (df_llm_bound)i : most;
     }
     return most;
+}
+
+/* ---- Operators of a step ---- */
+
+const df_llm_op df_llm_leaves[DF_LLM_LEAVES] = {
+    DF_LLM_EMBEDDING, DF_LLM_NORM1, DF_LLM_QKV,        DF_LLM_ATTENTION, DF_LLM_OUT,
+    DF_LLM_NORM2,     DF_LLM_FFN1,  DF_LLM_ACTIVATION, DF_LLM_FFN2,      DF_LLM_LOGITS,
+};
+
+double df_llm_runs(const df_cfg *cfg, const df_llm_result *result, df_llm_op op)
+{
+    const df_cfg_llm *const m = &cfg->llm;
+    const df_cfg_sched *const s = &cfg->sched;
+    const double batches = (double)m->batch_size / (double)s->dp / result->micro_batch;
+    const bool once = op == DF_LLM_EMBEDDING || op == DF_LLM_LOGITS;
+    return batches * (once ? 1.0 : (double)m->num_layers) / (double)s->lp;
+}
+
+/* Adds one direction of a row: its collective, its launches, and the rest by what bounds it. */
+static void add_direction(df_op *op, const df_hw_device *dev, const df_llm_row *row, int direction)
+{
+    const bool forward = direction == DF_LLM_FORWARD;
+    const double time_s = forward ? row->forward_s : row->backward_s;
+    const double comm_s = forward ? row->forward_comm_s : row->backward_comm_s;
+    const double launch_s = row->launch_s[direction];
+    const df_llm_work *const work = &row->work[direction];
+    op->cost_s[DF_COST_NETWORK] += comm_s;
+    op->cost_s[DF_COST_LAUNCH] += launch_s;
+    df_op_add_kernel(op, dev, fmax(time_s - comm_s - launch_s, 0.0), work->flops,
+                     work->traffic_bytes);
+}
+
+/* A pass whose operators run `scale` times as often as in one step. */
+typedef struct {
+    const df_llm_pass *pass;
+    const char *phase;
+    double scale;
+    bool backward;
+} phase;
+
+static void add_phase(const df_cfg *cfg,
+                      const df_hw_device *dev,
+                      const df_llm_result *result,
+                      const phase *p,
+                      df_ops *ops)
+{
+    for (int i = 0; i < DF_LLM_LEAVES; i++) {
+        const df_llm_row *const row = &p->pass->row[df_llm_leaves[i]];
+        if (!row->present) {
+            continue;
+        }
+        const double runs = p->scale * df_llm_runs(cfg, result, df_llm_leaves[i]);
+        df_op *const op = df_ops_add(ops, df_llm_op_names[df_llm_leaves[i]], runs);
+        op->phase = p->phase;
+        add_direction(op, dev, row, DF_LLM_FORWARD);
+        if (p->backward) {
+            add_direction(op, dev, row, DF_LLM_BACKWARD);
+        }
+    }
+}
+
+void df_llm_list_ops(const df_cfg *cfg,
+                     const df_hw_device *dev,
+                     const df_llm_result *result,
+                     df_ops *ops)
+{
+    const df_llm_pass *const pass = &result->pass;
+    ops->count = 0;
+    if (result->run_type == DF_RUN_INFERENCE) {
+        /* the last decode step, for as long as all take */
+        const double steps = result->decode_s * result->tokens_ps.end;
+        add_phase(cfg, dev, result, &(phase){pass, "prefill", 1.0, false}, ops);
+        add_phase(cfg, dev, result, &(phase){&result->decode, "decode", steps, false}, ops);
+        return;
+    }
+    add_phase(cfg, dev, result, &(phase){pass, "", 1.0, true}, ops);
+    if (pass->recompute_s > 0) {
+        df_op *const op =
+            df_ops_add(ops, "recomputed forward work", df_llm_runs(cfg, result, DF_LLM_MHA));
+        op->cost_s[DF_COST_COMPUTE] = pass->recompute_s;
+    }
+    if (result->optimizer_s > 0) {
+        df_op *const op = df_ops_add(ops, "optimizer", 1.0);
+        op->cost_s[DF_COST_DRAM] = result->optimizer_s;
+    }
 }

@@ -67,12 +67,52 @@ double df_job_gemm(df_job *job, double m, double k, double n)
         return 0.0;
     }
     job->status = job->gemm->solve(job->gemm, &shape, &cost, job->err);
+    if (job->op && job->status == DF_OK) {
+        df_op_add_kernel(job->op, job->dev, cost.time_s - job->launch_s, cost.flops,
+                         cost.traffic_bytes);
+    }
     return job->status == DF_OK ? cost.time_s : 0.0;
+}
+
+void df_job_begin_op(df_job *job, const char *name, double runs)
+{
+    if (job->ops) {
+        job->op = df_ops_add(job->ops, name, runs);
+    }
+}
+
+void df_job_end_op(df_job *job, double time_s)
+{
+    if (job->op) {
+        df_op_fill(job->op, time_s);
+        job->op = NULL;
+    }
+}
+
+void df_job_repeat_op(df_job *job)
+{
+    if (job->op) {
+        df_op_scale(job->op, 2.0);
+    }
+}
+
+double df_job_transfer(const df_job *job, double time_s)
+{
+    if (job->op) {
+        job->op->cost_s[DF_COST_NETWORK] += time_s;
+    }
+    return time_s;
 }
 
 double df_job_stream(const df_job *job, double flops, double bytes)
 {
-    return df_roof_stream(job->dev, job->rules, flops, bytes);
+    const double time_s = df_roof_stream(job->dev, job->rules, flops, bytes);
+    if (job->op) {
+        double traffic[DF_HW_LEVELS] = {0};
+        traffic[job->rules->pointwise_on_registers ? 0 : DF_HW_LEVELS - 1] = bytes;
+        df_op_add_kernel(job->op, job->dev, time_s, flops, traffic);
+    }
+    return time_s;
 }
 
 double df_job_coll(
@@ -80,9 +120,9 @@ double df_job_coll(
 {
     const df_coll_op op = {kind, bytes, participants, *link};
     if (job->net.sim) {
-        return df_job_simulated_s(job, &op);
+        return df_job_transfer(job, df_job_simulated_s(job, &op));
     }
-    return job->coll->time_s(job->coll, job->dev, job->rules, &op);
+    return df_job_transfer(job, job->coll->time_s(job->coll, job->dev, job->rules, &op));
 }
 
 df_split_time df_job_cr_forward(df_job *job, const df_split_gemm *g)
@@ -226,13 +266,19 @@ use_simulator(df_predictor *predictor, const df_cfg *cfg, df_job_net *net, df_er
     return net->sim ? DF_OK : df_fail(err, DF_ENOMEM, "out of memory for the network simulator");
 }
 
-df_status df_predict(df_predictor *predictor,
-                     const df_cfg *cfg,
-                     const df_hw_device *dev,
-                     const df_rules *rules,
-                     df_prediction *out,
-                     df_err *err)
+typedef struct {
+    const df_cfg *cfg;
+    const df_hw_device *dev;
+    const df_rules *rules;
+} design;
+
+/* ops: NULL, or where operators are written down. */
+static df_status
+predict(df_predictor *predictor, const design *d, df_prediction *out, df_ops *ops, df_err *err)
 {
+    const df_cfg *const cfg = d->cfg;
+    const df_hw_device *const dev = d->dev;
+    const df_rules *const rules = d->rules;
     df_prediction result;
     memset(&result, 0, sizeof result);
     result.mode = cfg->mode;
@@ -245,6 +291,7 @@ df_status df_predict(df_predictor *predictor,
                   .rules = rules,
                   .launch_s = dev->launch_overhead_s,
                   .q = dev->elem_bytes,
+                  .ops = ops,
                   .err = err};
     df_hw_derive_links(cfg, dev, &job.links);
     DF_TRY(use_simulator(predictor, cfg, &job.net, err));
@@ -261,4 +308,26 @@ df_status df_predict(df_predictor *predictor,
     }
     *out = result;
     return DF_OK;
+}
+
+df_status df_predict(df_predictor *predictor,
+                     const df_cfg *cfg,
+                     const df_hw_device *dev,
+                     const df_rules *rules,
+                     df_prediction *out,
+                     df_err *err)
+{
+    return predict(predictor, &(design){cfg, dev, rules}, out, NULL, err);
+}
+
+df_status df_predict_ops(df_predictor *predictor,
+                         const df_cfg *cfg,
+                         const df_hw_device *dev,
+                         const df_rules *rules,
+                         df_ops *ops,
+                         df_err *err)
+{
+    df_prediction result;
+    ops->count = 0;
+    return predict(predictor, &(design){cfg, dev, rules}, &result, ops, err);
 }

@@ -5,6 +5,7 @@
 #include "coll/coll.h"
 #include "config/cfg.h"
 #include "gemm/gemm.h"
+#include "gemm/op.h"
 #include "graph/pipeline.h"
 #include "mem/footprint.h"
 
@@ -58,6 +59,16 @@ DF_NODISCARD df_status df_predict(df_predictor *predictor,
                                   const df_rules *rules,
                                   df_prediction *out,
                                   df_err *err);
+
+/* Predicts as df_predict does, and lists the operators: of a GEMM the product and its reduction;
+ * of an LSTM its cell, softmax, embedding, hops and reductions. Their times add up to more or
+ * less than that of the step where they overlap or wait. */
+DF_NODISCARD df_status df_predict_ops(df_predictor *predictor,
+                                      const df_cfg *cfg,
+                                      const df_hw_device *dev,
+                                      const df_rules *rules,
+                                      df_ops *ops,
+                                      df_err *err);
 
 /* Whether the strategy in *cfg can split the model at all (no device needed). */
 DF_NODISCARD df_status df_predict_check(const df_cfg *cfg, const df_rules *rules, df_err *err);

@@ -48,10 +48,16 @@ static void backward(df_job *job, const df_split_gemm *g, df_gemm_times *out)
     }
     out->backward_compute_s = t.compute_s;
     out->backward_comm_s = t.comm_s;
-    if (sched->dp > 1) {
+}
+
+static void reduce(df_job *job, const df_split_gemm *g, df_gemm_times *out)
+{
+    if (job->cfg->sched.dp > 1) {
         const df_split hidden = df_lstm_split(job->cfg, DF_PART_HIDDEN);
         const df_split split = {hidden.type, g->dim1, g->dim2};
+        df_job_begin_op(job, "reduction of gradients", 1.0);
         out->dp_comm_s = df_job_reduce_gradient(job, g->k, g->n, &split, hidden.type);
+        df_job_end_op(job, out->dp_comm_s);
     }
 }
 
@@ -59,9 +65,14 @@ void df_predict_gemm(df_job *job, df_gemm_times *out)
 {
     const df_split_gemm g = split_of(job->cfg);
     *out = (df_gemm_times){0};
+    df_job_begin_op(job, "GEMM forward", 1.0);
     forward(job, &g, out);
+    df_job_end_op(job, out->forward_compute_s + out->forward_comm_s);
     if (job->cfg->gemm.backward) {
+        df_job_begin_op(job, "GEMM backward", 1.0);
         backward(job, &g, out);
+        df_job_end_op(job, out->backward_compute_s + out->backward_comm_s);
+        reduce(job, &g, out);
     }
     out->time_s = out->forward_compute_s + out->forward_comm_s + out->backward_compute_s +
                   out->backward_comm_s + out->dp_comm_s;

@@ -34,7 +34,9 @@ typedef struct {
     const df_rules *rules;
     df_hw_links links;
     double launch_s;
-    double q; /* bytes of an element */
+    double q;    /* bytes of an element */
+    df_ops *ops; /* what is done is written down here; NULL: it is not */
+    df_op *op;   /* the operator at hand; NULL: none */
     df_status status;
     df_err *err;
 } df_job;
@@ -62,6 +64,14 @@ double df_job_stream(const df_job *job, double flops, double bytes);
 double df_job_coll(
     df_job *job, df_coll_kind kind, double bytes, double participants, const df_hw_link *link);
 double df_job_simulated_s(df_job *job, const df_coll_op *op);
+
+/* Begins an operator, and ends it, which took time_s a run. Nothing without job->ops. */
+void df_job_begin_op(df_job *job, const char *name, double runs);
+void df_job_end_op(df_job *job, double time_s);
+/* All of it so far is done twice. */
+void df_job_repeat_op(df_job *job);
+/* Seconds on a network or to the host; returns them. */
+double df_job_transfer(const df_job *job, double time_s);
 
 /* C = A B with A's columns and B's rows over dim1 devices, C reduced over them. */
 df_split_time df_job_cr_forward(df_job *job, const df_split_gemm *g);

@@ -66,7 +66,7 @@ static double exchange_s(df_job *job, double bytes, const df_hw_link *link)
         }
         return 0.0;
     }
-    return df_job_stream(job, 0.0, 2.0 * bytes) + bytes / link->bytes_ps;
+    return df_job_stream(job, 0.0, 2.0 * bytes) + df_job_transfer(job, bytes / link->bytes_ps);
 }
 
 static pass_times hidden_whole(df_job *job, const lstm *x)
@@ -176,29 +176,32 @@ static pass_times softmax_rc(df_job *job, const lstm *x)
     return t;
 }
 
+/* Backward takes what forward takes, and what each alone has. */
 static pass_times embedding_times(df_job *job, const lstm *x)
 {
     const double q = job->q;
     const double bytes = x->b * x->d * q; /* read from the table, written out */
     const double e1 = x->embedding.dim1;
-    const double whole_s = df_job_stream(job, 0.0, 2.0 * bytes) + job->launch_s;
-    pass_times t = {whole_s, whole_s};
+    const double rows =
+        x->embedding.type == DF_KP_RC ? (x->b / e1) * (x->d / x->embedding.dim2) * q : bytes;
+    const double move_s = df_job_stream(job, 0.0, 2.0 * rows) + job->launch_s;
+    pass_times t = {move_s, move_s};
     switch (x->embedding.type) {
     case DF_KP_CR:
         t.forward_s += gather_s(job, bytes, e1, &job->links.kp1);
         t.backward_s = t.forward_s;
+        df_job_repeat_op(job);
         return t;
-    case DF_KP_RC: {
-        const double e2 = x->embedding.dim2;
-        t.forward_s = df_job_stream(job, 0.0, 2.0 * (x->b / e1) * (x->d / e2) * q) + job->launch_s;
-        t.backward_s = t.forward_s + gather_s(job, q * x->b * x->d / e2, e1, &job->links.kp1);
+    case DF_KP_RC:
+        df_job_repeat_op(job);
+        t.backward_s += gather_s(job, q * x->b * x->d / x->embedding.dim2, e1, &job->links.kp1);
         return t;
-    }
     case DF_KP_NONE:
         break;
     }
+    df_job_repeat_op(job);
     if (job->dev->h2d_bytes_ps > 0.0) {
-        t.forward_s += 2.0 * bytes / job->dev->h2d_bytes_ps;
+        t.forward_s += df_job_transfer(job, 2.0 * bytes / job->dev->h2d_bytes_ps);
     }
     return t;
 }
@@ -245,28 +248,55 @@ static pass_times softmax_times(df_job *job, const lstm *x)
     return softmax_whole(job, x);
 }
 
-static double reduction_s(df_job *job, const lstm *x, double k, double n, const df_split *part)
+/* The weights of a part of the model, k x n, and how it is split. */
+typedef struct {
+    const char *name; /* of their reduction */
+    double k, n;
+    const df_split *split;
+    double runs;
+} weights;
+
+static double reduction_s(df_job *job, const lstm *x, const weights *w)
 {
-    const df_kp_type type = job->rules->reduction_follows_hidden ? x->hidden.type : part->type;
-    return df_job_reduce_gradient(job, k, n, part, type);
+    const df_kp_type type = job->rules->reduction_follows_hidden ? x->hidden.type : w->split->type;
+    df_job_begin_op(job, w->name, w->runs);
+    const double time_s = df_job_reduce_gradient(job, w->k, w->n, w->split, type);
+    df_job_end_op(job, time_s);
+    return time_s;
 }
 
 static void time_components(df_job *job, const lstm *x, df_pipeline_times *c)
 {
+    const double lp = (double)job->cfg->sched.lp;
+    const double steps = x->s / lp;
+    const weights cell_weights = {"reduction of cell gradients", 2.0 * x->d, x->g * x->d,
+                                  &x->hidden, x->l / lp};
+    const weights softmax_weights = {"reduction of softmax gradients", x->d, x->v, &x->softmax,
+                                     1.0 / lp};
+    const weights embedding_weights = {"reduction of embedding gradients", x->v, x->d,
+                                       &x->embedding, 1.0 / lp};
+    df_job_begin_op(job, "LSTM cell", steps * x->l);
     const pass_times cell = hidden_times(job, x);
+    df_job_end_op(job, cell.forward_s + cell.backward_s);
+    df_job_begin_op(job, "softmax", steps);
     const pass_times softmax = softmax_times(job, x);
+    df_job_end_op(job, softmax.forward_s + softmax.backward_s);
+    df_job_begin_op(job, "embedding", steps);
     const pass_times embedding = embedding_times(job, x);
+    df_job_end_op(job, embedding.forward_s + embedding.backward_s);
     c->cf = cell.forward_s;
     c->cb = cell.backward_s;
     c->sf = softmax.forward_s;
     c->sb = softmax.backward_s;
     c->ef = embedding.forward_s;
     c->eb = embedding.backward_s;
+    df_job_begin_op(job, "hop to the next stage", 2.0 * steps);
     c->tf = hop_s(job, x);
+    df_job_end_op(job, c->tf);
     c->tb = c->tf;
-    c->rc = reduction_s(job, x, 2.0 * x->d, x->g * x->d, &x->hidden);
-    c->rs = reduction_s(job, x, x->d, x->v, &x->softmax);
-    c->re = reduction_s(job, x, x->v, x->d, &x->embedding);
+    c->rc = reduction_s(job, x, &cell_weights);
+    c->rs = reduction_s(job, x, &softmax_weights);
+    c->re = reduction_s(job, x, &embedding_weights);
 }
 
 static double count_params(const lstm *x, double projection)

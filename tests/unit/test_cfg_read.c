@@ -242,6 +242,66 @@ static void examples_load(void **state)
     }
 }
 
+/* A file, written from what was read of it. */
+static char *written(const df_cfg *cfg)
+{
+    char *text = NULL;
+    size_t length = 0;
+    FILE *const out = open_memstream(&text, &length);
+    assert_non_null(out);
+    df_cfg_write(cfg, out);
+    assert_int_equal(fclose(out), 0);
+    return text;
+}
+
+static void assert_same(const df_cfg *a, const df_cfg *b)
+{
+    /* read into zeroed memory, padding and all
+     * NOLINTNEXTLINE(bugprone-suspicious-memory-comparison,cert-exp42-c,cert-flp37-c) */
+    assert_int_equal(memcmp(a, b, sizeof *a), 0);
+}
+
+/* Every number of every example, and of changed ones, survives. */
+static void written_files_read_back(void **state)
+{
+    (void)state;
+    static const char *const pairs[][2] = {
+        {"/hardware/a100_80gb.yaml", "/model/lstm_2048.yaml"},
+        {"/hardware/h100_sxm.yaml", "/model/llama2_7b.yaml"},
+        {"/hardware/detailed_2023.yaml", "/model/gemm_4096.yaml"},
+        {"/hardware/wafer_20v100.yaml", NULL},
+        {"/hardware/variants/mcm.yaml", NULL},
+        {"/search/lstm_4x4.yaml", NULL},
+    };
+    for (size_t i = 0; i < sizeof pairs / sizeof pairs[0]; i++) {
+        char hardware[512];
+        char model[512];
+        df_cfg cfg;
+        snprintf(hardware, sizeof hardware, DF_CONFIGS "%s", pairs[i][0]);
+        snprintf(model, sizeof model, DF_CONFIGS "%s", pairs[i][1] ? pairs[i][1] : "");
+        df_err err;
+        if (df_cfg_load(hardware, pairs[i][1] ? model : NULL,
+                        DF_CFG_NEED_HARDWARE | DF_CFG_ANY_DEGREES, &cfg, &err) != DF_OK) {
+            fail_msg("%s", err.text);
+        }
+        for (int changed = 0; changed < 2; changed++) {
+            char *const text = written(&cfg);
+            const df_cfg_text file = {text, "written"};
+            df_cfg again;
+            if (df_cfg_parse(&file, NULL, DF_CFG_NEED_HARDWARE | DF_CFG_ANY_DEGREES, &again,
+                             &err) != DF_OK) {
+                fail_msg("%s: %s", pairs[i][0], err.text);
+            }
+            assert_same(&cfg, &again);
+            free(text);
+            cfg.tech.core.util = 1.0 / 3;
+            cfg.sched.kp_type[DF_PART_SOFTMAX] = DF_KP_RC;
+            cfg.system.inter_derate = 0.1 + 0.2;
+            cfg.sw.precision.kv_cache_bytes = 1;
+        }
+    }
+}
+
 static void degrees_are_checked_after_changes(void **state)
 {
     const texts *t = *state;
@@ -268,6 +328,7 @@ int main(void)
         cmocka_unit_test(one_combined_file_is_enough),
         cmocka_unit_test(hardware_alone_is_enough),
         cmocka_unit_test(examples_load),
+        cmocka_unit_test(written_files_read_back),
         cmocka_unit_test(degrees_are_checked_after_changes),
     };
     return cmocka_run_group_tests(tests, setup, teardown);

@@ -1,0 +1,106 @@
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "config/cfg_impl.h"
+
+enum { NUMBER_ROOM = 32 };
+
+static double value_of(const df_opt *opt, const df_cfg *cfg)
+{
+    const char *const field = (const char *)cfg + opt->offset;
+    double real = 0;
+    int64_t whole;
+    bool truth;
+    int number;
+    switch (opt->kind) {
+    case DF_OPT_INT:
+        memcpy(&whole, field, sizeof whole);
+        return (double)whole;
+    case DF_OPT_BOOL:
+        memcpy(&truth, field, sizeof truth);
+        return truth;
+    case DF_OPT_ENUM:
+        memcpy(&number, field, sizeof number);
+        return number;
+    case DF_OPT_REAL:
+    case DF_OPT_BYTES:
+    case DF_OPT_RATE:
+    case DF_OPT_COUNT:
+    case DF_OPT_FORMAT:
+        memcpy(&real, field, sizeof real);
+        return real;
+    case DF_OPT_TEXT:
+        break;
+    }
+    return real;
+}
+
+/* As few digits as read back to the same number. */
+static void number_text(double value, char text[NUMBER_ROOM])
+{
+    for (int digits = 15; digits <= 17; digits++) {
+        snprintf(text, NUMBER_ROOM, "%.*g", digits, value);
+        if (strtod(text, NULL) == value) {
+            return;
+        }
+    }
+}
+
+/* Whether the option has to stand in the file: what is at its preset need not. */
+static bool is_written(const df_opt *opt, const df_cfg *cfg)
+{
+    static const char *const budgets[] = {"power_breakdown", "area_breakdown",
+                                          "perimeter_breakdown"};
+    const bool model =
+        df_opt_is_under(opt->path, "model_param") || df_opt_is_under(opt->path, "inference_param");
+    if (opt->offset == DF_OPT_NOT_KEPT || opt->kind == DF_OPT_TEXT ||
+        !df_opt_applies(opt, DF_OPT_IN(cfg->mode)) || (model && !cfg->has_model)) {
+        return false;
+    }
+    for (int i = 0; i < 3; i++) {
+        if (!cfg->has_breakdown && df_opt_is_under(opt->path, budgets[i])) {
+            return false;
+        }
+    }
+    if (df_opt_find_section(opt->path, DF_OPT_IN(cfg->mode)) >= 0) {
+        return false; /* short for what is below it */
+    }
+    return opt->absent.required || value_of(opt, cfg) != opt->absent.preset;
+}
+
+/* Prints the keys above the option that the one before it did not have. */
+static void print_keys(const char *path, const char *before, FILE *out)
+{
+    int depth = 0;
+    bool same = true;
+    for (const char *key = path, *dot = strchr(path, '.'); dot; dot = strchr(key, '.')) {
+        const size_t end = (size_t)(dot - path) + 1;
+        same = same && strncmp(path, before, end) == 0;
+        if (!same) {
+            fprintf(out, "%*s%.*s:\n", 2 * depth, "", (int)(dot - key), key);
+        }
+        key = dot + 1;
+        depth++;
+    }
+    const char *const last = strrchr(path, '.');
+    fprintf(out, "%*s%s: ", 2 * depth, "", last ? last + 1 : path);
+}
+
+void df_cfg_write(const df_cfg *cfg, FILE *out)
+{
+    const char *before = "";
+    for (int i = 0; i < df_num_opts; i++) {
+        const df_opt *const opt = &df_opts[i];
+        if (!is_written(opt, cfg)) {
+            continue;
+        }
+        char number[NUMBER_ROOM];
+        const double value = value_of(opt, cfg);
+        const char *const word = opt->words ? df_opt_word_of(opt->words, value) : NULL;
+        number_text(value, number);
+        print_keys(opt->path, before, out);
+        fprintf(out, "%s\n", word ? word : number);
+        before = opt->path;
+    }
+}

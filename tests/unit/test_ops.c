@@ -1,0 +1,188 @@
+/* What a step's time goes to. */
+#include <string.h>
+
+#include "llm/llm.h"
+#include "predict/predict.h"
+#include "support/support.h"
+
+static void load(const char *hardware, const char *model, df_cfg *cfg)
+{
+    char paths[2][512];
+    df_err err;
+    snprintf(paths[0], sizeof paths[0], "%s/hardware/%s.yaml", DF_CONFIGS, hardware);
+    snprintf(paths[1], sizeof paths[1], "%s/model/%s.yaml", DF_CONFIGS, model);
+    if (df_cfg_load(paths[0], paths[1], DF_CFG_NEED_HARDWARE | DF_CFG_NEED_MODEL, cfg, &err) !=
+        DF_OK) {
+        fail_msg("%s", err.text);
+    }
+}
+
+static void derive(const df_cfg *cfg, const df_rules *rules, df_hw_device *dev)
+{
+    df_err err;
+    assert_int_equal(df_hw_derive(cfg, rules, dev, &err), DF_OK);
+}
+
+static double sum_s(const df_ops *ops)
+{
+    double sum = 0;
+    for (int i = 0; i < ops->count; i++) {
+        sum += ops->op[i].runs * df_op_time_s(&ops->op[i]);
+    }
+    return sum;
+}
+
+static const df_op *find(const df_ops *ops, const char *name)
+{
+    for (int i = 0; i < ops->count; i++) {
+        if (strcmp(ops->op[i].name, name) == 0) {
+            return &ops->op[i];
+        }
+    }
+    fail_msg("no operator %s", name);
+    return NULL;
+}
+
+/* Lists the operators of a GEMM or LSTM; returns the time of the whole. */
+static double list(const df_cfg *cfg, const df_rules *rules, df_ops *ops)
+{
+    df_predictor *const predictor = df_predictor_new();
+    df_prediction whole;
+    df_hw_device dev;
+    df_err err;
+    derive(cfg, rules, &dev);
+    assert_int_equal(df_predict(predictor, cfg, &dev, rules, &whole, &err), DF_OK);
+    assert_int_equal(df_predict_ops(predictor, cfg, &dev, rules, ops, &err), DF_OK);
+    df_predictor_free(predictor);
+    return whole.time_s;
+}
+
+/* A GEMM is one operator after another. */
+static void operators_of_a_gemm_add_up(void **state)
+{
+    (void)state;
+    for (int i = 0; i < 2; i++) {
+        const df_rules rules = i == 0 ? df_rules_reference() : df_rules_corrected();
+        df_cfg cfg;
+        df_ops ops;
+        load("a100_80gb", "gemm_4096", &cfg);
+        cfg.gemm.backward = true;
+        const double time_s = list(&cfg, &rules, &ops);
+        df_assert_rel(sum_s(&ops), time_s, 1e-12);
+    }
+}
+
+/* On one device an LSTM waits for nothing; some of the reductions overlap with other work. */
+static void operators_of_an_lstm_add_up(void **state)
+{
+    (void)state;
+    for (int i = 0; i < 2; i++) {
+        const df_rules rules = i == 0 ? df_rules_reference() : df_rules_corrected();
+        df_cfg cfg;
+        df_ops ops;
+        load("a100_80gb", "lstm_2048", &cfg);
+        const double time_s = list(&cfg, &rules, &ops);
+        assert_true(sum_s(&ops) * (1 + 1e-12) >= time_s);
+        double work_s = 0;
+        for (int op = 0; op < ops.count; op++) {
+            const bool reduction = strncmp(ops.op[op].name, "reduction", 9) == 0;
+            work_s += reduction ? 0 : ops.op[op].runs * df_op_time_s(&ops.op[op]);
+        }
+        assert_true(work_s <= time_s);
+        assert_true(work_s >= 0.9 * time_s);
+    }
+}
+
+/* Forward 4096^2 (2 4096 - 1) flops, backward twice that. */
+static void products_are_counted(void **state)
+{
+    (void)state;
+    const df_rules rules = df_rules_corrected();
+    const double flops = 4096.0 * 4096 * (2 * 4096 - 1);
+    df_cfg cfg;
+    df_ops ops;
+    load("a100_80gb", "gemm_4096", &cfg);
+    cfg.gemm.backward = true;
+    list(&cfg, &rules, &ops);
+    df_assert_rel(find(&ops, "GEMM forward")->flops, flops, 1e-15);
+    df_assert_rel(find(&ops, "GEMM backward")->flops, 2 * flops, 1e-15);
+}
+
+/* Seven layers of the LSTM on four replicas: their reduction is on the network. */
+static void reductions_are_on_the_network(void **state)
+{
+    (void)state;
+    const df_rules rules = df_rules_corrected();
+    df_cfg cfg;
+    df_ops ops;
+    load("a100_80gb", "lstm_2048", &cfg);
+    cfg.sched.dp = 4;
+    cfg.system.num_devices_per_node = 4;
+    list(&cfg, &rules, &ops);
+    const df_op *const op = find(&ops, "reduction of cell gradients");
+    assert_true(op->cost_s[DF_COST_NETWORK] > 0);
+    assert_true(op->cost_s[DF_COST_LAUNCH] >= 0);
+    df_assert_rel(op->runs, (double)cfg.lstm.num_layers, 0);
+    df_assert_rel(find(&ops, "LSTM cell")->runs,
+                  (double)cfg.lstm.num_layers * (double)cfg.lstm.seq_len, 0);
+}
+
+static void llm_operators_add_up(void **state)
+{
+    (void)state;
+    const df_rules rules = df_rules_corrected();
+    df_llm_predictor *const predictor = df_llm_predictor_new();
+    df_cfg cfg;
+    df_ops ops;
+    df_hw_device dev;
+    df_llm_result result;
+    df_err err;
+    load("a100_80gb", "llama2_7b", &cfg);
+    derive(&cfg, &rules, &dev);
+    for (int inference = 0; inference < 2; inference++) {
+        if (inference) {
+            cfg.llm.run_type = DF_RUN_INFERENCE;
+            cfg.llm.decode_len = 100;
+            cfg.llm.sample_every = 1;
+        }
+        assert_int_equal(df_llm_predict(predictor, &cfg, &dev, &rules, &result, &err), DF_OK);
+        df_llm_list_ops(&cfg, &dev, &result, &ops);
+        df_assert_rel(sum_s(&ops), result.time_s, 1e-9);
+    }
+    df_llm_predictor_free(predictor);
+}
+
+/* A core of 10 flops a second, memories of 8, 4, 2 and 1 bytes a second; L1 is one of two. */
+static void the_slowest_bounds(void **state)
+{
+    (void)state;
+    df_hw_device dev;
+    memset(&dev, 0, sizeof dev);
+    dev.core.throughput_flops_ps = 10;
+    dev.core.num_bundle = 2;
+    for (int i = 0; i < DF_HW_LEVELS; i++) {
+        dev.mem[i].throughput_bytes_ps = 8 >> i;
+    }
+    const double even[] = {8, 8, 2, 1}; /* a second each */
+    double bytes[DF_HW_LEVELS];
+    memcpy(bytes, even, sizeof bytes);
+    assert_int_equal(df_cost_of_kernel(&dev, 11, bytes), DF_COST_COMPUTE);
+    for (int i = 0; i < DF_HW_LEVELS; i++) {
+        memcpy(bytes, even, sizeof bytes);
+        bytes[i] *= 1.01;
+        assert_int_equal(df_cost_of_kernel(&dev, 10, bytes), DF_COST_REGISTERS + i);
+    }
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(operators_of_a_gemm_add_up),
+        cmocka_unit_test(operators_of_an_lstm_add_up),
+        cmocka_unit_test(products_are_counted),
+        cmocka_unit_test(reductions_are_on_the_network),
+        cmocka_unit_test(llm_operators_add_up),
+        cmocka_unit_test(the_slowest_bounds),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
