@@ -21,6 +21,7 @@ static double value_of(const df_opt *opt, const df_cfg *cfg)
         memcpy(&truth, field, sizeof truth);
         return truth;
     case DF_OPT_ENUM:
+    case DF_OPT_HABIT:
         memcpy(&number, field, sizeof number);
         return number;
     case DF_OPT_REAL:
@@ -34,6 +35,11 @@ static double value_of(const df_opt *opt, const df_cfg *cfg)
         break;
     }
     return real;
+}
+
+static const char *text_of(const df_opt *opt, const df_cfg *cfg)
+{
+    return (const char *)cfg + opt->offset;
 }
 
 /* As few digits as read back to the same number. */
@@ -54,8 +60,8 @@ static bool is_written(const df_opt *opt, const df_cfg *cfg)
                                           "perimeter_breakdown"};
     const bool model =
         df_opt_is_under(opt->path, "model_param") || df_opt_is_under(opt->path, "inference_param");
-    if (opt->offset == DF_OPT_NOT_KEPT || opt->kind == DF_OPT_TEXT ||
-        !df_opt_applies(opt, DF_OPT_IN(cfg->mode)) || (model && !cfg->has_model)) {
+    if (opt->offset == DF_OPT_NOT_KEPT || !df_opt_applies(opt, DF_OPT_IN(cfg->mode)) ||
+        (model && !cfg->has_model)) {
         return false;
     }
     for (int i = 0; i < 3; i++) {
@@ -65,6 +71,9 @@ static bool is_written(const df_opt *opt, const df_cfg *cfg)
     }
     if (df_opt_find_section(opt->path, DF_OPT_IN(cfg->mode)) >= 0) {
         return false; /* short for what is below it */
+    }
+    if (opt->kind == DF_OPT_TEXT) {
+        return *text_of(opt, cfg) != '\0';
     }
     return opt->absent.required || value_of(opt, cfg) != opt->absent.preset;
 }
@@ -87,6 +96,30 @@ static void print_keys(const char *path, const char *before, FILE *out)
     fprintf(out, "%*s%s: ", 2 * depth, "", last ? last + 1 : path);
 }
 
+/* In single quotes, which double inside. */
+static void print_text(const char *text, FILE *out)
+{
+    fputc('\'', out);
+    for (; *text != '\0'; text++) {
+        fputs(*text == '\'' ? "'" : "", out);
+        fputc(*text, out);
+    }
+    fputc('\'', out);
+}
+
+static void print_value(const df_opt *opt, const df_cfg *cfg, FILE *out)
+{
+    char number[NUMBER_ROOM];
+    if (opt->kind == DF_OPT_TEXT) {
+        print_text(text_of(opt, cfg), out);
+        return;
+    }
+    const double value = value_of(opt, cfg);
+    const char *const word = opt->words ? df_opt_word_of(opt->words, value) : NULL;
+    number_text(value, number);
+    fputs(word ? word : number, out);
+}
+
 void df_cfg_write(const df_cfg *cfg, FILE *out)
 {
     const char *before = "";
@@ -95,12 +128,9 @@ void df_cfg_write(const df_cfg *cfg, FILE *out)
         if (!is_written(opt, cfg)) {
             continue;
         }
-        char number[NUMBER_ROOM];
-        const double value = value_of(opt, cfg);
-        const char *const word = opt->words ? df_opt_word_of(opt->words, value) : NULL;
-        number_text(value, number);
         print_keys(opt->path, before, out);
-        fprintf(out, "%s\n", word ? word : number);
+        print_value(opt, cfg, out);
+        fputc('\n', out);
         before = opt->path;
     }
 }

@@ -298,6 +298,7 @@ static void written_files_read_back(void **state)
             cfg.sched.kp_type[DF_PART_SOFTMAX] = DF_KP_RC;
             cfg.system.inter_derate = 0.1 + 0.2;
             cfg.sw.precision.kv_cache_bytes = 1;
+            snprintf(cfg.backend.binary, sizeof cfg.backend.binary, "/it's: #here");
         }
     }
 }
