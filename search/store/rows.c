@@ -85,6 +85,7 @@ hid_t df_search_row_type(void)
                            add(type, "index", AT(index), H5T_NATIVE_INT32) &&
                            add_text(type, "status", AT(status), DF_ROW_STATUS) &&
                            add(type, "iterations", AT(iterations), H5T_NATIVE_INT32) &&
+                           add(type, "checksum", AT(checksum), H5T_NATIVE_UINT32) &&
                            add(type, "evaluations", AT(evaluations), H5T_NATIVE_INT64) &&
                            add(type, "start_time_s", AT(start_time_s), H5T_NATIVE_DOUBLE) &&
                            add(type, "best_time_s", AT(best_time_s), H5T_NATIVE_DOUBLE) &&
@@ -139,13 +140,43 @@ void df_search_to_row(const df_store_search *search, df_search_row *row)
     row->work_id = search->work_id;
     row->strategy_id = search->strategy_id;
     row->index = search->index;
-    snprintf(row->status, sizeof row->status, "%s", df_search_status_names[d->status]);
+    df_row_set_status(row, d->status);
     row->iterations = d->iterations;
     row->evaluations = d->evaluations;
     row->start_time_s = d->start_time_s;
     row->best_time_s = d->best_time_s;
     row->memory_overflow = d->memory_overflow;
     memcpy(row->best, d->best.p, sizeof row->best);
+}
+
+void df_row_set_status(df_search_row *row, df_search_status status)
+{
+    memset(row->status, 0, sizeof row->status);
+    snprintf(row->status, sizeof row->status, "%s", df_search_status_names[status]);
+}
+
+/* Four bits at a time; crc is the remainder so far. */
+static uint32_t crc32_more(uint32_t crc, const void *bytes, size_t size)
+{
+    /* remainders of 0..15 by the polynomial 0xEDB88320 */
+    static const uint32_t table[16] = {0x00000000, 0x1db71064, 0x3b6e20c8, 0x26d930ac,
+                                       0x76dc4190, 0x6b6b51f4, 0x4db26158, 0x5005713c,
+                                       0xedb88320, 0xf00f9344, 0xd6d6a3e8, 0xcb61b38c,
+                                       0x9b64c2b0, 0x86d3d2d4, 0xa00ae278, 0xbdbdf21c};
+    const uint8_t *const at = bytes;
+    for (size_t i = 0; i < size; i++) {
+        crc = table[(crc ^ at[i]) & 15] ^ (crc >> 4);
+        crc = table[(crc ^ (at[i] >> 4)) & 15] ^ (crc >> 4);
+    }
+    return crc;
+}
+
+uint32_t df_row_checksum(const df_search_row *row, const df_iterate_row *iterates, int32_t count)
+{
+    df_search_row bare = *row;
+    bare.checksum = 0;
+    const uint32_t crc = crc32_more(UINT32_MAX, &bare, sizeof bare);
+    return ~crc32_more(crc, iterates, (size_t)count * sizeof *iterates);
 }
 
 bool df_search_from_row(const df_search_row *row, df_store_search *search)

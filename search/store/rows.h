@@ -23,6 +23,7 @@ typedef struct {
     int32_t strategy_id, index;
     char status[DF_ROW_STATUS];
     int32_t iterations;
+    uint32_t checksum; /* df_row_checksum; 0: pending */
     int64_t evaluations;
     double start_time_s, best_time_s, memory_overflow;
     double best[DF_PARAMS];
@@ -42,7 +43,11 @@ hid_t df_search_row_type(void);
 hid_t df_iterate_row_type(void);
 
 void df_strategy_to_row(const df_store_strategy *strategy, df_strategy_row *row);
+/* The checksum is left 0. */
 void df_search_to_row(const df_store_search *search, df_search_row *row);
+void df_row_set_status(df_search_row *row, df_search_status status);
+/* CRC-32 (of zlib) of a row without its checksum, and of the rows of its iterates behind it. */
+uint32_t df_row_checksum(const df_search_row *row, const df_iterate_row *iterates, int32_t count);
 /* False: the row's status is unknown. The start point is left 0. */
 bool df_search_from_row(const df_search_row *row, df_store_search *search);
 void df_iterate_to_row(int64_t work_id, const df_iterate *iterate, df_iterate_row *row);

@@ -1,9 +1,11 @@
 /* store.h: results.h5. The only module that knows HDF5.
  *
- * All rows exist from the start with status "pending" and are overwritten in place, with
- * their final status last: a killed writer leaves a file that opens, a row is finished or
- * pending, and the bytes do not depend on the order in which results came. Nothing but
- * data is written after the start. docs/results.md describes the file. */
+ * All rows exist from the start with status "pending" and room on the disk, and are
+ * overwritten in place, status last. Nothing else in the file changes after it was made. So
+ * whenever the writer ends, and whoever reads meanwhile: the file opens, a row is pending or
+ * whole, and the bytes do not depend on the order in which results came. Rows have checksums,
+ * for what a machine leaves that loses power: part of a row. docs/results.md describes the
+ * file. */
 #ifndef DF_STORE_H
 #define DF_STORE_H
 #include "grad/grad.h"
@@ -51,22 +53,30 @@ typedef struct {
 /* Number of rows of /searches. */
 int64_t df_store_rows(const df_store_plan *plan);
 
+/* What runs have spent, in /provenance. */
+typedef struct {
+    int64_t evaluations;
+    double wall_s;
+} df_store_account;
+
 /* Creates path with all rows pending, or not at all. An existing file is replaced (the
- * caller has asked the user). DF_EIO names what HDF5 said. */
+ * caller has asked the user). DF_EIO: cannot be written; the disk has no room for all rows. */
 DF_NODISCARD df_status df_store_create(const char *path,
                                        const df_store_plan *plan,
                                        df_store **out,
                                        df_err *err);
 
-/* Opens the file of an interrupted run for more. DF_EINVAL: made from other inputs (err says
- * which differ). DF_EIO: not readable, or not a results file. */
+/* Opens the file of an interrupted run for more. Rows that are not whole become pending.
+ * DF_EINVAL: made from other inputs (err has the first line that differs in each text).
+ * DF_EIO: not readable, or not a results file. */
 DF_NODISCARD df_status df_store_resume(const char *path,
                                        const df_store_plan *plan,
                                        df_store **out,
                                        df_err *err);
 
 /* Writes a finished search and its iterates, at most trajectory_rows of them (NULL where
- * trajectory_rows is 0). */
+ * trajectory_rows is 0). It survives the end of this process, and after df_store_sync that
+ * of the machine. */
 DF_NODISCARD df_status df_store_put(df_store *store,
                                     const df_store_search *search,
                                     const df_iterate *iterates,
@@ -77,7 +87,9 @@ DF_NODISCARD df_status df_store_put(df_store *store,
 DF_NODISCARD df_status
 df_store_get(df_store *store, int64_t first, int64_t count, df_store_search *searches, df_err *err);
 
-/* Closes; also after a failure, and NULL. */
-DF_NODISCARD df_status df_store_close(df_store *store, df_err *err);
+/* Has all that was put on the disk, and what this run has spent so far. */
+DF_NODISCARD df_status df_store_sync(df_store *store, const df_store_account *run, df_err *err);
+
+void df_store_free(df_store *store); /* NULL is fine */
 
 #endif

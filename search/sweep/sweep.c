@@ -28,6 +28,7 @@ typedef struct {
     /* rank 0 */
     df_store *store;
     uint8_t *done; /* a bit for each descent */
+    double begin_s, synced_s;
     df_sweep_progress progress;
 } sweep;
 
@@ -109,14 +110,25 @@ static df_status sink(void *ctx, int64_t item, const void *in, df_err *err)
                         r->num_iterates, err);
 }
 
+static df_status sync_store(sweep *s, df_err *err)
+{
+    const df_store_account spent = {s->progress.evaluations, df_clock_s() - s->begin_s};
+    return df_store_sync(s->store, &spent, err);
+}
+
 static df_status tick(void *ctx, df_err *err)
 {
     sweep *const s = ctx;
-    (void)err;
+    const double now_s = df_clock_s();
     if (s->watch->progress) {
         s->watch->progress(s->watch->ctx, &s->progress);
     }
-    return DF_OK;
+    /* half of it: what the disk takes for that is on top */
+    if (now_s - s->synced_s < s->watch->flush_s / 2) {
+        return DF_OK;
+    }
+    s->synced_s = now_s;
+    return sync_store(s, err);
 }
 
 static bool interrupted(void *ctx)
@@ -194,14 +206,22 @@ df_status df_sweep_run(const df_sweep_plan *plan,
     sweep s = {.plan = plan, .watch = watch, .dist = dist, .eval_row = -1, .store = store};
     df_sweep_store_plan(plan, &rows);
     s.trajectory_rows = rows.trajectory_rows;
-    df_status status = df_dist_rank(dist) == 0 ? read_done(&s, err) : DF_OK;
+    const bool first = df_dist_rank(dist) == 0;
+    df_status status = first ? read_done(&s, err) : DF_OK;
+    s.begin_s = df_clock_s();
+    s.synced_s = s.begin_s;
     if (df_dist_agree(dist, (int)status) == DF_OK) {
         status = run_job(&s, err);
     } else if (status == DF_OK) {
         status = df_fail(err, DF_ERUNTIME, "rank 0 cannot read the results");
     }
-    if (df_dist_rank(dist) == 0 && watch->progress) {
+    if (first && watch->progress) {
         watch->progress(watch->ctx, &s.progress);
+    }
+    if (first && (status == DF_OK || status == DF_EINTERRUPTED)) {
+        df_err failed;
+        const df_status synced = sync_store(&s, &failed);
+        status = synced == DF_OK ? status : df_fail(err, synced, "%s", failed.text);
     }
     df_eval_free(s.eval);
     free(s.done);
@@ -264,7 +284,7 @@ df_status df_sweep_best(const df_sweep_plan *plan,
 df_status
 df_sweep_calibrate(const df_sweep_plan *plan, double seconds, double *descent_s, df_err *err)
 {
-    const df_sweep_watch nobody = {NULL, NULL, NULL};
+    const df_sweep_watch nobody = {NULL, NULL, NULL, 0};
     const int64_t descents = df_sweep_descents(plan);
     sweep s = {.plan = plan, .watch = &nobody, .eval_row = -1};
     s.dist = df_dist_serial();

@@ -63,6 +63,7 @@ typedef struct {
     void (*progress)(void *ctx, const df_sweep_progress *progress); /* rank 0, now and then */
     bool (*interrupted)(void *ctx);                                 /* any rank */
     void *ctx;
+    double flush_s; /* a result is on the disk after so long at the latest */
 } df_sweep_watch;
 
 /* Collective. Does all descents that are not done in the store, which rank 0 holds (NULL on

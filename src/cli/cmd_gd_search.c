@@ -148,7 +148,6 @@ read_best(const df_search *search, const char *dir, df_descent *descent, df_err 
     df_store_plan plan;
     df_store_search found;
     df_store *store;
-    df_err ignored;
     snprintf(path, sizeof path, "%s/results.h5", dir);
     df_sweep_store_plan(&search->plan, &plan);
     plan.hardware_yaml = search->texts.hardware;
@@ -156,9 +155,9 @@ read_best(const df_search *search, const char *dir, df_descent *descent, df_err 
     plan.settings = search->settings;
     DF_TRY(df_store_resume(path, &plan, &store, err));
     const df_status status = df_store_get(store, 0, 1, &found, err);
-    const df_status closed = df_store_close(store, &ignored);
+    df_store_free(store);
     *descent = found.descent;
-    return status == DF_OK ? closed : status;
+    return status;
 }
 
 static int run_search(gd_args *a, df_search *search, int argc, char **argv, df_dist *dist)

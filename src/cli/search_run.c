@@ -1,7 +1,5 @@
 #include "search_run.h"
 
-#include <errno.h>
-#include <fcntl.h>
 #include <inttypes.h>
 #include <math.h>
 #include <signal.h>
@@ -9,14 +7,14 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/file.h>
-#include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
 
 #include "base/dir.h"
 #include "base/units.h"
+#include "model_version.h"
 #include "progress.h"
+#include "search_dir.h"
 
 enum { PATH_ROOM = 4096, COMMAND_ROOM = 4096, MAX_TOP = 1000 };
 
@@ -28,6 +26,7 @@ df_search_args df_search_args_init(const char *command, const char *exp_dir)
                             .exp_dir = exp_dir,
                             .rules = "reference",
                             .optimizer = "nmsimplex2",
+                            .flush_s = 10,
                             .top = 10};
 }
 
@@ -40,6 +39,11 @@ int df_search_common_args(df_search_args *a, df_arg args[DF_SEARCH_COMMON_ARGS])
         df_arg_text("exp_dir", &a->exp_dir, "folder for results.h5; it must not exist"),
         df_arg_bool("overwrite", &a->overwrite, "replace the results of an existing folder"),
         df_arg_bool("resume", &a->resume, "go on with the results of an existing folder"),
+        df_arg_real("flush_s", &a->flush_s, 0, 1e6,
+                    "seconds until a result is on the disk at the latest"),
+        df_arg_real("wait_s", &a->wait_s, 0, 1e6,
+                    "seconds to wait for another search in the folder to end"),
+        df_arg_bool("no_lock", &a->no_lock, "for a file system without locks"),
         df_arg_text("optimizer", &a->optimizer,
                     "reference (the Python DeepFlow's rule), or of GSL: vector_bfgs2, "
                     "conjugate_fr, steepest_descent, nmsimplex2"),
@@ -112,6 +116,7 @@ static void note_options(df_search *search)
     const df_sweep_options *const o = &search->options;
     char rules[2048];
     df_rules_format(&o->rules, rules, sizeof rules);
+    df_search_note(search, "model=%s", DF_MODEL_VERSION);
     df_search_note(search, "rules=%s", rules);
     df_search_note(search, "optimizer=%s", df_optimizer_names[o->descent.optimizer]);
     df_search_note(search, "iterations=%d", o->descent.max_iterations);
@@ -180,6 +185,7 @@ void df_search_catch_signals(void)
     sigset_t set;
     stop_signals(&set);
     sigprocmask(SIG_BLOCK, &set, NULL);
+    signal(SIGXFSZ, SIG_IGN); /* a file that grows too large is a failed write */
 }
 
 /* A blocked signal waits until it is looked for: no handler, no global variable. */
@@ -208,32 +214,15 @@ typedef struct {
     char path[PATH_ROOM];
 } output;
 
-static df_status refuse_existing(const df_search_args *a, df_err *err)
+static df_status refuse_existing(const df_search_args *a, const char *path, df_err *err)
 {
-    struct stat is;
-    if (a->overwrite || a->resume || stat(a->exp_dir, &is) != 0) {
+    if (a->overwrite || a->resume || access(path, F_OK) != 0) {
         return DF_OK;
     }
     return df_fail(err, DF_EINVAL,
                    "--exp_dir: expected a folder that does not exist (or --overwrite, --resume), "
                    "found %s",
                    a->exp_dir);
-}
-
-static df_status lock_dir(const char *dir, int *lock, df_err *err)
-{
-    char path[PATH_ROOM];
-    snprintf(path, sizeof path, "%s/.lock", dir);
-    *lock = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0666);
-    if (*lock < 0) {
-        return df_fail(err, DF_EIO, "%s: cannot be made: %s", path, strerror(errno));
-    }
-    if (flock(*lock, LOCK_EX | LOCK_NB) == 0) {
-        return DF_OK;
-    }
-    close(*lock);
-    *lock = -1;
-    return df_fail(err, DF_EIO, "%s: another search is writing there", dir);
 }
 
 static void command_text(const call *run, char text[COMMAND_ROOM])
@@ -276,20 +265,20 @@ static df_status open_output(const call *run, int ranks, output *to, df_err *err
     const char *const dir = run->args->exp_dir;
     to->store = NULL;
     to->lock = -1;
-    DF_TRY(refuse_existing(run->args, err));
+    DF_TRY(refuse_existing(run->args, dir, err));
     DF_TRY(df_dir_make(dir, err));
-    DF_TRY(lock_dir(dir, &to->lock, err));
+    const df_search_lock how = {run->args->wait_s, run->args->no_lock, signal_came, NULL};
+    DF_TRY(df_search_lock_dir(dir, &how, &to->lock, err));
     snprintf(to->path, sizeof to->path, "%s/results.h5", dir);
+    /* again: another search may have begun and ended meanwhile */
+    DF_TRY(refuse_existing(run->args, to->path, err));
     return open_file(run, ranks, to, err);
 }
 
-static df_status close_output(output *to, df_err *err)
+static void close_output(output *to)
 {
-    const df_status status = df_store_close(to->store, err);
-    if (to->lock >= 0) {
-        close(to->lock);
-    }
-    return status;
+    df_store_free(to->store);
+    df_search_unlock_dir(to->lock);
 }
 
 /* ---- The best ---- */
@@ -414,9 +403,8 @@ static int finish(const call *run, output *to, watcher *w, df_status status, df_
     } else {
         exit_code = df_cli_fail(status, err);
     }
-    df_err closing;
-    const df_status closed = close_output(to, &closing);
-    return closed == DF_OK ? exit_code : df_cli_fail(closed, &closing);
+    close_output(to);
+    return exit_code;
 }
 
 int df_search_execute(
@@ -426,14 +414,13 @@ int df_search_execute(
     const bool first = df_dist_rank(dist) == 0;
     output to = {.lock = -1};
     watcher w = {.last = {.descents = df_sweep_descents(&search->plan)}};
-    const df_sweep_watch watch = {first ? on_progress : NULL, signal_came, &w};
+    const df_sweep_watch watch = {first ? on_progress : NULL, signal_came, &w, a->flush_s};
     df_err err;
-    df_err ignored;
     df_status status = first ? open_output(&run, df_dist_size(dist), &to, &err) : DF_OK;
     if (df_dist_agree(dist, (int)status) != DF_OK) {
         const int exit_code = first ? df_cli_fail(status, &err) : 0;
-        const df_status closed = close_output(&to, &ignored);
-        return df_dist_agree(dist, closed == DF_OK ? exit_code : 1);
+        close_output(&to);
+        return df_dist_agree(dist, exit_code);
     }
     df_progress_begin(&w.shown);
     status = df_sweep_run(&search->plan, dist, to.store, &watch, &err);

@@ -5,7 +5,7 @@
 #include "cli.h"
 #include "sweep/sweep.h"
 
-enum { DF_SEARCH_COMMON_ARGS = 16, DF_SEARCH_SETTINGS = 4096 };
+enum { DF_SEARCH_COMMON_ARGS = 20, DF_SEARCH_SETTINGS = 4096 };
 
 /* Flags of both commands. */
 typedef struct {
@@ -14,7 +14,9 @@ typedef struct {
     const char *exp_dir, *rules, *optimizer;
     int64_t batch_size, hidden_dim; /* 0: the file's */
     double data_scale;              /* 0: the file's */
+    double flush_s, wait_s;
     int64_t iterations, top;
+    bool no_lock;
     bool trajectory, ignore_memory, overwrite, resume, debug;
 } df_search_args;
 

@@ -1,10 +1,13 @@
 /* results.h5: what is put is got, nothing is half there, other inputs are refused. */
 #include <math.h>
+#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
+#include <unistd.h>
 
 #include "store/store.h"
-#include "support/support.h"
+#include "support/results.h"
 
 enum { SEARCHED = 2, INDICES = 3, ROWS = SEARCHED * INDICES, ITERATES = 4 };
 
@@ -68,12 +71,6 @@ static df_store *create(const fixture *f)
     return store;
 }
 
-static void close_store(df_store *store)
-{
-    df_err err;
-    assert_int_equal(df_store_close(store, &err), DF_OK);
-}
-
 static df_store_search finished(int64_t work_id)
 {
     df_store_search s;
@@ -123,7 +120,7 @@ static void rows_are_pending_at_first(void **state)
         assert_int_equal(s[i].descent.status, DF_SEARCH_PENDING);
         assert_true(isnan(s[i].descent.best_time_s));
     }
-    close_store(store);
+    df_store_free(store);
 }
 
 static void what_is_put_is_got(void **state)
@@ -142,7 +139,7 @@ static void what_is_put_is_got(void **state)
             assert_memory_equal(&s[i], &expected, sizeof expected);
         }
     }
-    close_store(store);
+    df_store_free(store);
 }
 
 /* Another program sees rows while the writer has the file open. */
@@ -160,7 +157,23 @@ static void readers_need_not_wait(void **state)
     assert_non_null(strstr(out, "\"converged"));
     assert_non_null(strstr(out, "3.125"));
     free(out);
-    close_store(store);
+    df_store_free(store);
+}
+
+static void keep_copy(const fixture *f, const char *name)
+{
+    char command[1024];
+    int exit_code;
+    snprintf(command, sizeof command, "cp %s %s/%s", f->path, f->dir, name);
+    df_run(command, &exit_code, NULL, NULL);
+    assert_int_equal(exit_code, 0);
+}
+
+static void assert_same_as(const fixture *f, const char *name)
+{
+    char path[600];
+    snprintf(path, sizeof path, "%s/%s", f->dir, name);
+    df_assert_same_results(f->path, path);
 }
 
 /* The order in which results come leaves no trace. */
@@ -171,20 +184,14 @@ static void order_does_not_matter(void **state)
     for (int i = 0; i < ROWS; i++) {
         put(store, i);
     }
-    close_store(store);
-    char command[1024];
-    int exit_code;
-    snprintf(command, sizeof command, "cp %s %s/first.h5", f->path, f->dir);
-    df_run(command, &exit_code, NULL, NULL);
-    assert_int_equal(exit_code, 0);
+    df_store_free(store);
+    keep_copy(f, "first.h5");
     store = create(f);
     for (int i = ROWS - 1; i >= 0; i--) {
         put(store, i);
     }
-    close_store(store);
-    snprintf(command, sizeof command, "cmp %s %s/first.h5", f->path, f->dir);
-    df_run(command, &exit_code, NULL, NULL);
-    assert_int_equal(exit_code, 0);
+    df_store_free(store);
+    assert_same_as(f, "first.h5");
 }
 
 static void a_search_goes_on_where_it_was(void **state)
@@ -194,12 +201,12 @@ static void a_search_goes_on_where_it_was(void **state)
     df_err err;
     df_store *store = create(f);
     put(store, 3);
-    close_store(store);
+    df_store_free(store);
     assert_int_equal(df_store_resume(f->path, &f->plan, &store, &err), DF_OK);
     get_all(store, s);
     assert_int_equal(s[3].descent.status, DF_SEARCH_CONVERGED);
     assert_int_equal(s[2].descent.status, DF_SEARCH_PENDING);
-    close_store(store);
+    df_store_free(store);
 }
 
 static void refuse_resume(const fixture *f, const char *text)
@@ -210,22 +217,203 @@ static void refuse_resume(const fixture *f, const char *text)
     assert_non_null(strstr(err.text, text));
 }
 
+/* The first line that differs in each text is told, as it is and as it was. */
 static void other_inputs_are_refused(void **state)
 {
     fixture *f = *state;
     const df_store_plan plan = f->plan;
-    close_store(create(f));
+    df_store_free(create(f));
     f->plan.hardware_yaml = "hardware: 2\n";
-    refuse_resume(f, "config/hardware_yaml differs");
+    refuse_resume(f, "results.h5: made from other inputs; hardware_yaml, line 1: expected "
+                     "\"hardware: 1\" as there, found \"hardware: 2\"");
+    f->plan.settings = "rules=reference\nnum_search=7\n";
+    refuse_resume(f, "settings, line 2: expected \"\" as there, found \"num_search=7\"; "
+                     "hardware_yaml, line 1");
     f->plan = plan;
     f->plan.model_yaml = NULL;
-    refuse_resume(f, "config/model_yaml differs");
-    f->plan = plan;
-    f->plan.settings = "rules=corrected\n";
-    refuse_resume(f, "config/settings differs");
+    refuse_resume(f, "model_yaml, line 1: expected \"model: 2\" as there, found \"\"");
     f->plan = plan;
     f->plan.num_indices = 5;
-    refuse_resume(f, "expected 10 rows, found 6");
+    refuse_resume(f, "searches: expected 10 rows as this version writes them, found 6");
+}
+
+/* Bytes of row 4 or of its iterates are changed, as half a write would leave them. */
+static void damage(const fixture *f, const char *dataset, long long at)
+{
+    FILE *const file = fopen(f->path, "r+b");
+    const df_extent extent = df_find_extent(f->path, dataset);
+    assert_non_null(file);
+    assert_int_equal(fseek(file, (long)(extent.at + at), SEEK_SET), 0);
+    assert_int_equal(fputc(0x5a, file), 0x5a);
+    assert_int_equal(fclose(file), 0);
+}
+
+/* The torn row is pending again, its neighbours stay; put again, all is as if nothing had been. */
+static void a_torn_row_is_done_again(void **state)
+{
+    fixture *f = *state;
+    df_err err;
+    df_store *store = create(f);
+    for (int i = 0; i < ROWS; i++) {
+        put(store, i);
+    }
+    df_store_free(store);
+    keep_copy(f, "whole.h5");
+    const long long row = df_find_extent(f->path, "/searches").size / ROWS;
+    const long long iterates = df_find_extent(f->path, "/trajectories").size / ROWS;
+    const struct {
+        const char *dataset;
+        long long at;
+    } places[] = {{"/searches", 4 * row},          {"/searches", 4 * row + 20},
+                  {"/searches", 5 * row - 1},      {"/searches", 4 * row + 40},
+                  {"/trajectories", 4 * iterates}, {"/trajectories", 5 * iterates - 1}};
+    for (size_t i = 0; i < sizeof places / sizeof places[0]; i++) {
+        df_store_search s[ROWS];
+        damage(f, places[i].dataset, places[i].at);
+        assert_int_equal(df_store_resume(f->path, &f->plan, &store, &err), DF_OK);
+        get_all(store, s);
+        for (int id = 0; id < ROWS; id++) {
+            assert_int_equal(s[id].descent.status,
+                             id == 4 ? DF_SEARCH_PENDING : DF_SEARCH_CONVERGED);
+        }
+        put(store, 4);
+        df_store_free(store);
+        assert_same_as(f, "whole.h5");
+    }
+}
+
+/* After the start nothing changes outside of /searches, /trajectories and /provenance. */
+static void only_rows_are_written(void **state)
+{
+    fixture *f = *state;
+    const df_store_account spent = {123, 4.5};
+    df_err err;
+    df_store *store = create(f);
+    keep_copy(f, "empty.h5");
+    for (int i = 0; i < ROWS; i++) {
+        put(store, i);
+    }
+    assert_int_equal(df_store_sync(store, &spent, &err), DF_OK);
+    df_store_free(store);
+    const df_extent searches = df_find_extent(f->path, "/searches");
+    const df_extent iterates = df_find_extent(f->path, "/trajectories");
+    FILE *const full = fopen(f->path, "r+b");
+    assert_non_null(full);
+    char path[600];
+    snprintf(path, sizeof path, "%s/empty.h5", f->dir);
+    FILE *const empty = fopen(path, "rb");
+    assert_non_null(empty);
+    /* put the old rows back: then all must be as at first */
+    const df_extent parts[] = {searches, iterates};
+    for (int part = 0; part < 2; part++) {
+        assert_int_equal(fseek(full, (long)parts[part].at, SEEK_SET), 0);
+        assert_int_equal(fseek(empty, (long)parts[part].at, SEEK_SET), 0);
+        for (long long i = 0; i < parts[part].size; i++) {
+            assert_int_equal(fputc(fgetc(empty), full) == EOF, 0);
+        }
+    }
+    fclose(empty);
+    assert_int_equal(fclose(full), 0);
+    assert_same_as(f, "empty.h5");
+}
+
+/* The checksum is what Python's zlib.crc32 makes of the row and its iterates. */
+static void checksums_are_those_of_zlib(void **state)
+{
+    const fixture *f = *state;
+    char command[1024];
+    int exit_code;
+    df_store *store = create(f);
+    put(store, 1);
+    df_store_free(store);
+    snprintf(command, sizeof command,
+             "/usr/bin/python3 -c 'import h5py, sys, zlib\n"
+             "f = h5py.File(sys.argv[1], \"r\")\n"
+             "row = f[\"searches\"][1]\n"
+             "was = int(row[\"checksum\"])\n"
+             "row[\"checksum\"] = 0\n"
+             "now = zlib.crc32(row.tobytes() + f[\"trajectories\"][%d:%d].tobytes())\n"
+             "sys.exit(was != now or was == 0)' %s",
+             ITERATES, 2 * ITERATES, f->path);
+    df_run(command, &exit_code, NULL, NULL);
+    assert_int_equal(exit_code, 0);
+}
+
+static void runs_add_up(void **state)
+{
+    const fixture *f = *state;
+    char command[1024];
+    char *out;
+    int exit_code;
+    df_err err;
+    df_store *store = create(f);
+    assert_int_equal(df_store_sync(store, &(df_store_account){100, 0.5}, &err), DF_OK);
+    assert_int_equal(df_store_sync(store, &(df_store_account){300, 1.5}, &err), DF_OK);
+    df_store_free(store);
+    assert_int_equal(df_store_resume(f->path, &f->plan, &store, &err), DF_OK);
+    assert_int_equal(df_store_sync(store, &(df_store_account){20, 2}, &err), DF_OK);
+    df_store_free(store);
+    snprintf(command, sizeof command, "h5dump -d /provenance/evaluations -d /provenance/wall_s %s",
+             f->path);
+    df_run(command, &exit_code, &out, NULL);
+    assert_int_equal(exit_code, 0);
+    assert_non_null(strstr(out, "(0): 320\n"));
+    assert_non_null(strstr(out, "(0): 3.5\n"));
+    free(out);
+}
+
+/* Files of this process may not grow beyond so many bytes (which stands for a full disk). */
+static void limit_files(rlim_t bytes)
+{
+    struct rlimit limit;
+    assert_int_equal(getrlimit(RLIMIT_FSIZE, &limit), 0);
+    limit.rlim_cur = bytes == 0 ? limit.rlim_max : bytes;
+    assert_int_equal(setrlimit(RLIMIT_FSIZE, &limit), 0);
+}
+
+static void no_room_for_the_file_leaves_nothing(void **state)
+{
+    const fixture *f = *state;
+    char draft[600];
+    df_store *store;
+    df_err err;
+    signal(SIGXFSZ, SIG_IGN);
+    limit_files(20000);
+    const df_status status = df_store_create(f->path, &f->plan, &store, &err);
+    limit_files(0);
+    assert_int_equal(status, DF_EIO);
+    assert_non_null(strstr(err.text, "results.h5"));
+    assert_non_null(strstr(err.text, "File too large"));
+    snprintf(draft, sizeof draft, "%s.part", f->path);
+    assert_int_equal(access(f->path, F_OK), -1);
+    assert_int_equal(access(draft, F_OK), -1);
+}
+
+/* A write fails; what was put before stays, and the file goes on later. */
+static void a_failed_write_loses_nothing(void **state)
+{
+    const fixture *f = *state;
+    df_store_search s[ROWS];
+    df_err err;
+    df_store *store = create(f);
+    put(store, 0);
+    put(store, 5);
+    const df_store_search failed = finished(2);
+    const df_iterate iterate = {.iteration = 0};
+    signal(SIGXFSZ, SIG_IGN);
+    limit_files(4096);
+    const df_status status = df_store_put(store, &failed, &iterate, 1, &err);
+    limit_files(0);
+    assert_int_equal(status, DF_EIO);
+    assert_non_null(strstr(err.text, "results.h5: cannot be written: File too large"));
+    df_store_free(store);
+    assert_int_equal(df_store_resume(f->path, &f->plan, &store, &err), DF_OK);
+    get_all(store, s);
+    for (int id = 0; id < ROWS; id++) {
+        assert_int_equal(s[id].descent.status,
+                         id == 0 || id == 5 ? DF_SEARCH_CONVERGED : DF_SEARCH_PENDING);
+    }
+    df_store_free(store);
 }
 
 static void other_files_are_refused(void **state)
@@ -258,6 +446,12 @@ int main(void)
         cmocka_unit_test_setup_teardown(order_does_not_matter, setup, teardown),
         cmocka_unit_test_setup_teardown(a_search_goes_on_where_it_was, setup, teardown),
         cmocka_unit_test_setup_teardown(other_inputs_are_refused, setup, teardown),
+        cmocka_unit_test_setup_teardown(a_torn_row_is_done_again, setup, teardown),
+        cmocka_unit_test_setup_teardown(only_rows_are_written, setup, teardown),
+        cmocka_unit_test_setup_teardown(checksums_are_those_of_zlib, setup, teardown),
+        cmocka_unit_test_setup_teardown(runs_add_up, setup, teardown),
+        cmocka_unit_test_setup_teardown(no_room_for_the_file_leaves_nothing, setup, teardown),
+        cmocka_unit_test_setup_teardown(a_failed_write_loses_nothing, setup, teardown),
         cmocka_unit_test_setup_teardown(other_files_are_refused, setup, teardown),
         cmocka_unit_test_setup_teardown(an_unwritable_place_leaves_nothing, setup, teardown),
     };

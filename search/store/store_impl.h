@@ -1,0 +1,53 @@
+/* store_impl.h: inside the store.
+ *
+ *   store_h5.c      makes the file and finds its way in one, with HDF5
+ *   store_check.c   whether a file was made from these inputs, with HDF5
+ *   store.c         rows in and out, with plain reads and writes
+ *   rows.c          rows, their HDF5 types and checksums
+ *
+ * HDF5 makes the file with room for every row and closes it. After that only the bytes of
+ * rows change, so that whatever happens to the writer cannot harm the rest. */
+#ifndef DF_STORE_IMPL_H
+#define DF_STORE_IMPL_H
+#include "store/rows.h"
+
+enum { DF_STORE_PATH = 4096 };
+
+/* Where the data of the tables begin in the file. */
+typedef struct {
+    int64_t strategies, searches, trajectories; /* trajectories: -1 if there are none */
+    int64_t evaluations, wall_s;                /* of /provenance */
+} df_store_places;
+
+struct df_store {
+    int fd;
+    df_store_places at;
+    int64_t rows; /* of /searches */
+    int32_t trajectory_rows;
+    df_iterate_row *iterates; /* room for those of one search */
+    df_store_account before;  /* of earlier runs */
+    char path[DF_STORE_PATH];
+};
+
+/* Makes a file with all tables in it, and their rows not yet written. */
+DF_NODISCARD df_status df_store_make(const char *path, const df_store_plan *plan, df_err *err);
+/* Bytes that such a file takes at the most. */
+int64_t df_store_bytes(const df_store_plan *plan);
+
+/* The tables of a file. DF_EIO: it is no results file. DF_EINVAL: not one of this plan. */
+DF_NODISCARD df_status df_store_find(const char *path,
+                                     const df_store_plan *plan,
+                                     df_store_places *at,
+                                     df_err *err);
+
+/* DF_EINVAL: the file was made from other inputs; err says what differs. */
+DF_NODISCARD df_status df_store_check(const char *path,
+                                      hid_t file,
+                                      const df_store_plan *plan,
+                                      df_err *err);
+
+/* DF_EIO with the innermost message of HDF5. */
+df_status df_h5_fail(const char *path, const char *what, df_err *err);
+void df_h5_close(hid_t id, herr_t (*close)(hid_t)); /* if it is one */
+
+#endif

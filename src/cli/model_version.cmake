@@ -1,0 +1,31 @@
+# Writes a header with the version of the model: the program's, and a hash of all sources
+# that decide numbers. Only when it has changed, so that nothing is compiled in vain.
+#   cmake -D ROOT=<sources> -D VERSION=<x.y.z> -D OUT=<header> -P model_version.cmake
+set(sources)
+foreach(folder base coll config gemm graph hw llm mem net predict rules)
+  file(GLOB found ${ROOT}/src/${folder}/*.[ch])
+  list(APPEND sources ${found})
+endforeach()
+foreach(folder eval grad layout strategy sweep)
+  file(GLOB found ${ROOT}/search/${folder}/*.[ch])
+  list(APPEND sources ${found})
+endforeach()
+list(SORT sources)
+
+set(hashes)
+foreach(source ${sources})
+  file(SHA256 ${source} hash)
+  file(RELATIVE_PATH name ${ROOT} ${source})
+  string(APPEND hashes "${hash} ${name}\n")
+endforeach()
+string(SHA256 hash "${hashes}")
+string(SUBSTRING ${hash} 0 12 hash)
+set(text "#define DF_MODEL_VERSION \"${VERSION}-${hash}\"\n")
+
+set(before)
+if(EXISTS ${OUT})
+  file(READ ${OUT} before)
+endif()
+if(NOT text STREQUAL before)
+  file(WRITE ${OUT} "${text}")
+endif()
