@@ -1,15 +1,9 @@
-# Writes a header with the version of the model: the program's, and a hash of all sources
-# that decide numbers. Only when it has changed, so that nothing is compiled in vain.
+# Writes a header with the version of the model: the program's, and a hash of all sources that
+# may decide numbers (all but those of command line, results file and distribution). Only when
+# it has changed, so that nothing is compiled in vain.
 #   cmake -D ROOT=<sources> -D VERSION=<x.y.z> -D OUT=<header> -P model_version.cmake
-set(sources)
-foreach(folder base coll config gemm graph hw llm mem net predict rules)
-  file(GLOB found ${ROOT}/src/${folder}/*.[ch])
-  list(APPEND sources ${found})
-endforeach()
-foreach(folder eval grad layout strategy sweep)
-  file(GLOB found ${ROOT}/search/${folder}/*.[ch])
-  list(APPEND sources ${found})
-endforeach()
+file(GLOB sources ${ROOT}/src/*/*.[ch] ${ROOT}/search/*/*.[ch])
+list(FILTER sources EXCLUDE REGEX "/(src/cli|search/store|search/dist)/")
 list(SORT sources)
 
 set(hashes)
