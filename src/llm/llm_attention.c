@@ -122,32 +122,63 @@ static df_gemm_cost tile_gemm(df_llm *x, const df_gemm_shape *shape, double l2_b
     return cost;
 }
 
+/* The tiles of one device's kernel. */
+typedef struct {
+    double rows, columns;   /* of queries, of keys in a tile */
+    double queries, keys;   /* of a sequence */
+    double pairs;           /* of tiles, of one head of one sequence */
+    double heads, kv_heads; /* of all sequences */
+} flash_tiles;
+
+static flash_tiles tiles_of(const df_llm *x, const df_llm_span *span)
+{
+    flash_tiles t = {.columns = (double)x->m->attention.attention_tile_size,
+                     .queries = ceil(span->tokens / x->cp),
+                     .heads = x->batch * x->h / x->tp,
+                     .kv_heads = x->batch * x->h_kv / x->tp};
+    t.rows = fmin(t.columns, x->e);
+    t.keys = x->rules->llm_flash_context_own_keys ? t.queries : span->tokens;
+    const double across = ceil(t.keys / t.columns);
+    /* the mask leaves a row of tiles those up to its own, on average half and half a tile */
+    t.pairs =
+        ceil(t.queries / t.rows) * (x->rules->llm_flash_unmasked ? across : 0.5 * (across + 1.0));
+    return t;
+}
+
+/* Loads before the products: of as many tiles as the device has bundles. */
+static double load_waves_s(const df_llm *x, const flash_tiles *t)
+{
+    const double bundles = (double)x->cfg->tech.core.num_bundles;
+    const double bytes = 2.0 * t->columns * x->e * bundles * x->bytes.activation;
+    const double loads = ceil(ceil(t->queries / t->columns) / bundles) * t->kv_heads;
+    return df_llm_stream_s(x, 0.0, bytes) * loads;
+}
+
 /* What the kernel does on one device, apart from launching. */
 static double flash_kernel_s(df_llm *x, const df_llm_span *span, df_llm_work *work)
 {
+    const df_rules *const rules = x->rules;
     const double a = x->bytes.activation;
-    const double tile = (double)x->m->attention.attention_tile_size;
-    const double rows = fmin(tile, x->e);
-    const double sequence = ceil(span->tokens / x->cp);
-    const double tiles = ceil(sequence / rows) * ceil(sequence / tile);
-    const double bundles = (double)x->cfg->tech.core.num_bundles;
-    const double heads = x->batch * x->h / x->tp;
+    const flash_tiles t = tiles_of(x, span);
+    const double tile_bytes = t.rows * x->e * a;
     const double times =
-        x->rules->llm_flash_launch_on_heads ? tiles * (heads + x->launch_s) : tiles * heads;
-    const df_gemm_cost score = tile_gemm(x, &(df_gemm_shape){rows, x->e, tile}, rows * x->e * a);
+        t.pairs * (rules->llm_flash_launch_on_heads ? t.heads + x->launch_s : t.heads);
+    const df_gemm_cost score = tile_gemm(x, &(df_gemm_shape){t.rows, x->e, t.columns}, tile_bytes);
     const df_gemm_cost output =
-        tile_gemm(x, &(df_gemm_shape){rows, tile, x->e}, 2.0 * rows * x->e * a);
-    const double loads = ceil(ceil(sequence / tile) / bundles) * x->batch * x->h_kv / x->tp;
-    const double load_bytes = 2.0 * tile * x->e * bundles * a;
-    const double load_s = df_llm_stream_s(x, 0.0, load_bytes) * loads;
-    const double softmax_s = df_llm_stream_s(x, 7.0 * rows * tile, 1.0) * tiles * heads;
-    df_llm_add_gemm(work, &score, tiles * heads);
-    df_llm_add_gemm(work, &output, tiles * heads);
-    work->flops += 7.0 * rows * tile * tiles * heads;
-    /* keys and values, queries and outputs each once */
-    work->traffic_bytes[DF_HW_LEVELS - 1] +=
-        2.0 * a * x->e * sequence * x->batch * (x->h + x->h_kv) / x->tp;
-    return load_s + score.time_s * times + softmax_s + output.time_s * times;
+        tile_gemm(x, &(df_gemm_shape){t.rows, t.columns, x->e}, 2.0 * tile_bytes);
+    const double softmax_flops = 7.0 * t.rows * t.columns;
+    const double flop_ratio = rules->llm_flash_softmax_as_products ? 1.0 : 16.0;
+    const double softmax_s =
+        df_llm_stream_s(x, flop_ratio * softmax_flops, 1.0) * t.pairs * t.heads;
+    const double products_s = score.time_s * times + softmax_s + output.time_s * times;
+    /* queries and outputs, keys and values each once */
+    const double dram_bytes = 2.0 * a * x->e * (t.queries * t.heads + t.keys * t.kv_heads);
+    df_llm_add_gemm(work, &score, t.pairs * t.heads);
+    df_llm_add_gemm(work, &output, t.pairs * t.heads);
+    work->flops += softmax_flops * t.pairs * t.heads;
+    work->traffic_bytes[DF_HW_LEVELS - 1] += dram_bytes;
+    return rules->llm_flash_loads_waves ? load_waves_s(x, &t) + products_s
+                                        : fmax(df_llm_stream_s(x, 0.0, dram_bytes), products_s);
 }
 
 static void flash_attention(df_llm *x, const df_llm_span *span, df_llm_row *row)

@@ -167,11 +167,17 @@ static void add_data_parallel(const df_llm *x, df_llm_energy *energy)
     const df_llm_sizes g = df_llm_gradient_bytes(x);
     const df_llm_sizes p = df_llm_parameter_bytes(x);
     const double gathers = zero >= 3 ? 2.0 * all : zero == 2 ? times : 0.0;
+    const bool gathered = zero >= 3
+                              ? !x->m->tied_embeddings || !x->rules->llm_tied_logits_not_gathered
+                              : !x->m->tied_embeddings;
+    const double parameters = p.embedding + layers * p.layer + (gathered ? p.logits : 0.0);
     const double sent =
         times * df_llm_sent_bytes(kind, g.embedding + layers * g.layer + g.logits, n) +
-        gathers *
-            df_llm_sent_bytes(DF_COLL_ALL_GATHER, p.embedding + layers * p.layer + p.logits, n);
-    energy->network_j += network_j(x, x->cfg->system.dp_inter, devices * sent);
+        gathers * df_llm_sent_bytes(DF_COLL_ALL_GATHER, parameters, n);
+    const double exchanged =
+        2.0 * df_llm_sent_bytes(DF_COLL_ALL_REDUCE, df_llm_shared_table_bytes(x), 2.0);
+    energy->network_j += network_j(x, x->cfg->system.dp_inter, devices * sent) +
+                         network_j(x, x->cfg->system.lp_inter, devices * exchanged);
     if (!x->rules->llm_optimizer_free) {
         const df_llm_per_param each = df_llm_optimizer_work(x);
         const double tables = x->m->tied_embeddings ? 1.0 : 2.0;

@@ -176,6 +176,7 @@ double df_llm_replicas(const df_llm *x);
 
 df_llm_sizes df_llm_gradient_bytes(const df_llm *x);
 df_llm_sizes df_llm_parameter_bytes(const df_llm *x);
+double df_llm_shared_table_bytes(const df_llm *x);
 
 /* What an optimizer step does for each parameter. */
 typedef struct {

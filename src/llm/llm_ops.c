@@ -252,24 +252,35 @@ static void add_kv_gather(df_llm *x, df_llm_row *row, int direction)
     }
 }
 
-/* Rows of the feed-forward GEMMs: those of one expert. */
-static double ffn_rows(const df_llm *x, const df_llm_span *span)
+/* The experts that work, and the rows of each in the feed-forward GEMMs. */
+typedef struct {
+    double count, rows;
+} experts;
+
+static experts experts_of(const df_llm *x, const df_llm_span *span)
 {
+    const double tokens = x->batch * span->tokens;
     if (x->experts == 1) {
-        return x->batch * span->tokens;
+        return (experts){1.0, tokens};
     }
-    return span->decode ? ceil(x->batch * x->top_k / x->experts)
-                        : span->tokens * x->top_k / x->experts * x->batch;
+    if (x->rules->llm_idle_experts_run) {
+        return (experts){x->experts, span->decode
+                                         ? ceil(x->batch * x->top_k / x->experts)
+                                         : span->tokens * x->top_k / x->experts * x->batch};
+    }
+    /* a token misses an expert with probability 1 - top_k / experts */
+    const double busy = x->experts * (1.0 - pow(1.0 - x->top_k / x->experts, tokens));
+    return (experts){busy, ceil(tokens * x->top_k / busy)};
 }
 
 static void time_projections(df_llm *x, const df_llm_span *span, df_llm_row *rows)
 {
     const double m = x->batch * span->tokens;
-    const double ffn_m = ffn_rows(x, span);
+    const experts each = experts_of(x, span);
     const projection qkv = {m, x->d, (x->h + 2.0 * x->h_kv) * x->e, false, 1};
     const projection out = {m, x->d, x->d, true, 1};
-    const projection ffn1 = {ffn_m, x->d, x->ffn1, false, x->experts};
-    const projection ffn2 = {ffn_m, x->ffn, x->d, true, x->experts};
+    const projection ffn1 = {each.rows, x->d, x->ffn1, false, each.count};
+    const projection ffn2 = {each.rows, x->ffn, x->d, true, each.count};
     time_projection(x, &qkv, &rows[DF_LLM_QKV]);
     time_projection(x, &out, &rows[DF_LLM_OUT]);
     time_projection(x, &ffn1, &rows[DF_LLM_FFN1]);
@@ -336,17 +347,17 @@ static void time_norm(df_llm *x, const df_llm_span *span, double residual, df_ll
     }
 }
 
-/* GELU, or the SwiGLU of llama. `rows` are those of one expert. */
-static void time_activation(const df_llm *x, double rows, df_llm_row *row)
+/* GELU, or the SwiGLU of llama. */
+static void time_activation(const df_llm *x, const experts *each, df_llm_row *row)
 {
     const bool llama = x->m->model_type == DF_LLM_LLAMA;
     const double width = llama ? fmax(floor(x->ffn1 / 2.0), 1.0) : x->ffn1;
     const double a = x->bytes.activation;
     const double gr = x->bytes.gradient;
-    double n = rows * width;
+    double n = each->rows * width;
     if (!x->rules->llm_pointwise_unsharded) {
-        const double m = df_llm_splits_context(x) ? ceil(rows / x->cp) : rows;
-        n = x->experts * m * (df_llm_splits_tensor(x) ? ceil(width / x->tp) : width);
+        const double m = df_llm_splits_context(x) ? ceil(each->rows / x->cp) : each->rows;
+        n = each->count * m * (df_llm_splits_tensor(x) ? ceil(width / x->tp) : width);
     }
     row->present = true;
     add_stream(x, row, DF_LLM_FORWARD, (llama ? 11.0 : 10.0) * n, (llama ? 3.0 : 2.0) * a * n, 2.0);
@@ -438,14 +449,14 @@ static double recompute_s(const df_llm *x, const df_llm_pass *pass)
 void df_llm_time_pass(df_llm *x, const df_llm_span *span, df_llm_pass *pass)
 {
     df_llm_row *const rows = pass->row;
-    const double ffn_m = ffn_rows(x, span);
+    const experts each = experts_of(x, span);
     memset(pass, 0, sizeof *pass);
     x->forward_only = span->decode;
     time_projections(x, span, rows);
     df_llm_attention(x, span, rows);
     time_norm(x, span, x->batch * span->tokens * x->d, &rows[DF_LLM_NORM1]);
-    time_norm(x, span, (span->decode ? x->batch : ffn_m) * x->d, &rows[DF_LLM_NORM2]);
-    time_activation(x, ffn_m, &rows[DF_LLM_ACTIVATION]);
+    time_norm(x, span, (span->decode ? x->batch : each.rows) * x->d, &rows[DF_LLM_NORM2]);
+    time_activation(x, &each, &rows[DF_LLM_ACTIVATION]);
     time_logits(x, span, &rows[DF_LLM_LOGITS]);
     if (!span->decode) { /* a token's row of the table costs nothing */
         time_embedding(x, span, &rows[DF_LLM_EMBEDDING]);

@@ -36,6 +36,9 @@ df_llm_sizes df_llm_gradient_bytes(const df_llm *x)
         s.embedding = ceil(gc * (double)x->m->vocab_size * d / x->tp);
         s.logits = s.embedding;
     }
+    if (x->m->tied_embeddings && x->lp == 1 && !x->rules->llm_tied_gradients_apart) {
+        s.logits = 0.0; /* added to the embedding's */
+    }
     if (x->rules->llm_embedding_gradient_with_activations) {
         s.embedding += ceil(gc * x->s * d * x->batch);
     }
@@ -80,6 +83,14 @@ static double optimizer_s(const df_llm *x)
     const double n = df_llm_stage_params(x) / shards;
     const df_llm_per_param each = df_llm_optimizer_work(x);
     return df_llm_stream_s(x, each.flops * n, each.bytes * n) + 2.0 * x->launch_s;
+}
+
+/* Bytes of a table that both ends of a pipeline have: they add up its gradients. */
+double df_llm_shared_table_bytes(const df_llm *x)
+{
+    const bool shared = x->m->tied_embeddings && x->lp > 1 && !x->rules->llm_tied_gradients_apart;
+    const double table = (double)x->m->vocab_size * x->d / x->tp;
+    return shared ? ceil(x->bytes.gradient_comm * table) : 0.0;
 }
 
 /* ---- The step ---- */
@@ -178,6 +189,10 @@ df_status df_llm_run_step(
     }
     DF_TRY(x->simulated ? df_llm_run_net_step(x, pass, &step, time_s)
                         : df_llm_run_order(x, &step, time_s));
+    if (training) {
+        *time_s +=
+            df_llm_coll_s(x, DF_COLL_ALL_REDUCE, df_llm_shared_table_bytes(x), 2.0, &x->pipeline);
+    }
     if (training && !x->rules->llm_optimizer_free) {
         *optimizer_time_s = optimizer_s(x);
         *time_s += *optimizer_time_s;

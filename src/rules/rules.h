@@ -46,12 +46,17 @@ typedef struct {
     bool llm_flash_launch_on_heads;
     bool llm_flash_backward_double;
     bool llm_flash_context_unreduced;
+    bool llm_flash_context_own_keys;
+    bool llm_flash_loads_waves;
+    bool llm_flash_unmasked;
+    bool llm_flash_softmax_as_products;
     bool llm_context_norm_forward_whole;
     bool llm_pointwise_unsharded;
     bool llm_embedding_whole_table;
     bool llm_decode_logits_one_row;
     bool llm_kv_cache_free;
     bool llm_casts_free;
+    bool llm_idle_experts_run;
     /* LLMs: micro-batches, data parallelism */
     bool llm_one_stage_one_batch;
     bool llm_backward_index_wraps;
@@ -63,6 +68,7 @@ typedef struct {
     bool llm_first_gather_free;
     bool llm_gathers_gate_reductions;
     bool llm_tied_logits_not_gathered;
+    bool llm_tied_gradients_apart;
     bool llm_optimizer_free;
     /* LLMs: network simulator */
     bool astra_hybrid_edges_free;

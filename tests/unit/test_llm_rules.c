@@ -263,6 +263,113 @@ static void casts_free(void **state)
     df_assert_rel(row_of(&c, DF_LLM_FFN2)->backward_s, row_of(&r, DF_LLM_FFN2)->backward_s, 0);
 }
 
+/* The case with FlashAttention in square tiles of 64: 4 x 4 of them, and 64 heads. */
+static df_cfg flash_case(int64_t cp)
+{
+    df_cfg cfg = df_llm_case(DF_RUN_TRAINING);
+    cfg.llm.attention.use_flashattention = true;
+    cfg.llm.attention.attention_tile_size = 64;
+    cfg.sched.cp = cp;
+    df_llm_case_split(&cfg, 1, 1, 1, 1);
+    return cfg;
+}
+
+static const df_llm_row *attention_of(const df_llm_result *r)
+{
+    return row_of(r, DF_LLM_ATTENTION);
+}
+
+/* Two devices have half the queries each: half of the tiles' rows, by all columns instead of
+ * half of them. What is left of the kernel is loading, which does not change. */
+static void flash_context_own_keys(void **state)
+{
+    (void)state;
+    const df_cfg cfg = flash_case(2);
+    const df_cfg one = flash_case(1);
+    const df_llm_result r = df_llm_case_reference(&cfg);
+    const df_llm_result c = CORRECTED(&cfg, llm_flash_context_own_keys);
+    const df_llm_result whole = df_llm_case_reference(&one);
+    const double flops = attention_of(&whole)->work[DF_LLM_FORWARD].flops;
+    df_assert_rel(attention_of(&r)->work[DF_LLM_FORWARD].flops, flops / 4, 1e-12);
+    df_assert_rel(attention_of(&c)->work[DF_LLM_FORWARD].flops, flops / 2, 1e-12);
+    /* loads: two tiles a device fit into one wave, as do four of a whole sequence */
+    const double load_s = B * HK * stream_s(&cfg, 0, 2.0 * 64 * E * 64 * A);
+    df_assert_rel(attention_of(&c)->forward_s - load_s, 2 * (attention_of(&r)->forward_s - load_s),
+                  1e-9);
+    df_assert_rel(attention_of(&c)->forward_s - load_s,
+                  (attention_of(&whole)->forward_s - load_s) / 2, 1e-9);
+}
+
+/* A wave of the 64 bundles' tiles is loaded for each of the 32 key and value heads, where 4 tiles
+ * are all. Each of queries, keys, values and outputs once takes less time than the products. */
+static void flash_loads_waves(void **state)
+{
+    (void)state;
+    const df_cfg cfg = flash_case(1);
+    const df_llm_result r = df_llm_case_reference(&cfg);
+    const df_llm_result c = CORRECTED(&cfg, llm_flash_loads_waves);
+    df_assert_rel(attention_of(&r)->forward_s - attention_of(&c)->forward_s,
+                  B * HK * stream_s(&cfg, 0, 2.0 * 64 * E * 64 * A), 1e-9);
+    /* with a DRAM a thousand times slower they are all that counts */
+    df_cfg slow = cfg;
+    slow.tech.dram.bandwidth_bytes_ps /= 1000;
+    const df_llm_result s = CORRECTED(&slow, llm_flash_loads_waves);
+    df_assert_rel(attention_of(&s)->forward_s, stream_s(&slow, 0, 2.0 * A * B * S * (H + HK) * E),
+                  1e-12);
+}
+
+/* 10 of 4 x 4 tiles are on or below the diagonal. */
+static void flash_unmasked(void **state)
+{
+    (void)state;
+    const df_cfg cfg = flash_case(1);
+    const df_llm_result r = df_llm_case_reference(&cfg);
+    const df_llm_result c = CORRECTED(&cfg, llm_flash_unmasked);
+    const double load_s = B * HK * stream_s(&cfg, 0, 2.0 * 64 * E * 64 * A);
+    df_assert_rel(attention_of(&c)->work[DF_LLM_FORWARD].flops,
+                  attention_of(&r)->work[DF_LLM_FORWARD].flops * 10 / 16, 1e-12);
+    df_assert_rel(attention_of(&c)->forward_s - load_s,
+                  (attention_of(&r)->forward_s - load_s) * 10 / 16, 1e-9);
+}
+
+/* 7 flops for each of B H S S scores, fifteen times more. */
+static void flash_softmax_as_products(void **state)
+{
+    (void)state;
+    const df_cfg cfg = flash_case(1);
+    const df_llm_result r = df_llm_case_reference(&cfg);
+    const df_llm_result c = CORRECTED(&cfg, llm_flash_softmax_as_products);
+    const double flops_ps = df_llm_case_device(&cfg).core.throughput_flops_ps;
+    df_assert_rel(attention_of(&c)->forward_s - attention_of(&r)->forward_s,
+                  15 * 7.0 * B * H * S * S / flops_ps, 1e-9);
+}
+
+/* Two of eight experts for a token. One sequence of one token: two experts, a row each; of the
+ * reference eight with a row of a quarter, counted as one when decoding. A long sequence: all
+ * eight, a quarter of the tokens each. */
+static void idle_experts_run(void **state)
+{
+    (void)state;
+    df_cfg cfg = df_llm_case(DF_RUN_INFERENCE);
+    df_llm_case_split(&cfg, 1, 1, 1, 1);
+    cfg.llm.batch_size = 1;
+    cfg.llm.num_experts = 8;
+    cfg.llm.top_k = 2;
+    const df_llm_result r = df_llm_case_reference(&cfg);
+    const df_llm_result c = CORRECTED(&cfg, llm_idle_experts_run);
+    const double one_s = gemm_s(&cfg, 1, D, 2 * I) + O;
+    df_assert_rel(r.decode.row[DF_LLM_FFN1].forward_s, 8 * one_s, 1e-12);
+    df_assert_rel(c.decode.row[DF_LLM_FFN1].forward_s, 2 * one_s, 1e-12);
+    const double rows = (S - 16) * 2.0 / 8;
+    df_assert_rel(row_of(&c, DF_LLM_FFN1)->forward_s, 8 * (gemm_s(&cfg, rows, D, 2 * I) + O),
+                  1e-12);
+    /* two tokens: 8 (1 - (3/4)^2) = 3.5 experts on average, 4 rows over them: 2 each */
+    cfg.llm.batch_size = 2;
+    const df_llm_result two = CORRECTED(&cfg, llm_idle_experts_run);
+    df_assert_rel(two.decode.row[DF_LLM_FFN1].forward_s, 3.5 * (gemm_s(&cfg, 2, D, 2 * I) + O),
+                  1e-12);
+}
+
 /* ---- Micro-batches and data parallelism ---- */
 
 static double forward_s(const df_llm_result *r)
@@ -484,6 +591,37 @@ static void tied_logits_not_gathered(void **state)
     df_assert_rel(c.time_s - r.time_s, gather_s - r.pass.block_forward_s, 1e-9);
 }
 
+/* On one stage a step that ends with the table's reduction ends with one of them; of a pipeline
+ * the ends then exchange theirs. */
+static void tied_gradients_apart(void **state)
+{
+    (void)state;
+    df_cfg cfg = replicas();
+    cfg.llm.tied_embeddings = true;
+    cfg.llm.vocab_size = 5000;
+    df_rules rules = df_rules_reference();
+    rules.llm_embedding_gradient_with_activations = false;
+    rules.llm_reductions_at_once = false;
+    const df_llm_result r = df_llm_case_predict(&cfg, &rules);
+    rules.llm_tied_gradients_apart = false;
+    const df_llm_result c = df_llm_case_predict(&cfg, &rules);
+    const double table_s = all_reduce_s(&cfg, A * 5000 * D, 2);
+    const double layer_s = all_reduce_s(&cfg, A * (4.0 * D * D + 3.0 * D * I), 2);
+    assert_true(layer_s > c.pass.block_backward_s && table_s > c.pass.block_backward_s);
+    /* the link is busy from the first layer's backward pass on, not from the logits' */
+    df_assert_rel(c.time_s,
+                  forward_s(&c) + row_of(&c, DF_LLM_LOGITS)->backward_s + c.pass.block_backward_s +
+                      L * layer_s + table_s,
+                  1e-12);
+    df_assert_rel(r.time_s - c.time_s, table_s - c.pass.block_backward_s, 1e-9);
+    df_llm_case_split(&cfg, 1, 1, 2, 2);
+    const df_llm_result apart = df_llm_case_reference(&cfg);
+    const df_llm_result together = CORRECTED(&cfg, llm_tied_gradients_apart);
+    df_assert_rel(together.time_s - apart.time_s, table_s, 1e-9);
+    cfg.llm.tied_embeddings = false;
+    df_assert_rel(CORRECTED(&cfg, llm_tied_gradients_apart).time_s, apart.time_s, 0);
+}
+
 /* Of each parameter: gradients twice, both moments read and written, and itself. */
 static void optimizer_free(void **state)
 {
@@ -596,12 +734,17 @@ int main(void)
         cmocka_unit_test(flash_launch_on_heads),
         cmocka_unit_test(flash_backward_double),
         cmocka_unit_test(flash_context_unreduced),
+        cmocka_unit_test(flash_context_own_keys),
+        cmocka_unit_test(flash_loads_waves),
+        cmocka_unit_test(flash_unmasked),
+        cmocka_unit_test(flash_softmax_as_products),
         cmocka_unit_test(context_norm_forward_whole),
         cmocka_unit_test(pointwise_unsharded),
         cmocka_unit_test(embedding_whole_table),
         cmocka_unit_test(decode_logits_one_row),
         cmocka_unit_test(kv_cache_free),
         cmocka_unit_test(casts_free),
+        cmocka_unit_test(idle_experts_run),
         cmocka_unit_test(one_stage_one_batch),
         cmocka_unit_test(backward_index_wraps),
         cmocka_unit_test(gradients_unsharded),
@@ -612,6 +755,7 @@ int main(void)
         cmocka_unit_test(first_gather_free),
         cmocka_unit_test(gathers_gate_reductions),
         cmocka_unit_test(tied_logits_not_gathered),
+        cmocka_unit_test(tied_gradients_apart),
         cmocka_unit_test(optimizer_free),
         cmocka_unit_test(energy_one_layer),
         cmocka_unit_test(energy_one_head),
