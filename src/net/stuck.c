@@ -35,7 +35,7 @@ static void tell_node(story *s, const df_net_program *program, const df_net_op *
              (int)op->peer, op->tag);
         return;
     case DF_NET_COMM:
-        tell(s, " waits for the other ranks in an %s of %" PRIu64 " bytes",
+        tell(s, " waits for the other ranks in its %s of %" PRIu64 " bytes",
              df_net_collective_name((df_net_collective)op->collective), op->bytes);
         if (op->group >= 0) {
             tell(s, " in group %d", (int)program->groups[op->group].id);

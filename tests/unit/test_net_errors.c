@@ -80,9 +80,25 @@ static void collective_without_a_member(void **state)
     df_net_case_add(&c, 3, &node);
     refuse(&c, DF_ERUNTIME,
            WORDS("2 of 4 ranks are stuck",
-                 "rank 0: node 8 waits for the other ranks in an "
+                 "rank 0: node 8 waits for the other ranks in its "
                  "all-reduce of 1048576 bytes in group 12",
                  "rank 3: node 8"));
+}
+
+/* Ranks number their chunks, also those of groups, and chunks of all ranks meet by number. So
+ * after a group's collective, which rank 2 has no part in, they miss each other. */
+static void collective_of_all_behind_one_of_a_group(void **state)
+{
+    (void)state;
+    df_net_case c = df_net_case_new(DF_NET_FULLY_CONNECTED, 3, DF_NET_ALG_RING);
+    const df_net_node node = {.id = 0, .type = DF_NET_COMM, .bytes = MIB, .group = 1};
+    df_net_case_add_group(&c, 1, (int32_t[]){0, 1}, 2);
+    df_net_case_add(&c, 0, &node);
+    df_net_case_add(&c, 1, &node);
+    for (int32_t rank = 0; rank < 3; rank++) {
+        df_net_case_collective(&c, rank, 1, DF_NET_ALL_REDUCE, MIB);
+    }
+    refuse(&c, DF_ERUNTIME, WORDS("3 of 3 ranks are stuck", "rank 2: node 1 waits"));
 }
 
 static void many_stuck_ranks_are_counted(void **state)
@@ -399,6 +415,7 @@ int main(void)
         cmocka_unit_test(receive_of_another_size),
         cmocka_unit_test(ranks_that_wait_for_each_other),
         cmocka_unit_test(collective_without_a_member),
+        cmocka_unit_test(collective_of_all_behind_one_of_a_group),
         cmocka_unit_test(many_stuck_ranks_are_counted),
         cmocka_unit_test(mark_alone_starts_nothing),
         cmocka_unit_test(rank_without_nodes),
