@@ -142,8 +142,9 @@ df_status df_et_write(df_et_writer *w, const df_et_node *node, df_err *err)
 
 df_status df_et_finish(df_et_writer *w, df_err *err)
 {
+    const bool written = ferror(w->file) == 0;
     const bool closed = fclose(w->file) == 0;
-    const df_status status = closed ? DF_OK : fail_write(w, err);
+    const df_status status = written && closed ? DF_OK : fail_write(w, err);
     free_writer(w);
     return status;
 }
