@@ -4,7 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "chakra/et.h"
+#include "astra/astra_impl.h"
 
 /* ---- Building ---- */
 
@@ -174,151 +174,37 @@ void df_net_case_check(const df_net_case *c, const uint64_t *cycles_ns)
 
 /* ---- AstraSim's files ---- */
 
-static FILE *open_file(const char *folder, const char *name)
+static void rename_file(const char *folder, const char *from, const char *to)
 {
-    char path[512];
-    snprintf(path, sizeof path, "%s/%s", folder, name);
-    FILE *const file = fopen(path, "w");
-    if (!file) {
-        fail_msg("cannot write %s", path);
+    char old_path[512];
+    char new_path[512];
+    snprintf(old_path, sizeof old_path, "%s/%s", folder, from);
+    snprintf(new_path, sizeof new_path, "%s/%s", folder, to);
+    if (rename(old_path, new_path) != 0) {
+        fail_msg("cannot rename %s", old_path);
     }
-    return file;
-}
-
-static void write_network(const df_net_case *c, const char *folder)
-{
-    FILE *const file = open_file(folder, "network.yml");
-    fprintf(file,
-            "topology: [ %s ]\nnpus_count: [ %d ]\nbandwidth: [ %.17g ]\nlatency: [ %.17g ]\n",
-            df_net_topology_name(c->network.topology), (int)c->network.ranks,
-            c->network.bandwidth_gib_ps, c->network.latency_ns);
-    assert_int_equal(fclose(file), 0);
-}
-
-static void write_system(const df_net_case *c, const char *folder)
-{
-    FILE *const file = open_file(folder, "system.json");
-    fprintf(file,
-            "{\"scheduling-policy\": \"LIFO\", \"endpoint-delay\": %" PRId64
-            ", \"active-chunks-per-dimension\": %d, \"preferred-dataset-splits\": %d, "
-            "\"collective-optimization\": \"localBWAware\", \"boost-mode\": 0, "
-            "\"roofline-enabled\": 0, \"peak-perf\": 900, \"local-mem-bw\": %.17g",
-            c->system.endpoint_delay_ns, (int)c->system.active_chunks, (int)c->system.splits,
-            c->system.local_mem_gb_ps);
-    for (int i = 0; i < DF_NET_IMPLEMENTED; i++) {
-        const df_net_algorithm *const a = &c->system.algorithm[i];
-        fprintf(file, ",\n\"%s-implementation\": [\"%s",
-                df_net_collective_name((df_net_collective)i), df_net_algorithm_name(a->kind));
-        if (a->kind == DF_NET_ALG_DIRECT && a->window > 0) {
-            fprintf(file, "%d", (int)a->window);
-        }
-        fputs("\"]", file);
-    }
-    fputs("}\n", file);
-    assert_int_equal(fclose(file), 0);
-}
-
-static void write_groups(const df_net_case *c, const char *folder)
-{
-    FILE *const file = open_file(folder, "comm_group.json");
-    for (size_t i = 0; i < c->num_groups; i++) {
-        fprintf(file, "%s\"%d\": [", i == 0 ? "{" : ",\n", (int)c->groups[i].id);
-        for (int32_t k = 0; k < c->groups[i].count; k++) {
-            fprintf(file, "%s%d", k == 0 ? "" : ", ", (int)c->groups[i].ranks[k]);
-        }
-        fputc(']', file);
-    }
-    fputs("}\n", file);
-    assert_int_equal(fclose(file), 0);
-}
-
-static df_et_attr whole(const char *name, int64_t number)
-{
-    return (df_et_attr){.name = name, .kind = DF_ET_INT, .number = number};
-}
-
-enum { ATTRS_MAX = 6 };
-
-/* Attributes of a node as AstraSim reads them; returns how many. */
-static size_t attributes(const df_net_case_node *n, char group[16], df_et_attr attrs[ATTRS_MAX])
-{
-    static const int64_t kinds[] = {[DF_NET_ALL_REDUCE] = 0,
-                                    [DF_NET_ALL_GATHER] = 2,
-                                    [DF_NET_REDUCE_SCATTER] = 7,
-                                    [DF_NET_ALL_TO_ALL] = 6,
-                                    [DF_NET_BROADCAST] = 5};
-    size_t count = 0;
-    attrs[count++] =
-        (df_et_attr){.name = "is_cpu_op", .kind = DF_ET_BOOL, .number = n->node.on_cpu};
-    if (n->node.type == DF_NET_COMM) {
-        attrs[count++] = whole("comm_type", kinds[n->node.collective]);
-        attrs[count++] = whole("comm_size", (int64_t)n->node.bytes);
-    }
-    if (n->node.type == DF_NET_SEND || n->node.type == DF_NET_RECEIVE) {
-        const bool send = n->node.type == DF_NET_SEND;
-        attrs[count++] = whole("comm_size", (int64_t)n->node.bytes);
-        attrs[count++] = whole("comm_tag", n->node.tag);
-        attrs[count++] = whole(send ? "comm_dst" : "comm_src", n->node.peer);
-        attrs[count++] = whole(send ? "comm_src" : "comm_dst", n->rank);
-    }
-    if (n->node.group > 0) {
-        snprintf(group, 16, "%d", (int)n->node.group);
-        attrs[count++] = (df_et_attr){.name = "pg_name", .kind = DF_ET_TEXT, .text = group};
-    }
-    return count;
-}
-
-static void write_node(df_et_writer *writer, const df_net_case_node *n)
-{
-    static const int32_t types[] = {[DF_NET_MARK] = DF_ET_INVALID,
-                                    [DF_NET_COMPUTE] = DF_ET_COMPUTE,
-                                    [DF_NET_SEND] = DF_ET_SEND,
-                                    [DF_NET_RECEIVE] = DF_ET_RECEIVE,
-                                    [DF_NET_COMM] = DF_ET_COLLECTIVE};
-    df_et_attr attrs[ATTRS_MAX];
-    char group[16];
-    char name[32];
-    df_err err;
-    assert_int_equal(n->node.duration_ns % 1000, 0);
-    snprintf(name, sizeof name, "node%" PRIu64, n->node.id);
-    const df_et_node node = {.id = n->node.id,
-                             .name = name,
-                             .type = types[n->node.type],
-                             .duration_micros = n->node.duration_ns / 1000,
-                             .data_deps = n->node.deps,
-                             .num_data_deps = (size_t)n->node.num_deps,
-                             .attrs = attrs,
-                             .num_attrs = attributes(n, group, attrs)};
-    if (df_et_write(writer, &node, &err) != DF_OK) {
-        fail_msg("%s", err.text);
-    }
-}
-
-static void write_rank(const df_net_case *c, const char *folder, int32_t rank)
-{
-    char path[512];
-    df_et_writer *writer;
-    df_err err;
-    snprintf(path, sizeof path, "%s/workload.%d.et", folder, (int)rank);
-    if (df_et_create(path, &writer, &err) != DF_OK) {
-        fail_msg("%s", err.text);
-    }
-    for (size_t i = 0; i < c->num_nodes; i++) {
-        if (c->nodes[i].rank == rank) {
-            write_node(writer, &c->nodes[i]);
-        }
-    }
-    assert_int_equal(df_et_finish(writer, &err), DF_OK);
 }
 
 void df_net_case_write(const df_net_case *c, const char *folder)
 {
-    write_network(c, folder);
-    write_system(c, folder);
-    if (c->num_groups > 0) {
-        write_groups(c, folder);
+    df_net_program *const program = df_net_case_program(c);
+    const df_astra_job job = {.program = program, .network = &c->network, .system = &c->system};
+    char from[64];
+    char to[64];
+    df_err err;
+    if (df_astra_write_files(folder, &job, &err) != DF_OK) {
+        fail_msg("%s", err.text);
     }
     for (int32_t rank = 0; rank < c->network.ranks; rank++) {
-        write_rank(c, folder, rank);
+        snprintf(from, sizeof from, DF_ASTRA_PREFIX ".%d.et", (int)rank);
+        snprintf(to, sizeof to, "workload.%d.et", (int)rank);
+        rename_file(folder, from, to);
     }
+    snprintf(from, sizeof from, "network_analytical_%d.yml", (int)c->network.ranks);
+    rename_file(folder, from, "network.yml");
+    rename_file(folder, DF_ASTRA_SYSTEM, "system.json");
+    if (c->num_groups > 0) {
+        rename_file(folder, DF_ASTRA_GROUPS, "comm_group.json");
+    }
+    df_net_program_free(program);
 }
