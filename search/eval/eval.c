@@ -1,22 +1,11 @@
-#include "eval/eval.h"
-
 #include <float.h>
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
-struct df_eval {
-    df_cfg cfg; /* the template; budgets are overwritten by each evaluation */
-    df_rules rules;
-    df_predictor *predictor;
-    df_point shares; /* of the template */
-    double budget[DF_CLASSES];
-    bool searched[DF_PARAMS];
-    bool needs_intra, needs_inter;
-    bool ignore_memory;
-    double stacks_needed; /* DRAM stacks that the model fills; 0: not known */
-    int64_t count;
-};
+#include "base/units.h"
+#include "eval/eval_impl.h"
+#include "llm/llm_memory.h"
 
 const char *const df_param_names[DF_PARAMS] = {
     "area_core",
@@ -81,37 +70,80 @@ static void read_template(df_eval *eval)
     shares->p[DF_P_PERIM_INTRA] = cfg->perimeter.intra;
 }
 
+/* ---- Preparing a strategy ---- */
+
+/* What has one value is not searched; the template takes it. */
 static void choose_searched(df_eval *eval)
 {
     const bool inter = eval->cfg.system.inter_derate != 0;
     const bool intra = eval->cfg.system.intra_derate != 0;
     for (int i = 0; i < DF_PARAMS; i++) {
-        eval->searched[i] = true;
+        const df_param_range *const range = &eval->options.range[i];
+        const bool is_inter =
+            i == DF_P_AREA_INTER || i == DF_P_POWER_INTER || i == DF_P_PERIM_INTER;
+        const bool is_intra =
+            i == DF_P_AREA_INTRA || i == DF_P_POWER_INTRA || i == DF_P_PERIM_INTRA;
+        const bool fixed = range->given && range->low == range->high;
+        eval->searched[i] = !fixed && !(is_inter && !inter) && !(is_intra && !intra);
+        if (fixed) {
+            eval->shares.p[i] = range->low;
+        }
     }
-    eval->searched[DF_P_AREA_INTER] = inter;
-    eval->searched[DF_P_POWER_INTER] = inter;
-    eval->searched[DF_P_PERIM_INTER] = inter;
-    eval->searched[DF_P_AREA_INTRA] = intra;
-    eval->searched[DF_P_POWER_INTRA] = intra;
-    eval->searched[DF_P_PERIM_INTRA] = intra;
 }
 
 static df_status set_budgets(df_eval *eval, df_err *err)
 {
     static const char *const names[] = {"area_breakdown", "power_breakdown", "perimeter_breakdown"};
     for (int klass = 0; klass < DF_CLASSES; klass++) {
+        bool any = false;
         eval->budget[klass] = 1;
         for (int i = df_class_begin[klass]; i < df_class_begin[klass + 1]; i++) {
             eval->budget[klass] -= eval->searched[i] ? 0 : eval->shares.p[i];
+            any = any || eval->searched[i];
         }
-        if (!(eval->budget[klass] > 0)) {
+        if (!(eval->budget[klass] > 0) && any) {
             return df_fail(err, DF_INFEASIBLE,
-                           "%s: expected something left of it beside the network that is not "
-                           "used, found nothing",
+                           "%s: expected something left of it beside what is not searched, found "
+                           "nothing",
                            names[klass]);
         }
     }
     return DF_OK;
+}
+
+/* Fractions of a class with one that is searched follow from its budget. */
+static df_status check_freedom(const df_eval *eval, df_err *err)
+{
+    int most = 0;
+    for (int klass = 0; klass < DF_CLASSES; klass++) {
+        int count = 0;
+        for (int i = df_class_begin[klass]; i < df_class_begin[klass + 1]; i++) {
+            count += eval->searched[i];
+        }
+        most = count > most ? count : most;
+    }
+    return most > 1
+               ? DF_OK
+               : df_fail(err, DF_EINVAL,
+                         "parameters: expected two of one class to search (or --fix_hardware), "
+                         "found none");
+}
+
+static double needed_bytes(const df_eval *eval)
+{
+    df_footprint lstm;
+    df_llm_memory llm;
+    switch (eval->cfg.mode) {
+    case DF_MODE_LSTM:
+        df_footprint_lstm(&eval->cfg, &eval->options.rules, &lstm);
+        return lstm.total_bytes;
+    case DF_MODE_LLM:
+        df_llm_memory_peak(&eval->cfg, &llm);
+        return llm.total_bytes;
+    case DF_MODE_GEMM:
+        break;
+    }
+    return 0; /* no footprint model */
 }
 
 /* Takes the stacks that the model needs off the device area; the rest is the chip
@@ -119,18 +151,16 @@ static df_status set_budgets(df_eval *eval, df_err *err)
 static df_status set_chip_area(df_eval *eval, df_err *err)
 {
     df_cfg *const cfg = &eval->cfg;
-    df_footprint need;
-    if (cfg->mode != DF_MODE_LSTM) {
-        return DF_OK; /* a GEMM has no footprint model: the file's chip area stays */
+    if (cfg->mode == DF_MODE_GEMM) {
+        return DF_OK; /* the file's chip area stays */
     }
-    df_footprint_lstm(cfg, &eval->rules, &need);
-    const double stacks = ceil(need.total_bytes / cfg->tech.dram.stack_capacity_bytes);
+    const double stacks = ceil(eval->needed_bytes / cfg->tech.dram.stack_capacity_bytes);
     eval->stacks_needed = stacks;
     const double chip_mm2 =
         trunc(cfg->area.device_mm2 - stacks * cfg->tech.dram.area_per_stack_mm2);
     if (chip_mm2 > 0) {
         cfg->area.chip_mm2 = chip_mm2;
-    } else if (!eval->ignore_memory) {
+    } else if (!eval->options.ignore_memory) {
         return df_fail(err, DF_INFEASIBLE,
                        "the model needs %.0f DRAM stack(s), which leave no area for a chip",
                        stacks);
@@ -151,49 +181,109 @@ static void note_networks(df_eval *eval)
 {
     const df_cfg_sched *const sched = &eval->cfg.sched;
     const df_cfg_system *const system = &eval->cfg.system;
-    note_axis(eval, sched->kp1, system->kp1_inter);
-    note_axis(eval, sched->kp2, system->kp2_inter);
+    const bool llm = eval->cfg.mode == DF_MODE_LLM;
+    eval->needs_intra = false;
+    eval->needs_inter = false;
+    note_axis(eval, llm ? sched->tp : sched->kp1, llm ? system->tp_inter : system->kp1_inter);
+    note_axis(eval, llm ? sched->cp : sched->kp2, llm ? system->tp_inter : system->kp2_inter);
     note_axis(eval, sched->dp, system->dp_inter);
-    if (!eval->rules.pipeline_hop_free) {
+    if (llm || !eval->options.rules.pipeline_hop_free) {
         note_axis(eval, sched->lp, system->lp_inter);
     }
 }
 
-static df_status prepare(df_eval *eval, df_err *err)
+static df_status use_budgets(df_eval *eval, df_err *err)
 {
     df_hw_device dev;
     if (!eval->cfg.has_breakdown) {
         return df_fail(err, DF_EINVAL,
                        "area_breakdown, power_breakdown, perimeter_breakdown: expected these "
-                       "sections for a search, found not all of them");
+                       "sections for a search of the hardware, found not all of them");
     }
-    DF_TRY(df_predict_check(&eval->cfg, &eval->rules, err));
     read_template(eval);
     choose_searched(eval);
-    note_networks(eval);
+    DF_TRY(check_freedom(eval, err));
     DF_TRY(set_budgets(eval, err));
+    DF_TRY(df_eval_check_ranges(eval, err));
     DF_TRY(set_chip_area(eval, err));
     /* what no budget can repair, such as a core without any frequency, which is looked at
      * only where the core has power */
     df_cfg trial = eval->cfg;
     trial.power.of.core = fmax(trial.power.of.core, trial.power.tdp_w / DF_CLASSES);
-    const df_status status = df_hw_derive(&trial, &eval->rules, &dev, err);
+    const df_status status = df_hw_derive(&trial, &eval->options.rules, &dev, err);
     return status == DF_INFEASIBLE ? DF_OK : status;
 }
 
-df_status df_eval_new(
-    const df_cfg *cfg, const df_rules *rules, bool ignore_memory, df_eval **out, df_err *err)
+/* Nothing is searched; the device is derived once. */
+static df_status use_device(df_eval *eval, df_err *err)
+{
+    const double limit_bytes = eval->options.limits.memory_bytes;
+    for (int i = 0; i < DF_PARAMS; i++) {
+        eval->searched[i] = false;
+    }
+    if (eval->cfg.has_breakdown) {
+        read_template(eval);
+    }
+    if (!eval->has_dev) {
+        DF_TRY(df_hw_derive(&eval->cfg, &eval->options.rules, &eval->dev, err));
+        eval->has_dev = true;
+    }
+    const double room_bytes = eval->dev.mem[DF_HW_LEVELS - 1].size_bytes;
+    const double most_bytes =
+        limit_bytes > 0 && limit_bytes < room_bytes ? limit_bytes : room_bytes;
+    if (!eval->options.ignore_memory && eval->needed_bytes > most_bytes) {
+        return df_fail(err, DF_INFEASIBLE, "it needs %.4g GB of memory a device, there are %.4g GB",
+                       eval->needed_bytes / DF_GIB, most_bytes / DF_GIB);
+    }
+    return DF_OK;
+}
+
+static df_status make_predictor(df_eval *eval, df_err *err)
+{
+    if (eval->cfg.mode == DF_MODE_LLM && !eval->llm) {
+        eval->llm = df_llm_predictor_new();
+    } else if (eval->cfg.mode != DF_MODE_LLM && !eval->predictor) {
+        eval->predictor = df_predictor_new();
+    }
+    return eval->llm || eval->predictor ? DF_OK : df_fail(err, DF_ENOMEM, "out of memory");
+}
+
+df_status df_eval_use(df_eval *eval, const df_cfg *cfg, df_err *err)
+{
+    eval->cfg = *cfg;
+    DF_TRY(make_predictor(eval, err));
+    DF_TRY(df_eval_check_goals(eval, err));
+    if (cfg->mode == DF_MODE_LLM) {
+        const df_status fits = df_cfg_check(cfg, err);
+        DF_TRY(fits == DF_EINVAL ? DF_INFEASIBLE : fits);
+    } else {
+        DF_TRY(df_predict_check(cfg, &eval->options.rules, err));
+    }
+    eval->needed_bytes = needed_bytes(eval);
+    eval->stacks_needed = 0;
+    note_networks(eval);
+    return eval->options.fix_hardware ? use_device(eval, err) : use_budgets(eval, err);
+}
+
+df_eval *df_eval_alloc(const df_eval_options *options)
 {
     df_eval *const eval = calloc(1, sizeof *eval);
+    if (eval) {
+        eval->options = *options;
+        for (int i = 0; i < DF_GOALS; i++) {
+            eval->weight[i] = 1;
+        }
+    }
+    return eval;
+}
+
+df_status df_eval_new(const df_cfg *cfg, const df_eval_options *options, df_eval **out, df_err *err)
+{
+    df_eval *const eval = df_eval_alloc(options);
     if (!eval) {
         return df_fail(err, DF_ENOMEM, "out of memory");
     }
-    eval->cfg = *cfg;
-    eval->rules = *rules;
-    eval->ignore_memory = ignore_memory;
-    eval->predictor = df_predictor_new();
-    const df_status status =
-        eval->predictor ? prepare(eval, err) : df_fail(err, DF_ENOMEM, "out of memory");
+    const df_status status = df_eval_use(eval, cfg, err);
     if (status != DF_OK) {
         df_eval_free(eval);
         return status;
@@ -206,9 +296,17 @@ void df_eval_free(df_eval *eval)
 {
     if (eval) {
         df_predictor_free(eval->predictor);
+        df_llm_predictor_free(eval->llm);
         free(eval);
     }
 }
+
+void df_eval_weigh(df_eval *eval, const double weight[DF_GOALS])
+{
+    memcpy(eval->weight, weight, sizeof eval->weight);
+}
+
+/* ---- Evaluating ---- */
 
 /* Of the memory that is needed the part that is missing. Stacks come whole with the area of
  * their controllers; here parts of a stack count, so that every bit of area is a gain. */
@@ -222,38 +320,102 @@ static double find_missing_memory(const df_eval *eval, const df_hw_device *dev, 
     return isfinite(overflow) ? 1 - 1 / overflow : 1;
 }
 
-/* How far from working: of the memory that is needed the part that is missing, or what the
- * device lacks. Always > 0. */
-static double find_shortfall(const df_eval *eval, const df_hw_device *dev, const df_eval_result *r)
+/* How far from working: of the memory that is needed the part that is missing, what the
+ * device lacks, and what breaks limits. Always > 0. */
+static double
+find_shortfall(const df_eval *eval, const df_hw_device *dev, const df_eval_result *r, double strays)
 {
-    const double device = df_hw_shortfall(&eval->cfg, dev, eval->needs_intra, eval->needs_inter);
     double memory = 0;
-    if (!eval->ignore_memory && r->memory_overflow > 1) {
+    if (!eval->options.ignore_memory && r->memory_overflow > 1) {
         memory = find_missing_memory(eval, dev, r->memory_overflow);
     }
-    const double sum = device + memory;
+    const double device = df_hw_shortfall(&eval->cfg, dev, eval->needs_intra, eval->needs_inter);
+    double excess = strays;
+    if (isfinite(r->time_s)) {
+        excess += df_eval_excess(eval, r->time_s, &r->metrics);
+    }
+    const double sum = device + memory + excess;
     return sum > 0 ? sum : 1; /* it has all rates, but no room for a tile */
+}
+
+static double tokens_of(const df_cfg_llm *m)
+{
+    const bool decodes = m->run_type == DF_RUN_INFERENCE && m->decode_len > 0;
+    return (double)m->batch_size * (double)(decodes ? m->decode_len : m->seq_len);
+}
+
+static df_status predict_llm(df_eval *eval, const df_hw_device *dev, df_eval_result *out)
+{
+    df_llm_result r;
+    const df_cfg *const cfg = &eval->cfg;
+    DF_TRY(df_llm_predict(eval->llm, cfg, dev, &eval->options.rules, &r, NULL));
+    const double room_bytes = dev->mem[DF_HW_LEVELS - 1].size_bytes;
+    out->time_s = r.time_s;
+    out->memory_overflow = room_bytes > 0 ? eval->needed_bytes / room_bytes : HUGE_VAL;
+    out->metrics.energy_j = r.energy.total_j;
+    out->metrics.power_w = r.energy.total_j / r.time_s;
+    out->metrics.tokens_ps = tokens_of(&cfg->llm) / r.time_s;
+    return DF_OK;
+}
+
+static df_status predict(df_eval *eval, const df_hw_device *dev, df_eval_result *out)
+{
+    df_prediction prediction;
+    if (eval->cfg.mode == DF_MODE_LLM) {
+        return predict_llm(eval, dev, out);
+    }
+    DF_TRY(df_predict(eval->predictor, &eval->cfg, dev, &eval->options.rules, &prediction, NULL));
+    out->time_s = prediction.time_s;
+    out->memory_overflow = prediction.memory_overflow;
+    return DF_OK;
+}
+
+/* What does not come from a prediction, and what holds without one. */
+static void begin_result(const df_eval *eval, df_eval_result *out)
+{
+    const double nothing = (double)NAN;
+    const double devices = (double)df_cfg_workers(&eval->cfg);
+    out->time_s = HUGE_VAL;
+    out->memory_overflow = 0;
+    out->metrics = (df_eval_metrics){
+        .energy_j = nothing,
+        .power_w = nothing,
+        .area_mm2 = eval->cfg.has_breakdown ? devices * eval->cfg.area.device_mm2 : nothing,
+        .memory_bytes = eval->needed_bytes,
+        .tokens_ps = nothing};
+}
+
+static void
+finish_result(const df_eval *eval, const df_hw_device *dev, double strays, df_eval_result *out)
+{
+    if (isnan(out->time_s)) {
+        out->time_s = HUGE_VAL;
+    }
+    const bool fits = eval->options.ignore_memory || !(out->memory_overflow > 1);
+    out->value = df_eval_value(eval, out->time_s, &out->metrics);
+    out->shortfall = 0;
+    if (isinf(out->time_s) || !fits || strays > 0 ||
+        df_eval_excess(eval, out->time_s, &out->metrics) > 0) {
+        out->shortfall = find_shortfall(eval, dev, out, strays);
+    }
 }
 
 void df_eval_point(df_eval *eval, const df_point *point, df_eval_result *out)
 {
     df_hw_device dev;
-    df_prediction prediction = {.time_s = HUGE_VAL, .memory_overflow = 0};
+    const bool fixed = eval->options.fix_hardware;
     eval->count++;
-    put_point(&eval->cfg, point);
-    df_status status = df_hw_derive(&eval->cfg, &eval->rules, &dev, NULL);
-    if (status == DF_OK) {
-        status = df_predict(eval->predictor, &eval->cfg, &dev, &eval->rules, &prediction, NULL);
+    if (!fixed) {
+        put_point(&eval->cfg, point);
     }
-    if (status != DF_OK || isnan(prediction.time_s)) {
-        prediction.time_s = HUGE_VAL;
+    const df_status derived =
+        fixed ? DF_OK : df_hw_derive(&eval->cfg, &eval->options.rules, &dev, NULL);
+    const df_hw_device *const use = fixed ? &eval->dev : &dev;
+    begin_result(eval, out);
+    if (derived != DF_OK || predict(eval, use, out) != DF_OK) {
+        out->time_s = HUGE_VAL;
     }
-    out->time_s = prediction.time_s;
-    out->memory_overflow = prediction.memory_overflow;
-    out->shortfall = 0;
-    if (isinf(out->time_s) || (!eval->ignore_memory && out->memory_overflow > 1)) {
-        out->shortfall = find_shortfall(eval, &dev, out);
-    }
+    finish_result(eval, use, fixed ? 0 : df_eval_strays(eval, point), out);
 }
 
 void df_eval_config(const df_eval *eval, const df_point *point, df_cfg *out)

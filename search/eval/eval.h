@@ -37,11 +37,63 @@ typedef struct {
     double p[DF_PARAMS];
 } df_point;
 
+/* What of a design is known. */
+typedef struct {
+    double energy_j;     /* of a step on all devices; NaN: not modelled (GEMM, LSTM) */
+    double power_w;      /* energy / time */
+    double area_mm2;     /* of all devices, chips and stacks; NaN: the file has no budgets */
+    double memory_bytes; /* that the fullest device needs; 0: not modelled (GEMM) */
+    double tokens_ps;    /* trained, or decoded (of a mere prefill: read); NaN: not an LLM */
+} df_eval_metrics;
+
+/* What may be sought. All but the last are to be small. */
+typedef enum {
+    DF_GOAL_TIME,
+    DF_GOAL_ENERGY,
+    DF_GOAL_EDP,           /* energy * time */
+    DF_GOAL_TIME_PER_AREA, /* time * area: what a step costs in chip area */
+    DF_GOAL_TOKENS_PER_S_PER_W,
+    DF_GOALS
+} df_goal;
+
+/* "time", ...: of options; "time_s", ...: of columns. */
+extern const char *const df_goal_names[DF_GOALS];
+extern const char *const df_goal_columns[DF_GOALS];
+
+/* One or several; none is the same as time alone. */
+typedef struct {
+    df_goal of[DF_GOALS];
+    int count;
+} df_goals;
+
+/* Upper limits; 0: none. */
+typedef struct {
+    double time_s, energy_j, power_w, area_mm2, memory_bytes;
+} df_eval_limits;
+
+/* Where a searched parameter may be. */
+typedef struct {
+    bool given;
+    double low, high; /* equal: it is not searched */
+} df_param_range;
+
+typedef struct {
+    df_rules rules;
+    bool ignore_memory;
+    bool fix_hardware; /* the device is the file's; points are not looked at */
+    df_goals goals;
+    df_eval_limits limits;
+    df_param_range range[DF_PARAMS];
+} df_eval_options;
+
 typedef struct {
     double time_s;          /* inf: this device cannot work */
     double memory_overflow; /* bytes needed / DRAM size */
-    double shortfall;       /* 0 where time_s is finite and, unless memory is ignored, the
-                               footprint fits; otherwise how far from that, > 0 */
+    double shortfall;       /* 0 where time_s is finite, the limits hold and, unless memory is
+                               ignored, the footprint fits; otherwise how far from that, > 0 */
+    double value;           /* what is minimised: the goal, of which the last counts inverse; of
+                               several the weighted geometric mean */
+    df_eval_metrics metrics;
 } df_eval_result;
 
 typedef struct df_eval df_eval;
@@ -50,14 +102,35 @@ typedef struct df_eval df_eval;
  * (copied): chip area from the footprint (search-model section 4), which
  * parameters are searched, budgets. One per thread.
  * DF_INFEASIBLE: the strategy cannot split the model, or its footprint leaves no
- * chip area; DF_EINVAL: no budgets in the file, mode is not LSTM or GEMM. */
-DF_NODISCARD df_status df_eval_new(
-    const df_cfg *cfg, const df_rules *rules, bool ignore_memory, df_eval **out, df_err *err);
+ * chip area, or (hardware fixed) does not fit; DF_EINVAL: no budgets in the file, a goal or
+ * limit that this model or file has no figures for, ranges that no point satisfies. */
+DF_NODISCARD df_status df_eval_new(const df_cfg *cfg,
+                                   const df_eval_options *options,
+                                   df_eval **out,
+                                   df_err *err);
+/* The same with what is there: for another strategy of the same model and hardware. Results
+ * that were cached stay. After a failure it is good for nothing but this. */
+DF_NODISCARD df_status df_eval_use(df_eval *eval, const df_cfg *cfg, df_err *err);
 void df_eval_free(df_eval *eval);
+
+/* Memory for evaluations, without a strategy yet. NULL when out of memory. */
+df_eval *df_eval_alloc(const df_eval_options *options);
+
+/* How much each goal counts; they need not sum to 1. At first all count the same. */
+void df_eval_weigh(df_eval *eval, const double weight[DF_GOALS]);
 
 /* Evaluates a point. Never fails: what cannot work has time_s = inf. Classes need
  * not sum to their budget. Allocates nothing; counts the call. */
 void df_eval_point(df_eval *eval, const df_point *point, df_eval_result *out);
+
+/* A goal's figure in its own unit; HUGE_VAL or 0 where time_s is inf. */
+double df_goal_figure(df_goal goal, double time_s, const df_eval_metrics *metrics);
+/* "time", "time,energy": DF_EINVAL: "expected ..., found ...". */
+DF_NODISCARD df_status df_goals_parse(const char *text, df_goals *out, df_err *err);
+
+/* Moves the searched fractions of each class into their ranges and to the class's budget, those
+ * that have room in proportion. Without ranges it changes nothing. */
+void df_eval_fit(const df_eval *eval, df_point *point);
 
 /* Writes the point's absolute budgets into a copy of the template. */
 void df_eval_config(const df_eval *eval, const df_point *point, df_cfg *out);

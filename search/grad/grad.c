@@ -77,9 +77,11 @@ void df_grad_start(const df_eval *eval, uint32_t index, df_point *start)
 void df_run_try(df_run *run, const df_point *point, df_eval_result *result)
 {
     df_eval_point(run->eval, point, result);
-    if (result->shortfall == 0 && result->time_s < run->out->best_time_s) {
+    if (result->shortfall == 0 && result->value < run->out->best_value) {
+        run->out->best_value = result->value;
         run->out->best_time_s = result->time_s;
         run->out->memory_overflow = result->memory_overflow;
+        run->out->metrics = result->metrics;
         run->out->best = *point;
     }
 }
@@ -93,9 +95,9 @@ bool df_run_report(df_run *run, int32_t iteration, const df_point *point, const 
 
 double df_run_objective(const df_eval_result *result)
 {
-    /* above the logarithm of any time that anybody waits for */
+    /* above the logarithm of any time that anybody waits for, or of what else is sought */
     const double out_of_reach = 1e3;
-    return result->shortfall > 0 ? out_of_reach * (1 + result->shortfall) : log(result->time_s);
+    return result->shortfall > 0 ? out_of_reach * (1 + result->shortfall) : log(result->value);
 }
 
 df_status df_grad_descend(df_eval *eval,
@@ -113,6 +115,7 @@ df_status df_grad_descend(df_eval *eval,
     out->start = *start;
     out->best = *start;
     out->best_time_s = HUGE_VAL;
+    out->best_value = HUGE_VAL;
     df_run_try(&run, start, &result);
     out->start_time_s = result.time_s;
     df_status status = DF_OK;
@@ -127,6 +130,7 @@ df_status df_grad_descend(df_eval *eval,
     if (isinf(out->best_time_s)) {
         out->status = DF_SEARCH_INFEASIBLE;
         out->memory_overflow = result.memory_overflow;
+        out->metrics = result.metrics;
     }
     return status;
 }

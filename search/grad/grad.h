@@ -45,8 +45,10 @@ typedef struct {
     int64_t evaluations;
     double start_time_s;
     double best_time_s;     /* inf: none found */
+    double best_value;      /* of what was minimised */
     double memory_overflow; /* at the best point */
-    df_point start, best;   /* best: the start if none was found */
+    df_eval_metrics metrics;
+    df_point start, best; /* best: the start if none was found */
 } df_descent;
 
 /* Who watches a descent: called after each iterate; false stops it (DF_EINTERRUPTED). */

@@ -275,12 +275,12 @@ static df_status all_rounds(problem *p, gsl_vector *x, df_err *err)
 {
     df_descent *const out = p->run->out;
     while (p->difference >= LEAST_DIFFERENCE && may_go_on(p)) {
-        const double before_s = out->best_time_s;
+        const double before = out->best_value;
         DF_TRY(one_round(p, x, err));
         if (isfinite(out->best_time_s)) {
             from_point(p->run->eval, &out->best, x);
         }
-        if (!(out->best_time_s < before_s * (1 - WORTH_A_ROUND))) {
+        if (!(out->best_value < before * (1 - WORTH_A_ROUND))) {
             p->difference /= 3;
         }
     }

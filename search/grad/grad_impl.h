@@ -21,7 +21,7 @@ void df_run_try(df_run *run, const df_point *point, df_eval_result *result);
 /* Tells the watcher of an iterate. False: stop. */
 bool df_run_report(df_run *run, int32_t iteration, const df_point *point, const df_eval_result *r);
 
-/* What a search minimises, finite everywhere: log(time) of what works; far above it, and
+/* What a search minimises, finite everywhere: log(value) of what works; far above it, and
  * falling with the shortfall, elsewhere. */
 double df_run_objective(const df_eval_result *result);
 

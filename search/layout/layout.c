@@ -16,10 +16,11 @@ typedef struct {
 /* The room of one search through the layouts of a strategy. */
 typedef struct {
     int64_t dim, num_wafer;
-    int64_t ps[DF_AXES]; /* kp1, kp2, dp, lp */
-    int64_t workers;     /* their product */
-    place_of *device;    /* [wafer][x][y] */
-    int64_t *device_of;  /* number of the device of each index tuple, or -1 */
+    int64_t node_devices; /* 0: wafers */
+    int64_t ps[DF_AXES];  /* sizes of the axes */
+    int64_t workers;      /* their product */
+    place_of *device;     /* [wafer][x][y] */
+    int64_t *device_of;   /* number of the device of each index tuple, or -1 */
     /* Streams on each link: along x from (x, y) to (x + 1, y), along y from (x, y) to
      * (x, y + 1), both by device number, and between wafers by [wafer][y]. */
     int32_t *x_link, *y_link, *crossing;
@@ -40,7 +41,7 @@ typedef enum { BY_BLOCKS, BY_ROWS, BY_COLUMNS, BY_SNAKE, BY_WAFERS } way;
 
 static bool fail_place(work *w, const char *reason)
 {
-    snprintf(w->layout->reason, sizeof w->layout->reason, "%s", reason);
+    w->layout->reason = reason;
     return false;
 }
 
@@ -263,6 +264,9 @@ static bool map_tuples(work *w)
 
 static position position_of(const work *w, int64_t device)
 {
+    if (w->node_devices > 0) {
+        return (position){0, 0, (int32_t)(device / w->node_devices)};
+    }
     return (position){(int32_t)(device / w->dim % w->dim), (int32_t)(device % w->dim),
                       (int32_t)(device / w->dim / w->dim)};
 }
@@ -289,6 +293,12 @@ static void count_y(work *w, int64_t wafer, int64_t x, int64_t from, int64_t to)
 
 static void count_hop(work *w, position start, position end)
 {
+    if (w->node_devices > 0) { /* a device is in one ring of each axis, and these take turns */
+        int64_t *const derate =
+            start.wafer == end.wafer ? &w->layout->intra_derate : &w->layout->inter_derate;
+        *derate = 1;
+        return;
+    }
     if (start.wafer == end.wafer) {
         const bool swap = start.x > end.x;
         const position from = swap ? end : start;
@@ -354,9 +364,9 @@ static void count_traffic(work *w, df_layout *layout)
 
 /* ---- Orders ---- */
 
-/* The axes of size != 1 in all orders, sorted; of those that give the same sequence of
- * sizes only the first. Those of size 1 follow. */
-static int list_orders(const int64_t ps[DF_AXES], int orders[DF_MAX_LAYOUTS][DF_AXES])
+/* The axes of size != 1 in all orders, sorted; `by_size`: of those that give the same sequence
+ * of sizes only the first. Those of size 1 follow. */
+static int list_orders(const int64_t ps[DF_AXES], bool by_size, int orders[DF_MAX_LAYOUTS][DF_AXES])
 {
     int count = 0;
     for (int code = 0; code < 256; code++) { /* four digits of base 4, ascending */
@@ -369,7 +379,7 @@ static int list_orders(const int64_t ps[DF_AXES], int orders[DF_MAX_LAYOUTS][DF_
             const bool after_one = i > 0 && ps[order[i - 1]] == 1;
             listed = listed && !(after_one && (ps[order[i]] != 1 || order[i] < order[i - 1]));
         }
-        for (int j = 0; listed && j < count; j++) {
+        for (int j = 0; listed && by_size && j < count; j++) {
             bool same = true;
             for (int i = 0; i < DF_AXES; i++) {
                 same = same && ps[orders[j][i]] == ps[order[i]];
@@ -385,8 +395,31 @@ static int list_orders(const int64_t ps[DF_AXES], int orders[DF_MAX_LAYOUTS][DF_
 
 /* ---- Public ---- */
 
+/* Workers in the layout's order, node by node. */
+static void number_workers(work *w, const df_layout *layout)
+{
+    for (int64_t i = 0; i < w->workers; i++) {
+        int64_t at[DF_AXES];
+        int64_t rest = i;
+        for (int k = 0; k < DF_AXES; k++) {
+            const int axis = layout->order[k];
+            at[axis] = rest % w->ps[axis];
+            rest /= w->ps[axis];
+        }
+        w->device_of[tuple_number(w, at)] = i;
+    }
+}
+
 static bool lay_out(work *w, df_layout *layout)
 {
+    if (w->node_devices > 0) {
+        w->layout = layout;
+        number_workers(w, layout);
+        for (int axis = 0; axis < DF_AXES; axis++) {
+            count_axis(w, axis, layout);
+        }
+        return true;
+    }
     const int64_t devices = w->num_wafer * w->dim * w->dim;
     const int64_t edge = w->workers > 1 ? w->dim : 1;
     const region all = {0, 0, edge, edge, 0, w->num_wafer};
@@ -410,7 +443,7 @@ static void free_work(work *w)
 
 static bool allocate_work(work *w)
 {
-    const size_t devices = (size_t)(w->num_wafer * w->dim * w->dim);
+    const size_t devices = (size_t)(w->num_wafer * w->dim * w->dim) + 1; /* not 0 */
     w->device = malloc(devices * sizeof w->device[0]);
     w->device_of = malloc((size_t)w->workers * sizeof w->device_of[0]);
     w->x_link = malloc(devices * sizeof w->x_link[0]);
@@ -422,16 +455,26 @@ static bool allocate_work(work *w)
 /* The reference wants the strategy to need all the wafers. */
 static bool needs_all_wafers(const work *w, df_layout *layout)
 {
-    const int64_t area = w->dim * w->dim;
-    const int64_t needed = (w->workers + area - 1) / area;
-    if (needed != w->num_wafer) {
-        snprintf(layout->reason, sizeof layout->reason,
-                 "its %" PRId64 " workers need %" PRId64 " wafer(s) of %" PRId64 " x %" PRId64
-                 ", not %" PRId64,
-                 w->workers, needed, w->dim, w->dim, w->num_wafer);
+    const int64_t area = w->node_devices > 0 ? w->node_devices : w->dim * w->dim;
+    if ((w->workers + area - 1) / area != w->num_wafer) {
+        layout->reason = w->node_devices > 0 ? "its workers need another number of nodes"
+                                             : "its workers need another number of wafers";
         return false;
     }
     return true;
+}
+
+/* Whether one of the layouts before uses the same networks for the same axes. */
+static bool listed_before(const df_layout layouts[], int count, const df_layout *layout)
+{
+    for (int i = 0; i < count; i++) {
+        if (memcmp(layouts[i].inter, layout->inter, sizeof layout->inter) == 0 &&
+            layouts[i].intra_derate == layout->intra_derate &&
+            layouts[i].feasible == layout->feasible) {
+            return true;
+        }
+    }
+    return false;
 }
 
 df_status df_layout_list(const df_system_size *size,
@@ -442,20 +485,26 @@ df_status df_layout_list(const df_system_size *size,
                          df_err *err)
 {
     int orders[DF_MAX_LAYOUTS][DF_AXES];
-    work w = {.dim = size->wafer_dim,
+    work w = {.dim = size->devices_per_node > 0 ? 0 : size->wafer_dim,
               .num_wafer = size->num_wafer,
-              .ps = {strategy->kp1, strategy->kp2, strategy->dp, strategy->lp},
+              .node_devices = size->devices_per_node,
               .rules = rules};
+    df_strategy_axes(strategy, w.ps);
     w.workers = w.ps[0] * w.ps[1] * w.ps[2] * w.ps[3];
-    *count = list_orders(w.ps, orders);
+    /* the reference's, of GEMMs and LSTMs; the axes of an LLM differ in what they carry */
+    const int listed = list_orders(w.ps, strategy->tp == 0, orders);
     if (!allocate_work(&w)) {
         free_work(&w);
         return df_fail(err, DF_ENOMEM, "layouts: out of memory");
     }
-    for (int i = 0; i < *count; i++) {
-        memset(&layouts[i], 0, sizeof layouts[i]);
-        memcpy(layouts[i].order, orders[i], sizeof orders[i]);
-        layouts[i].feasible = needs_all_wafers(&w, &layouts[i]) && lay_out(&w, &layouts[i]);
+    *count = 0;
+    for (int i = 0; i < listed; i++) {
+        df_layout *const layout = &layouts[*count];
+        memset(layout, 0, sizeof *layout);
+        layout->reason = "";
+        memcpy(layout->order, orders[i], sizeof orders[i]);
+        layout->feasible = needs_all_wafers(&w, layout) && lay_out(&w, layout);
+        *count += w.node_devices == 0 || !listed_before(layouts, *count, layout);
     }
     free_work(&w);
     return DF_OK;
@@ -475,14 +524,20 @@ void df_layout_apply(const df_layout *layout,
                      df_cfg *cfg)
 {
     df_cfg_system *const system = &cfg->system;
-    const int64_t workers = strategy->kp1 * strategy->kp2 * strategy->dp * strategy->lp;
-    const int64_t area = size->wafer_dim * size->wafer_dim;
+    int64_t axes[DF_AXES];
+    df_strategy_axes(strategy, axes);
+    const int64_t workers = axes[0] * axes[1] * axes[2] * axes[3];
+    const int64_t area = df_system_node_devices(size);
+    const bool nodes = size->devices_per_node > 0;
+    const bool llm = strategy->tp > 0;
     system->num_devices_per_node = workers < area ? workers : area;
     system->num_nodes = (workers + system->num_devices_per_node - 1) / system->num_devices_per_node;
-    system->inter_derate = (double)layout->inter_derate;
-    system->intra_derate = (double)layout->intra_derate;
-    system->kp1_inter = layout->inter[0];
-    system->kp2_inter = layout->inter[1];
+    system->inter_derate = (double)layout->inter_derate * (nodes ? system->inter_derate : 1.0);
+    system->intra_derate = (double)layout->intra_derate * (nodes ? system->intra_derate : 1.0);
+    system->kp1_inter = !llm && layout->inter[0];
+    system->kp2_inter = !llm && layout->inter[1];
+    /* one link for both: the model has no other for context parallelism */
+    system->tp_inter = llm && (layout->inter[0] || layout->inter[1]);
     system->dp_inter = layout->inter[2];
     system->lp_inter = layout->inter[3];
 }

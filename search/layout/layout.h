@@ -1,25 +1,24 @@
-/* layout.h: where the workers of a strategy sit on wafers of L x L devices, and
+/* layout.h: where the workers of a strategy sit on wafers of L x L devices or in nodes, and
  * how much their rings share the links. */
 #ifndef DF_LAYOUT_H
 #define DF_LAYOUT_H
 #include "strategy/strategy.h"
 
-enum { DF_AXES = 4 }; /* 0 kp1, 1 kp2, 2 dp, 3 lp */
-enum { DF_LAYOUT_REASON = 128 };
-
 typedef struct {
     int order[DF_AXES];                 /* the axes, innermost first: the layout's identity */
     int64_t inter_derate, intra_derate; /* most rings on one link; 0: none used */
-    bool inter[DF_AXES];                /* the axis leaves a wafer */
+    bool inter[DF_AXES];                /* the axis leaves a wafer, or a node */
     bool feasible;
-    char reason[DF_LAYOUT_REASON]; /* why not */
+    const char *reason; /* why not; "" if it is. Lives forever. */
 } df_layout;
 
 enum { DF_MAX_LAYOUTS = 24 };
 
 /* All layouts of a strategy, sorted by order; infeasible ones are kept with their
- * reason. Returns how many through *count (at least 1).
- * DF_ENOMEM: no room for the device map. */
+ * reason. The axes are 0 kp1 or tp, 1 kp2 or cp, 2 dp, 3 lp. In nodes the workers are numbered
+ * in that order, node by node; no device shares its links, so the derates are 1, and of orders
+ * by which the same axes leave a node only the first is listed. Returns how many through *count (at
+ * least 1). DF_ENOMEM: no room for the device map. */
 DF_NODISCARD df_status df_layout_list(const df_system_size *size,
                                       const df_strategy *strategy,
                                       const df_rules *rules,
@@ -30,7 +29,8 @@ DF_NODISCARD df_status df_layout_list(const df_system_size *size,
 /* "2013": the order as digits. */
 void df_layout_name(const df_layout *layout, char text[DF_AXES + 1]);
 
-/* Writes derates, inter flags, num_nodes and num_devices_per_node into *cfg. */
+/* Writes derates, inter flags, num_nodes and num_devices_per_node into *cfg. In nodes the
+ * file's derates stay, of the networks that are used. */
 void df_layout_apply(const df_layout *layout,
                      const df_system_size *size,
                      const df_strategy *strategy,

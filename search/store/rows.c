@@ -51,6 +51,17 @@ static hid_t whole(hid_t type, bool added)
 
 #define AT(field) offsetof(df_strategy_row, field)
 
+static bool add_llm(hid_t type)
+{
+    return add(type, "tp", AT(tp), H5T_NATIVE_INT64) && add(type, "cp", AT(cp), H5T_NATIVE_INT64) &&
+           add(type, "mb", AT(mb), H5T_NATIVE_INT64) &&
+           add(type, "tp_sp", AT(tp_sp), H5T_NATIVE_UINT8) &&
+           add(type, "zero_stage", AT(zero_stage), H5T_NATIVE_INT64) &&
+           add_text(type, "recompute", AT(recompute), DF_ROW_WORD) &&
+           add_text(type, "schedule", AT(schedule), DF_ROW_WORD) &&
+           add(type, "virtual_stages", AT(virtual_stages), H5T_NATIVE_INT64);
+}
+
 hid_t df_strategy_row_type(void)
 {
     static const char *const inter[] = {"kp1_inter", "kp2_inter", "dp_inter", "lp_inter"};
@@ -60,7 +71,7 @@ hid_t df_strategy_row_type(void)
                  add(type, "dp", AT(dp), H5T_NATIVE_INT64) &&
                  add(type, "lp", AT(lp), H5T_NATIVE_INT64) &&
                  add(type, "kp1", AT(kp1), H5T_NATIVE_INT64) &&
-                 add(type, "kp2", AT(kp2), H5T_NATIVE_INT64) &&
+                 add(type, "kp2", AT(kp2), H5T_NATIVE_INT64) && add_llm(type) &&
                  add_text(type, "layout", AT(layout), DF_AXES) &&
                  add(type, "inter_derate", AT(inter_derate), H5T_NATIVE_INT64) &&
                  add(type, "intra_derate", AT(intra_derate), H5T_NATIVE_INT64);
@@ -69,6 +80,7 @@ hid_t df_strategy_row_type(void)
     }
     return whole(type, added && add(type, "wafer_dim", AT(wafer_dim), H5T_NATIVE_INT64) &&
                            add(type, "num_wafer", AT(num_wafer), H5T_NATIVE_INT64) &&
+                           add(type, "devices_per_node", AT(devices_per_node), H5T_NATIVE_INT64) &&
                            add(type, "num_worker", AT(num_worker), H5T_NATIVE_INT64) &&
                            add(type, "feasible", AT(feasible), H5T_NATIVE_UINT8) &&
                            add_text(type, "reason", AT(reason), DF_ROW_REASON));
@@ -89,7 +101,13 @@ hid_t df_search_row_type(void)
                            add(type, "evaluations", AT(evaluations), H5T_NATIVE_INT64) &&
                            add(type, "start_time_s", AT(start_time_s), H5T_NATIVE_DOUBLE) &&
                            add(type, "best_time_s", AT(best_time_s), H5T_NATIVE_DOUBLE) &&
+                           add(type, "best_value", AT(best_value), H5T_NATIVE_DOUBLE) &&
                            add(type, "memory_overflow", AT(memory_overflow), H5T_NATIVE_DOUBLE) &&
+                           add(type, "energy_j", AT(energy_j), H5T_NATIVE_DOUBLE) &&
+                           add(type, "power_w", AT(power_w), H5T_NATIVE_DOUBLE) &&
+                           add(type, "area_mm2", AT(area_mm2), H5T_NATIVE_DOUBLE) &&
+                           add(type, "memory_bytes", AT(memory_bytes), H5T_NATIVE_DOUBLE) &&
+                           add(type, "tokens_ps", AT(tokens_ps), H5T_NATIVE_DOUBLE) &&
                            add_point(type, AT(best)));
 }
 
@@ -109,6 +127,18 @@ hid_t df_iterate_row_type(void)
 
 #undef AT
 
+static void llm_to_row(const df_strategy *s, df_strategy_row *row)
+{
+    row->tp = s->tp;
+    row->cp = s->cp;
+    row->mb = s->mb;
+    row->tp_sp = s->tp_sp;
+    row->zero_stage = s->zero_stage;
+    snprintf(row->recompute, sizeof row->recompute, "%s", df_recompute_name(s->recompute));
+    snprintf(row->schedule, sizeof row->schedule, "%s", df_schedule_name(s->schedule));
+    row->virtual_stages = s->virtual_stages;
+}
+
 void df_strategy_to_row(const df_store_strategy *s, df_strategy_row *row)
 {
     char layout[DF_AXES + 1];
@@ -120,6 +150,9 @@ void df_strategy_to_row(const df_store_strategy *s, df_strategy_row *row)
     row->lp = s->strategy.lp;
     row->kp1 = s->strategy.kp1;
     row->kp2 = s->strategy.kp2;
+    if (s->strategy.tp > 0) {
+        llm_to_row(&s->strategy, row);
+    }
     memcpy(row->layout, layout, DF_AXES);
     row->inter_derate = s->layout.inter_derate;
     row->intra_derate = s->layout.intra_derate;
@@ -128,9 +161,10 @@ void df_strategy_to_row(const df_store_strategy *s, df_strategy_row *row)
     }
     row->wafer_dim = s->size.wafer_dim;
     row->num_wafer = s->size.num_wafer;
+    row->devices_per_node = s->size.devices_per_node;
     row->num_worker = s->size.num_worker;
     row->feasible = s->feasible;
-    snprintf(row->reason, sizeof row->reason, "%s", s->reason);
+    snprintf(row->reason, sizeof row->reason, "%s", s->reason ? s->reason : "");
 }
 
 void df_search_to_row(const df_store_search *search, df_search_row *row)
@@ -145,7 +179,13 @@ void df_search_to_row(const df_store_search *search, df_search_row *row)
     row->evaluations = d->evaluations;
     row->start_time_s = d->start_time_s;
     row->best_time_s = d->best_time_s;
+    row->best_value = d->best_value;
     row->memory_overflow = d->memory_overflow;
+    row->energy_j = d->metrics.energy_j;
+    row->power_w = d->metrics.power_w;
+    row->area_mm2 = d->metrics.area_mm2;
+    row->memory_bytes = d->metrics.memory_bytes;
+    row->tokens_ps = d->metrics.tokens_ps;
     memcpy(row->best, d->best.p, sizeof row->best);
 }
 
@@ -190,7 +230,13 @@ bool df_search_from_row(const df_search_row *row, df_store_search *search)
     d->evaluations = row->evaluations;
     d->start_time_s = row->start_time_s;
     d->best_time_s = row->best_time_s;
+    d->best_value = row->best_value;
     d->memory_overflow = row->memory_overflow;
+    d->metrics = (df_eval_metrics){.energy_j = row->energy_j,
+                                   .power_w = row->power_w,
+                                   .area_mm2 = row->area_mm2,
+                                   .memory_bytes = row->memory_bytes,
+                                   .tokens_ps = row->tokens_ps};
     memcpy(d->best.p, row->best, sizeof row->best);
     for (int status = DF_SEARCH_PENDING; status <= DF_SEARCH_INFEASIBLE; status++) {
         if (strncmp(row->status, df_search_status_names[status], sizeof row->status) == 0) {

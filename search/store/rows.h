@@ -5,15 +5,20 @@
 
 #include "store/store.h"
 
-enum { DF_ROW_STATUS = 16, DF_ROW_REASON = DF_STORE_REASON };
+enum { DF_ROW_STATUS = 16, DF_ROW_WORD = 12, DF_ROW_REASON = DF_STORE_REASON };
 
 typedef struct {
     int32_t strategy_id, kp_type;
     int64_t dp, lp, kp1, kp2;
+    int64_t tp, cp, mb; /* of an LLM, else 0 */
+    uint8_t tp_sp;
+    int64_t zero_stage;
+    char recompute[DF_ROW_WORD], schedule[DF_ROW_WORD]; /* else "" */
+    int64_t virtual_stages;
     char layout[DF_AXES];
     int64_t inter_derate, intra_derate;
     uint8_t inter[DF_AXES]; /* of kp1, kp2, dp, lp */
-    int64_t wafer_dim, num_wafer, num_worker;
+    int64_t wafer_dim, num_wafer, devices_per_node, num_worker;
     uint8_t feasible;
     char reason[DF_ROW_REASON];
 } df_strategy_row;
@@ -25,7 +30,8 @@ typedef struct {
     int32_t iterations;
     uint32_t checksum; /* df_row_checksum; 0: pending */
     int64_t evaluations;
-    double start_time_s, best_time_s, memory_overflow;
+    double start_time_s, best_time_s, best_value, memory_overflow;
+    double energy_j, power_w, area_mm2, memory_bytes, tokens_ps;
     double best[DF_PARAMS];
 } df_search_row;
 

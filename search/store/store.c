@@ -93,7 +93,10 @@ static void pending_row(const df_store_plan *plan, int64_t work_id, df_search_ro
     search.index = plan->first_index + (int32_t)(work_id % plan->num_indices);
     search.descent.start_time_s = (double)NAN;
     search.descent.best_time_s = (double)NAN;
+    search.descent.best_value = (double)NAN;
     search.descent.memory_overflow = (double)NAN;
+    search.descent.metrics =
+        (df_eval_metrics){(double)NAN, (double)NAN, (double)NAN, (double)NAN, (double)NAN};
     df_search_to_row(&search, row);
 }
 

@@ -13,7 +13,7 @@
 
 typedef struct df_store df_store;
 
-enum { DF_STORE_REASON = 256 };
+enum { DF_STORE_REASON = 256 }; /* longer ones are cut */
 
 /* A row of /strategies: one strategy in one layout. */
 typedef struct {
@@ -22,7 +22,7 @@ typedef struct {
     df_system_size size; /* num_worker resolved */
     df_layout layout;
     bool feasible;
-    char reason[DF_STORE_REASON];
+    const char *reason; /* NULL: none */
 } df_store_strategy;
 
 /* A row of /searches. */

@@ -36,18 +36,40 @@ typedef struct {
 
 static df_status prepare_row(sweep *s, int64_t row, df_err *err)
 {
-    const df_sweep_options *const o = &s->plan->options;
     df_cfg cfg;
     if (row == s->eval_row) {
         return DF_OK;
     }
-    df_eval_free(s->eval);
-    s->eval = NULL;
     s->eval_row = -1;
+    if (!s->eval) {
+        s->eval = df_eval_alloc(&s->plan->options.eval);
+        if (!s->eval) {
+            return df_fail(err, DF_ENOMEM, "out of memory");
+        }
+    }
     df_sweep_config(s->plan, row, &cfg);
-    DF_TRY(df_eval_new(&cfg, &o->rules, o->ignore_memory, &s->eval, err));
+    DF_TRY(df_eval_use(s->eval, &cfg, err));
     s->eval_row = row;
     return DF_OK;
+}
+
+/* The one evaluation of a strategy on fixed hardware, as a descent that ends where it starts. */
+static void evaluate_once(df_eval *eval, df_descent *out)
+{
+    df_eval_result r;
+    const df_point *const point = df_eval_template(eval);
+    df_eval_point(eval, point, &r);
+    const bool works = r.shortfall == 0;
+    memset(out, 0, sizeof *out);
+    out->status = works ? DF_SEARCH_CONVERGED : DF_SEARCH_INFEASIBLE;
+    out->evaluations = 1;
+    out->start_time_s = r.time_s;
+    out->best_time_s = works ? r.time_s : HUGE_VAL;
+    out->best_value = works ? r.value : HUGE_VAL;
+    out->memory_overflow = r.memory_overflow;
+    out->metrics = r.metrics;
+    out->start = *point;
+    out->best = *point;
 }
 
 /* Keeps the iterate if iterates are kept, and lets the ranks talk. */
@@ -70,7 +92,12 @@ static df_status work(void *ctx, int64_t item, void *out, df_err *err)
     DF_TRY(prepare_row(s, row, err));
     s->filling = out;
     s->filling->num_iterates = 0;
+    if (o->eval.fix_hardware) {
+        evaluate_once(s->eval, &s->filling->descent);
+        return DF_OK;
+    }
     df_grad_start(s->eval, index, &start);
+    df_eval_fit(s->eval, &start);
     const df_grad_watch watch = {on_iterate, s};
     return df_grad_descend(s->eval, &o->descent, &start, &watch, &s->filling->descent, err);
 }
@@ -228,7 +255,7 @@ df_status df_sweep_run(const df_sweep_plan *plan,
     return status;
 }
 
-/* A list of the fastest, best first. */
+/* A list of the best, best first. */
 typedef struct {
     df_store_search *best;
     int32_t most, count;
@@ -250,17 +277,17 @@ static int32_t find_row(const ranking *r, int32_t strategy_id)
 static void rank_search(void *ctx, const df_store_search *search)
 {
     ranking *const r = ctx;
-    if (search->descent.status == DF_SEARCH_PENDING || !isfinite(search->descent.best_time_s)) {
+    if (search->descent.status == DF_SEARCH_PENDING || !isfinite(search->descent.best_value)) {
         return;
     }
     int32_t place = find_row(r, search->strategy_id); /* that becomes free */
     const bool room = place == r->count && r->count < r->most;
     place = place == r->most ? r->most - 1 : place;
-    if (!room && !(search->descent.best_time_s < r->best[place].descent.best_time_s)) {
+    if (!room && !(search->descent.best_value < r->best[place].descent.best_value)) {
         return;
     }
     r->count += room;
-    while (place > 0 && search->descent.best_time_s < r->best[place - 1].descent.best_time_s) {
+    while (place > 0 && search->descent.best_value < r->best[place - 1].descent.best_value) {
         r->best[place] = r->best[place - 1];
         place--;
     }

@@ -1,4 +1,5 @@
-/* sweep.h: all strategies x layouts x starting points, over all ranks. */
+/* sweep.h: all strategies x layouts x starting points, over all ranks. On fixed hardware there
+ * is no starting point: each strategy and layout is evaluated once. */
 #ifndef DF_SWEEP_H
 #define DF_SWEEP_H
 #include "dist/dist.h"
@@ -7,12 +8,12 @@
 /* What decides the numbers of a sweep. */
 typedef struct {
     df_cfg cfg; /* the template; strategies and layouts are written into copies */
-    df_rules rules;
+    df_eval_options eval;
     df_grad_options descent;
-    bool ignore_memory;
-    int32_t num_search;  /* descents of each (strategy, layout) */
-    int32_t first_index; /* of their starting points */
-    bool trajectory;     /* every iterate is kept */
+    df_strategy_space space; /* of LLMs */
+    int32_t num_search;      /* descents of each (strategy, layout); 1 on fixed hardware */
+    int32_t first_index;     /* of their starting points; 0 on fixed hardware */
+    bool trajectory;         /* every iterate is kept */
 } df_sweep_options;
 
 /* Which descents there are: rows of /strategies, and which of them are feasible. Ranks that
@@ -25,6 +26,9 @@ typedef struct {
     int32_t *searched;  /* rows that are feasible */
     int64_t num_searched;
     int64_t room;
+    char **reasons; /* texts that rows point to */
+    int64_t num_reasons, reasons_room;
+    df_eval *eval; /* NULL until it is needed */
 } df_sweep_plan;
 
 void df_sweep_plan_init(df_sweep_plan *plan, const df_sweep_options *options);
@@ -74,7 +78,7 @@ DF_NODISCARD df_status df_sweep_run(const df_sweep_plan *plan,
                                     const df_sweep_watch *watch,
                                     df_err *err);
 
-/* The fastest finished descent of each row of /strategies, best first; ties go to the lower
+/* The best finished descent of each row of /strategies, best first; ties go to the lower
  * work_id. Returns how many through *count, at most `most` (at least 1). */
 DF_NODISCARD df_status df_sweep_best(const df_sweep_plan *plan,
                                      df_store *store,

@@ -6,17 +6,30 @@
 
 void df_sweep_plan_init(df_sweep_plan *plan, const df_sweep_options *options)
 {
+    df_sweep_options *const o = &plan->options;
     memset(plan, 0, sizeof *plan);
-    plan->options = *options;
-    plan->options.descent.infinite_start_shrinks = options->rules.infinite_start_shrinks;
+    *o = *options;
+    o->descent.infinite_start_shrinks = o->eval.rules.infinite_start_shrinks;
+    if (o->eval.fix_hardware) {
+        o->num_search = 1;
+        o->first_index = 0;
+        o->trajectory = false;
+    }
 }
 
 void df_sweep_plan_fini(df_sweep_plan *plan)
 {
+    for (int64_t i = 0; i < plan->num_reasons; i++) {
+        free(plan->reasons[i]);
+    }
+    free(plan->reasons);
     free(plan->strategies);
     free(plan->searched);
+    df_eval_free(plan->eval);
     memset(plan, 0, sizeof *plan);
 }
+
+/* ---- Rows ---- */
 
 static df_status make_room(df_sweep_plan *plan, df_err *err)
 {
@@ -39,6 +52,28 @@ static df_status make_room(df_sweep_plan *plan, df_err *err)
     return DF_OK;
 }
 
+/* A copy of the text that lives as long as the plan; NULL when out of memory. */
+static const char *keep_reason(df_sweep_plan *plan, const char *text)
+{
+    if (plan->num_reasons > 0 && strcmp(plan->reasons[plan->num_reasons - 1], text) == 0) {
+        return plan->reasons[plan->num_reasons - 1];
+    }
+    if (plan->num_reasons == plan->reasons_room) {
+        const int64_t room = plan->reasons_room > 0 ? 2 * plan->reasons_room : 64;
+        char **const reasons = realloc(plan->reasons, (size_t)room * sizeof *reasons);
+        if (!reasons) {
+            return NULL;
+        }
+        plan->reasons = reasons;
+        plan->reasons_room = room;
+    }
+    char *const copy = strdup(text);
+    if (copy) {
+        plan->reasons[plan->num_reasons++] = copy;
+    }
+    return copy;
+}
+
 static void write_into(const df_store_strategy *row, df_cfg *cfg)
 {
     df_strategy_apply(&row->strategy, cfg);
@@ -52,32 +87,33 @@ void df_sweep_config(const df_sweep_plan *plan, int64_t row, df_cfg *out)
 }
 
 /* Whether the model can be split so, and fits. */
-static df_status check_row(const df_sweep_plan *plan, df_store_strategy *row, df_err *err)
+static df_status check_row(df_sweep_plan *plan, df_store_strategy *row, df_err *err)
 {
-    const df_sweep_options *const o = &plan->options;
-    df_cfg cfg = o->cfg;
-    df_eval *eval = NULL;
+    df_cfg cfg = plan->options.cfg;
     df_err why;
-    if (!row->layout.feasible) {
-        snprintf(row->reason, sizeof row->reason, "%s", row->layout.reason);
-        return DF_OK;
+    if (!plan->eval) {
+        plan->eval = df_eval_alloc(&plan->options.eval);
+        if (!plan->eval) {
+            return df_fail(err, DF_ENOMEM, "out of memory");
+        }
     }
     write_into(row, &cfg);
-    const df_status status = df_eval_new(&cfg, &o->rules, o->ignore_memory, &eval, &why);
-    df_eval_free(eval);
+    const df_status status = df_eval_use(plan->eval, &cfg, &why);
     row->feasible = status == DF_OK;
     if (status == DF_INFEASIBLE) {
-        snprintf(row->reason, sizeof row->reason, "%.*s", DF_STORE_REASON - 1, why.text);
-        return DF_OK;
+        row->reason = keep_reason(plan, why.text);
+        return row->reason ? DF_OK : df_fail(err, DF_ENOMEM, "out of memory");
     }
     return status == DF_OK ? DF_OK : df_fail(err, status, "%s", why.text);
 }
 
-df_status df_sweep_plan_add(df_sweep_plan *plan,
-                            const df_system_size *size,
-                            const df_strategy *strategy,
-                            const df_layout *layout,
-                            df_err *err)
+/* Adds a row; with a reason it is infeasible for that. */
+static df_status add_row(df_sweep_plan *plan,
+                         const df_system_size *size,
+                         const df_strategy *strategy,
+                         const df_layout *layout,
+                         const char *reason,
+                         df_err *err)
 {
     DF_TRY(make_room(plan, err));
     df_store_strategy *const row = &plan->strategies[plan->num_strategies];
@@ -87,7 +123,10 @@ df_status df_sweep_plan_add(df_sweep_plan *plan,
     row->size = *size;
     row->size.num_worker = df_system_workers(size);
     row->layout = *layout;
-    DF_TRY(check_row(plan, row, err));
+    row->reason = reason;
+    if (!reason) {
+        DF_TRY(check_row(plan, row, err));
+    }
     if (row->feasible) {
         plan->searched[plan->num_searched++] = row->strategy_id;
     }
@@ -95,32 +134,128 @@ df_status df_sweep_plan_add(df_sweep_plan *plan,
     return DF_OK;
 }
 
-static df_status
-add_layouts(df_sweep_plan *plan, const df_system_size *size, const df_strategy *s, df_err *err)
+df_status df_sweep_plan_add(df_sweep_plan *plan,
+                            const df_system_size *size,
+                            const df_strategy *strategy,
+                            const df_layout *layout,
+                            df_err *err)
 {
+    return add_row(plan, size, strategy, layout, layout->feasible ? NULL : layout->reason, err);
+}
+
+/* ---- Systems ---- */
+
+/* All layouts of the strategies that are made up of the same degrees. */
+typedef struct {
+    int64_t axes[DF_AXES];
     df_layout layouts[DF_MAX_LAYOUTS];
     int count;
-    DF_TRY(df_layout_list(size, s, &plan->options.rules, layouts, &count, err));
-    for (int i = 0; i < count; i++) {
-        DF_TRY(df_sweep_plan_add(plan, size, s, &layouts[i], err));
+} layout_set;
+
+/* Those of the tp and cp at hand: strategies that differ in dp and lp take turns. */
+typedef struct {
+    layout_set *sets;
+    size_t count, room;
+} layout_memo;
+
+/* The set of these axes; NULL: it is not there. */
+static const layout_set *find_set(const layout_memo *memo, const int64_t axes[DF_AXES])
+{
+    for (size_t i = 0; i < memo->count; i++) {
+        if (memcmp(memo->sets[i].axes, axes, DF_AXES * sizeof axes[0]) == 0) {
+            return &memo->sets[i];
+        }
+    }
+    return NULL;
+}
+
+/* A new set, empty; NULL when out of memory. */
+static layout_set *add_set(layout_memo *memo, const int64_t axes[DF_AXES])
+{
+    if (memo->count > 0 && (memo->sets[0].axes[0] != axes[0] || memo->sets[0].axes[1] != axes[1])) {
+        memo->count = 0;
+    }
+    if (memo->count == memo->room) {
+        const size_t room = memo->room > 0 ? 2 * memo->room : 8;
+        layout_set *const sets = realloc(memo->sets, room * sizeof *sets);
+        if (!sets) {
+            return NULL;
+        }
+        memo->sets = sets;
+        memo->room = room;
+    }
+    layout_set *const fresh = &memo->sets[memo->count++];
+    memcpy(fresh->axes, axes, sizeof fresh->axes);
+    fresh->count = 0;
+    return fresh;
+}
+
+static df_status add_layouts(df_sweep_plan *plan,
+                             const df_system_size *size,
+                             const df_strategy *s,
+                             layout_memo *memo,
+                             df_err *err)
+{
+    int64_t axes[DF_AXES];
+    df_strategy_axes(s, axes);
+    const layout_set *set = find_set(memo, axes);
+    if (!set) {
+        layout_set *const fresh = add_set(memo, axes);
+        if (!fresh) {
+            return df_fail(err, DF_ENOMEM, "out of memory");
+        }
+        DF_TRY(
+            df_layout_list(size, s, &plan->options.eval.rules, fresh->layouts, &fresh->count, err));
+        set = fresh;
+    }
+    for (int i = 0; i < set->count; i++) {
+        DF_TRY(df_sweep_plan_add(plan, size, s, &set->layouts[i], err));
     }
     return DF_OK;
 }
 
-df_status df_sweep_plan_system(df_sweep_plan *plan, const df_system_size *size, df_err *err)
+static df_status add_llm(df_sweep_plan *plan, const df_system_size *size, df_err *err)
+{
+    static const df_layout nowhere = {.order = {0, 1, 2, 3}, .reason = ""};
+    const df_sweep_options *const o = &plan->options;
+    df_strategy_choices list;
+    layout_memo memo = {.count = 0};
+    DF_TRY(df_strategy_list_llm(size, &o->cfg, &o->eval.rules, &o->space, &list, err));
+    df_status status = DF_OK;
+    plan->num_listed += (int64_t)list.count;
+    for (size_t i = 0; i < list.count && status == DF_OK; i++) {
+        const df_strategy *const s = &list.all[i].strategy;
+        const char *const reason = list.all[i].reason;
+        status = reason ? add_row(plan, size, s, &nowhere, reason, err)
+                        : add_layouts(plan, size, s, &memo, err);
+    }
+    free(memo.sets);
+    free(list.all);
+    return status;
+}
+
+static df_status add_kernels(df_sweep_plan *plan, const df_system_size *size, df_err *err)
 {
     const df_cfg *const cfg = &plan->options.cfg;
     const int64_t batch_size = cfg->mode == DF_MODE_LSTM ? cfg->lstm.batch_size : 0;
     df_strategy *list;
     size_t count;
-    DF_TRY(df_strategy_list(size, batch_size, &plan->options.rules, &list, &count, err));
+    layout_memo memo = {.count = 0};
+    DF_TRY(df_strategy_list(size, batch_size, &plan->options.eval.rules, &list, &count, err));
     df_status status = DF_OK;
     plan->num_listed += (int64_t)count;
     for (size_t i = 0; i < count && status == DF_OK; i++) {
-        status = add_layouts(plan, size, &list[i], err);
+        status = add_layouts(plan, size, &list[i], &memo, err);
     }
+    free(memo.sets);
     free(list);
     return status;
+}
+
+df_status df_sweep_plan_system(df_sweep_plan *plan, const df_system_size *size, df_err *err)
+{
+    return plan->options.cfg.mode == DF_MODE_LLM ? add_llm(plan, size, err)
+                                                 : add_kernels(plan, size, err);
 }
 
 int64_t df_sweep_descents(const df_sweep_plan *plan)
@@ -128,19 +263,27 @@ int64_t df_sweep_descents(const df_sweep_plan *plan)
     return plan->num_searched * plan->options.num_search;
 }
 
-/* Networks without a derate are not searched: 3 parameters each. */
-static int count_searched(const df_store_strategy *row)
+/* Networks without a derate are not searched: 3 parameters each. Neither is what has one value. */
+static int count_searched(const df_sweep_plan *plan, const df_store_strategy *row)
 {
-    return DF_PARAMS - (row->layout.inter_derate == 0 ? DF_CLASSES : 0) -
-           (row->layout.intra_derate == 0 ? DF_CLASSES : 0);
+    int count = DF_PARAMS - (row->layout.inter_derate == 0 ? DF_CLASSES : 0) -
+                (row->layout.intra_derate == 0 ? DF_CLASSES : 0);
+    for (int i = 0; i < DF_PARAMS; i++) {
+        const df_param_range *const range = &plan->options.eval.range[i];
+        count -= range->given && range->low == range->high;
+    }
+    return count;
 }
 
 int64_t df_sweep_evaluations(const df_sweep_plan *plan)
 {
     int64_t sum = 0;
+    if (plan->options.eval.fix_hardware) {
+        return plan->num_searched;
+    }
     for (int64_t i = 0; i < plan->num_searched; i++) {
         const df_store_strategy *const row = &plan->strategies[plan->searched[i]];
-        sum += df_grad_max_evaluations(&plan->options.descent, count_searched(row)) *
+        sum += df_grad_max_evaluations(&plan->options.descent, count_searched(plan, row)) *
                plan->options.num_search;
     }
     return sum;

@@ -9,7 +9,7 @@
 
 #include "base/nearest.h"
 
-enum { NAME_ROOM = 64, LIST_ROOM = 256 };
+enum { NAME_ROOM = 64, LIST_ROOM = 256, ARGS_MAX = 64 };
 
 /* ---- Rows ---- */
 
@@ -212,9 +212,9 @@ static df_status parse_list(const df_arg *arg, const char *text, df_err *err)
             !in_bounds(arg, (double)value)) {
             return fail_value(arg, "whole numbers separated by commas", text, err);
         }
-        if (list.count == DF_ARG_LIST_MAX) {
+        if (list.count == DF_INT_LIST_MAX) {
             return df_fail(err, DF_EINVAL, "--%s: expected at most %d numbers, found more",
-                           arg->name, (int)DF_ARG_LIST_MAX);
+                           arg->name, (int)DF_INT_LIST_MAX);
         }
         list.value[list.count++] = value;
         if (*end == '\0') {
@@ -382,7 +382,7 @@ parse_word(const df_command *command, int argc, char **argv, int *at, bool *give
 
 df_status df_args_parse(const df_command *command, int argc, char **argv, bool *help, df_err *err)
 {
-    bool given[DF_ARG_LIST_MAX] = {false};
+    bool given[ARGS_MAX] = {false};
     *help = wants_help(argc, argv);
     if (*help) {
         return DF_OK;

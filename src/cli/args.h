@@ -6,6 +6,7 @@
 #include <stdint.h>
 #include <stdio.h>
 
+#include "base/int_list.h"
 #include "base/status.h"
 
 typedef enum {
@@ -17,15 +18,10 @@ typedef enum {
     DF_ARG_WORDS /* those that belong to no option */
 } df_arg_type;
 
-enum { DF_ARG_LIST_MAX = 64, DF_ARG_WORDS_MAX = 256 };
+enum { DF_ARG_WORDS_MAX = 256 };
 
 /* The largest number that a flag may have: products of two still are exact in a double. */
 #define DF_ARG_INT_MAX INT64_C(1099511627776)
-
-typedef struct {
-    int64_t value[DF_ARG_LIST_MAX];
-    int count;
-} df_int_list; /* "8" or "4,8,16" */
 
 typedef struct {
     const char *word[DF_ARG_WORDS_MAX];

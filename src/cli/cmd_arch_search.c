@@ -11,7 +11,7 @@ static const double CALIBRATION_S = 1.0;
 typedef struct {
     df_search_args common;
     int64_t num_search, num_worker;
-    df_int_list num_wafer, wafer_dim;
+    df_int_list num_wafer, wafer_dim, num_nodes, devices_per_node;
     bool no_launch;
 } arch_args;
 
@@ -35,8 +35,14 @@ static df_status read_args(int argc, char **argv, arch_args *a, bool *help, df_e
     const df_arg own[] = {
         df_arg_int("num_search", &a->num_search, 1, 1000000,
                    "descents of each strategy and layout"),
-        df_arg_list("num_wafer", &a->num_wafer, 1, DF_SYSTEM_DEVICES_MAX, "wafers"),
-        df_arg_list("wafer_dim", &a->wafer_dim, 1, 1024, "devices along a wafer's edge"),
+        df_arg_list("num_wafer", &a->num_wafer, 1, DF_SYSTEM_DEVICES_MAX,
+                    "wafers, where there are wafers; left out: 1"),
+        df_arg_list("wafer_dim", &a->wafer_dim, 1, 1024,
+                    "devices along a wafer's edge; left out: 8"),
+        df_arg_list("num_nodes", &a->num_nodes, 1, DF_SYSTEM_DEVICES_MAX,
+                    "nodes with switches, instead of wafers"),
+        df_arg_list("devices_per_node", &a->devices_per_node, 1, DF_SYSTEM_DEVICES_MAX,
+                    "devices in a node; an LLM is placed on the file's nodes by default"),
         df_arg_int("num_worker", &a->num_worker, -1, DF_SYSTEM_DEVICES_MAX,
                    "devices that work; -1: all"),
         df_arg_bool("no_launch", &a->no_launch,
@@ -55,12 +61,44 @@ static df_status read_args(int argc, char **argv, arch_args *a, bool *help, df_e
     return status;
 }
 
+static void preset(df_int_list *list, int64_t value)
+{
+    if (list->count == 0) {
+        *list = (df_int_list){{value}, 1};
+    }
+}
+
+/* Which systems there are: wafers or nodes, one list empty of each kind that is not meant. */
+static df_status choose_systems(arch_args *a, const df_cfg *cfg, df_err *err)
+{
+    const bool wafers = a->num_wafer.count + a->wafer_dim.count > 0;
+    const bool nodes = a->num_nodes.count + a->devices_per_node.count > 0;
+    if (wafers && nodes) {
+        return df_fail(err, DF_EINVAL,
+                       "--num_nodes, --devices_per_node: expected them without --num_wafer and "
+                       "--wafer_dim, found both");
+    }
+    if (nodes || (cfg->mode == DF_MODE_LLM && !wafers)) {
+        preset(&a->num_nodes, cfg->system.num_nodes);
+        preset(&a->devices_per_node, cfg->system.num_devices_per_node);
+    } else {
+        preset(&a->num_wafer, 1);
+        preset(&a->wafer_dim, 8);
+    }
+    return DF_OK;
+}
+
 static df_status make_plan(const arch_args *a, df_sweep_plan *plan, df_err *err)
 {
-    for (int w = 0; w < a->num_wafer.count; w++) {
-        for (int d = 0; d < a->wafer_dim.count; d++) {
-            const df_system_size size = {a->num_wafer.value[w], a->wafer_dim.value[d],
-                                         a->num_worker};
+    const bool nodes = a->num_nodes.count > 0;
+    const df_int_list *const many = nodes ? &a->num_nodes : &a->num_wafer;
+    const df_int_list *const each = nodes ? &a->devices_per_node : &a->wafer_dim;
+    for (int i = 0; i < many->count; i++) {
+        for (int k = 0; k < each->count; k++) {
+            const df_system_size size = {.num_wafer = many->value[i],
+                                         .wafer_dim = nodes ? 0 : each->value[k],
+                                         .devices_per_node = nodes ? each->value[k] : 0,
+                                         .num_worker = a->num_worker};
             DF_TRY(df_sweep_plan_system(plan, &size, err));
         }
     }
@@ -98,18 +136,21 @@ static int print_plan(const df_sweep_plan *plan, int ranks)
     return df_cli_finish(0);
 }
 
-static df_status prepare(const arch_args *a, df_search *search, df_err *err)
+static df_status prepare(arch_args *a, df_search *search, df_err *err)
 {
     DF_TRY(df_search_init(search, &a->common, a->num_search, 0, err));
+    DF_TRY(choose_systems(a, &search->options.cfg, err));
     note_list(search, "num_wafer", &a->num_wafer);
     note_list(search, "wafer_dim", &a->wafer_dim);
+    note_list(search, "num_nodes", &a->num_nodes);
+    note_list(search, "devices_per_node", &a->devices_per_node);
     df_search_note(search, "num_worker=%" PRId64, a->num_worker);
     return make_plan(a, &search->plan, err);
 }
 
 /* Every rank plans; rank 0 says what is wrong. `status` is how reading the flags went. */
 static int
-run_search(const arch_args *a, df_search *search, const call *from, df_status status, df_err *err)
+run_search(arch_args *a, df_search *search, const call *from, df_status status, df_err *err)
 {
     df_dist *const dist = from->dist;
     const bool first = df_dist_rank(dist) == 0;
@@ -135,9 +176,7 @@ int df_cmd_arch_search(int argc, char **argv)
 {
     arch_args a = {.common = df_search_args_init("arch_search", "output/arch_search"),
                    .num_search = 100,
-                   .num_worker = -1,
-                   .num_wafer = {{1}, 1},
-                   .wafer_dim = {{8}, 1}};
+                   .num_worker = -1};
     df_search search;
     bool help = false;
     df_err err;

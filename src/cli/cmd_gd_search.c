@@ -77,8 +77,9 @@ static df_status add_strategy(gd_args *a, df_sweep_plan *plan, df_err *err)
                        DF_SYSTEM_DEVICES_MAX, workers);
     }
     const int64_t area = a->wafer_dim * a->wafer_dim;
-    const df_system_size size = {((int64_t)workers + area - 1) / area, a->wafer_dim,
-                                 (int64_t)workers};
+    const df_system_size size = {.num_wafer = ((int64_t)workers + area - 1) / area,
+                                 .wafer_dim = a->wafer_dim,
+                                 .num_worker = (int64_t)workers};
     memcpy(layout.order, order, sizeof order);
     memcpy(layout.inter, a->inter, sizeof layout.inter);
     return df_sweep_plan_add(plan, &size, &a->strategy, &layout, err);
@@ -187,7 +188,7 @@ int df_cmd_gd_search(int argc, char **argv)
     gd_args a = {.common = df_search_args_init("GD_search", "output/GD_search"),
                  .wafer_dim = 1,
                  .kp_type = DF_KP_NONE,
-                 .strategy = {DF_KP_NONE, 1, 1, 1, 1},
+                 .strategy = {.kp_type = DF_KP_NONE, .kp1 = 1, .kp2 = 1, .dp = 1, .lp = 1},
                  .inter_derate = 1,
                  .intra_derate = 1};
     df_search search;

@@ -129,7 +129,7 @@ static df_status print_strategy(
 int df_cmd_strategies(int argc, char **argv)
 {
     strategies_args a = {
-        .size = {1, 8, -1}, .batch_size = 0, .rules_text = "reference", .format = "text"};
+        .size = {1, 8, 0, -1}, .batch_size = 0, .rules_text = "reference", .format = "text"};
     df_strategy *list = NULL;
     size_t count = 0;
     int feasible = 0;

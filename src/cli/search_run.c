@@ -1,7 +1,6 @@
 #include "search_run.h"
 
 #include <inttypes.h>
-#include <math.h>
 #include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -11,10 +10,10 @@
 #include <unistd.h>
 
 #include "base/dir.h"
-#include "base/units.h"
 #include "model_version.h"
 #include "progress.h"
 #include "search_dir.h"
+#include "search_table.h"
 
 enum { PATH_ROOM = 4096, COMMAND_ROOM = 4096, MAX_TOP = 1000 };
 
@@ -27,6 +26,7 @@ df_search_args df_search_args_init(const char *command, const char *exp_dir)
                             .rules = "reference",
                             .optimizer = "nmsimplex2",
                             .flush_s = 10,
+                            .objective = "time",
                             .top = 10};
 }
 
@@ -44,6 +44,10 @@ int df_search_common_args(df_search_args *a, df_arg args[DF_SEARCH_COMMON_ARGS])
         df_arg_real("wait_s", &a->wait_s, 0, 1e6,
                     "seconds to wait for another search in the folder to end"),
         df_arg_bool("no_lock", &a->no_lock, "for a file system without locks"),
+        df_arg_bool("fix_hardware", &a->fix_hardware,
+                    "search strategies alone, on the device that the file describes"),
+        df_arg_text("objective", &a->objective,
+                    "what is sought: time, energy, edp, time_per_area or tokens_per_s_per_w"),
         df_arg_text("optimizer", &a->optimizer,
                     "reference (the Python DeepFlow's rule), or of GSL: vector_bfgs2, "
                     "conjugate_fr, steepest_descent, nmsimplex2"),
@@ -78,14 +82,16 @@ static df_status read_texts(const df_cli_files *files, df_search_texts *texts, d
 
 static df_status apply_flags(const df_search_args *a, df_cfg *cfg, df_err *err)
 {
-    const bool lstm = cfg->mode == DF_MODE_LSTM;
-    if (!lstm && (a->batch_size != 0 || a->hidden_dim != 0)) {
+    if (a->batch_size != 0 && cfg->mode == DF_MODE_GEMM) {
         return df_fail(err, DF_EINVAL,
-                       "--batch_size, --hidden_dim: expected a model of mode LSTM, found %s",
+                       "--batch_size: expected a model of mode LSTM or LLM, found GEMM");
+    }
+    if (a->hidden_dim != 0 && cfg->mode != DF_MODE_LSTM) {
+        return df_fail(err, DF_EINVAL, "--hidden_dim: expected a model of mode LSTM, found %s",
                        df_mode_name(cfg->mode));
     }
     if (a->batch_size > 0) {
-        cfg->lstm.batch_size = a->batch_size;
+        *(cfg->mode == DF_MODE_LLM ? &cfg->llm.batch_size : &cfg->lstm.batch_size) = a->batch_size;
     }
     if (a->hidden_dim > 0) {
         cfg->lstm.layer_size = a->hidden_dim;
@@ -101,9 +107,6 @@ static df_status load(const df_search_args *a, df_cfg *cfg, df_err *err)
 {
     DF_TRY(df_cli_load(&a->files, DF_CFG_NEED_HARDWARE | DF_CFG_NEED_MODEL | DF_CFG_ANY_DEGREES,
                        cfg, err));
-    if (cfg->mode == DF_MODE_LLM) {
-        return df_fail(err, DF_EINVAL, "model_param.mode: expected GEMM or LSTM, found LLM");
-    }
     if (df_backend_simulates(&cfg->backend)) {
         return df_fail(err, DF_EINVAL,
                        "execution_backend.model: expected analytical for a search, found astra");
@@ -111,22 +114,45 @@ static df_status load(const df_search_args *a, df_cfg *cfg, df_err *err)
     return apply_flags(a, cfg, err);
 }
 
+static void note_goals(df_search *search)
+{
+    const df_goals *const goals = &search->options.eval.goals;
+    char text[128] = "";
+    size_t used = 0;
+    for (int i = 0; i < goals->count; i++) {
+        used += (size_t)snprintf(text + used, sizeof text - used, "%s%s", i > 0 ? "," : "",
+                                 df_goal_names[goals->of[i]]);
+    }
+    df_search_note(search, "objective=%s", text);
+}
+
 static void note_options(df_search *search)
 {
     const df_sweep_options *const o = &search->options;
     char rules[2048];
-    df_rules_format(&o->rules, rules, sizeof rules);
+    df_rules_format(&o->eval.rules, rules, sizeof rules);
     df_search_note(search, "model=%s", DF_MODEL_VERSION);
     df_search_note(search, "rules=%s", rules);
     df_search_note(search, "optimizer=%s", df_optimizer_names[o->descent.optimizer]);
     df_search_note(search, "iterations=%d", o->descent.max_iterations);
     df_search_note(search, "num_search=%d", o->num_search);
     df_search_note(search, "first_index=%d", o->first_index);
-    df_search_note(search, "batch_size=%" PRId64, o->cfg.lstm.batch_size);
+    df_search_note(search, "batch_size=%" PRId64,
+                   o->cfg.mode == DF_MODE_LLM ? o->cfg.llm.batch_size : o->cfg.lstm.batch_size);
     df_search_note(search, "hidden_dim=%" PRId64, o->cfg.lstm.layer_size);
     df_search_note(search, "data_scale=%.17g", o->cfg.lstm.data_scale);
-    df_search_note(search, "ignore_memory=%d", o->ignore_memory);
+    df_search_note(search, "ignore_memory=%d", o->eval.ignore_memory);
+    df_search_note(search, "fix_hardware=%d", o->eval.fix_hardware);
+    note_goals(search);
     df_search_note(search, "trajectory=%d", o->trajectory);
+}
+
+static df_status parse_goals(const char *text, df_goals *goals, df_err *err)
+{
+    df_err cause;
+    const df_status status = df_goals_parse(text, goals, &cause);
+    return status == DF_OK ? DF_OK
+                           : df_fail(err, status, "--objective: %.*s", DF_ERR_TEXT / 2, cause.text);
 }
 
 df_status df_search_init(df_search *search,
@@ -139,15 +165,18 @@ df_status df_search_init(df_search *search,
     if (a->overwrite && a->resume) {
         return df_fail(err, DF_EINVAL, "--resume: expected it without --overwrite, found both");
     }
-    DF_TRY(df_rules_parse(a->rules, &options->rules, err));
+    DF_TRY(df_rules_parse(a->rules, &options->eval.rules, err));
+    DF_TRY(parse_goals(a->objective, &options->eval.goals, err));
     DF_TRY(df_optimizer_parse(a->optimizer, &options->descent.optimizer, err));
     DF_TRY(load(a, &options->cfg, err));
     options->descent.max_iterations = (int)a->iterations;
-    options->ignore_memory = a->ignore_memory;
+    options->eval.ignore_memory = a->ignore_memory;
+    options->eval.fix_hardware = a->fix_hardware;
     options->trajectory = a->trajectory;
     options->num_search = (int32_t)num_search;
     options->first_index = (int32_t)first_index;
     df_sweep_plan_init(&search->plan, options);
+    *options = search->plan.options;
     note_options(search);
     return read_texts(&a->files, &search->texts, err);
 }
@@ -281,80 +310,50 @@ static void close_output(output *to)
     df_search_unlock_dir(to->lock);
 }
 
-/* ---- The best ---- */
-
-static df_status
-print_row(const df_sweep_plan *plan, int rank, const df_store_search *search, df_err *err)
-{
-    const df_store_strategy *const row = &plan->strategies[search->strategy_id];
-    df_eval *eval;
-    df_cfg cfg;
-    df_hw_device dev;
-    char name[64];
-    char layout[DF_AXES + 1];
-    df_sweep_config(plan, search->strategy_id, &cfg);
-    DF_TRY(df_eval_new(&cfg, &plan->options.rules, plan->options.ignore_memory, &eval, err));
-    df_eval_config(eval, &search->descent.best, &cfg);
-    df_eval_free(eval);
-    DF_TRY(df_hw_derive(&cfg, &plan->options.rules, &dev, err));
-    df_strategy_name(&row->strategy, name, sizeof name);
-    df_layout_name(&row->layout, layout);
-    printf("%3d %12.6g  %-18s %-6s %3" PRId64 "x%-4" PRId64 " %5d %8.4g %8.4g %8.4g %8.4g %8.4g "
-           "%8.4g\n",
-           rank, search->descent.best_time_s, name, layout, row->size.num_wafer,
-           row->size.wafer_dim, search->index, dev.core.throughput_flops_ps / 1e12,
-           dev.mem[DF_MEM_DRAM].size_bytes / DF_GIB,
-           dev.mem[DF_MEM_DRAM].throughput_bytes_ps / DF_GIB,
-           dev.mem[DF_MEM_SRAM_L2].size_bytes / DF_MIB, dev.intra.throughput_bytes_ps / DF_GIB,
-           dev.inter.throughput_bytes_ps / DF_GIB);
-    return DF_OK;
-}
-
-/* Prints the table, and notes the best one and how many finite there are at most. */
-static df_status print_best(const call *run, df_store *store, int32_t *found, df_err *err)
-{
-    const int32_t most = run->args->top > 0 ? (int32_t)run->args->top : 1;
-    df_store_search *const best = malloc((size_t)most * sizeof *best);
-    if (!best) {
-        return df_fail(err, DF_ENOMEM, "out of memory");
-    }
-    df_status status = df_sweep_best(&run->search->plan, store, most, best, found, err);
-    if (status == DF_OK && run->args->top > 0 && *found > 0) {
-        printf("%3s %12s  %-18s %-6s %-8s %5s %8s %8s %8s %8s %8s %8s\n", "", "time (s)",
-               "strategy", "layout", "wafers", "index", "Tflop/s", "DRAM GB", "GB/s", "L2 MB",
-               "intra", "inter");
-    }
-    for (int32_t i = 0; status == DF_OK && run->args->top > 0 && i < *found; i++) {
-        status = print_row(&run->search->plan, i + 1, &best[i], err);
-    }
-    free(best);
-    return status;
-}
-
 /* ---- Nothing feasible ---- */
+
+/* Whether two reasons differ in numbers at the most. */
+static bool same_reason(const char *a, const char *b)
+{
+    static const char digits[] = "0123456789.";
+    while (*a != '\0' && *b != '\0') {
+        a += strspn(a, digits);
+        b += strspn(b, digits);
+        if (*a != *b) {
+            return false;
+        }
+        a += *a != '\0';
+        b += *b != '\0';
+    }
+    return *a == *b;
+}
 
 int df_search_fail_infeasible(const df_sweep_plan *plan)
 {
     enum { SHOWN = 12 };
+    const char *reason[SHOWN];
+    int64_t times[SHOWN];
+    int shown = 0;
     df_err err;
     const df_status status =
         df_fail(&err, DF_INFEASIBLE, "expected a feasible strategy, found none of %" PRId64,
                 plan->num_strategies);
     const int exit_code = df_cli_fail(status, &err);
-    int shown = 0;
-    for (int64_t i = 0; i < plan->num_strategies && shown < SHOWN; i++) {
-        const char *const reason = plan->strategies[i].reason;
-        int64_t count = 0;
-        bool before = false;
-        for (int64_t j = 0; j < plan->num_strategies; j++) {
-            const bool same = strcmp(plan->strategies[j].reason, reason) == 0;
-            count += same;
-            before = before || (same && j < i);
+    for (int64_t i = 0; i < plan->num_strategies; i++) {
+        int at = 0;
+        while (at < shown && !same_reason(reason[at], plan->strategies[i].reason)) {
+            at++;
         }
-        if (!before) {
-            fprintf(stderr, "  %6" PRId64 " x %s\n", count, reason);
-            shown++;
+        if (at == shown && shown < SHOWN) {
+            reason[shown] = plan->strategies[i].reason;
+            times[shown++] = 0;
         }
+        times[at < SHOWN ? at : SHOWN - 1] += at < SHOWN;
+    }
+    for (int i = 0; i < shown; i++) {
+        const bool several = times[i] > 1 && strpbrk(reason[i], "0123456789");
+        fprintf(stderr, "  %6" PRId64 " x %s%s\n", times[i], reason[i],
+                several ? " (or other numbers)" : "");
     }
     return exit_code;
 }
@@ -376,7 +375,8 @@ static void on_progress(void *ctx, const df_sweep_progress *progress)
 static int report(const call *run, output *to, const watcher *w, df_err *err)
 {
     int32_t found = 0;
-    const df_status status = print_best(run, to->store, &found, err);
+    const df_status status =
+        df_search_print_best(&run->search->plan, to->store, (int32_t)run->args->top, &found, err);
     if (status != DF_OK) {
         return df_cli_fail(status, err);
     }

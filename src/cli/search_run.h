@@ -5,19 +5,19 @@
 #include "cli.h"
 #include "sweep/sweep.h"
 
-enum { DF_SEARCH_COMMON_ARGS = 20, DF_SEARCH_SETTINGS = 4096 };
+enum { DF_SEARCH_COMMON_ARGS = 24, DF_SEARCH_SETTINGS = 4096 };
 
 /* Flags of both commands. */
 typedef struct {
     const char *command; /* whose flags these are */
     df_cli_files files;
-    const char *exp_dir, *rules, *optimizer;
+    const char *exp_dir, *rules, *optimizer, *objective;
     int64_t batch_size, hidden_dim; /* 0: the file's */
     double data_scale;              /* 0: the file's */
     double flush_s, wait_s;
     int64_t iterations, top;
     bool no_lock;
-    bool trajectory, ignore_memory, overwrite, resume, debug;
+    bool fix_hardware, trajectory, ignore_memory, overwrite, resume, debug;
 } df_search_args;
 
 /* The defaults. */
@@ -58,7 +58,7 @@ void df_search_catch_signals(void);
 int df_search_execute(
     const df_search *search, const df_search_args *a, int argc, char **argv, df_dist *dist);
 
-/* Prints why nothing is feasible, reasons counted; returns the exit code. */
+/* Prints why nothing is feasible, reasons counted whatever their numbers; returns the exit code. */
 int df_search_fail_infeasible(const df_sweep_plan *plan);
 
 #endif

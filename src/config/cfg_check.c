@@ -166,14 +166,13 @@ static df_status check_llm_size(const df_cfg *cfg, const char **key, df_err *err
     return DF_OK;
 }
 
-static df_status check_llm_run(const df_cfg *cfg, const char **key, df_err *err)
+/* What depends on the degrees of parallelism. */
+static df_status check_llm_split(const df_cfg *cfg, const char **key, df_err *err)
 {
     const df_cfg_llm *const m = &cfg->llm;
-    if (m->top_k > m->num_experts) {
-        *key = "model_param.top_k";
-        return df_fail(err, DF_EINVAL, "expected at most num_experts %" PRId64 ", found %" PRId64,
-                       m->num_experts, m->top_k);
-    }
+    DF_TRY(check_llm_degrees(cfg, key, err));
+    DF_TRY(check_schedule(cfg, key, err));
+    DF_TRY(check_llm_size(cfg, key, err));
     if (m->num_experts > 1 && df_cfg_workers(cfg) > 1) {
         *key = "model_param.num_experts";
         return df_fail(err, DF_EINVAL, "expected 1 on several devices, found %" PRId64,
@@ -182,6 +181,17 @@ static df_status check_llm_run(const df_cfg *cfg, const char **key, df_err *err)
     if (m->run_type == DF_RUN_INFERENCE && cfg->sched.cp > 1) {
         *key = "scheduling_param.cp";
         return df_fail(err, DF_EINVAL, "expected 1 for inference, found %" PRId64, cfg->sched.cp);
+    }
+    return DF_OK;
+}
+
+static df_status check_llm_run(const df_cfg *cfg, const char **key, df_err *err)
+{
+    const df_cfg_llm *const m = &cfg->llm;
+    if (m->top_k > m->num_experts) {
+        *key = "model_param.top_k";
+        return df_fail(err, DF_EINVAL, "expected at most num_experts %" PRId64 ", found %" PRId64,
+                       m->num_experts, m->top_k);
     }
     if (m->run_type == DF_RUN_INFERENCE && m->decode_len < 0) {
         *key = "model_param.decode_len";
@@ -212,7 +222,7 @@ static df_status check_precision(const df_cfg *cfg, const char **key, df_err *er
     return DF_OK;
 }
 
-static df_status check_llm(const df_cfg *cfg, const char **key, df_err *err)
+static df_status check_llm(const df_cfg *cfg, bool degrees, const char **key, df_err *err)
 {
     if (cfg->sched.auto_schedule) {
         *key = "scheduling_param.auto";
@@ -220,10 +230,8 @@ static df_status check_llm(const df_cfg *cfg, const char **key, df_err *err)
     }
     DF_TRY(check_attention(&cfg->llm, key, err));
     DF_TRY(check_precision(cfg, key, err));
-    DF_TRY(check_llm_degrees(cfg, key, err));
-    DF_TRY(check_schedule(cfg, key, err));
-    DF_TRY(check_llm_size(cfg, key, err));
-    return check_llm_run(cfg, key, err);
+    DF_TRY(check_llm_run(cfg, key, err));
+    return degrees ? check_llm_split(cfg, key, err) : DF_OK;
 }
 
 df_status df_cfg_cross_check(const df_cfg *cfg, bool degrees, const char **key, df_err *err)
@@ -234,7 +242,7 @@ df_status df_cfg_cross_check(const df_cfg *cfg, bool degrees, const char **key, 
     }
     DF_TRY(check_topology(cfg, key, err));
     if (cfg->mode == DF_MODE_LLM) {
-        return check_llm(cfg, key, err);
+        return check_llm(cfg, degrees, key, err);
     }
     return degrees ? check_kernel_degrees(cfg, key, err) : DF_OK;
 }

@@ -95,6 +95,8 @@ extern const df_opt_word df_words_mem_type[];
 extern const df_opt_word df_words_scope[];
 extern const df_opt_word df_words_mode[];
 extern const df_opt_word df_words_topology[];
+extern const df_opt_word df_words_recompute[];
+extern const df_opt_word df_words_schedule[];
 
 /* ---- Table (cfg_table.c). `modes` is DF_OPT_IN(mode), or 0 if not known yet;
  * then only options of every mode are there. ---- */

@@ -85,14 +85,14 @@ static const df_opt_word words_llm_type[] = {{"gpt", DF_LLM_GPT, false},
                                              {"qwen2", DF_LLM_LLAMA, false},
                                              {"phi3", DF_LLM_LLAMA, false},
                                              {NULL, 0, false}};
-static const df_opt_word words_recompute[] = {{"none", DF_RECOMPUTE_NONE, false},
-                                              {"selective", DF_RECOMPUTE_SELECTIVE, false},
-                                              {"full", DF_RECOMPUTE_FULL, false},
-                                              {NULL, 0, false}};
-static const df_opt_word words_schedule[] = {{"gpipe", DF_SCHEDULE_GPIPE, false},
-                                             {"1f1b", DF_SCHEDULE_1F1B, false},
-                                             {"interleaved", DF_SCHEDULE_INTERLEAVED, false},
-                                             {NULL, 0, false}};
+const df_opt_word df_words_recompute[] = {{"none", DF_RECOMPUTE_NONE, false},
+                                          {"selective", DF_RECOMPUTE_SELECTIVE, false},
+                                          {"full", DF_RECOMPUTE_FULL, false},
+                                          {NULL, 0, false}};
+const df_opt_word df_words_schedule[] = {{"gpipe", DF_SCHEDULE_GPIPE, false},
+                                         {"1f1b", DF_SCHEDULE_1F1B, false},
+                                         {"interleaved", DF_SCHEDULE_INTERLEAVED, false},
+                                         {NULL, 0, false}};
 static const df_opt_word words_attention[] = {
     {"mha", DF_ATTENTION_MHA, false}, {"gqa", DF_ATTENTION_GQA, false}, {NULL, 0, false}};
 
@@ -652,12 +652,12 @@ const df_opt df_opts[] = {
             "context parallelism (LLM); 0 means 1"),
     BOOL("scheduling_param.tp_sp", OPTIONAL(1), sched.tp_sp, "tensor-sequence parallelism (LLM)"),
     WORD("scheduling_param.recompute",
-         words_recompute,
+         df_words_recompute,
          OPTIONAL(DF_RECOMPUTE_NONE),
          sched.recompute,
          "what the backward pass computes again to save memory (LLM)"),
     WORD("scheduling_param.schedule",
-         words_schedule,
+         df_words_schedule,
          OPTIONAL(DF_SCHEDULE_GPIPE),
          sched.schedule,
          "order of the micro-batches in a pipeline, training (LLM)"),

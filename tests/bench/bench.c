@@ -122,7 +122,7 @@ static df_cfg load_search(void)
 /* The search of one strategy in its first feasible layout on a 4 x 4 wafer. */
 static df_eval *search_of(const df_strategy *strategy, const df_rules *rules)
 {
-    const df_system_size size = {1, 4, -1};
+    const df_system_size size = {1, 4, 0, -1};
     df_layout layouts[DF_MAX_LAYOUTS];
     int count;
     df_err err;
@@ -135,7 +135,8 @@ static df_eval *search_of(const df_strategy *strategy, const df_rules *rules)
         if (layouts[i].feasible) {
             df_eval *eval;
             df_layout_apply(&layouts[i], &size, strategy, &cfg);
-            if (df_eval_new(&cfg, rules, false, &eval, &err) != DF_OK) {
+            if (df_eval_new(&cfg, &(df_eval_options){.rules = *rules, .ignore_memory = false},
+                            &eval, &err) != DF_OK) {
                 stop(&err);
             }
             return eval;
@@ -186,10 +187,10 @@ static void bench_search(void)
         const char *name;
         df_strategy strategy;
     } cases[] = {
-        {"data parallel", {DF_KP_CR, 1, 1, 16, 1}},
-        {"column-row over 4", {DF_KP_CR, 4, 1, 4, 1}},
-        {"row-column over 2 x 2", {DF_KP_RC, 2, 2, 4, 1}},
-        {"pipeline of 4 stages", {DF_KP_CR, 1, 1, 4, 4}},
+        {"data parallel", {.kp_type = DF_KP_CR, .kp1 = 1, .kp2 = 1, .dp = 16, .lp = 1}},
+        {"column-row over 4", {.kp_type = DF_KP_CR, .kp1 = 4, .kp2 = 1, .dp = 4, .lp = 1}},
+        {"row-column over 2 x 2", {.kp_type = DF_KP_RC, .kp1 = 2, .kp2 = 2, .dp = 4, .lp = 1}},
+        {"pipeline of 4 stages", {.kp_type = DF_KP_CR, .kp1 = 1, .kp2 = 1, .dp = 4, .lp = 4}},
     };
     const df_rules rules = df_rules_reference();
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {

@@ -25,7 +25,8 @@ static df_eval *recorded_search(void)
     cfg.area.of.inter = UNUSED_AREA * cfg.area.chip_mm2;
     cfg.power.of.inter = UNUSED_POWER * cfg.power.tdp_w;
     cfg.perimeter.inter = UNUSED_PERIMETER;
-    if (df_eval_new(&cfg, &rules, false, &eval, &err) != DF_OK) {
+    if (df_eval_new(&cfg, &(df_eval_options){.rules = rules, .ignore_memory = false}, &eval,
+                    &err) != DF_OK) {
         fail_msg("%s", err.text);
     }
     return eval;

@@ -49,10 +49,13 @@ static void recorded_layouts_are_met(void **state)
     int rows = 0;
     int failed = 0;
     while (df_csv_next(row)) {
-        const df_system_size size = {integer(row, "num_wafer"), integer(row, "wafer_dim"),
+        const df_system_size size = {integer(row, "num_wafer"), integer(row, "wafer_dim"), 0,
                                      integer(row, "num_worker")};
-        const df_strategy s = {(df_kp_type)integer(row, "kp_type"), integer(row, "kp1"),
-                               integer(row, "kp2"), integer(row, "dp"), integer(row, "lp")};
+        const df_strategy s = {.kp_type = (df_kp_type)integer(row, "kp_type"),
+                               .kp1 = integer(row, "kp1"),
+                               .kp2 = integer(row, "kp2"),
+                               .dp = integer(row, "dp"),
+                               .lp = integer(row, "lp")};
         const char *const order = df_csv_text(row, "order");
         df_layout layouts[DF_MAX_LAYOUTS];
         int count;
@@ -84,9 +87,9 @@ static void recorded_strategies_are_met(void **state)
         size_t strategies, pairs;
     } systems[] = {
         /* from the Python DeepFlow: strategies, and pairs of strategy and layout */
-        {{1, 2, -1}, 0, 11, 11},      {{1, 4, -1}, 0, 29, 51},   {{1, 8, -1}, 0, 55, 167},
-        {{4, 4, -1}, 0, 55, 167},     {{1, 16, -1}, 0, 89, 359}, {{1, 3, -1}, 0, 19, 32},
-        {{1, 32, -1}, 256, 129, 674}, {{2, 5, -1}, 0, 41, 122},  {{1, 6, -1}, 0, 41, 93},
+        {{1, 2, 0, -1}, 0, 11, 11},      {{1, 4, 0, -1}, 0, 29, 51},   {{1, 8, 0, -1}, 0, 55, 167},
+        {{4, 4, 0, -1}, 0, 55, 167},     {{1, 16, 0, -1}, 0, 89, 359}, {{1, 3, 0, -1}, 0, 19, 32},
+        {{1, 32, 0, -1}, 256, 129, 674}, {{2, 5, 0, -1}, 0, 41, 122},  {{1, 6, 0, -1}, 0, 41, 93},
     };
     const df_rules rules = df_rules_reference();
     for (size_t i = 0; i < sizeof systems / sizeof systems[0]; i++) {

@@ -31,7 +31,8 @@ static df_eval *objective_of(const df_cfg *cfg, bool ignore_memory)
     const df_rules rules = df_rules_reference();
     df_eval *eval;
     df_err err;
-    if (df_eval_new(cfg, &rules, ignore_memory, &eval, &err) != DF_OK) {
+    if (df_eval_new(cfg, &(df_eval_options){.rules = rules, .ignore_memory = ignore_memory}, &eval,
+                    &err) != DF_OK) {
         fail_msg("%s", err.text);
     }
     return eval;
@@ -102,7 +103,9 @@ static void a_class_without_a_budget_is_refused(void **state)
     df_eval *eval;
     df_err err;
     cfg.power.of.inter = cfg.power.tdp_w;
-    assert_int_equal(df_eval_new(&cfg, &rules, false, &eval, &err), DF_INFEASIBLE);
+    assert_int_equal(
+        df_eval_new(&cfg, &(df_eval_options){.rules = rules, .ignore_memory = false}, &eval, &err),
+        DF_INFEASIBLE);
     assert_non_null(strstr(err.text, "power_breakdown"));
 }
 
@@ -241,9 +244,13 @@ static void a_core_without_frequency_is_refused(void **state)
     df_err err;
     cfg.tech.core.nominal_frequency_hz = 0;
     cfg.tech.core.operating_frequency_hz = 0;
-    assert_int_equal(df_eval_new(&cfg, &rules, false, &eval, &err), DF_EINVAL);
+    assert_int_equal(
+        df_eval_new(&cfg, &(df_eval_options){.rules = rules, .ignore_memory = false}, &eval, &err),
+        DF_EINVAL);
     cfg.power.of.core = 0;
-    assert_int_equal(df_eval_new(&cfg, &rules, false, &eval, &err), DF_EINVAL);
+    assert_int_equal(
+        df_eval_new(&cfg, &(df_eval_options){.rules = rules, .ignore_memory = false}, &eval, &err),
+        DF_EINVAL);
     assert_non_null(strstr(err.text, "frequency"));
 }
 

@@ -33,7 +33,8 @@ static df_eval *search_of(const df_cfg *cfg, bool ignore_memory)
     const df_rules rules = df_rules_reference();
     df_eval *eval;
     df_err err;
-    if (df_eval_new(cfg, &rules, ignore_memory, &eval, &err) != DF_OK) {
+    if (df_eval_new(cfg, &(df_eval_options){.rules = rules, .ignore_memory = ignore_memory}, &eval,
+                    &err) != DF_OK) {
         fail_msg("%s", err.text);
     }
     return eval;
@@ -239,16 +240,22 @@ static void hopeless_models_are_refused(void **state)
     df_eval *eval;
     df_err err;
     cfg.lstm.layer_size *= 32; /* about 1000 times the weights */
-    assert_int_equal(df_eval_new(&cfg, &rules, false, &eval, &err), DF_INFEASIBLE);
+    assert_int_equal(
+        df_eval_new(&cfg, &(df_eval_options){.rules = rules, .ignore_memory = false}, &eval, &err),
+        DF_INFEASIBLE);
     assert_non_null(strstr(err.text, "leave no area for a chip"));
     cfg = load();
     cfg.has_breakdown = false;
-    assert_int_equal(df_eval_new(&cfg, &rules, false, &eval, &err), DF_EINVAL);
+    assert_int_equal(
+        df_eval_new(&cfg, &(df_eval_options){.rules = rules, .ignore_memory = false}, &eval, &err),
+        DF_EINVAL);
     assert_non_null(strstr(err.text, "area_breakdown"));
     cfg = load();
     cfg.sched.t = DF_T_CR;
     cfg.sched.kp1 = 3; /* does not divide 2 * layer_size */
-    assert_int_equal(df_eval_new(&cfg, &rules, false, &eval, &err), DF_INFEASIBLE);
+    assert_int_equal(
+        df_eval_new(&cfg, &(df_eval_options){.rules = rules, .ignore_memory = false}, &eval, &err),
+        DF_INFEASIBLE);
 }
 
 /* Two stacks of 100 mm2 for 8 GB, or four when the model takes twice as much. */

@@ -44,7 +44,7 @@ static void any_size_is_answered(void **state)
     for (int64_t wafers = 1; wafers <= 5; wafers++) {
         for (int64_t dim = 1; dim <= 7; dim++) {
             for (int64_t workers = -1; workers <= 40; workers += workers < 0 ? 2 : 3) {
-                const df_system_size size = {wafers, dim, workers};
+                const df_system_size size = {wafers, dim, 0, workers};
                 df_strategy *list;
                 size_t count;
                 df_err err;
@@ -68,10 +68,10 @@ static void any_size_is_answered(void **state)
 static void impossible_sizes_are_refused(void **state)
 {
     (void)state;
-    static const df_system_size bad[] = {{0, 4, -1},     {1, 0, -1},
-                                         {1, 4, 0},      {1, 4, -2},
-                                         {1, 2000, -1},  {4000000000000, 3000000, -1},
-                                         {1, 4, 5000000}};
+    static const df_system_size bad[] = {{0, 4, 0, -1},     {1, 0, 0, -1},
+                                         {1, 4, 0, 0},      {1, 4, 0, -2},
+                                         {1, 2000, 0, -1},  {4000000000000, 3000000, 0, -1},
+                                         {1, 4, 0, 5000000}};
     const df_rules rules = df_rules_reference();
     for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++) {
         df_strategy *list;
@@ -87,7 +87,7 @@ static void impossible_sizes_are_refused(void **state)
 static void batches_bound_replicas(void **state)
 {
     (void)state;
-    const df_system_size size = {1, 4, -1};
+    const df_system_size size = {1, 4, 0, -1};
     df_rules rules = df_rules_reference();
     assert_int_equal(count_strategies(&size, 0, &rules), 29);
     assert_int_equal(count_strategies(&size, 4, &rules), 29 - 2);
@@ -102,8 +102,8 @@ static void batches_bound_replicas(void **state)
 static void downward_hops_shift_by_rule(void **state)
 {
     (void)state;
-    const df_system_size size = {1, 4, -1};
-    const df_strategy s = {DF_KP_CR, 2, 1, 8, 1};
+    const df_system_size size = {1, 4, 0, -1};
+    const df_strategy s = {.kp_type = DF_KP_CR, .kp1 = 2, .kp2 = 1, .dp = 8, .lp = 1};
     df_rules rules = df_rules_reference();
     assert_int_equal(layout_of(&size, &s, &rules, "0213").intra_derate, 3);
     rules.downward_hops_shifted = false;
@@ -118,8 +118,8 @@ static void downward_hops_shift_by_rule(void **state)
 static void cross_wafer_hops_count_by_rule(void **state)
 {
     (void)state;
-    const df_system_size size = {2, 3, -1};
-    const df_strategy s = {DF_KP_CR, 1, 1, 18, 1};
+    const df_system_size size = {2, 3, 0, -1};
+    const df_strategy s = {.kp_type = DF_KP_CR, .kp1 = 1, .kp2 = 1, .dp = 18, .lp = 1};
     df_rules rules = df_rules_reference();
     assert_int_equal(layout_of(&size, &s, &rules, "2013").intra_derate, 2);
     rules.cross_wafer_traffic_on_start = false;
@@ -134,14 +134,14 @@ static void strategies_are_written_into_cfg(void **state)
     (void)state;
     df_cfg cfg;
     memset(&cfg, 0, sizeof cfg);
-    const df_strategy s = {DF_KP_RC, 2, 4, 8, 1};
+    const df_strategy s = {.kp_type = DF_KP_RC, .kp1 = 2, .kp2 = 4, .dp = 8, .lp = 1};
     df_strategy_apply(&s, &cfg);
     assert_int_equal(cfg.sched.t, DF_T_RC);
     assert_int_equal(cfg.sched.kp1, 2);
     assert_int_equal(cfg.sched.kp2, 4);
     assert_int_equal(cfg.sched.dp, 8);
     assert_int_equal(cfg.sched.kp_type[DF_PART_SOFTMAX], DF_KP_RC);
-    const df_strategy none = {DF_KP_NONE, 1, 1, 64, 1};
+    const df_strategy none = {.kp_type = DF_KP_NONE, .kp1 = 1, .kp2 = 1, .dp = 64, .lp = 1};
     df_strategy_apply(&none, &cfg);
     assert_int_equal(cfg.sched.t, DF_T_NONE);
     assert_int_equal(cfg.sched.kp2, 1);
@@ -153,8 +153,8 @@ static void layouts_are_written_into_cfg(void **state)
     (void)state;
     df_cfg cfg;
     memset(&cfg, 0, sizeof cfg);
-    const df_system_size size = {4, 4, -1};
-    const df_strategy s = {DF_KP_CR, 1, 1, 64, 1};
+    const df_system_size size = {4, 4, 0, -1};
+    const df_strategy s = {.kp_type = DF_KP_CR, .kp1 = 1, .kp2 = 1, .dp = 64, .lp = 1};
     const df_rules rules = df_rules_reference();
     const df_layout layout = layout_of(&size, &s, &rules, "2013");
     df_layout_apply(&layout, &size, &s, &cfg);

@@ -27,13 +27,14 @@ static int setup(void **state)
     df_make_dir(f->dir);
     snprintf(f->path, sizeof f->path, "%s/results.h5", f->dir);
     for (int i = 0; i < 3; i++) {
-        f->strategies[i] = (df_store_strategy){.strategy_id = i,
-                                               .strategy = {DF_KP_CR, 1 << i, 1, 16 >> i, 1},
-                                               .size = {1, 4, 16},
-                                               .layout = {.order = {2, 0, 1, 3}},
-                                               .feasible = i != 1};
+        f->strategies[i] = (df_store_strategy){
+            .strategy_id = i,
+            .strategy = {.kp_type = DF_KP_CR, .kp1 = 1 << i, .kp2 = 1, .dp = 16 >> i, .lp = 1},
+            .size = {1, 4, 0, 16},
+            .layout = {.order = {2, 0, 1, 3}},
+            .feasible = i != 1};
     }
-    snprintf(f->strategies[1].reason, sizeof f->strategies[1].reason, "too large");
+    f->strategies[1].reason = "too large";
     f->plan = (df_store_plan){.strategies = f->strategies,
                               .num_strategies = 3,
                               .searched = SEARCHED_ROWS,

@@ -1,0 +1,39 @@
+/* eval_impl.h: inside the evaluation.
+ *
+ *   eval.c        preparing a strategy, evaluating a point
+ *   eval_goal.c   goals, limits and ranges */
+#ifndef DF_EVAL_IMPL_H
+#define DF_EVAL_IMPL_H
+#include "eval/eval.h"
+#include "llm/llm.h"
+
+struct df_eval {
+    df_eval_options options;
+    df_cfg cfg; /* the template; budgets are overwritten by each evaluation */
+    df_predictor *predictor;
+    df_llm_predictor *llm; /* NULL until it is needed */
+    df_hw_device dev;      /* of fixed hardware */
+    bool has_dev;
+    df_point shares; /* of the template */
+    double budget[DF_CLASSES];
+    bool searched[DF_PARAMS];
+    bool needs_intra, needs_inter;
+    double needed_bytes;  /* memory of the fullest device; 0: not known */
+    double stacks_needed; /* DRAM stacks that these fill; 0: not known */
+    double weight[DF_GOALS];
+    int64_t count;
+};
+
+/* Whether the model and the file have the figures that goals and limits need. */
+DF_NODISCARD df_status df_eval_check_goals(const df_eval *eval, df_err *err);
+/* Parameters with one value take it, and leave the search; the ranges of the others must
+ * reach the budget of each class, which eval->budget has. */
+DF_NODISCARD df_status df_eval_check_ranges(const df_eval *eval, df_err *err);
+
+/* From the metrics. */
+double df_eval_value(const df_eval *eval, double time_s, const df_eval_metrics *metrics);
+/* By how much limits are broken, and a point is out of its ranges: 0 if not. */
+double df_eval_excess(const df_eval *eval, double time_s, const df_eval_metrics *metrics);
+double df_eval_strays(const df_eval *eval, const df_point *point);
+
+#endif
