@@ -42,7 +42,7 @@ simulated_s(const df_cfg *cfg, df_coll_kind kind, double bytes, double ranks, do
     const df_hw_link intra = {50.0 * 1073741824.0, 5e-6};
     const df_netcoll_op op = {kind, bytes, df_netcoll_network(cfg, ranks, &intra),
                               df_netcoll_system(cfg, chosen_for)};
-    df_netcoll *const netcoll = df_netcoll_new();
+    df_netcoll *const netcoll = df_netcoll_new(NULL);
     double time_s = 0;
     df_err err;
     if (df_netcoll_time(netcoll, &op, &time_s, &err) != DF_OK) {
