@@ -160,7 +160,7 @@ static int name_llm(const df_strategy *s, char *text, size_t size)
     static const char *const recompute[] = {[DF_RECOMPUTE_NONE] = "",
                                             [DF_RECOMPUTE_SELECTIVE] = "-selective",
                                             [DF_RECOMPUTE_FULL] = "-full"};
-    char zero[16] = "";
+    char zero[32] = "";
     char schedule[32] = "";
     if (s->zero_stage > 0) {
         snprintf(zero, sizeof zero, "-z%" PRId64, s->zero_stage);

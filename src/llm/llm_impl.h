@@ -60,7 +60,7 @@ typedef struct {
     double sequence_degree; /* q: devices that share a sequence outside of GEMMs */
     bool simulated;         /* collectives are timed by the network simulator */
     df_hw_link tensor, data, pipeline;
-    char where[40];    /* for those who look on: of df_llm_watch */
+    char where[64];    /* for those who look on: of df_llm_watch */
     bool forward_only; /* the pass at hand has no backward half: its GEMMs are not solved */
     df_status status;
     df_err *err;
