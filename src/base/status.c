@@ -3,6 +3,16 @@
 #include <stdarg.h>
 #include <stdio.h>
 
+/* A text may quote a file, with whatever is in it. */
+static void keep_to_one_line(char *text)
+{
+    for (; *text != '\0'; text++) {
+        if ((unsigned char)*text < 0x20 || *text == 0x7f) {
+            *text = ' ';
+        }
+    }
+}
+
 df_status df_fail(df_err *err, df_status status, const char *format, ...)
 {
     if (err) {
@@ -10,6 +20,7 @@ df_status df_fail(df_err *err, df_status status, const char *format, ...)
         va_start(args, format);
         vsnprintf(err->text, sizeof err->text, format, args);
         va_end(args);
+        keep_to_one_line(err->text);
     }
     return status;
 }

@@ -18,7 +18,8 @@ typedef enum {
 
 enum { DF_ERR_TEXT = 1024 };
 
-/* The text of a failure: one line, without "deepflow: error: " and newline. */
+/* The text of a failure: one line, without "deepflow: error: " and newline; control characters
+ * have become spaces. */
 typedef struct {
     char text[DF_ERR_TEXT];
 } df_err;

@@ -174,9 +174,9 @@ void df_net_sim_free(df_net_sim *sim);
 
 /* Has the next runs told to an observer, of which a copy is kept; NULL: to nobody. */
 void df_net_sim_observe(df_net_sim *sim, const df_net_observer *observer);
-/* Bounds the memory for what is under way in a run (8 GiB at first); a run that needs more
- * fails with DF_ENOMEM. */
-void df_net_sim_limit(df_net_sim *sim, uint64_t bytes);
+/* Bounds the memory for what is under way in a run (8 GiB at first), and how many events a run
+ * may have (any number at first). A run that needs more fails with DF_ENOMEM, DF_ERUNTIME. */
+void df_net_sim_limit(df_net_sim *sim, uint64_t bytes, uint64_t events);
 
 /* Runs a sealed program. The arrays of *result are the simulator's, until its next run.
  * DF_EINVAL: what program, network or system ask for is not possible.

@@ -228,7 +228,7 @@ struct df_net_sim {
     uint64_t *cycles_ns, *exposed_ns;
     int32_t *finish_order;
     int32_t finished;
-    uint64_t events;
+    uint64_t events, max_events;
     df_status status; /* the first failure; it ends the run */
     df_err err;
 };

@@ -78,6 +78,7 @@ df_net_sim *df_net_sim_new(void)
         return NULL;
     }
     sim->memory.limit_bytes = DEFAULT_LIMIT_BYTES;
+    sim->max_events = UINT64_MAX;
     bool made = df_net_queue_init(&sim->queue, &sim->memory);
     made = df_net_pool_init(&sim->buckets, sizeof(df_net_bucket), &sim->memory) && made;
     made = df_net_pool_init(&sim->dos, sizeof(df_net_do), &sim->memory) && made;
@@ -130,8 +131,9 @@ void df_net_sim_observe(df_net_sim *sim, const df_net_observer *observer)
     sim->observer = observer ? *observer : (df_net_observer){NULL, NULL, NULL};
 }
 
-void df_net_sim_limit(df_net_sim *sim, uint64_t bytes)
+void df_net_sim_limit(df_net_sim *sim, uint64_t bytes, uint64_t events)
 {
+    sim->max_events = events;
     sim->memory.limit_bytes = bytes > sim->memory.bytes ? bytes : sim->memory.bytes;
 }
 
@@ -318,6 +320,11 @@ static void run_events(df_net_sim *sim)
         df_net_start_rank(sim, (uint32_t)rank);
     }
     while (sim->status == DF_OK && df_net_queue_pop(&sim->queue, &sim->now_ns, &kind, &what)) {
+        if (sim->events == sim->max_events) {
+            df_net_fail(sim, DF_ERUNTIME, "the run takes more than %" PRIu64 " events",
+                        sim->max_events);
+            return;
+        }
         sim->events++;
         dispatch(sim, (df_net_event_kind)kind, what);
     }

@@ -309,6 +309,9 @@ static void collectives_that_are_not_possible(void **state)
     refuse_collective(6, DF_NET_ALG_BINARY_TREE, DF_NET_ALL_REDUCE, MIB, "power of two");
     refuse_collective(4, DF_NET_ALG_HALVING_DOUBLING, DF_NET_ALL_TO_ALL, MIB, "all-to-all");
     refuse_collective(4, DF_NET_ALG_RING, DF_NET_ALL_GATHER, 3, "at least 4 bytes");
+    refuse_collective(4, DF_NET_ALG_RING, DF_NET_ALL_GATHER, UINT64_C(1) << 62, "below 2^62");
+    refuse_collective(8, DF_NET_ALG_HALVING_DOUBLING, DF_NET_ALL_GATHER, UINT64_C(1) << 61,
+                      "fewer than 2^62 bytes in all");
     /* 8 bytes of 8 ranks go out as 4, 2 and 1; the way back starts with twice half of 1: 0. */
     refuse_collective(8, DF_NET_ALG_HALVING_DOUBLING, DF_NET_ALL_REDUCE, 4, "at least 1 byte");
 }
@@ -367,13 +370,35 @@ static void memory_is_bounded(void **state)
     df_net_sim *const sim = df_net_sim_new();
     df_net_result result;
     df_err err;
-    df_net_sim_limit(sim, 1 << 24);
+    df_net_sim_limit(sim, 1 << 24, UINT64_MAX);
     assert_int_equal(df_net_run(sim, program, &c.network, &c.system, &result, &err), DF_ENOMEM);
     assert_non_null(strstr(err.text, "at most 16777216"));
     /* The same one after the other is no matter of memory. */
     c.system.splits = 1000;
     c.system.active_chunks = 2;
     assert_int_equal(df_net_run(sim, program, &c.network, &c.system, &result, &err), DF_OK);
+    df_net_program_free(program);
+    df_net_sim_free(sim);
+    df_net_case_free(&c);
+}
+
+/* A message is an event when it arrives and one when its link is free. */
+static void events_are_bounded(void **state)
+{
+    (void)state;
+    df_net_case c = df_net_case_new(DF_NET_FULLY_CONNECTED, 2, DF_NET_ALG_RING);
+    df_net_case_send(&c, 0, 0, NO_DEP, 1);
+    df_net_case_receive(&c, 1, 0, NO_DEP, 0);
+    df_net_program *const program = df_net_case_program(&c);
+    df_net_sim *const sim = df_net_sim_new();
+    df_net_result result;
+    df_err err;
+    df_net_sim_limit(sim, 1 << 24, 2);
+    assert_int_equal(df_net_run(sim, program, &c.network, &c.system, &result, &err), DF_OK);
+    assert_int_equal(result.events, 2);
+    df_net_sim_limit(sim, 1 << 24, 1);
+    assert_int_equal(df_net_run(sim, program, &c.network, &c.system, &result, &err), DF_ERUNTIME);
+    assert_non_null(strstr(err.text, "more than 1 events"));
     df_net_program_free(program);
     df_net_sim_free(sim);
     df_net_case_free(&c);
@@ -432,6 +457,7 @@ int main(void)
         cmocka_unit_test(collectives_of_groups_that_are_not_possible),
         cmocka_unit_test(times_stay_below_2_to_the_62),
         cmocka_unit_test(memory_is_bounded),
+        cmocka_unit_test(events_are_bounded),
         cmocka_unit_test(simulator_is_good_after_failures),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
