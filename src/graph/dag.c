@@ -3,9 +3,14 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* Numbers in the order in which they came. */
+#include "base/grow.h"
+
+enum { FEW = 2 };
+
+/* Numbers in the order in which they came; most lists are of one or two. */
 typedef struct {
-    int32_t *all;
+    int32_t *many; /* when room > 0 */
+    int32_t few[FEW];
     int32_t count, room;
 } numbers;
 
@@ -66,8 +71,8 @@ void df_dag_free(df_dag *dag)
         return;
     }
     for (int32_t i = 0; i < dag->count; i++) {
-        free(dag->elements[i].children.all);
-        free(dag->elements[i].parents.all);
+        free(dag->elements[i].children.many);
+        free(dag->elements[i].parents.many);
     }
     for (int i = 0; dag->queues && i < dag->num_devices; i++) {
         free(dag->queues[i].all);
@@ -79,35 +84,35 @@ void df_dag_free(df_dag *dag)
     free(dag);
 }
 
-/* Makes room for one more of size bytes; returns the array, or NULL. */
-static void *grow(void *array, int32_t count, int32_t *room, size_t size)
+static const int32_t *items(const numbers *list)
 {
-    if (count < *room) {
-        return array;
-    }
-    const int32_t more = *room > 0 ? 2 * *room : 4;
-    void *const grown = realloc(array, (size_t)more * size);
-    if (grown) {
-        *room = more;
-    }
-    return grown;
+    return list->room > 0 ? list->many : list->few;
 }
 
 static bool append(numbers *list, int32_t number)
 {
-    int32_t *const all = grow(list->all, list->count, &list->room, sizeof *all);
-    if (!all) {
+    if (list->room == 0 && list->count < FEW) {
+        list->few[list->count++] = number;
+        return true;
+    }
+    const bool first = list->room == 0;
+    int32_t *const many =
+        df_grow(first ? NULL : list->many, first ? 0 : list->count, &list->room, sizeof *many);
+    if (!many) {
         return false;
     }
-    list->all = all;
-    all[list->count++] = number;
+    if (first) {
+        memcpy(many, list->few, sizeof list->few);
+    }
+    list->many = many;
+    many[list->count++] = number;
     return true;
 }
 
 static bool has(const numbers *list, int32_t number)
 {
     for (int32_t i = 0; i < list->count; i++) {
-        if (list->all[i] == number) {
+        if (items(list)[i] == number) {
             return true;
         }
     }
@@ -117,7 +122,7 @@ static bool has(const numbers *list, int32_t number)
 int32_t df_dag_add(df_dag *dag, df_dag_kind kind, int32_t device, double duration_s)
 {
     element *const all =
-        dag->failed ? NULL : grow(dag->elements, dag->count, &dag->room, sizeof *all);
+        dag->failed ? NULL : df_grow(dag->elements, dag->count, &dag->room, sizeof *all);
     if (!all) {
         dag->failed = true;
         return 0;
@@ -153,13 +158,13 @@ void df_dag_attach(df_dag *dag, int32_t h, int32_t edge, df_dag_filter filter)
     const int32_t parents = dag->elements[h].parents.count;
     const int32_t children = dag->elements[h].children.count;
     for (int32_t i = 0; i < parents; i++) {
-        const int32_t parent = dag->elements[h].parents.all[i];
+        const int32_t parent = items(&dag->elements[h].parents)[i];
         if (!has(&dag->elements[parent].children, edge)) {
             df_dag_link(dag, parent, edge);
         }
     }
     for (int32_t i = 0; i < children; i++) {
-        const int32_t child = dag->elements[h].children.all[i];
+        const int32_t child = items(&dag->elements[h].children)[i];
         if (taken(dag, child, filter) && !has(&dag->elements[child].parents, edge)) {
             df_dag_link(dag, edge, child);
         }
@@ -206,13 +211,13 @@ void df_dag_retime(df_dag *dag, int32_t element_number, double duration_s)
 const int32_t *df_dag_children(const df_dag *dag, int32_t element_number, int32_t *count)
 {
     *count = dag->elements[element_number].children.count;
-    return dag->elements[element_number].children.all;
+    return items(&dag->elements[element_number].children);
 }
 
 const int32_t *df_dag_parents(const df_dag *dag, int32_t element_number, int32_t *count)
 {
     *count = dag->elements[element_number].parents.count;
-    return dag->elements[element_number].parents.all;
+    return items(&dag->elements[element_number].parents);
 }
 
 bool df_dag_failed(const df_dag *dag)
@@ -229,7 +234,7 @@ static bool earlier(const event *a, const event *b)
 
 static void start(df_dag *dag, int32_t number, double now_s)
 {
-    event *const heap = grow(dag->heap, dag->under_way, &dag->heap_room, sizeof *heap);
+    event *const heap = df_grow(dag->heap, dag->under_way, &dag->heap_room, sizeof *heap);
     if (!heap) {
         dag->failed = true;
         return;
@@ -268,7 +273,7 @@ static event take_earliest(df_dag *dag)
 static bool parents_done(const df_dag *dag, const element *e)
 {
     for (int32_t i = 0; i < e->parents.count; i++) {
-        if (!dag->elements[e->parents.all[i]].done) {
+        if (!dag->elements[items(&e->parents)[i]].done) {
             return false;
         }
     }
@@ -278,7 +283,7 @@ static bool parents_done(const df_dag *dag, const element *e)
 static void wait_for_device(df_dag *dag, int32_t number)
 {
     waiting *const q = &dag->queues[dag->elements[number].device];
-    int32_t *const all = grow(q->all, q->end, &q->room, sizeof *all);
+    int32_t *const all = df_grow(q->all, q->end, &q->room, sizeof *all);
     if (!all) {
         dag->failed = true;
         return;
@@ -316,10 +321,11 @@ static void finish(df_dag *dag, const event *ended)
         }
     }
     for (int32_t i = 0; i < e->children.count; i++) {
-        element *const child = &dag->elements[e->children.all[i]];
+        const int32_t number = items(&e->children)[i];
+        element *const child = &dag->elements[number];
         if (!child->queued && parents_done(dag, child)) {
             child->queued = true;
-            start_ready(dag, e->children.all[i], ended->end_s);
+            start_ready(dag, number, ended->end_s);
         }
     }
 }

@@ -137,11 +137,10 @@ typedef struct {
 static df_status simulate_graph(df_llm *x, const graph_run *run, double *time_s)
 {
     df_net_program *program;
-    int32_t ranks;
     char folder[96];
     DF_TRY(df_llm_show(x, run->name, run->dag));
-    DF_TRY(
-        df_llm_trace(run->dag, run->root, run->replicas, run->first_id, &program, &ranks, x->err));
+    DF_TRY(df_llm_trace(run->dag, run->root, run->replicas, run->first_id, &program, x->err));
+    const int32_t ranks = df_net_program_ranks(program);
     const df_net_network network = network_of(x, (double)ranks);
     const df_net_system system = graph_system(x, ranks);
     snprintf(folder, sizeof folder, "%s%s", x->where, run->artifacts);
@@ -195,15 +194,13 @@ static df_status simulate_step(
     df_dag *dag = df_llm_build_graph(step, &run.root);
     if (dag && flat) {
         df_llm_chain chains[DF_LLM_DIRECTIONS];
-        int32_t flat_root = 0;
         for (int i = 0; i < DF_LLM_DIRECTIONS; i++) {
             read_chain(x, pass, i, &chains[i]);
         }
         df_dag *const whole = dag;
-        dag = df_llm_flatten(whole, run.root, chains, (int32_t)(x->tp * x->cp),
-                             (int32_t)step->stages, x->rules, &flat_root);
+        dag = df_llm_flatten(whole, &run.root, chains, (int32_t)(x->tp * x->cp),
+                             (int32_t)step->stages, x->rules);
         df_dag_free(whole);
-        run.root = flat_root;
     }
     if (!dag) {
         return df_fail(x->err, DF_ENOMEM, "out of memory for the graph of the model");

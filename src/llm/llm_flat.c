@@ -4,6 +4,7 @@
 #include <math.h>
 #include <stdlib.h>
 
+#include "base/grow.h"
 #include "llm/llm_net.h"
 
 /* What stands for an element of the step in the flat graph: one element, or one a device. */
@@ -176,16 +177,12 @@ static void copy_siblings(flattening *f, int32_t e, int32_t *last_copies)
 
 static void push(flattening *f, int32_t e)
 {
-    if (f->depth == f->room) {
-        const int32_t more = f->room > 0 ? 2 * f->room : 64;
-        frame *const grown = realloc(f->stack, (size_t)more * sizeof *grown);
-        if (!grown) {
-            f->failed = true;
-            return;
-        }
-        f->stack = grown;
-        f->room = more;
+    frame *const stack = df_grow(f->stack, f->depth, &f->room, sizeof *stack);
+    if (!stack) {
+        f->failed = true;
+        return;
     }
+    f->stack = stack;
     frame fresh = {.element = e, .data_parallel = true, .copies = -1};
     if (is_block(f, e)) {
         const df_llm_chain *const chain = chain_of(f, e);
@@ -340,12 +337,11 @@ static void advance(flattening *f)
 }
 
 df_dag *df_llm_flatten(const df_dag *step,
-                       int32_t root,
+                       int32_t *root,
                        const df_llm_chain chains[DF_LLM_DIRECTIONS],
                        int32_t ranks,
                        int32_t stages,
-                       const df_rules *rules,
-                       int32_t *flat_root)
+                       const df_rules *rules)
 {
     const int32_t count = df_dag_count(step);
     flattening f = {.step = step,
@@ -359,13 +355,13 @@ df_dag *df_llm_flatten(const df_dag *step,
         f.of[i] = (stand_in){-1, 0, 0};
     }
     if (!f.failed) {
-        push(&f, root);
+        push(&f, *root);
     }
     while (!f.failed && f.depth > 0) {
         advance(&f);
     }
     f.failed = f.failed || df_dag_failed(f.flat);
-    *flat_root = f.failed ? 0 : f.of[root].first;
+    *root = f.failed ? 0 : f.of[*root].first;
     free(f.of);
     free(f.stack);
     if (f.failed) {

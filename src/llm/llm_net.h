@@ -1,6 +1,7 @@
 /* llm_net.h: inside the LLM model, what goes to the network simulator.
  *
  *   llm_flat.c   a step's graph taken apart into devices
+ *   llm_plan.c   a graph's elements: where they run, what for they wait, in which order
  *   llm_trace.c  a graph as programs of the simulator's ranks
  *   llm_name.c   what elements are called, in traces and pictures
  *   llm_astra.c  collectives, blocks and steps timed by the simulator */
@@ -36,27 +37,26 @@ int32_t df_llm_label_of(df_llm_op op, int direction, df_coll_kind kind);
 /* "MHA_forward", "MHA_forward_all_reduce". */
 void df_llm_label_name(int32_t label, char *name, size_t size);
 
-/* NULL when out of memory. `ranks` devices share a layer. */
+/* The step that *root leads to, by devices; *root becomes the root of that graph. NULL when
+ * out of memory. `ranks` devices share a layer. */
 df_dag *df_llm_flatten(const df_dag *step,
-                       int32_t root,
+                       int32_t *root,
                        const df_llm_chain chains[DF_LLM_DIRECTIONS],
                        int32_t ranks,
                        int32_t stages,
-                       const df_rules *rules,
-                       int32_t *flat_root);
+                       const df_rules *rules);
 
 /* Names the nodes of a program that df_llm_trace made: a df_et_namer, with the graph as its
  * context. */
 void df_llm_name_node(const void *dag, const df_net_node *node, char *name, size_t size);
 
 /* A graph as the simulator's programs: `replicas` of each device. first_id: number of the
- * graph's first element, which messages are tagged with. *ranks: how many there are. */
+ * graph's first element, which messages are tagged with. A rank alone has a twin. */
 DF_NODISCARD df_status df_llm_trace(const df_dag *dag,
                                     int32_t root,
                                     int32_t replicas,
                                     int32_t first_id,
                                     df_net_program **program,
-                                    int32_t *ranks,
                                     df_err *err);
 
 #endif
