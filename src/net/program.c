@@ -275,10 +275,26 @@ static int by_id(const void *a, const void *b)
                           : (x->place > y->place) - (x->place < y->place);
 }
 
+static bool in_order(const df_net_rank_program *p)
+{
+    for (uint32_t i = 1; i < p->num_ops; i++) {
+        if (p->ops[i].id <= p->ops[i - 1].id) {
+            return false;
+        }
+    }
+    return true;
+}
+
 /* Sorts the nodes; of those with one id the last stays. place_of[i] becomes the new place of
  * the node that came as the i-th. */
 static bool sort_ops(df_net_rank_program *p, uint32_t *place_of)
 {
+    for (uint32_t i = 0; i < p->num_ops; i++) {
+        place_of[i] = i;
+    }
+    if (in_order(p)) {
+        return true;
+    }
     op_key *const keys = malloc(p->num_ops * sizeof *keys);
     df_net_op *const sorted = malloc(p->num_ops * sizeof *sorted);
     if (!keys || !sorted) {
@@ -305,19 +321,62 @@ static bool sort_ops(df_net_rank_program *p, uint32_t *place_of)
     return true;
 }
 
-static int by_parent(const void *a, const void *b)
-{
-    const df_net_dep *const x = a;
-    const df_net_dep *const y = b;
-    return x->parent != y->parent ? (x->parent > y->parent) - (x->parent < y->parent)
-                                  : (x->child > y->child) - (x->child < y->child);
-}
-
 static int id_to_op(const void *key, const void *op)
 {
     const uint64_t id = *(const uint64_t *)key;
     const uint64_t other = ((const df_net_op *)op)->id;
     return (id > other) - (id < other);
+}
+
+static const df_net_op *find_op(const df_net_rank_program *p, uint64_t id)
+{
+    if (id < p->num_ops && p->ops[id].id == id) {
+        return &p->ops[id]; /* ids without gaps */
+    }
+    return bsearch(&id, p->ops, p->num_ops, sizeof *p->ops, id_to_op);
+}
+
+/* Sorts dependencies by child or by parent, which are places by now; equal ones stay in their
+ * order. ends has room for the nodes and one more. */
+static void sort_deps(const df_net_rank_program *p, bool by_parent, df_net_dep *to, uint32_t *ends)
+{
+    memset(ends, 0, (p->num_ops + 1) * sizeof *ends);
+    for (uint32_t i = 0; i < p->num_deps; i++) {
+        ends[(by_parent ? p->deps[i].parent : p->deps[i].child) + 1]++;
+    }
+    for (uint32_t i = 0; i < p->num_ops; i++) {
+        ends[i + 1] += ends[i];
+    }
+    for (uint32_t i = 0; i < p->num_deps; i++) {
+        to[ends[by_parent ? p->deps[i].parent : p->deps[i].child]++] = p->deps[i];
+    }
+}
+
+/* Sorts the dependencies by parent and then by child, each once. */
+static bool order_deps(df_net_rank_program *p)
+{
+    df_net_dep *const sorted = malloc((p->num_deps + 1) * sizeof *sorted);
+    uint32_t *const ends = malloc((p->num_ops + 1) * sizeof *ends);
+    if (sorted && ends && p->num_deps > 0) {
+        df_net_dep *const given = p->deps;
+        sort_deps(p, false, sorted, ends);
+        p->deps = sorted;
+        sort_deps(p, true, given, ends);
+        p->deps = given;
+    }
+    const bool done = sorted && ends;
+    free(sorted);
+    free(ends);
+    uint32_t count = 0;
+    for (uint32_t i = 0; i < p->num_deps; i++) {
+        const df_net_dep dep = p->deps[i];
+        if (i == 0 || dep.parent != p->deps[count - 1].parent ||
+            dep.child != p->deps[count - 1].child) {
+            p->deps[count++] = dep;
+        }
+    }
+    p->num_deps = count;
+    return done;
 }
 
 /* Turns the dependencies into pairs of places, sorted, each once. */
@@ -326,8 +385,7 @@ resolve_deps(df_net_rank_program *p, int32_t rank, const uint32_t *place_of, df_
 {
     for (uint32_t i = 0; i < p->num_deps; i++) {
         df_net_dep *const dep = &p->deps[i];
-        const df_net_op *const parent =
-            bsearch(&dep->parent, p->ops, p->num_ops, sizeof *p->ops, id_to_op);
+        const df_net_op *const parent = find_op(p, dep->parent);
         dep->child = place_of[dep->child];
         if (!parent) {
             return df_fail(err, DF_EINVAL,
@@ -338,17 +396,7 @@ resolve_deps(df_net_rank_program *p, int32_t rank, const uint32_t *place_of, df_
         }
         dep->parent = (uint64_t)(parent - p->ops);
     }
-    if (p->num_deps > 0) {
-        qsort(p->deps, p->num_deps, sizeof *p->deps, by_parent);
-    }
-    uint32_t count = 0;
-    for (uint32_t i = 0; i < p->num_deps; i++) {
-        if (i == 0 || by_parent(&p->deps[i], &p->deps[count - 1]) != 0) {
-            p->deps[count++] = p->deps[i];
-        }
-    }
-    p->num_deps = count;
-    return DF_OK;
+    return order_deps(p) ? DF_OK : fail_memory(err);
 }
 
 static bool link_children(df_net_rank_program *p)

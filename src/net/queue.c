@@ -63,21 +63,20 @@ static void sift_up(df_net_queue *q, uint64_t time_ns, uint32_t tick)
 
 static void remove_top(df_net_queue *q)
 {
-    const df_net_heap_entry last = q->heap[--q->heap_count];
+    df_net_heap_entry *const heap = q->heap;
+    const df_net_heap_entry last = heap[--q->heap_count];
     const uint32_t count = q->heap_count;
     uint32_t at = 0;
-    for (;;) {
-        uint32_t child = 2 * at + 1;
-        if (child + 1 < count && q->heap[child + 1].time_ns < q->heap[child].time_ns) {
-            child++;
-        }
-        if (child >= count || q->heap[child].time_ns >= last.time_ns) {
+    heap[count].time_ns = UINT64_MAX; /* so that every entry above has two below it */
+    for (uint32_t child = 1; child < count; child = 2 * at + 1) {
+        child += heap[child + 1].time_ns < heap[child].time_ns; /* no branch to guess wrong */
+        if (heap[child].time_ns >= last.time_ns) {
             break;
         }
-        q->heap[at] = q->heap[child];
+        heap[at] = heap[child];
         at = child;
     }
-    q->heap[at] = last;
+    heap[at] = last;
 }
 
 /* The tick of this time, made if it is new; 0 when out of memory. */

@@ -216,7 +216,7 @@ static void bench_search(void)
 typedef struct {
     const char *name;
     int64_t tp, dp, lp, mb, layers, hidden, batch;
-    bool inference, warm;
+    bool inference, warm, flattened;
     double target_s;
 } llm_case;
 
@@ -244,13 +244,17 @@ static df_cfg llm_config(const llm_case *c)
         cfg.llm.run_type = DF_RUN_INFERENCE;
         cfg.llm.decode_len = 1024;
     }
+    if (c->flattened) {
+        cfg.backend.model = DF_BACKEND_ASTRA;
+        cfg.backend.mode = DF_ASTRA_FLATTENED;
+    }
     return cfg;
 }
 
 /* Seconds of one prediction, with a GEMM cache that is empty or full. */
 static double llm_prediction_s(const llm_case *c)
 {
-    enum { PREDICTIONS = 200 };
+    const int predictions = c->flattened ? 20 : 200;
     const df_rules rules = df_rules_reference();
     const df_cfg cfg = llm_config(c);
     df_llm_predictor *const predictor = df_llm_predictor_new();
@@ -258,7 +262,7 @@ static double llm_prediction_s(const llm_case *c)
     df_llm_result result;
     df_err err;
     double sum_s = 0;
-    for (int i = -1; i < PREDICTIONS; i++) {
+    for (int i = -1; i < predictions; i++) {
         if (!c->warm) {
             df_llm_predictor_clear(predictor);
         }
@@ -270,17 +274,20 @@ static double llm_prediction_s(const llm_case *c)
         sum_s += i < 0 ? 0 : df_clock_s() - start;
     }
     df_llm_predictor_free(predictor);
-    return sum_s / PREDICTIONS;
+    return sum_s / predictions;
 }
 
 static void bench_llm(void)
 {
     static const llm_case cases[] = {
-        {"7B, tp = dp = lp = 2, training step", 2, 2, 2, 2, 32, 4096, 4, false, false, 200e-6},
-        {"  with GEMMs solved before", 2, 2, 2, 2, 32, 4096, 4, false, true, 20e-6},
-        {"7B, 1,024 tokens decoded", 2, 1, 1, 1, 32, 4096, 4, true, false, 1e-3},
+        {"7B, tp = dp = lp = 2, training step", 2, 2, 2, 2, 32, 4096, 4, false, false, false,
+         200e-6},
+        {"  with GEMMs solved before", 2, 2, 2, 2, 32, 4096, 4, false, true, false, 20e-6},
+        {"7B, 1,024 tokens decoded", 2, 1, 1, 1, 32, 4096, 4, true, false, false, 1e-3},
         {"1T, lp = 64, mb = 512, training step", 8, 1, 64, 512, 128, 25600, 512, false, false,
-         20e-3},
+         false, 20e-3},
+        {"7B, tp = 8, lp = 8, mb = 8, flattened training step", 8, 1, 8, 8, 32, 4096, 8, false,
+         false, true, 50e-3},
     };
     puts("LLM predictions, device included");
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
