@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 int df_cli_fail(df_status status, const df_err *err)
 {
@@ -54,7 +55,9 @@ df_status df_cli_write_file(const char *path,
                             df_err *err)
 {
     char draft[4096];
-    if ((size_t)snprintf(draft, sizeof draft, "%s.part", path) >= sizeof draft) {
+    /* by itself, when several processes write the same file */
+    if ((size_t)snprintf(draft, sizeof draft, "%s.%ld.part", path, (long)getpid()) >=
+        sizeof draft) {
         return df_fail(err, DF_EIO, "%.200s: the path is too long", path);
     }
     if (!write_whole(draft, write, what) || rename(draft, path) != 0) {

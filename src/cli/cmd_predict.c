@@ -32,6 +32,8 @@ typedef struct {
     df_llm_memory llm_memory;
     bool fits;
     df_astra *astra; /* while it is predicted; NULL: nothing is simulated */
+    df_rules rules;
+    char summary[4096]; /* path of the summary file; empty: there is none */
 } outcome;
 
 static bool read_args(const char *name, int argc, char **argv, predict_args *a, int *exit_code)
@@ -42,9 +44,7 @@ static bool read_args(const char *name, int argc, char **argv, predict_args *a, 
         df_arg_text("hardware_config", &a->files.hardware_config, "or a hardware file"),
         df_arg_text("model_config", &a->files.model_config, "with a model file"),
         df_arg_text("exp_dir", &a->exp_dir,
-                    stand_alone
-                        ? "folder for the summary file; made if missing (default output/MODE)"
-                        : "folder for a summary file; made if missing"),
+                    "folder for the summary file; made if missing (default output/MODE)"),
         df_arg_text("rules", &a->rules_text,
                     "reference or corrected, and exceptions (see `help rules`)"),
         df_arg_bool("ignore_memory", &a->ignore_memory,
@@ -147,6 +147,7 @@ static df_status predict_with(const predict_args *a, outcome *o, df_err *err)
 static df_status predict(predict_args *a, outcome *o, df_err *err)
 {
     DF_TRY(df_rules_parse(a->rules_text, &a->rules, err));
+    o->rules = a->rules;
     DF_TRY(df_cli_load(&a->files, DF_CFG_NEED_HARDWARE | DF_CFG_NEED_MODEL, &o->cfg, err));
     if (df_backend_simulates(&o->cfg.backend)) {
         DF_TRY(df_cli_open_astra(&o->cfg, out_dir(a, o->cfg.mode), &o->astra, err));
@@ -159,7 +160,7 @@ static df_status predict(predict_args *a, outcome *o, df_err *err)
 
 static df_llm_report report_of(const outcome *o)
 {
-    return (df_llm_report){&o->cfg, &o->dev, &o->llm, &o->llm_memory};
+    return (df_llm_report){&o->cfg, &o->dev, &o->llm, &o->llm_memory, &o->rules};
 }
 
 /* ---- JSON ---- */
@@ -296,19 +297,36 @@ static int print_text(const outcome *o, bool breakdown)
         const df_llm_report report = report_of(o);
         df_llm_print_text(&report, breakdown);
     }
+    if (o->summary[0] != '\0') {
+        const bool llm = o->cfg.mode == DF_MODE_LLM;
+        const bool training = o->cfg.llm.run_type == DF_RUN_TRAINING;
+        printf("%s%s results written to %s\n", df_mode_name(o->cfg.mode),
+               !llm       ? ""
+               : training ? " training"
+                          : " inference",
+               o->summary);
+    }
     return df_cli_finish(0);
 }
 
 /* ---- Commands ---- */
 
-static df_status write_summary(const predict_args *a, const outcome *o, df_err *err)
+/* Writes the summary and its path. Where nobody asked for it, a folder that cannot be written to
+ * is no failure. */
+static df_status write_summary(const predict_args *a, outcome *o, df_err *err)
 {
     const df_summary summary = {&o->cfg, &o->dev, &a->rules, &o->result, &o->llm};
-    char path[4096];
-    DF_TRY(df_dir_make(a->exp_dir, err));
-    DF_TRY(df_summary_write(&summary, a->exp_dir, path, sizeof path, err));
-    fprintf(stderr, "deepflow: summary written to %s\n", path);
-    return DF_OK;
+    const char *const dir = out_dir(a, o->cfg.mode);
+    df_status status = df_dir_make(dir, err);
+    if (status == DF_OK) {
+        status = df_summary_write(&summary, dir, o->summary, sizeof o->summary, err);
+    }
+    if (status != DF_OK && !a->exp_dir) {
+        fprintf(stderr, "deepflow: warning: no summary file: %s\n", err->text);
+        o->summary[0] = '\0';
+        status = DF_OK;
+    }
+    return status;
 }
 
 static void warn_memory(const outcome *o)
@@ -339,10 +357,7 @@ static int run(const char *name, int argc, char **argv)
         status = df_cli_explain_rules(&o.cfg, &a.rules, a.format[0] == 'j', &err);
         return status == DF_OK ? df_cli_finish(0) : df_cli_fail(status, &err);
     }
-    if (status == DF_OK && !a.exp_dir && strcmp(name, "stand_alone") == 0) {
-        a.exp_dir = out_dir(&a, o.cfg.mode);
-    }
-    if (status == DF_OK && a.exp_dir) {
+    if (status == DF_OK) {
         status = write_summary(&a, &o, &err);
     }
     if (status != DF_OK) {

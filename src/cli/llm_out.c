@@ -143,6 +143,13 @@ static double runs_of(const df_llm_report *report, df_llm_op op)
     return df_llm_runs(report->cfg, report->result, op);
 }
 
+/* Time of an operator in a step, on one device of an average stage. */
+static double spent_s(const df_llm_report *report, const df_llm_row *row, df_llm_op op)
+{
+    const double backward_s = df_llm_runs_backward(report->result, op) ? row->backward_s : 0.0;
+    return runs_of(report, op) * (row->forward_s + backward_s);
+}
+
 static void print_share(const char *name, double seconds, double whole_s)
 {
     printf("  %-44s %14.5g %8.1f\n", name, seconds, 100 * seconds / whole_s);
@@ -155,7 +162,6 @@ print_operator(const df_llm_report *report, const df_llm_pass *pass, df_llm_op o
     const df_llm_work *const f = &row->work[DF_LLM_FORWARD];
     const df_llm_work *const b = &row->work[DF_LLM_BACKWARD];
     const bool training = report->result->run_type == DF_RUN_TRAINING;
-    const double both_s = row->forward_s + (training ? row->backward_s : 0.0);
     const double bytes =
         f->traffic_bytes[DF_HW_LEVELS - 1] + (training ? b->traffic_bytes[DF_HW_LEVELS - 1] : 0.0);
     printf("  %-22s %8.0f", df_llm_op_names[op], runs_of(report, op));
@@ -163,11 +169,20 @@ print_operator(const df_llm_report *report, const df_llm_pass *pass, df_llm_op o
     if (training) {
         printf(" %11.4g", row->backward_s);
     }
-    printf(" %7.1f %10.4g %10.4g %10.4g  %s", 100 * both_s * runs_of(report, op) / whole_s,
+    printf(" %7.1f %10.4g %10.4g %10.4g  %s", 100 * spent_s(report, row, op) / whole_s,
            f->flops + (training ? b->flops : 0.0), bytes,
            row->sent_bytes[DF_LLM_FORWARD] + (training ? row->sent_bytes[DF_LLM_BACKWARD] : 0.0),
            bound_name(report->dev, row, DF_LLM_FORWARD));
     printf(training ? ", %s\n" : "%.0s\n", bound_name(report->dev, row, DF_LLM_BACKWARD));
+}
+
+static void print_columns(bool training)
+{
+    printf("  %-22s %8s %11s", "operator", "times", "forward s");
+    if (training) {
+        printf(" %11s", "backward s");
+    }
+    printf(" %7s %10s %10s %10s  %s\n", "share %", "flops", "DRAM bytes", "sent bytes", "bound by");
 }
 
 /* One device of an average stage: each operator, and what is left. */
@@ -176,23 +191,21 @@ static void print_breakdown(const df_llm_report *report,
                             const char *title,
                             double whole_s)
 {
-    const bool training = report->result->run_type == DF_RUN_TRAINING;
+    const df_llm_result *const result = report->result;
+    const bool training = result->run_type == DF_RUN_TRAINING;
     double sum_s = 0.0;
-    printf("\n%s: %.5g s\n  %-22s %8s %11s", title, whole_s, "operator", "times", "forward s");
-    if (training) {
-        printf(" %11s", "backward s");
-    }
-    printf(" %7s %10s %10s %10s  %s\n", "share %", "flops", "DRAM bytes", "sent bytes", "bound by");
+    printf("\n%s: %.5g s\n", title, whole_s);
+    print_columns(training);
     for (int i = 0; i < DF_LLM_LEAVES; i++) {
         const df_llm_row *const row = &pass->row[df_llm_leaves[i]];
         if (row->present) {
             print_operator(report, pass, df_llm_leaves[i], whole_s);
-            sum_s += runs_of(report, df_llm_leaves[i]) *
-                     (row->forward_s + (training ? row->backward_s : 0.0));
+            sum_s += spent_s(report, row, df_llm_leaves[i]);
         }
     }
-    const double recompute_s = runs_of(report, DF_LLM_MHA) * pass->recompute_s;
-    const double optimizer_s = training ? report->result->optimizer_s : 0.0;
+    const double recompute_s =
+        result->cut_short ? 0.0 : runs_of(report, DF_LLM_MHA) * pass->recompute_s;
+    const double optimizer_s = training ? result->optimizer_s : 0.0;
     if (recompute_s > 0) {
         print_share("recomputed forward work", recompute_s, whole_s);
     }
@@ -205,14 +218,35 @@ static void print_breakdown(const df_llm_report *report,
                 whole_s);
 }
 
-static void print_inference(const df_llm_result *r)
+/* Rates at the start, in the middle and at the end of the decode phase, of so many sequences. */
+static void print_rates(const df_llm_rates *r, double sequences)
 {
+    printf(": start=%.2f, mid(token %" PRId64 ")=%.2f, end=%.2f\n", sequences * r->start,
+           r->midpoint_step, sequences * r->midpoint, sequences * r->end);
+}
+
+/* With the lines of the Python DeepFlow. */
+static void print_inference(const df_llm_report *report)
+{
+    const df_llm_result *const r = report->result;
+    const int64_t batch = report->cfg->llm.batch_size;
+    const int64_t dp = report->cfg->sched.dp;
+    printf("LLM inference time: %.2fs (mode=%s)\n", r->time_s,
+           df_backend_name(&report->cfg->backend));
+    printf("LLM time to first token: %.2fs\n", r->first_token_s);
+    if (dp > 1) {
+        printf("Data parallel replicas: %" PRId64 "\n", dp);
+    }
+    if (r->decode_s > 0) {
+        printf("Decode sequences/s");
+        print_rates(&r->tokens_ps, 1);
+        printf("Aggregate decode throughput tok/s (batch=%" PRId64 ", dp=%" PRId64 ")", batch, dp);
+        print_rates(&r->tokens_ps,
+                    (double)batch * (report->rules->llm_replicas_counted_twice ? (double)dp : 1.0));
+    }
     printf("  prefill                        %13.6g s\n", r->prefill_s);
     printf("  decode                         %13.6g s\n", r->decode_s);
     printf("  time to first token            %13.6g s\n", r->first_token_s);
-    printf("  decode rate of a sequence      %13.6g tokens/s at its start, %.6g in the middle, "
-           "%.6g at the end\n",
-           r->tokens_ps.start, r->tokens_ps.midpoint, r->tokens_ps.end);
 }
 
 static void print_memory(const df_llm_report *report)
@@ -260,10 +294,7 @@ void df_llm_print_text(const df_llm_report *report, bool breakdown)
         printf("Training time for batch: %.2fs\n", result->time_s);
         printf("  time of a training step        %13.6g s\n", result->time_s);
     } else {
-        printf("LLM inference time: %.2fs (mode=%s)\n", result->time_s,
-               df_backend_name(&report->cfg->backend));
-        printf("LLM time to first token: %.2fs\n", result->first_token_s);
-        print_inference(result);
+        print_inference(report);
     }
     printf("  model FLOPs utilization        %13.6g %%\n", 100 * df_llm_flops_use(report));
     print_memory(report);

@@ -11,6 +11,7 @@ typedef struct {
     const df_hw_device *dev;
     const df_llm_result *result;
     const df_llm_memory *memory;
+    const df_rules *rules;
 } df_llm_report;
 
 void df_llm_add_json(json_t *root, const df_llm_report *report);

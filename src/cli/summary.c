@@ -143,6 +143,7 @@ static void print_gemm(FILE *out, const df_summary *s)
 
 static void print_training(FILE *out, const df_summary *s)
 {
+    fputs("\n\n", out);
     print_title(out, "Performance Results", 46);
     fprintf(out, "Execution Mode: %s\nTotal Time: %.8f\n", df_backend_name(&s->cfg->backend),
             s->llm->time_s);
@@ -161,6 +162,7 @@ static void print_inference(FILE *out, const df_summary *s)
     const int64_t batch = s->cfg->llm.batch_size;
     const int64_t dp = s->cfg->sched.dp;
     char title[128];
+    fputs("\n\n", out);
     print_title(out, "LLM Inference Results", 46);
     fprintf(out,
             "Execution Mode: %s\nInference Time for batch: %.2fs\n"

@@ -94,6 +94,7 @@ static df_status train(df_llm *x, df_llm_result *out)
 {
     const df_llm_span span = {x->s, x->s, false};
     df_llm_time_pass(x, &span, &out->pass);
+    out->cut_short = x->lp == 1 && x->mb > 1 && !df_llm_accumulates(x);
     DF_TRY(df_llm_run_step(x, &out->pass, x->s, &out->optimizer_s, &out->time_s));
     df_llm_pass_energy(x, &out->pass, &span, &out->energy);
     /* backward takes twice the products: Chowdhery et al., JMLR 24, 2023, appendix B */

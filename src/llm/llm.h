@@ -82,6 +82,7 @@ typedef struct {
     df_llm_pass decode; /* of the last step */
     double optimizer_s; /* part of a training step's time */
     double micro_batch; /* sequences of one micro-batch on one replica */
+    bool cut_short;     /* training ends with the logits' backward pass of the first micro-batch */
     df_llm_energy energy;
     double model_flops; /* that training or inference needs at least: without recomputation */
     /* inference */
@@ -115,6 +116,9 @@ extern const df_llm_op df_llm_leaves[DF_LLM_LEAVES];
 
 /* Times that a stage runs an operator in one step, on average over the stages. */
 double df_llm_runs(const df_cfg *cfg, const df_llm_result *result, df_llm_op op);
+
+/* Whether a step runs the operator backward. */
+bool df_llm_runs_backward(const df_llm_result *result, df_llm_op op);
 
 /* What a step's time goes to, operator by operator; of an inference prefill and decode, all decode
  * steps being as the last. What stages wait, hops and reductions are not in it. */

@@ -60,6 +60,11 @@ double df_llm_runs(const df_cfg *cfg, const df_llm_result *result, df_llm_op op)
     return batches * (once ? 1.0 : (double)m->num_layers) / (double)s->lp;
 }
 
+bool df_llm_runs_backward(const df_llm_result *result, df_llm_op op)
+{
+    return result->run_type == DF_RUN_TRAINING && (!result->cut_short || op == DF_LLM_LOGITS);
+}
+
 /* Adds one direction of a row: its collective, its launches, and the rest by what bounds it. */
 static void add_direction(df_op *op, const df_hw_device *dev, const df_llm_row *row, int direction)
 {
@@ -79,7 +84,6 @@ typedef struct {
     const df_llm_pass *pass;
     const char *phase;
     double scale;
-    bool backward;
 } phase;
 
 static void add_phase(const df_cfg *cfg,
@@ -97,7 +101,7 @@ static void add_phase(const df_cfg *cfg,
         df_op *const op = df_ops_add(ops, df_llm_op_names[df_llm_leaves[i]], runs);
         op->phase = p->phase;
         add_direction(op, dev, row, DF_LLM_FORWARD);
-        if (p->backward) {
+        if (df_llm_runs_backward(result, df_llm_leaves[i])) {
             add_direction(op, dev, row, DF_LLM_BACKWARD);
         }
     }
@@ -113,12 +117,12 @@ void df_llm_list_ops(const df_cfg *cfg,
     if (result->run_type == DF_RUN_INFERENCE) {
         /* the last decode step, for as long as all take */
         const double steps = result->decode_s * result->tokens_ps.end;
-        add_phase(cfg, dev, result, &(phase){pass, "prefill", 1.0, false}, ops);
-        add_phase(cfg, dev, result, &(phase){&result->decode, "decode", steps, false}, ops);
+        add_phase(cfg, dev, result, &(phase){pass, "prefill", 1.0}, ops);
+        add_phase(cfg, dev, result, &(phase){&result->decode, "decode", steps}, ops);
         return;
     }
-    add_phase(cfg, dev, result, &(phase){pass, "", 1.0, true}, ops);
-    if (pass->recompute_s > 0) {
+    add_phase(cfg, dev, result, &(phase){pass, "", 1.0}, ops);
+    if (pass->recompute_s > 0 && !result->cut_short) {
         df_op *const op =
             df_ops_add(ops, "recomputed forward work", df_llm_runs(cfg, result, DF_LLM_MHA));
         op->cost_s[DF_COST_COMPUTE] = pass->recompute_s;
