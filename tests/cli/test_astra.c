@@ -526,7 +526,7 @@ static void groups_that_are_refused(void **state)
 static void traces_that_are_refused(void **state)
 {
     (void)state;
-    char command[300];
+    char command[1024];
     int exit_code;
     write_case(all_reduce());
     df_write_file(in_dir("workload.2.et"), "{}");

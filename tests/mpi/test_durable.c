@@ -63,7 +63,7 @@ static void refuse_search(
 /* Starts the command with the shell in the background, as one process of that id. */
 static pid_t start(const char *command)
 {
-    char line[2048];
+    char line[4096];
     snprintf(line, sizeof line, "exec %s >/dev/null 2>&1", command);
     fflush(NULL);
     const pid_t pid = fork();

@@ -135,7 +135,9 @@ static void results_are_read_with_pandas(void **state)
 }
 
 /* A search of some seconds: two systems. */
-#define LONG "--exp_config " CONFIG " --wafer_dim 2 --num_wafer 1,2 --num_search 10 --iterations 40"
+#define LONG                                                                                       \
+    "--exp_config " CONFIG                                                                         \
+    " --wafer_dim 2 --num_wafer 1,2 --num_search 10 --iterations 40 --flush_s 0"
 
 static void run_long(const char *before, const char *dir, const char *name, const char *flags)
 {
