@@ -358,7 +358,7 @@ static df_status order_devices(planner *p, df_err *err)
     const size_t devices = (size_t)plan->devices + 1;
     const size_t sources = (size_t)plan->sources.count;
     int32_t *const room = calloc(sources + 2 * elements + devices, sizeof *room);
-    plan->queue = malloc(elements * sizeof *plan->queue);
+    plan->queue = calloc(elements, sizeof *plan->queue);
     plan->begin = calloc(devices, sizeof *plan->begin);
     if (!room || !plan->queue || !plan->begin) {
         free(room);

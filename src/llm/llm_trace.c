@@ -48,9 +48,14 @@ typedef struct {
     int32_t num_waits, wait_room;
     int32_t *waits_of; /* [replica * elements + element]: the first, -1 */
     uint32_t tags;
-    uint64_t *ids, *deps; /* of a rank's messages; of a node */
-    int32_t id_room, dep_room;
     df_net_program *program;
+    /* of the rank at hand */
+    int32_t rank, replica;
+    const drafts *drafts;
+    uint64_t *ids;   /* of its messages */
+    uint64_t before; /* so many of them come before its elements */
+    uint64_t *deps;  /* of a node */
+    int32_t id_room, dep_room;
 } tracer;
 
 static df_status fail_memory(df_err *err)
@@ -222,7 +227,10 @@ static df_status add_operator_groups(tracer *t, df_err *err)
 static df_status add_replica_groups(const tracer *t, df_err *err)
 {
     int32_t *const ranks = malloc((size_t)t->replicas * sizeof *ranks);
-    df_status status = ranks ? DF_OK : fail_memory(err);
+    df_status status = DF_OK;
+    if (!ranks) {
+        return fail_memory(err);
+    }
     for (int32_t d = 0; d < t->plan.devices && status == DF_OK; d++) {
         for (int32_t r = 0; r < t->replicas; r++) {
             ranks[r] = r * t->plan.devices + d;
@@ -368,23 +376,6 @@ static uint64_t whole_us_in_ns(double seconds)
     return (uint64_t)rint(seconds * 1e6) * 1000;
 }
 
-static df_net_node node_of(const tracer *t, int32_t e, int32_t replica)
-{
-    const df_dag *const dag = t->plan.dag;
-    const df_dag_info *const info = df_dag_told(dag, e);
-    if (df_llm_is_compute(dag, e)) {
-        return (df_net_node){.type = DF_NET_COMPUTE,
-                             .label = (uint32_t)e + 1,
-                             .duration_ns = whole_us_in_ns(df_dag_duration_s(dag, e))};
-    }
-    return (df_net_node){.type = DF_NET_COMM,
-                         .label = (uint32_t)e + 1,
-                         .collective = collective_of(info->collective),
-                         .bytes = (uint64_t)info->bytes,
-                         .group = df_llm_is_data_parallel(dag, e) ? t->plan.device[e] + 1
-                                                                  : t->group[e] + replica};
-}
-
 static bool add_dep(tracer *t, df_net_node *node, uint64_t id)
 {
     uint64_t *const deps = df_grow(t->deps, node->num_deps, &t->dep_room, sizeof *deps);
@@ -397,59 +388,80 @@ static bool add_dep(tracer *t, df_net_node *node, uint64_t id)
     return true;
 }
 
-/* Numbers a rank's messages: small ones that say that something is done come before its
- * elements, else they could wait for what waits for them; the others behind. Returns how many
- * come before, -1 when out of memory. */
-static int32_t number_messages(tracer *t, const drafts *list, int32_t elements)
+/* Numbers the messages: small ones that say that something is done come before the elements,
+ * else they could wait for what waits for them; the others behind. */
+static bool number_messages(tracer *t, uint64_t elements)
 {
-    int32_t before = 0;
-    int32_t behind = 0;
-    while (t->id_room < list->count) {
+    while (t->id_room < t->drafts->count) {
         uint64_t *const ids = df_grow(t->ids, t->id_room, &t->id_room, sizeof *ids);
         if (!ids) {
-            return -1;
+            return false;
         }
         t->ids = ids;
     }
-    for (int32_t i = 0; i < list->count; i++) {
-        before += list->all[i].first;
+    t->before = 0;
+    for (int32_t i = 0; i < t->drafts->count; i++) {
+        t->before += t->drafts->all[i].first;
     }
-    int32_t front = 0;
-    for (int32_t i = 0; i < list->count; i++) {
-        t->ids[i] = (uint64_t)(list->all[i].first ? front++ : before + elements + behind++);
+    uint64_t front = 0;
+    uint64_t behind = t->before + elements;
+    for (int32_t i = 0; i < t->drafts->count; i++) {
+        t->ids[i] = t->drafts->all[i].first ? front++ : behind++;
     }
-    return before;
+    return true;
+}
+
+/* Of an element of the rank at hand. */
+static uint64_t id_of(const tracer *t, int32_t e)
+{
+    return t->before + (uint64_t)t->place[e];
+}
+
+static df_net_node node_of(const tracer *t, int32_t e)
+{
+    const df_dag *const dag = t->plan.dag;
+    const df_dag_info *const info = df_dag_told(dag, e);
+    df_net_node node = {.id = id_of(t, e), .label = (uint32_t)e + 1};
+    if (df_llm_is_compute(dag, e)) {
+        node.type = DF_NET_COMPUTE;
+        node.duration_ns = whole_us_in_ns(df_dag_duration_s(dag, e));
+    } else {
+        const bool over_replicas = df_llm_is_data_parallel(dag, e);
+        node.type = DF_NET_COMM;
+        node.collective = collective_of(info->collective);
+        node.bytes = (uint64_t)info->bytes;
+        node.group = over_replicas ? t->plan.device[e] + 1 : t->group[e] + t->replica;
+    }
+    return node;
 }
 
 /* The messages that go before the elements, or the others. */
-static df_status
-add_messages(tracer *t, int32_t rank, const drafts *list, bool first, int32_t before, df_err *err)
+static df_status add_messages(tracer *t, bool first, df_err *err)
 {
-    for (int32_t i = 0; i < list->count; i++) {
-        const draft *const d = &list->all[i];
+    for (int32_t i = 0; i < t->drafts->count; i++) {
+        const draft *const d = &t->drafts->all[i];
         df_net_node node = d->node;
         if (d->first != first) {
             continue;
         }
         node.id = t->ids[i];
-        if (d->source != DF_LLM_NOWHERE &&
-            !add_dep(t, &node, (uint64_t)(before + t->place[d->source]))) {
+        if (d->source != DF_LLM_NOWHERE && !add_dep(t, &node, id_of(t, d->source))) {
             return fail_memory(err);
         }
-        DF_TRY(df_net_program_add(t->program, rank, &node, err));
+        DF_TRY(df_net_program_add(t->program, t->rank, &node, err));
     }
     return DF_OK;
 }
 
-static bool add_deps(tracer *t, int32_t e, int32_t replica, int32_t before, df_net_node *node)
+static bool add_deps(tracer *t, int32_t e, df_net_node *node)
 {
     const df_llm_stretch near = t->plan.near[e];
     for (int32_t i = near.first; i < near.first + near.count; i++) {
-        if (!add_dep(t, node, (uint64_t)(before + t->place[t->plan.sources.all[i]]))) {
+        if (!add_dep(t, node, id_of(t, t->plan.sources.all[i]))) {
             return false;
         }
     }
-    for (int32_t i = t->waits_of[replica * t->plan.elements + e]; i >= 0; i = t->waits[i].next) {
+    for (int32_t i = t->waits_of[t->replica * t->plan.elements + e]; i >= 0; i = t->waits[i].next) {
         if (!add_dep(t, node, t->ids[t->waits[i].receipt])) {
             return false;
         }
@@ -460,24 +472,22 @@ static bool add_deps(tracer *t, int32_t e, int32_t replica, int32_t before, df_n
 /* Fills a rank of the program with what rank `from` of the graph has; nodes go by id. */
 static df_status add_rank(tracer *t, int32_t from, int32_t rank, df_err *err)
 {
-    const drafts *const list = &t->ranks[from];
-    const int32_t replica = from / t->plan.devices;
-    const int32_t begin = t->plan.begin[from % t->plan.devices];
-    const int32_t end = t->plan.begin[from % t->plan.devices + 1];
-    const int32_t before = number_messages(t, list, end - begin);
-    if (before < 0) {
+    const int32_t *const begin = &t->plan.begin[from % t->plan.devices];
+    t->drafts = &t->ranks[from];
+    t->rank = rank;
+    t->replica = from / t->plan.devices;
+    if (!number_messages(t, (uint64_t)(begin[1] - begin[0]))) {
         return fail_memory(err);
     }
-    DF_TRY(add_messages(t, rank, list, true, before, err));
-    for (int32_t i = begin; i < end; i++) {
-        df_net_node node = node_of(t, t->plan.queue[i], replica);
-        node.id = (uint64_t)(before + i - begin);
-        if (!add_deps(t, t->plan.queue[i], replica, before, &node)) {
+    DF_TRY(add_messages(t, true, err));
+    for (int32_t i = begin[0]; i < begin[1]; i++) {
+        df_net_node node = node_of(t, t->plan.queue[i]);
+        if (!add_deps(t, t->plan.queue[i], &node)) {
             return fail_memory(err);
         }
         DF_TRY(df_net_program_add(t->program, rank, &node, err));
     }
-    return add_messages(t, rank, list, false, before, err);
+    return add_messages(t, false, err);
 }
 
 /* ---- The whole ---- */

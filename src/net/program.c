@@ -355,7 +355,7 @@ static void sort_deps(const df_net_rank_program *p, bool by_parent, df_net_dep *
 /* Sorts the dependencies by parent and then by child, each once. */
 static bool order_deps(df_net_rank_program *p)
 {
-    df_net_dep *const sorted = malloc((p->num_deps + 1) * sizeof *sorted);
+    df_net_dep *const sorted = calloc(p->num_deps + 1, sizeof *sorted);
     uint32_t *const ends = malloc((p->num_ops + 1) * sizeof *ends);
     if (sorted && ends && p->num_deps > 0) {
         df_net_dep *const given = p->deps;
