@@ -472,15 +472,17 @@ static bool add_deps(tracer *t, int32_t e, df_net_node *node)
 /* Fills a rank of the program with what rank `from` of the graph has; nodes go by id. */
 static df_status add_rank(tracer *t, int32_t from, int32_t rank, df_err *err)
 {
-    const int32_t *const begin = &t->plan.begin[from % t->plan.devices];
+    const int32_t device = from % t->plan.devices;
+    const int32_t begin = t->plan.begin[device];
+    const int32_t end = t->plan.begin[device + 1];
     t->drafts = &t->ranks[from];
     t->rank = rank;
     t->replica = from / t->plan.devices;
-    if (!number_messages(t, (uint64_t)(begin[1] - begin[0]))) {
+    if (!number_messages(t, (uint64_t)(end - begin))) {
         return fail_memory(err);
     }
     DF_TRY(add_messages(t, true, err));
-    for (int32_t i = begin[0]; i < begin[1]; i++) {
+    for (int32_t i = begin; i < end; i++) {
         df_net_node node = node_of(t, t->plan.queue[i]);
         if (!add_deps(t, t->plan.queue[i], &node)) {
             return fail_memory(err);
