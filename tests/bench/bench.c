@@ -8,6 +8,7 @@
 #include <gsl/gsl_errno.h>
 
 #include "base/clock.h"
+#include "bench/bench.h"
 #include "golden/cases.h"
 #include "grad/grad.h"
 #include "layout/layout.h"
@@ -22,20 +23,20 @@ static const double TARGET_SOLVE_S = 1e-6;
 static const double TARGET_EVALUATIONS_PS = 50000;
 static const double TARGET_DESCENT_S = 0.060;
 
-_Noreturn static void stop(const df_err *err)
+_Noreturn void df_bench_stop(const df_err *err)
 {
     fprintf(stderr, "bench: %s\n", err->text);
     exit(1);
 }
 
-static int by_value(const void *a, const void *b)
+int df_bench_by_value(const void *a, const void *b)
 {
     const double x = *(const double *)a;
     const double y = *(const double *)b;
     return (x > y) - (x < y);
 }
 
-static void print_line(const char *what, double value, const char *unit, double ratio)
+void df_bench_print(const char *what, double value, const char *unit, double ratio)
 {
     printf("%-58s %12.4g %-12s %8.2f x the target\n", what, value, unit, ratio);
 }
@@ -57,7 +58,7 @@ static double time_solve(df_gemm_model *gemm, const df_gemm_shape *shape)
     const double start = df_clock_s();
     for (int i = 0; i < SHAPE_REPEATS; i++) {
         if (gemm->solve(gemm, shape, &cost, &err) != DF_OK) {
-            stop(&err);
+            df_bench_stop(&err);
         }
     }
     return (df_clock_s() - start) / SHAPE_REPEATS;
@@ -74,7 +75,7 @@ static bool time_device(const df_case *c, void *context)
                      &err) != DF_OK ||
         df_hw_derive(&cfg, &b->rules, &dev, &err) != DF_OK ||
         b->gemm->prepare(b->gemm, &dev, &b->rules, &err) != DF_OK) {
-        stop(&err);
+        df_bench_stop(&err);
     }
     df_csv *csv = df_csv_open("gemm_tiles.csv");
     while (df_csv_next(csv) && b->count < MAX_SHAPES) {
@@ -94,15 +95,15 @@ static void bench_gemm(void)
     b.gemm = df_gemm_tiled_new();
     b.rules = df_rules_reference();
     if (!b.gemm) {
-        stop(&(df_err){"out of memory"});
+        df_bench_stop(&(df_err){"out of memory"});
     }
     df_cases_check("gemm_tiles.txt", time_device, &b);
-    qsort(b.solve_s, (size_t)b.count, sizeof b.solve_s[0], by_value);
+    qsort(b.solve_s, (size_t)b.count, sizeof b.solve_s[0], df_bench_by_value);
     const double median_s = b.solve_s[b.count / 2];
     printf("GEMM: %d shapes of tests/golden/gemm_tiles.csv on their devices\n", b.count);
-    print_line("  one solve, median", 1e6 * median_s, "us", TARGET_SOLVE_S / median_s);
-    print_line("  one solve, slowest", 1e6 * b.solve_s[b.count - 1], "us",
-               TARGET_SOLVE_S / b.solve_s[b.count - 1]);
+    df_bench_print("  one solve, median", 1e6 * median_s, "us", TARGET_SOLVE_S / median_s);
+    df_bench_print("  one solve, slowest", 1e6 * b.solve_s[b.count - 1], "us",
+                   TARGET_SOLVE_S / b.solve_s[b.count - 1]);
     b.gemm->free(b.gemm);
 }
 
@@ -114,7 +115,7 @@ static df_cfg load_search(void)
     df_err err;
     if (df_cfg_load(DF_CONFIGS "/search/lstm_4x4.yaml", NULL,
                     DF_CFG_NEED_HARDWARE | DF_CFG_NEED_MODEL, &cfg, &err) != DF_OK) {
-        stop(&err);
+        df_bench_stop(&err);
     }
     return cfg;
 }
@@ -127,7 +128,7 @@ static df_eval *search_of(const df_strategy *strategy, const df_rules *rules)
     int count;
     df_err err;
     if (df_layout_list(&size, strategy, rules, layouts, &count, &err) != DF_OK) {
-        stop(&err);
+        df_bench_stop(&err);
     }
     df_cfg cfg = load_search();
     df_strategy_apply(strategy, &cfg);
@@ -137,12 +138,12 @@ static df_eval *search_of(const df_strategy *strategy, const df_rules *rules)
             df_layout_apply(&layouts[i], &size, strategy, &cfg);
             if (df_eval_new(&cfg, &(df_eval_options){.rules = *rules, .ignore_memory = false},
                             &eval, &err) != DF_OK) {
-                stop(&err);
+                df_bench_stop(&err);
             }
             return eval;
         }
     }
-    stop(&(df_err){"no feasible layout"});
+    df_bench_stop(&(df_err){"no feasible layout"});
 }
 
 /* Evaluations a second when every one has another device. */
@@ -173,7 +174,7 @@ static double descent_s(df_eval *eval, int64_t *evaluations)
         df_grad_start(eval, index, &start);
         const double begin = df_clock_s();
         if (df_grad_descend(eval, &options, &start, NULL, &descent, &err) != DF_OK) {
-            stop(&err);
+            df_bench_stop(&err);
         }
         sum_s += df_clock_s() - begin;
         *evaluations += descent.evaluations;
@@ -200,10 +201,10 @@ static void bench_search(void)
         const double total_s = descent_s(eval, &evaluations);
         const double per_descent_s = total_s / (double)evaluations * 1901;
         printf("LSTM on 16 devices, %s\n", cases[i].name);
-        print_line("  evaluations with a new device each, one core", rate, "1/s",
-                   rate / TARGET_EVALUATIONS_PS);
-        print_line("  a descent of 1,901 evaluations", 1e3 * per_descent_s, "ms",
-                   TARGET_DESCENT_S / per_descent_s);
+        df_bench_print("  evaluations with a new device each, one core", rate, "1/s",
+                       rate / TARGET_EVALUATIONS_PS);
+        df_bench_print("  a descent of 1,901 evaluations", 1e3 * per_descent_s, "ms",
+                       TARGET_DESCENT_S / per_descent_s);
         printf("  %.0f times the Python DeepFlow's %g evaluations a second\n",
                rate * PYTHON_EVALUATION_S, 1 / PYTHON_EVALUATION_S);
         df_eval_free(eval);
@@ -226,7 +227,7 @@ static df_cfg llm_config(const llm_case *c)
     df_err err;
     if (df_cfg_load(DF_CONFIGS "/hardware/a100_80gb.yaml", DF_CONFIGS "/model/llama2_7b.yaml",
                     DF_CFG_NEED_HARDWARE | DF_CFG_NEED_MODEL, &cfg, &err) != DF_OK) {
-        stop(&err);
+        df_bench_stop(&err);
     }
     cfg.sched.tp = c->tp;
     cfg.sched.dp = c->dp;
@@ -269,7 +270,7 @@ static double llm_prediction_s(const llm_case *c)
         const double start = df_clock_s();
         if (df_hw_derive(&cfg, &rules, &dev, &err) != DF_OK ||
             df_llm_predict(predictor, &cfg, &dev, &rules, &result, &err) != DF_OK) {
-            stop(&err);
+            df_bench_stop(&err);
         }
         sum_s += i < 0 ? 0 : df_clock_s() - start;
     }
@@ -292,13 +293,14 @@ static void bench_llm(void)
     puts("LLM predictions, device included");
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
         const double each_s = llm_prediction_s(&cases[i]);
-        print_line(cases[i].name, 1e6 * each_s, "us", cases[i].target_s / each_s);
+        df_bench_print(cases[i].name, 1e6 * each_s, "us", cases[i].target_s / each_s);
     }
 }
 
 int main(void)
 {
     gsl_set_error_handler_off();
+    df_bench_net(); /* while this process is small */
     bench_gemm();
     bench_search();
     bench_llm();

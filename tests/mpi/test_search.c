@@ -137,7 +137,7 @@ static void results_are_read_with_pandas(void **state)
 /* A search of some seconds: two systems. */
 #define LONG                                                                                       \
     "--exp_config " CONFIG                                                                         \
-    " --wafer_dim 2 --num_wafer 1,2 --num_search 10 --iterations 40 --flush_s 0"
+    " --wafer_dim 2 --num_wafer 1,2 --num_search 10 --iterations 40 --flush_s 0.2"
 
 static void run_long(const char *before, const char *dir, const char *name, const char *flags)
 {
