@@ -20,33 +20,13 @@ typedef struct {
     double duration_s;
     numbers children, parents;
     df_dag_info info;
-    bool queued, done;
 } element;
-
-/* What is under way, ordered by end, then by start. */
-typedef struct {
-    double end_s;
-    int64_t sequence;
-    int32_t element;
-} event;
-
-/* Elements that wait for a device, first come first served. */
-typedef struct {
-    int32_t *all;
-    int32_t begin, end, room;
-} waiting;
 
 struct df_dag {
     element *elements;
     int32_t count, room;
     int num_devices;
     bool failed; /* out of memory */
-    /* of a run */
-    event *heap;
-    int32_t under_way, heap_room;
-    int64_t sequence;
-    waiting *queues;
-    bool *busy;
 };
 
 df_dag *df_dag_new(int num_devices)
@@ -56,12 +36,6 @@ df_dag *df_dag_new(int num_devices)
         return NULL;
     }
     dag->num_devices = num_devices;
-    dag->queues = calloc((size_t)num_devices, sizeof *dag->queues);
-    dag->busy = calloc((size_t)num_devices, sizeof *dag->busy);
-    if (!dag->queues || !dag->busy) {
-        df_dag_free(dag);
-        return NULL;
-    }
     return dag;
 }
 
@@ -74,13 +48,7 @@ void df_dag_free(df_dag *dag)
         free(dag->elements[i].children.many);
         free(dag->elements[i].parents.many);
     }
-    for (int i = 0; dag->queues && i < dag->num_devices; i++) {
-        free(dag->queues[i].all);
-    }
     free(dag->elements);
-    free(dag->heap);
-    free(dag->queues);
-    free(dag->busy);
     free(dag);
 }
 
@@ -188,6 +156,11 @@ const df_dag_info *df_dag_told(const df_dag *dag, int32_t element_number)
     return &dag->elements[element_number].info;
 }
 
+int df_dag_devices(const df_dag *dag)
+{
+    return dag->num_devices;
+}
+
 int32_t df_dag_count(const df_dag *dag)
 {
     return dag->count;
@@ -223,130 +196,4 @@ const int32_t *df_dag_parents(const df_dag *dag, int32_t element_number, int32_t
 bool df_dag_failed(const df_dag *dag)
 {
     return dag->failed;
-}
-
-/* ---- Simulation ---- */
-
-static bool earlier(const event *a, const event *b)
-{
-    return a->end_s < b->end_s || (a->end_s == b->end_s && a->sequence < b->sequence);
-}
-
-static void start(df_dag *dag, int32_t number, double now_s)
-{
-    event *const heap = df_grow(dag->heap, dag->under_way, &dag->heap_room, sizeof *heap);
-    if (!heap) {
-        dag->failed = true;
-        return;
-    }
-    const event e = {now_s + dag->elements[number].duration_s, dag->sequence++, number};
-    int32_t at = dag->under_way++;
-    dag->heap = heap;
-    while (at > 0 && earlier(&e, &heap[(at - 1) / 2])) {
-        heap[at] = heap[(at - 1) / 2];
-        at = (at - 1) / 2;
-    }
-    heap[at] = e;
-}
-
-static event take_earliest(df_dag *dag)
-{
-    event *const heap = dag->heap;
-    const event first = heap[0];
-    const event last = heap[--dag->under_way];
-    int32_t at = 0;
-    for (;;) {
-        int32_t child = 2 * at + 1;
-        if (child + 1 < dag->under_way && earlier(&heap[child + 1], &heap[child])) {
-            child++;
-        }
-        if (child >= dag->under_way || !earlier(&heap[child], &last)) {
-            break;
-        }
-        heap[at] = heap[child];
-        at = child;
-    }
-    heap[at] = last;
-    return first;
-}
-
-static bool parents_done(const df_dag *dag, const element *e)
-{
-    for (int32_t i = 0; i < e->parents.count; i++) {
-        if (!dag->elements[items(&e->parents)[i]].done) {
-            return false;
-        }
-    }
-    return true;
-}
-
-static void wait_for_device(df_dag *dag, int32_t number)
-{
-    waiting *const q = &dag->queues[dag->elements[number].device];
-    int32_t *const all = df_grow(q->all, q->end, &q->room, sizeof *all);
-    if (!all) {
-        dag->failed = true;
-        return;
-    }
-    q->all = all;
-    all[q->end++] = number;
-}
-
-/* Starts an element whose parents are done, or has it wait for its device. */
-static void start_ready(df_dag *dag, int32_t number, double now_s)
-{
-    const element *const e = &dag->elements[number];
-    if (e->kind != DF_DAG_COMPUTE) {
-        start(dag, number, now_s);
-    } else if (!dag->busy[e->device]) {
-        dag->busy[e->device] = true;
-        start(dag, number, now_s);
-    } else {
-        wait_for_device(dag, number);
-    }
-}
-
-/* Ends an element. What has waited longest for its device goes first, then what became
- * ready by it. */
-static void finish(df_dag *dag, const event *ended)
-{
-    element *const e = &dag->elements[ended->element];
-    e->done = true;
-    if (e->kind == DF_DAG_COMPUTE) {
-        waiting *const q = &dag->queues[e->device];
-        dag->busy[e->device] = false;
-        if (q->begin < q->end) {
-            dag->busy[e->device] = true;
-            start(dag, q->all[q->begin++], ended->end_s);
-        }
-    }
-    for (int32_t i = 0; i < e->children.count; i++) {
-        const int32_t number = items(&e->children)[i];
-        element *const child = &dag->elements[number];
-        if (!child->queued && parents_done(dag, child)) {
-            child->queued = true;
-            start_ready(dag, number, ended->end_s);
-        }
-    }
-}
-
-df_status df_dag_run(df_dag *dag, int32_t root, double *time_s, df_err *err)
-{
-    double last_s = 0;
-    dag->sequence = 0;
-    dag->under_way = 0;
-    if (!dag->failed) {
-        dag->elements[root].queued = true;
-        start(dag, root, 0);
-    }
-    while (!dag->failed && dag->under_way > 0) {
-        const event ended = take_earliest(dag);
-        last_s = ended.end_s;
-        finish(dag, &ended);
-    }
-    if (dag->failed) {
-        return df_fail(err, DF_ENOMEM, "out of memory for the graph of the model");
-    }
-    *time_s = last_s;
-    return DF_OK;
 }

@@ -45,6 +45,7 @@ int32_t df_dag_device(const df_dag *dag, int32_t element);
  * children and parents are in the order of linking and valid until the next link. */
 void df_dag_tell(df_dag *dag, int32_t element, const df_dag_info *info);
 const df_dag_info *df_dag_told(const df_dag *dag, int32_t element);
+int df_dag_devices(const df_dag *dag);
 int32_t df_dag_count(const df_dag *dag);
 df_dag_kind df_dag_kind_of(const df_dag *dag, int32_t element);
 double df_dag_duration_s(const df_dag *dag, int32_t element);
@@ -56,6 +57,15 @@ bool df_dag_failed(const df_dag *dag);
 
 /* Time of the last event when root starts at 0. Root does not occupy its device. Ties go to
  * what started first. Elements that root does not lead to are left out. DF_ENOMEM. */
-DF_NODISCARD df_status df_dag_run(df_dag *dag, int32_t root, double *time_s, df_err *err);
+DF_NODISCARD df_status df_dag_run(const df_dag *dag, int32_t root, double *time_s, df_err *err);
+
+/* The same for a graph that is too long to be held: `dag` has DF_DAG_SHOWN batches (of its
+ * elements' info) and stands for one of `batches`, at least as many, in which the middle batch
+ * comes again and again. Elements of each batch were added in the same order, and what is
+ * special about the first or last batch reaches no further than itself. Memory
+ * grows with what is under way, not with `batches`. DF_ENOMEM. */
+enum { DF_DAG_SHOWN = 5 };
+DF_NODISCARD df_status
+df_dag_run_repeated(const df_dag *dag, int32_t root, int64_t batches, double *time_s, df_err *err);
 
 #endif

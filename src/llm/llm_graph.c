@@ -449,8 +449,13 @@ df_dag *df_llm_build_graph(const df_llm_step *step, int32_t *root)
 
 df_status df_llm_run_graph(df_llm *x, const df_llm_step *step, double *time_s)
 {
+    const bool repeats = step->batches > DF_DAG_SHOWN;
+    df_llm_step shown = *step;
     int32_t root = 0;
-    df_dag *const dag = df_llm_build_graph(step, &root);
+    if (repeats) {
+        shown.batches = DF_DAG_SHOWN;
+    }
+    df_dag *const dag = df_llm_build_graph(&shown, &root);
     if (!dag) {
         return df_fail(x->err, DF_ENOMEM, "out of memory for the graph of the model");
     }
@@ -460,7 +465,8 @@ df_status df_llm_run_graph(df_llm *x, const df_llm_step *step, double *time_s)
     if (gather) {
         df_dag_retime(dag, root, first_s);
     }
-    const df_status status = df_dag_run(dag, root, time_s, x->err);
+    const df_status status = repeats ? df_dag_run_repeated(dag, root, step->batches, time_s, x->err)
+                                     : df_dag_run(dag, root, time_s, x->err);
     df_dag_free(dag);
     return status;
 }
