@@ -57,8 +57,8 @@ static void run_entry(df_net_sim *sim, uint32_t rank, df_net_do entry)
         df_net_end_node(sim, rank, entry.what);
         break;
     case DF_DO_REDUCE:
-        df_net_do_later(sim, rank, df_net_stream_at(sim, entry.what)->reduce_ns, DF_DO_STREAM,
-                        entry.what);
+        df_net_do_later(sim, rank, df_net_packet_reduce_ns(sim, df_net_stream_at(sim, entry.what)),
+                        DF_DO_STREAM, entry.what);
         break;
     case DF_DO_STREAM:
         df_net_stream_bundled(sim, entry.what);

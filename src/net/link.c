@@ -37,11 +37,9 @@ bool df_net_links_prepare(df_net_sim *sim)
     return made;
 }
 
-uint32_t df_net_direct_link(df_net_sim *sim, uint32_t src, uint32_t dst)
+/* The link between two ranks of a fully connected network; 0 after a failure. */
+static uint32_t direct_link(df_net_sim *sim, uint32_t src, uint32_t dst)
 {
-    if (sim->network.topology != DF_NET_FULLY_CONNECTED) {
-        return 0;
-    }
     const uint32_t hash = df_net_hash((uint64_t)src << 32 | dst);
     for (uint32_t number = df_net_table_first(&sim->link_table, hash); number != 0;) {
         const df_net_link *const link = df_net_link_at(sim, number);
@@ -59,16 +57,14 @@ uint32_t df_net_direct_link(df_net_sim *sim, uint32_t src, uint32_t dst)
     return number;
 }
 
-/* The link from a device on the way of a channel; *next is the device at its end. */
-static uint32_t
-route(const df_net_sim *sim, uint32_t at, const df_net_channel *channel, uint32_t *next)
+/* The link from a device towards a rank; *next is the device at its end. */
+static uint32_t route(df_net_sim *sim, uint32_t at, uint32_t dst, uint32_t *next)
 {
     const uint32_t n = (uint32_t)sim->network.ranks;
-    const uint32_t dst = channel->dst;
     switch (sim->network.topology) {
     case DF_NET_FULLY_CONNECTED:
         *next = dst;
-        return channel->direct_link;
+        return direct_link(sim, at, dst);
     case DF_NET_SWITCH: /* is device n */
         *next = at == n ? dst : n;
         return 1 + (at == n ? n + dst : at);
@@ -100,15 +96,15 @@ static bool find_times(df_net_sim *sim, uint64_t bytes)
     return true;
 }
 
-static void tell_transfer(df_net_sim *sim, const df_net_link *link, const df_net_channel *channel)
+static void tell_transfer(df_net_sim *sim, const df_net_link *link, const df_net_key *key)
 {
     const df_net_transfer transfer = {
         .from = link->use.from,
         .to = link->use.to,
-        .src = (int32_t)channel->src,
-        .dst = (int32_t)channel->dst,
-        .tag = channel->tag,
-        .bytes = channel->bytes,
+        .src = (int32_t)key->src,
+        .dst = (int32_t)key->dst,
+        .tag = key->tag,
+        .bytes = key->bytes,
         .start_ns = sim->now_ns,
         .free_ns = sim->now_ns + sim->times.busy_ns,
         .arrival_ns = sim->now_ns + sim->times.travel_ns,
@@ -119,30 +115,30 @@ static void tell_transfer(df_net_sim *sim, const df_net_link *link, const df_net
 static void transmit(df_net_sim *sim, uint32_t link_number, uint32_t message)
 {
     df_net_link *const link = df_net_link_at(sim, link_number);
-    const df_net_channel *const channel =
-        df_net_channel_at(sim, df_net_message_at(sim, message)->channel);
-    if (!find_times(sim, channel->bytes)) {
+    const df_net_key *const key = &df_net_message_at(sim, message)->key;
+    if (!find_times(sim, key->bytes)) {
         df_net_fail(sim, DF_EINVAL, "rank %u: a message of %.6g bytes takes more than 2^62 ns",
-                    channel->src, (double)channel->bytes);
+                    (unsigned)key->src, (double)key->bytes);
         return;
     }
     link->busy = true;
     link->use.messages++;
-    link->use.bytes += channel->bytes;
+    link->use.bytes += key->bytes;
     link->use.busy_ns += sim->times.busy_ns;
     /* In this order: what arrives at the tick at which the link is free goes first. */
     df_net_schedule(sim, sim->times.travel_ns, DF_EVENT_ARRIVAL, message);
     df_net_schedule(sim, sim->times.busy_ns, DF_EVENT_LINK_FREE, link_number);
     if (sim->observer.transfer) {
-        tell_transfer(sim, link, channel);
+        tell_transfer(sim, link, key);
     }
 }
 
 void df_net_forward(df_net_sim *sim, uint32_t number)
 {
     df_net_message *const message = df_net_message_at(sim, number);
-    const df_net_channel *const channel = df_net_channel_at(sim, message->channel);
-    const uint32_t link_number = route(sim, message->at, channel, &message->at);
+    uint32_t next;
+    const uint32_t link_number = route(sim, message->at, message->key.dst, &next);
+    message->at = (uint16_t)next;
     df_net_link *const link = df_net_link_at(sim, link_number);
     if (!link->busy) {
         transmit(sim, link_number, number);

@@ -101,33 +101,42 @@ typedef struct {
     uint64_t time_ns;
 } df_net_bucket;
 
-/* All messages with one tag, source, destination and size: the k-th that arrives belongs to
- * the k-th receive. It lives while it is referred to: by messages under way or arrived,
- * posted receives, streams. */
+/* By what a message meets its receive: the k-th that arrives belongs to the k-th receive. */
+typedef struct {
+    uint64_t bytes;
+    uint32_t tag;
+    uint16_t src, dst;
+} df_net_key;
+
+/* Messages of one key that have arrived without a receive, or receives without a message. */
 typedef struct {
     df_net_hashed hashed;
-    uint32_t references;
-    uint32_t src, dst, tag;
-    uint32_t arrived;     /* without a receive */
+    df_net_key key;
+    uint32_t arrived;
     uint32_t first, last; /* receipts: posted receives */
-    uint32_t direct_link; /* on a fully connected network */
-    uint64_t bytes;
 } df_net_channel;
 
-/* Who waits for a message: a stream, or (stream 0) a node of the channel's destination. */
+/* Who waits for a message: a stream, or (stream 0) a node. */
 typedef struct {
     uint32_t next;
     uint32_t stream;
     uint32_t rank, node;
 } df_net_receipt;
 
+/* The streams of a rank whose tags end in the same bits; nearly always one. */
+typedef struct {
+    uint32_t stream;
+    uint32_t early; /* messages that have arrived and that no stream has taken */
+} df_net_slot;
+
 #define DF_NET_NO_NODE UINT32_MAX
 
 typedef struct {
     uint32_t next; /* in the queue of a link */
-    uint32_t channel;
-    uint32_t at;   /* the device it is at, or travels to */
     uint32_t node; /* of the source, which ends when it arrives; or DF_NET_NO_NODE */
+    df_net_key key;
+    uint16_t at;    /* the device it is at, or travels to */
+    uint16_t place; /* of the source among the members of its collective */
 } df_net_message;
 
 typedef struct {
@@ -144,24 +153,25 @@ typedef struct {
     uint64_t travel_ns; /* until it arrives at the next device */
 } df_net_times;
 
-/* One chunk of a collective on one rank. */
+#define DF_NET_NOBODY UINT16_MAX
+
+/* One chunk of a collective on one rank. Many are under way at once: small ones are fast. */
 typedef struct {
-    uint32_t next_free;
-    uint32_t rank;
+    uint32_t chain; /* in its slot */
     uint32_t tag;
-    uint32_t ordinal; /* of the chunk; by it a tree is chosen */
+    uint16_t rank;
+    uint16_t awaited[2]; /* ranks from which a receive is posted; not of direct */
+    bool second_tree;
+    bool second_half; /* all-reduce: toggles with each round of bundles */
+    bool shrinking;   /* halving-doubling: on its way to larger distances */
     int32_t sends_left, free, received;
     int32_t plain_left, reduced_left; /* packets until the kind of bundle changes */
-    bool second_half;                 /* all-reduce: toggles with each round of bundles */
-    bool shrinking;                   /* halving-doubling: on its way to larger distances */
     int32_t waiting;                  /* packets */
-    int32_t distance;                 /* halving-doubling: of the next packet */
-    int32_t send_step;                /* direct: distance of the next peer */
+    int32_t distance;                 /* of the next peer; not of ring */
     int32_t peer;                     /* halving-doubling: of the packet */
-    uint64_t packet_bytes;            /* of the packet that waits */
+    uint64_t packet_bytes;            /* of the packet that waits, or is received */
     uint64_t next_bytes;              /* halving-doubling: of the next one */
-    uint64_t reduce_ns;
-    uint32_t send_channel, receive_channel; /* ring: they stay the same */
+    uint64_t awaited_places[];        /* direct: a bit for each posted receive */
 } df_net_stream;
 
 /* The collective of a rank; it has at most one. */
@@ -175,6 +185,7 @@ typedef struct {
     int32_t sends;
     uint64_t data_bytes; /* of a chunk */
     uint64_t delay_ns;   /* of a bundle */
+    uint64_t reduce_ns;  /* of a packet; not of halving-doubling */
     uint32_t first_id;   /* of its streams */
     uint32_t first_tree;
     uint32_t streams, started, left;
@@ -214,7 +225,10 @@ struct df_net_sim {
     df_net_queue queue;
     df_net_pool buckets, dos, channels, receipts, messages, streams, links;
     df_net_table bucket_table, channel_table, link_table;
-    df_net_times times; /* of the last message */
+    df_net_slot *slots; /* 2^slot_bits for each rank */
+    uint32_t slot_bits;
+    int32_t widest_direct; /* members of the largest direct collective */
+    df_net_times times;    /* of the last message */
     df_net_rank *ranks;
     /* one for every node of every rank */
     uint32_t *parents_left, *ready_items;
@@ -223,7 +237,7 @@ struct df_net_sim {
     uint32_t *freed;       /* by marks, in one pass over a rank */
     uint32_t *group_ids;   /* of the next stream, for every member of every group */
     int32_t ranks_room;
-    uint64_t ops_room, freed_room, members_room, starts_room;
+    uint64_t ops_room, freed_room, members_room, starts_room, slots_room;
     /* results */
     uint64_t *cycles_ns, *exposed_ns;
     int32_t *finish_order;
@@ -265,7 +279,7 @@ static inline df_net_link *df_net_link_at(const df_net_sim *sim, uint32_t number
 
 static inline df_net_stream *df_net_stream_at(const df_net_sim *sim, uint32_t number)
 {
-    return &((df_net_stream *)(void *)sim->streams.items)[number];
+    return (df_net_stream *)(void *)(sim->streams.items + number * sim->streams.size);
 }
 
 static inline uint32_t df_net_member(const df_net_coll *coll, int32_t position)
@@ -297,23 +311,25 @@ void df_net_run_bucket(df_net_sim *sim, uint32_t bucket);
 
 /* Makes the links, all idle. */
 bool df_net_links_prepare(df_net_sim *sim);
-/* The link between two ranks of a fully connected network; 0 on others, and after a failure. */
-uint32_t df_net_direct_link(df_net_sim *sim, uint32_t src, uint32_t dst);
 /* A message moves on from the device it is at. */
 void df_net_forward(df_net_sim *sim, uint32_t message);
 void df_net_link_free(df_net_sim *sim, uint32_t link);
 
 /* ---- match.c ---- */
 
-/* The channel of a key, referred to once more; df_net_channel_release undoes that. 0 after
- * a failure. */
-uint32_t
-df_net_channel_hold(df_net_sim *sim, uint32_t src, uint32_t dst, uint32_t tag, uint64_t bytes);
-void df_net_channel_release(df_net_sim *sim, uint32_t channel);
-/* Sends a message. It takes over the reference to the channel. */
-void df_net_send(df_net_sim *sim, uint32_t channel, uint32_t node);
-/* Posts a receive for a stream, or (stream 0) for a node; takes over the reference. */
-void df_net_receive(df_net_sim *sim, uint32_t channel, uint32_t stream, uint32_t node);
+/* Tags of collectives lie behind those of the program's own messages. Some of groups with huge
+ * ids do not. */
+enum { DF_NET_TAG_BASE = 500000000 };
+
+/* Makes the slots, all empty. False when out of memory. */
+bool df_net_slots_prepare(df_net_sim *sim);
+void df_net_stream_enter(df_net_sim *sim, uint32_t stream);
+void df_net_stream_leave(df_net_sim *sim, uint32_t stream);
+/* Sends a message, which `place` need not be told of when it is a node's. */
+void df_net_send(df_net_sim *sim, df_net_key key, uint32_t node, uint32_t place);
+/* Posts a receive for a node, for a stream: of its packet_bytes. */
+void df_net_receive(df_net_sim *sim, df_net_key key, uint32_t node);
+void df_net_stream_receive(df_net_sim *sim, uint32_t stream, uint32_t src, int32_t place);
 void df_net_arrive(df_net_sim *sim, uint32_t message);
 void df_net_received(df_net_sim *sim, uint32_t receipt);
 
@@ -329,8 +345,9 @@ typedef struct {
 extern const df_net_machine df_net_window_machine;
 extern const df_net_machine df_net_tree_machine;
 
-/* Nanoseconds to reduce so many bytes. */
+/* Nanoseconds to reduce so many bytes; to reduce a stream's packet. */
 uint64_t df_net_reduce_ns(const df_net_sim *sim, uint64_t bytes);
+uint64_t df_net_packet_reduce_ns(const df_net_sim *sim, const df_net_stream *stream);
 
 /* ---- system.c ---- */
 

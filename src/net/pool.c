@@ -29,6 +29,18 @@ void df_net_pool_clear(df_net_pool *pool)
     pool->free = 0;
 }
 
+bool df_net_pool_resize(df_net_pool *pool, size_t size)
+{
+    if (size == pool->size && pool->items) {
+        df_net_pool_clear(pool);
+        return true;
+    }
+    df_net_memory *const memory = pool->memory;
+    df_net_pool_fini(pool);
+    memory->bytes -= pool->room * pool->size;
+    return df_net_pool_init(pool, size, memory);
+}
+
 bool df_net_pool_grow(df_net_pool *pool)
 {
     const uint64_t more_bytes = (uint64_t)pool->room * pool->size;

@@ -24,6 +24,8 @@ typedef struct {
 bool df_net_pool_init(df_net_pool *pool, size_t size, df_net_memory *memory);
 void df_net_pool_fini(df_net_pool *pool);
 void df_net_pool_clear(df_net_pool *pool);
+/* Clears the pool for items of another size. False when out of memory. */
+bool df_net_pool_resize(df_net_pool *pool, size_t size);
 /* Makes room for one more; false when out of memory. */
 bool df_net_pool_grow(df_net_pool *pool);
 

@@ -120,6 +120,7 @@ void df_net_sim_free(df_net_sim *sim)
     free(sim->op_start_ns);
     free(sim->freed);
     free(sim->group_ids);
+    free(sim->slots);
     free(sim->cycles_ns);
     free(sim->exposed_ns);
     free(sim->finish_order);
@@ -175,7 +176,10 @@ static bool make_room(df_net_sim *sim)
         made = replace((void **)&sim->op_start_ns, p->num_ops, sizeof *sim->op_start_ns);
         sim->starts_room = made ? p->num_ops : 0;
     }
-    return made && df_net_links_prepare(sim);
+    const size_t words = ((size_t)sim->widest_direct + 63) / 64;
+    const size_t stream_bytes = sizeof(df_net_stream) + words * sizeof(uint64_t);
+    return made && df_net_links_prepare(sim) && df_net_slots_prepare(sim) &&
+           df_net_pool_resize(&sim->streams, stream_bytes);
 }
 
 /* ---- Checks ---- */
@@ -216,9 +220,20 @@ static df_status check_system(const df_net_system *system, df_err *err)
     return DF_OK;
 }
 
-static df_status check_op(const df_net_sim *sim, int32_t rank, const df_net_op *op, df_err *err)
+static void widen_direct(df_net_sim *sim, const df_net_op *op)
+{
+    if (op->collective != DF_NET_BROADCAST &&
+        sim->system.algorithm[op->collective].kind == DF_NET_ALG_DIRECT) {
+        const df_net_group *const group = df_net_smaller_group(sim->program, op);
+        const int32_t size = group ? group->count : sim->program->num_ranks;
+        sim->widest_direct = size > sim->widest_direct ? size : sim->widest_direct;
+    }
+}
+
+static df_status check_op(df_net_sim *sim, int32_t rank, const df_net_op *op, df_err *err)
 {
     if (op->type == DF_NET_COMM) {
+        widen_direct(sim, op);
         return df_net_check_collective(&sim->system, sim->program, op, err);
     }
     const bool message = op->type == DF_NET_SEND || op->type == DF_NET_RECEIVE;
@@ -228,8 +243,10 @@ static df_status check_op(const df_net_sim *sim, int32_t rank, const df_net_op *
     return DF_OK;
 }
 
-static df_status check_ops(const df_net_sim *sim, df_err *err)
+/* Also notes how many members direct collectives have. */
+static df_status check_ops(df_net_sim *sim, df_err *err)
 {
+    sim->widest_direct = 0;
     for (int32_t rank = 0; rank < sim->program->num_ranks; rank++) {
         const df_net_rank_program *const p = &sim->program->ranks[rank];
         for (uint32_t i = 0; i < p->num_ops; i++) {
@@ -280,7 +297,6 @@ static void reset(df_net_sim *sim)
     df_net_pool_clear(&sim->channels);
     df_net_pool_clear(&sim->receipts);
     df_net_pool_clear(&sim->messages);
-    df_net_pool_clear(&sim->streams);
     df_net_table_clear(&sim->bucket_table);
     df_net_table_clear(&sim->channel_table);
     memset(sim->op_state, DF_OP_WAITS, sim->program->num_ops);

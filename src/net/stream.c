@@ -16,6 +16,13 @@ uint64_t df_net_reduce_ns(const df_net_sim *sim, uint64_t bytes)
     return ns < (double)DF_NET_TIME_MAX / 4 ? 3 * (uint64_t)ns : DF_NET_TIME_MAX;
 }
 
+uint64_t df_net_packet_reduce_ns(const df_net_sim *sim, const df_net_stream *s)
+{
+    const df_net_coll *const coll = &sim->ranks[s->rank].coll;
+    return coll->algorithm == DF_NET_ALG_HALVING_DOUBLING ? df_net_reduce_ns(sim, s->packet_bytes)
+                                                          : coll->reduce_ns;
+}
+
 static const df_net_coll *coll_of(const df_net_sim *sim, const df_net_stream *s)
 {
     return &sim->ranks[s->rank].coll;
@@ -26,7 +33,7 @@ static void next_exchange(const df_net_coll *coll, df_net_stream *s)
 {
     const int32_t i = coll->position;
     s->packet_bytes = s->next_bytes;
-    s->peer = s->distance == 0 ? i : i / s->distance % 2 == 0 ? i + s->distance : i - s->distance;
+    s->peer = s->distance == 0 ? i : (i & s->distance) == 0 ? i + s->distance : i - s->distance;
     if (s->shrinking) {
         s->distance *= 2;
         s->next_bytes /= 2;
@@ -61,7 +68,6 @@ static void insert(df_net_sim *sim, uint32_t number)
     }
     if (coll->algorithm == DF_NET_ALG_HALVING_DOUBLING) {
         next_exchange(coll, s);
-        s->reduce_ns = reduced ? df_net_reduce_ns(sim, s->packet_bytes) : 0;
     }
     df_net_do_later(sim, s->rank, coll->delay_ns, reduced ? DF_DO_REDUCE : DF_DO_STREAM, number);
 }
@@ -72,14 +78,13 @@ static void start(df_net_sim *sim, uint32_t number)
     const df_net_coll *const coll = coll_of(sim, s);
     const bool gather = coll->kind == DF_NET_ALL_GATHER;
     s->sends_left = coll->sends;
-    s->send_step = 1;
+    s->distance = 1;
     if (coll->algorithm == DF_NET_ALG_HALVING_DOUBLING) {
         s->shrinking = !gather;
         s->distance = gather ? coll->size / 2 : 1;
         s->next_bytes = gather ? coll->data_bytes : coll->data_bytes / 2;
     } else {
         s->packet_bytes = gather ? coll->data_bytes : coll->data_bytes / (uint64_t)coll->size;
-        s->reduce_ns = df_net_reduce_ns(sim, s->packet_bytes);
     }
     for (int32_t i = 0; i < coll->window; i++) {
         insert(sim, number);
@@ -93,48 +98,15 @@ static int32_t wrap(const df_net_coll *coll, int32_t position)
                                     : position;
 }
 
-/* Sends and posts the receive, in this order. */
-static void
-exchange(df_net_sim *sim, uint32_t number, uint32_t send_channel, uint32_t receive_channel)
+/* Sends to a member and posts the receive from another, in this order. */
+static void exchange(df_net_sim *sim, uint32_t number, int32_t to, int32_t from)
 {
-    df_net_send(sim, send_channel, DF_NET_NO_NODE);
-    df_net_receive(sim, receive_channel, number, 0);
-}
-
-static uint32_t channel_to(df_net_sim *sim, const df_net_stream *s, int32_t position)
-{
-    const uint32_t to = df_net_member(coll_of(sim, s), position);
-    return df_net_channel_hold(sim, s->rank, to, s->tag, s->packet_bytes);
-}
-
-static uint32_t channel_from(df_net_sim *sim, const df_net_stream *s, int32_t position)
-{
-    const uint32_t from = df_net_member(coll_of(sim, s), position);
-    return df_net_channel_hold(sim, from, s->rank, s->tag, s->packet_bytes);
-}
-
-static void ring_exchange(df_net_sim *sim, uint32_t number)
-{
-    df_net_stream *const s = df_net_stream_at(sim, number);
+    const df_net_stream *const s = df_net_stream_at(sim, number);
     const df_net_coll *const coll = coll_of(sim, s);
-    if (s->send_channel == 0) {
-        s->send_channel = channel_to(sim, s, wrap(coll, coll->position + 1));
-        s->receive_channel = channel_from(sim, s, wrap(coll, coll->position - 1));
-    }
-    df_net_channel_at(sim, s->send_channel)->references++;
-    df_net_channel_at(sim, s->receive_channel)->references++;
-    exchange(sim, number, s->send_channel, s->receive_channel);
-}
-
-static void direct_exchange(df_net_sim *sim, uint32_t number)
-{
-    df_net_stream *const s = df_net_stream_at(sim, number);
-    const df_net_coll *const coll = coll_of(sim, s);
-    const int32_t step = s->send_step;
-    s->send_step = step + 1 == coll->size ? 1 : step + 1; /* oneself is skipped */
-    const uint32_t to = channel_to(sim, s, wrap(coll, coll->position + step));
-    const uint32_t from = channel_from(sim, s, wrap(coll, coll->position - step));
-    exchange(sim, number, to, from);
+    const uint32_t src = df_net_member(coll, from);
+    const df_net_key key = {s->packet_bytes, s->tag, s->rank, (uint16_t)df_net_member(coll, to)};
+    df_net_send(sim, key, DF_NET_NO_NODE, (uint32_t)coll->position);
+    df_net_stream_receive(sim, number, src, from);
 }
 
 static void try_send(df_net_sim *sim, uint32_t number)
@@ -146,21 +118,17 @@ static void try_send(df_net_sim *sim, uint32_t number)
     s->waiting--;
     s->sends_left--;
     s->free--;
-    switch (coll_of(sim, s)->algorithm) {
-    case DF_NET_ALG_RING:
-        ring_exchange(sim, number);
-        break;
-    case DF_NET_ALG_HALVING_DOUBLING: {
-        const uint32_t to = channel_to(sim, s, s->peer);
-        exchange(sim, number, to, channel_from(sim, s, s->peer));
-        break;
+    const df_net_coll *const coll = coll_of(sim, s);
+    if (coll->algorithm == DF_NET_ALG_HALVING_DOUBLING) {
+        exchange(sim, number, s->peer, s->peer);
+        return;
     }
-    case DF_NET_ALG_DIRECT:
-    case DF_NET_ALG_BINARY_TREE: /* has its own machine */
-    case DF_NET_ALG_NONE:
-        direct_exchange(sim, number);
-        break;
+    const int32_t to = wrap(coll, coll->position + s->distance);
+    const int32_t from = wrap(coll, coll->position - s->distance);
+    if (coll->algorithm == DF_NET_ALG_DIRECT) {
+        s->distance = s->distance + 1 == coll->size ? 1 : s->distance + 1; /* oneself is skipped */
     }
+    exchange(sim, number, to, from);
 }
 
 static void bundled(df_net_sim *sim, uint32_t number)

@@ -1,8 +1,7 @@
 /* Collectives become streams, one for each chunk; a rank has some of them under way. */
-#include "net/net_impl.h"
+#include <string.h>
 
-/* Tags of collectives lie behind those of the program's own messages. */
-enum { TAG_BASE = 500000000 };
+#include "net/net_impl.h"
 
 /* In a group smaller than the whole the endpoint delay is not the system's. */
 enum { GROUP_DELAY_NS = 10 };
@@ -139,6 +138,13 @@ static void set_counts(df_net_coll *coll, int32_t asked_window, bool smaller)
     }
 }
 
+static void set_reduction(const df_net_sim *sim, df_net_coll *coll)
+{
+    const bool whole = coll->kind == DF_NET_ALL_GATHER || coll->algorithm == DF_NET_ALG_BINARY_TREE;
+    const uint64_t parts = whole ? 1 : (uint64_t)coll->size;
+    coll->reduce_ns = df_net_reduce_ns(sim, coll->data_bytes / parts);
+}
+
 /* Numbers the streams: every one takes a number of the rank, those of a group use a number
  * of the group instead (32 bits, wrapping). */
 static void number_streams(df_net_sim *sim, uint32_t rank, const df_net_op *op)
@@ -158,7 +164,7 @@ static void number_streams(df_net_sim *sim, uint32_t rank, const df_net_op *op)
 
 static uint32_t tag_of(uint32_t stream_id)
 {
-    return (uint32_t)((int32_t)stream_id % TAG_BASE + TAG_BASE);
+    return (uint32_t)((int32_t)stream_id % DF_NET_TAG_BASE + DF_NET_TAG_BASE);
 }
 
 static const df_net_machine *machine_of(const df_net_coll *coll)
@@ -178,8 +184,13 @@ static void start_streams(df_net_sim *sim, uint32_t rank)
             return;
         }
         const uint32_t i = r->coll.started++;
-        *df_net_stream_at(sim, number) = (df_net_stream){
-            .rank = rank, .tag = tag_of(r->coll.first_id + i), .ordinal = r->coll.first_tree + i};
+        df_net_stream *const s = df_net_stream_at(sim, number);
+        memset(s, 0, sim->streams.size);
+        s->rank = (uint16_t)rank;
+        s->tag = tag_of(r->coll.first_id + i);
+        s->second_tree = (r->coll.first_tree + i) % 2 == 1;
+        s->awaited[0] = s->awaited[1] = DF_NET_NOBODY;
+        df_net_stream_enter(sim, number);
         r->active++;
         machine_of(&r->coll)->start(sim, number);
     }
@@ -205,6 +216,7 @@ void df_net_start_collective(df_net_sim *sim, uint32_t rank, uint32_t node)
         .left = (uint32_t)c.count,
     };
     set_counts(coll, sim->system.algorithm[kind].window, group != NULL);
+    set_reduction(sim, coll);
     number_streams(sim, rank, op);
     start_streams(sim, rank);
 }
@@ -226,10 +238,7 @@ void df_net_stream_end(df_net_sim *sim, uint32_t number)
     const df_net_stream *const s = df_net_stream_at(sim, number);
     const uint32_t rank = s->rank;
     df_net_rank *const r = &sim->ranks[rank];
-    if (s->send_channel != 0) {
-        df_net_channel_release(sim, s->send_channel);
-        df_net_channel_release(sim, s->receive_channel);
-    }
+    df_net_stream_leave(sim, number);
     df_net_pool_give(&sim->streams, number);
     if (--r->coll.left == 0) {
         /* This may start the next collective, while this stream still counts as active. */

@@ -21,7 +21,7 @@ typedef struct {
 static int32_t number_of(const df_net_stream *s, int32_t size)
 {
     const int32_t rank = (int32_t)s->rank;
-    if (s->ordinal % 2 == 0) {
+    if (!s->second_tree) {
         return rank == size - 1 ? ROOT : rank + 1;
     }
     return rank;
@@ -29,7 +29,7 @@ static int32_t number_of(const df_net_stream *s, int32_t size)
 
 static uint32_t rank_of(const df_net_stream *s, int32_t size, int32_t number)
 {
-    if (s->ordinal % 2 == 0) {
+    if (!s->second_tree) {
         return (uint32_t)(number == ROOT ? size - 1 : number - 1);
     }
     return (uint32_t)number;
@@ -59,8 +59,8 @@ static void send(df_net_sim *sim, uint32_t number, int32_t to)
     const df_net_stream *const s = df_net_stream_at(sim, number);
     const df_net_coll *const coll = &sim->ranks[s->rank].coll;
     const uint32_t dst = rank_of(s, coll->size, to);
-    df_net_send(sim, df_net_channel_hold(sim, s->rank, dst, s->tag, coll->data_bytes),
-                DF_NET_NO_NODE);
+    const df_net_key key = {s->packet_bytes, s->tag, s->rank, (uint16_t)dst};
+    df_net_send(sim, key, DF_NET_NO_NODE, s->rank);
 }
 
 static void receive(df_net_sim *sim, uint32_t number, int32_t from)
@@ -68,8 +68,7 @@ static void receive(df_net_sim *sim, uint32_t number, int32_t from)
     const df_net_stream *const s = df_net_stream_at(sim, number);
     const df_net_coll *const coll = &sim->ranks[s->rank].coll;
     const uint32_t src = rank_of(s, coll->size, from);
-    df_net_receive(sim, df_net_channel_hold(sim, src, s->rank, s->tag, coll->data_bytes), number,
-                   0);
+    df_net_stream_receive(sim, number, src, (int32_t)src);
 }
 
 static void bundle(df_net_sim *sim, uint32_t number, bool reduced)
@@ -85,7 +84,7 @@ static void start(df_net_sim *sim, uint32_t number)
     const df_net_coll *const coll = &sim->ranks[s->rank].coll;
     const int32_t v = number_of(s, coll->size);
     const relatives r = find_relatives(v, coll->size);
-    s->reduce_ns = df_net_reduce_ns(sim, coll->data_bytes);
+    s->packet_bytes = coll->data_bytes;
     if (v == ROOT) {
         receive(sim, number, r.left);
     } else if (is_leaf(v)) {

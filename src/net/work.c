@@ -69,20 +69,19 @@ static uint64_t duration_of(const df_net_op *op)
 /* Tags of messages and of collectives keep apart. */
 static uint32_t message_tag(const df_net_op *op)
 {
-    return op->tag % 500000000;
+    return op->tag % DF_NET_TAG_BASE;
 }
 
 static void issue_send(df_net_sim *sim, uint32_t rank, uint32_t node, const df_net_op *op)
 {
-    df_net_send(sim, df_net_channel_hold(sim, rank, (uint32_t)op->peer, message_tag(op), op->bytes),
-                node);
+    const df_net_key key = {op->bytes, message_tag(op), (uint16_t)rank, (uint16_t)op->peer};
+    df_net_send(sim, key, node, 0);
 }
 
 static void issue_receive(df_net_sim *sim, uint32_t rank, uint32_t node, const df_net_op *op)
 {
-    df_net_receive(sim,
-                   df_net_channel_hold(sim, (uint32_t)op->peer, rank, message_tag(op), op->bytes),
-                   0, node);
+    const df_net_key key = {op->bytes, message_tag(op), (uint16_t)op->peer, (uint16_t)rank};
+    df_net_receive(sim, key, node);
 }
 
 /* Counts a node off its children. Those that become ready are noted behind `freed`. */
