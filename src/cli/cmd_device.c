@@ -19,7 +19,7 @@ static bool read_args(int argc, char **argv, device_args *a, int *exit_code)
         df_arg_text("hardware_config", &a->files.hardware_config, "hardware YAML file"),
         df_arg_text("exp_config", &a->files.exp_config, "combined YAML file instead"),
         df_arg_text("rules", &a->rules_text,
-                    "reference or corrected, and exceptions (see `help rules`)"),
+                    "corrected (the default) or reference, and exceptions (see `help rules`)"),
         df_arg_choice("format", &a->format, "text|json", "how the result is printed"),
     };
     const df_command command = {
@@ -161,7 +161,7 @@ static int print_text(const df_hw_device *dev)
 
 int df_cmd_device(int argc, char **argv)
 {
-    device_args a = {.rules_text = "reference", .format = "text"};
+    device_args a = {.rules_text = DF_RULES_DEFAULT, .format = "text"};
     df_cfg cfg;
     df_hw_device dev;
     df_err err;

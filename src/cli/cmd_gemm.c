@@ -21,7 +21,7 @@ static bool read_args(int argc, char **argv, gemm_args *a, int *exit_code)
         df_arg_required(df_arg_int("k", &a->k, 1, DF_ARG_INT_MAX, "the inner dimension")),
         df_arg_required(df_arg_int("n", &a->n, 1, DF_ARG_INT_MAX, "columns")),
         df_arg_text("rules", &a->rules_text,
-                    "reference or corrected, and exceptions (see `help rules`)"),
+                    "corrected (the default) or reference, and exceptions (see `help rules`)"),
         df_arg_choice("format", &a->format, "text|json", "how the result is printed"),
     };
     const df_command command = {
@@ -117,7 +117,7 @@ static int print_text(const gemm_args *a,
 
 int df_cmd_gemm(int argc, char **argv)
 {
-    gemm_args a = {.rules_text = "reference", .format = "text"};
+    gemm_args a = {.rules_text = DF_RULES_DEFAULT, .format = "text"};
     df_hw_device dev;
     df_gemm_cost cost;
     df_err err;

@@ -46,7 +46,7 @@ static bool read_args(const char *name, int argc, char **argv, predict_args *a, 
         df_arg_text("exp_dir", &a->exp_dir,
                     "folder for the summary file; made if missing (default output/MODE)"),
         df_arg_text("rules", &a->rules_text,
-                    "reference or corrected, and exceptions (see `help rules`)"),
+                    "corrected (the default) or reference, and exceptions (see `help rules`)"),
         df_arg_bool("ignore_memory", &a->ignore_memory,
                     "do not warn when the model does not fit in memory"),
         df_arg_bool("breakdown", &a->breakdown,
@@ -344,7 +344,7 @@ static void warn_memory(const outcome *o)
 
 static int run(const char *name, int argc, char **argv)
 {
-    predict_args a = {.rules_text = "reference", .format = "text"};
+    predict_args a = {.rules_text = DF_RULES_DEFAULT, .format = "text"};
     outcome o;
     df_err err;
     int exit_code;

@@ -24,7 +24,7 @@ static bool read_args(int argc, char **argv, strategies_args *a, int *exit_code)
         df_arg_int("batch_size", &a->batch_size, 0, DF_ARG_INT_MAX,
                    "leave out strategies with a larger dp; 0: none"),
         df_arg_text("rules", &a->rules_text,
-                    "reference or corrected, and exceptions (see `help rules`)"),
+                    "corrected (the default) or reference, and exceptions (see `help rules`)"),
         df_arg_choice("format", &a->format, "text|csv|json", "how the result is printed"),
     };
     const df_command command = {
@@ -129,7 +129,7 @@ static df_status print_strategy(
 int df_cmd_strategies(int argc, char **argv)
 {
     strategies_args a = {
-        .size = {1, 8, 0, -1}, .batch_size = 0, .rules_text = "reference", .format = "text"};
+        .size = {1, 8, 0, -1}, .batch_size = 0, .rules_text = DF_RULES_DEFAULT, .format = "text"};
     df_strategy *list = NULL;
     size_t count = 0;
     int feasible = 0;

@@ -23,7 +23,7 @@ df_search_args df_search_args_init(const char *command, const char *exp_dir)
 {
     return (df_search_args){.command = command,
                             .exp_dir = exp_dir,
-                            .rules = "reference",
+                            .rules = DF_RULES_DEFAULT,
                             .optimizer = "nmsimplex2",
                             .flush_s = 10,
                             .objective = "time",
@@ -55,7 +55,7 @@ int df_search_common_args(df_search_args *a, df_arg args[DF_SEARCH_COMMON_ARGS])
                    "iterations of a descent at the most; 0: 100"),
         df_arg_bool("trajectory", &a->trajectory, "keep every iterate in /trajectories"),
         df_arg_text("rules", &a->rules,
-                    "reference or corrected, and exceptions (see `help rules`)"),
+                    "corrected (the default) or reference, and exceptions (see `help rules`)"),
         df_arg_bool("ignore_memory", &a->ignore_memory,
                     "accept devices that the model does not fit on"),
         df_arg_int("batch_size", &a->batch_size, 0, DF_ARG_INT_MAX,

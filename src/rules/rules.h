@@ -96,6 +96,10 @@ typedef struct {
 extern const df_rule df_rule_table[];
 extern const size_t df_rule_count;
 
+/* What commands take when not told: the rules whose predictions are nearer to measurements
+ * (docs/validation.md). */
+#define DF_RULES_DEFAULT "corrected"
+
 df_rules df_rules_reference(void);
 df_rules df_rules_corrected(void);
 

@@ -48,6 +48,7 @@ typedef struct {
     char dir[256];
     char *out, *err;
     int exit_code;
+    const char *rules; /* by the reference's, a step is what is simulated and no more */
 } workplace;
 
 /* Two pipeline stages of two tensor-parallel devices, two replicas. `more` goes below astra. */
@@ -80,8 +81,8 @@ static void predict(workplace *w, const char *environment)
     free(w->err);
     snprintf(command, sizeof command,
              "cd '%s' && %s '" DF_BIN "' predict --hardware_config hw.yaml --model_config "
-             "model.yaml --format json",
-             w->dir, environment);
+             "model.yaml --format json --rules %s",
+             w->dir, environment, w->rules);
     df_run(command, &w->exit_code, &w->out, &w->err);
 }
 
@@ -140,6 +141,7 @@ static int set_up(void **state)
     workplace *const w = calloc(1, sizeof *w);
     assert_non_null(w);
     df_make_dir(w->dir);
+    w->rules = "reference";
     *state = w;
     return 0;
 }
@@ -162,11 +164,13 @@ static void each_mode_says_its_name(void **state)
                                         "full_astrasim_flattened"};
     static const char *const runs[] = {"training", "inference"};
     workplace *const w = *state;
-    for (size_t i = 0; i < 6; i++) {
-        write_files(w, modes[i / 2], runs[i % 2], "");
+    for (size_t i = 0; i < 12; i++) {
+        const size_t mode = i % 6 / 2;
+        w->rules = i < 6 ? "reference" : "corrected";
+        write_files(w, modes[mode], runs[i % 2], "");
         predict(w, "");
         json_t *const root = result_of(w);
-        assert_string_equal(json_string_value(json_object_get(root, "backend")), modes[i / 2]);
+        assert_string_equal(json_string_value(json_object_get(root, "backend")), modes[mode]);
         assert_true(json_number_value(json_object_get(root, "time_s")) > 0);
         json_decref(root);
     }

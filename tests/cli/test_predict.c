@@ -339,8 +339,10 @@ static void write_astra(const char *dir, const char *edit, const char *backend)
 static json_t *predict_astra(const char *dir, const char *model)
 {
     char arguments[1024];
-    snprintf(arguments, sizeof arguments,
-             "predict --hardware_config %s/hw.yaml --model_config %s --format json", dir, model);
+    snprintf(
+        arguments, sizeof arguments,
+        "predict --hardware_config %s/hw.yaml --model_config %s --rules reference --format json",
+        dir, model);
     return df_program_json(arguments);
 }
 
@@ -348,7 +350,8 @@ static double time_of_file(const char *hardware, const char *model)
 {
     char arguments[1024];
     snprintf(arguments, sizeof arguments,
-             "predict --hardware_config %s --model_config %s --format json", hardware, model);
+             "predict --hardware_config %s --model_config %s --rules reference --format json",
+             hardware, model);
     json_t *const root = df_program_json(arguments);
     const double time_s = df_number(root, "time_s");
     json_decref(root);
@@ -366,8 +369,9 @@ static void hybrid_simulates_collectives(void **state)
     df_make_dir(dir);
     write_gemm(dir, model);
     write_astra(dir, "", "");
-    json_t *const closed = df_program_json("predict --hardware_config " HARDWARE
-                                           " --model_config " LSTM " --format json");
+    json_t *const closed =
+        df_program_json("predict --hardware_config " HARDWARE " --model_config " LSTM
+                        " --rules reference --format json");
     json_t *const lstm = predict_astra(dir, LSTM);
     json_t *const gemm = predict_astra(dir, model);
     assert_string_equal(json_string_value(json_object_get(lstm, "backend")), "hybrid");

@@ -224,9 +224,9 @@ static void existing_results_are_kept(void **state)
     outcome o = arch_search("", dir, "results", "", 2);
     assert_error(&o, "--exp_dir: expected a folder that does not exist");
     free_outcome(&o);
-    o = arch_search("mpirun -n 3", dir, "results", "--resume --rules corrected", 2);
+    o = arch_search("mpirun -n 3", dir, "results", "--resume --rules reference", 2);
     assert_error(
-        &o, "settings, line 2: expected \"rules=reference\" as there, found \"rules=corrected");
+        &o, "settings, line 2: expected \"rules=corrected\" as there, found \"rules=reference");
     free_outcome(&o);
     o = arch_search("", dir, "results", "--resume --overwrite", 2);
     assert_error(&o, "--resume: expected it without --overwrite");
@@ -234,7 +234,7 @@ static void existing_results_are_kept(void **state)
     o = arch_search("", dir, "results", "--resume", 0); /* nothing is left to do */
     assert_error(&o, "0 descents, 0 evaluations");
     free_outcome(&o);
-    do_arch_search("", dir, "results", "--overwrite --rules corrected");
+    do_arch_search("", dir, "results", "--overwrite --rules reference");
     df_remove_dir(dir);
 }
 
