@@ -257,3 +257,56 @@ void df_iterate_to_row(int64_t work_id, const df_iterate *iterate, df_iterate_ro
     row->memory_overflow = iterate->result.memory_overflow;
     memcpy(row->point, iterate->point.p, sizeof row->point);
 }
+
+/* ---- And back ---- */
+
+static bool llm_from_row(const df_strategy_row *row, df_strategy *s)
+{
+    s->tp = row->tp;
+    s->cp = row->cp;
+    s->mb = row->mb;
+    s->tp_sp = row->tp_sp != 0;
+    s->zero_stage = row->zero_stage;
+    s->virtual_stages = row->virtual_stages;
+    bool recompute = row->tp == 0;
+    bool schedule = row->tp == 0;
+    for (int i = 0; i <= DF_RECOMPUTE_FULL && !recompute; i++) {
+        s->recompute = (df_recompute)i;
+        recompute = strncmp(row->recompute, df_recompute_name(s->recompute), DF_ROW_WORD) == 0;
+    }
+    for (int i = 0; i <= DF_SCHEDULE_INTERLEAVED && !schedule; i++) {
+        s->schedule = (df_schedule)i;
+        schedule = strncmp(row->schedule, df_schedule_name(s->schedule), DF_ROW_WORD) == 0;
+    }
+    return recompute && schedule;
+}
+
+bool df_strategy_from_row(const df_strategy_row *row, df_store_strategy *s)
+{
+    bool known = row->kp_type == DF_KP_NONE || row->kp_type == DF_KP_CR || row->kp_type == DF_KP_RC;
+    memset(s, 0, sizeof *s);
+    s->strategy_id = row->strategy_id;
+    s->strategy.kp_type = known ? (df_kp_type)row->kp_type : DF_KP_NONE;
+    s->strategy.dp = row->dp;
+    s->strategy.lp = row->lp;
+    s->strategy.kp1 = row->kp1;
+    s->strategy.kp2 = row->kp2;
+    known = llm_from_row(row, &s->strategy) && known;
+    for (int axis = 0; axis < DF_AXES; axis++) {
+        const int digit = row->layout[axis] - '0';
+        known = known && digit >= 0 && digit < DF_AXES;
+        s->layout.order[axis] = known ? digit : 0;
+        s->layout.inter[axis] = row->inter[axis] != 0;
+    }
+    s->layout.inter_derate = row->inter_derate;
+    s->layout.intra_derate = row->intra_derate;
+    s->layout.feasible = row->feasible != 0;
+    s->layout.reason = row->reason;
+    s->size = (df_system_size){.num_wafer = row->num_wafer,
+                               .wafer_dim = row->wafer_dim,
+                               .devices_per_node = row->devices_per_node,
+                               .num_worker = row->num_worker};
+    s->feasible = row->feasible != 0;
+    s->reason = row->reason;
+    return known;
+}

@@ -49,6 +49,8 @@ hid_t df_search_row_type(void);
 hid_t df_iterate_row_type(void);
 
 void df_strategy_to_row(const df_store_strategy *strategy, df_strategy_row *row);
+/* The reason stays the row's. False: a word in it is unknown. */
+bool df_strategy_from_row(const df_strategy_row *row, df_store_strategy *strategy);
 /* The checksum is left 0. */
 void df_search_to_row(const df_store_search *search, df_search_row *row);
 void df_row_set_status(df_search_row *row, df_search_status status);

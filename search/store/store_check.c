@@ -7,8 +7,7 @@
 
 enum { SHOWN = 100 }; /* characters of a line */
 
-/* A malloc'ed text of the file; NULL when it has none of that name. */
-static char *read_text(hid_t file, const char *name)
+char *df_h5_read_text(hid_t file, const char *name)
 {
     const hid_t dataset = H5Dopen2(file, name, H5P_DEFAULT);
     const hid_t type = dataset < 0 ? H5I_INVALID_HID : H5Dget_type(dataset);
@@ -70,7 +69,7 @@ df_status df_store_check(const char *path, hid_t file, const df_store_plan *plan
     for (int i = 0; i < 3; i++) {
         char name[32];
         snprintf(name, sizeof name, "config/%s", names[i]);
-        char *const made_from = read_text(file, name);
+        char *const made_from = df_h5_read_text(file, name);
         if (!made_from) {
             return df_h5_fail(path, "is not a results file", err);
         }

@@ -24,8 +24,7 @@ df_status df_h5_fail(const char *path, const char *what, df_err *err)
     return df_fail(err, DF_EIO, "%s: %s: %s", path, what, text);
 }
 
-/* HDF5 prints its errors unless told not to. */
-static void be_quiet(void)
+void df_h5_be_quiet(void)
 {
     H5Eset_auto2(H5E_DEFAULT, NULL, NULL);
 }
@@ -39,8 +38,7 @@ void df_h5_close(hid_t id, herr_t (*close)(hid_t))
 
 /* ---- Making ---- */
 
-/* Readers may have the file open: no lock. */
-static hid_t access_list(void)
+hid_t df_h5_access_list(void)
 {
     const hid_t list = H5Pcreate(H5P_FILE_ACCESS);
     if (list >= 0 && H5Pset_file_locking(list, false, true) < 0) {
@@ -164,8 +162,8 @@ static bool write_all(hid_t file, const df_store_plan *plan)
 
 df_status df_store_make(const char *path, const df_store_plan *plan, df_err *err)
 {
-    be_quiet();
-    const hid_t access = access_list();
+    df_h5_be_quiet();
+    const hid_t access = df_h5_access_list();
     const hid_t creation = H5Pcreate(H5P_FILE_CREATE);
     const hid_t file = access < 0 || creation < 0 || H5Pset_obj_track_times(creation, false) < 0
                            ? H5I_INVALID_HID
@@ -252,8 +250,8 @@ find_all(const char *path, hid_t file, const df_store_plan *plan, df_store_place
 df_status
 df_store_find(const char *path, const df_store_plan *plan, df_store_places *at, df_err *err)
 {
-    be_quiet();
-    const hid_t access = access_list();
+    df_h5_be_quiet();
+    const hid_t access = df_h5_access_list();
     const hid_t file = access < 0 ? access : H5Fopen(path, H5F_ACC_RDONLY, access);
     df_h5_close(access, H5Pclose);
     if (file < 0) {

@@ -2,6 +2,7 @@
  *
  *   store_h5.c      makes the file and finds its way in one, with HDF5
  *   store_check.c   whether a file was made from these inputs, with HDF5
+ *   store_read.c    for those who only look, with HDF5
  *   store.c         rows in and out, with plain reads and writes
  *   rows.c          rows, their HDF5 types and checksums
  *
@@ -46,6 +47,13 @@ DF_NODISCARD df_status df_store_check(const char *path,
                                       const df_store_plan *plan,
                                       df_err *err);
 
+/* A malloc'ed text of the file; NULL when it has none of that name. */
+char *df_h5_read_text(hid_t file, const char *name);
+
+/* HDF5 prints its errors unless told not to. */
+void df_h5_be_quiet(void);
+/* How files are opened: no lock, for there may be other readers and a writer. */
+hid_t df_h5_access_list(void);
 /* DF_EIO with the innermost message of HDF5. */
 df_status df_h5_fail(const char *path, const char *what, df_err *err);
 void df_h5_close(hid_t id, herr_t (*close)(hid_t)); /* if it is one */

@@ -1,5 +1,5 @@
 /* commands.h: one function per subcommand. argv starts after the subcommand's name;
- * the result is the process exit code. main.c holds the table. The two searches are in
+ * the result is the process exit code. main.c holds the table. The searches and report are in
  * deepflow-search (main_search.c), import-hf is in deepflow-import (main_import.c); in deepflow
  * their functions start those (companion.c). */
 #ifndef DF_COMMANDS_H
@@ -13,6 +13,7 @@ int df_cmd_strategies(int argc, char **argv);
 int df_cmd_validate(int argc, char **argv);
 int df_cmd_gd_search(int argc, char **argv);
 int df_cmd_arch_search(int argc, char **argv);
+int df_cmd_report(int argc, char **argv);
 int df_cmd_astra(int argc, char **argv);
 int df_cmd_import_hf(int argc, char **argv);
 

@@ -71,6 +71,11 @@ int df_cmd_arch_search(int argc, char **argv)
     return run("deepflow-search", "arch_search", argc, argv);
 }
 
+int df_cmd_report(int argc, char **argv)
+{
+    return run("deepflow-search", "report", argc, argv);
+}
+
 int df_cmd_import_hf(int argc, char **argv)
 {
     return run("deepflow-import", "import-hf", argc, argv);

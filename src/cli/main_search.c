@@ -17,10 +17,14 @@ int main(int argc, char **argv)
     if (strcmp(name, "arch_search") == 0) {
         return df_cmd_arch_search(argc - 2, argv + 2);
     }
+    if (strcmp(name, "report") == 0) {
+        return df_cmd_report(argc - 2, argv + 2);
+    }
     df_err err;
-    const df_status status = df_fail(&err, DF_EINVAL,
-                                     "%s: expected GD_search or arch_search (deepflow has the "
-                                     "other commands), found another",
-                                     name[0] != '\0' ? name : "command");
+    const df_status status =
+        df_fail(&err, DF_EINVAL,
+                "%s: expected GD_search, arch_search or report (deepflow has the "
+                "other commands), found another",
+                name[0] != '\0' ? name : "command");
     return df_cli_fail(status, &err);
 }

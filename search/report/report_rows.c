@@ -1,0 +1,364 @@
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/units.h"
+#include "report/report_impl.h"
+
+/* Adds the columns to a table, and frees them all. */
+static df_status
+add_columns(json_t *table, df_column *columns, int count, df_status status, df_err *err)
+{
+    json_t *const names = json_array();
+    for (int i = 0; i < count; i++) {
+        json_t *const json = df_column_json(&columns[i]);
+        const bool added = json && json_object_set_new(table, columns[i].name, json) == 0 &&
+                           json_array_append_new(names, json_string(columns[i].name)) == 0;
+        if (status == DF_OK && !added) {
+            status = df_fail(err, DF_ENOMEM, "out of memory");
+        }
+    }
+    json_object_set_new(table, "columns", names);
+    return status;
+}
+
+static df_status add_values(df_column *columns, const double *values, int count, df_err *err)
+{
+    for (int i = 0; i < count; i++) {
+        DF_TRY(df_column_add(&columns[i], values[i], err));
+    }
+    return DF_OK;
+}
+
+/* ---- Reasons ---- */
+
+enum { REASONS = 60, OTHER = REASONS };
+
+/* Why strategies are infeasible; those that differ in numbers alone are one. */
+typedef struct {
+    const char *text[REASONS];
+    int64_t count[REASONS + 1];
+    int used;
+} reason_list;
+
+static bool same_reason(const char *a, const char *b)
+{
+    static const char digits[] = "0123456789.";
+    while (*a != '\0' && *b != '\0') {
+        a += strspn(a, digits);
+        b += strspn(b, digits);
+        if (*a != *b) {
+            return false;
+        }
+        a += *a != '\0';
+        b += *b != '\0';
+    }
+    return *a == *b;
+}
+
+/* 0 of feasible ones, else 1 and up. */
+static int note_reason(reason_list *list, const df_store_strategy *row)
+{
+    int at = 0;
+    if (row->feasible) {
+        return 0;
+    }
+    while (at < list->used && !same_reason(list->text[at], row->reason)) {
+        at++;
+    }
+    if (at == list->used && at < REASONS) {
+        list->text[list->used++] = row->reason;
+    }
+    list->count[at]++;
+    return at + 1;
+}
+
+static json_t *reasons_json(const reason_list *list)
+{
+    json_t *const all = json_array();
+    for (int i = 0; i < list->used + (list->count[OTHER] > 0); i++) {
+        json_t *const one = json_object();
+        const bool other = i == OTHER;
+        json_object_set_new(one, "text", json_string(other ? "other reasons" : list->text[i]));
+        json_object_set_new(one, "count", json_integer(list->count[i]));
+        json_array_append_new(all, one);
+    }
+    return all;
+}
+
+/* ---- Strategies ---- */
+
+enum { STRATEGY_COLUMNS = 27 };
+
+static const char *const strategy_columns[STRATEGY_COLUMNS] = {
+    "strategy_id", "reason",       "kp_type",      "dp",        "lp",
+    "kp1",         "kp2",          "tp",           "cp",        "mb",
+    "tp_sp",       "zero_stage",   "recompute",    "schedule",  "virtual_stages",
+    "layout",      "inter_derate", "intra_derate", "kp1_inter", "kp2_inter",
+    "dp_inter",    "lp_inter",     "wafer_dim",    "num_wafer", "devices_per_node",
+    "num_worker",  "best_work"};
+
+static df_status add_strategy(
+    df_column *columns, const df_store_strategy *row, int reason, int64_t best_work, df_err *err)
+{
+    const df_strategy *const s = &row->strategy;
+    const df_layout *const l = &row->layout;
+    const double layout =
+        l->order[0] * 1000.0 + l->order[1] * 100.0 + l->order[2] * 10.0 + l->order[3];
+    const double values[STRATEGY_COLUMNS] = {row->strategy_id,
+                                             reason,
+                                             s->kp_type,
+                                             (double)s->dp,
+                                             (double)s->lp,
+                                             (double)s->kp1,
+                                             (double)s->kp2,
+                                             (double)s->tp,
+                                             (double)s->cp,
+                                             (double)s->mb,
+                                             s->tp_sp,
+                                             (double)s->zero_stage,
+                                             s->recompute,
+                                             s->schedule,
+                                             (double)s->virtual_stages,
+                                             layout,
+                                             (double)l->inter_derate,
+                                             (double)l->intra_derate,
+                                             l->inter[0],
+                                             l->inter[1],
+                                             l->inter[2],
+                                             l->inter[3],
+                                             (double)row->size.wafer_dim,
+                                             (double)row->size.num_wafer,
+                                             (double)row->size.devices_per_node,
+                                             (double)row->size.num_worker,
+                                             (double)best_work};
+    return add_values(columns, values, STRATEGY_COLUMNS, err);
+}
+
+/* What numbers in the columns recompute and schedule mean. */
+static void add_words(json_t *table)
+{
+    json_t *const recompute = json_array();
+    json_t *const schedule = json_array();
+    for (int i = 0; i <= DF_RECOMPUTE_FULL; i++) {
+        json_array_append_new(recompute, json_string(df_recompute_name((df_recompute)i)));
+    }
+    for (int i = 0; i <= DF_SCHEDULE_INTERLEAVED; i++) {
+        json_array_append_new(schedule, json_string(df_schedule_name((df_schedule)i)));
+    }
+    json_object_set_new(table, "recompute_words", recompute);
+    json_object_set_new(table, "schedule_words", schedule);
+}
+
+df_status df_report_add_strategies(json_t *root,
+                                   df_report_source *source,
+                                   const df_report_picked *picked,
+                                   int64_t most,
+                                   df_err *err)
+{
+    const df_results *const r = source->results;
+    df_column columns[STRATEGY_COLUMNS];
+    reason_list reasons = {.used = 0};
+    df_status status = DF_OK;
+    int64_t shown = 0;
+    memset(columns, 0, sizeof columns);
+    for (int i = 0; i < STRATEGY_COLUMNS; i++) {
+        columns[i].name = strategy_columns[i];
+    }
+    for (int64_t id = 0; status == DF_OK && id < r->num_strategies; id++) {
+        const df_store_strategy *const row = &r->strategies[id];
+        const int reason = note_reason(&reasons, row);
+        if (row->feasible || r->num_strategies <= most) {
+            status = add_strategy(columns, row, reason, picked->best[id], err);
+            shown++;
+        }
+    }
+    json_t *const table = json_object();
+    json_object_set_new(root, "strategies", table);
+    json_object_set_new(root, "reasons", reasons_json(&reasons));
+    json_object_set_new(table, "rows", json_integer(shown));
+    json_object_set_new(table, "of", json_integer(r->num_strategies));
+    add_words(table);
+    return add_columns(table, columns, STRATEGY_COLUMNS, status, err);
+}
+
+/* ---- Searches ---- */
+
+enum { SEARCH_COLUMNS = 14, DEVICE_COLUMNS = 6, ALL_COLUMNS = SEARCH_COLUMNS + DEVICE_COLUMNS };
+
+static const struct {
+    const char *name;
+    df_column_kind kind;
+} search_columns[ALL_COLUMNS] = {
+    {"work_id", DF_COLUMN_WHOLE},
+    {"strategy_id", DF_COLUMN_WHOLE},
+    {"index", DF_COLUMN_WHOLE},
+    {"status", DF_COLUMN_WHOLE},
+    {"front", DF_COLUMN_WHOLE},
+    {"iterations", DF_COLUMN_WHOLE},
+    {"evaluations", DF_COLUMN_WHOLE},
+    {"best_time_s", DF_COLUMN_REAL},
+    {"best_value", DF_COLUMN_ROUNDED},
+    {"start_time_s", DF_COLUMN_ROUNDED},
+    {"memory_overflow", DF_COLUMN_ROUNDED},
+    {"energy_j", DF_COLUMN_ROUNDED},
+    {"area_mm2", DF_COLUMN_ROUNDED},
+    {"memory_bytes", DF_COLUMN_ROUNDED},
+    {"device_flops_ps", DF_COLUMN_ROUNDED},
+    {"device_dram_bytes", DF_COLUMN_ROUNDED},
+    {"device_dram_bytes_ps", DF_COLUMN_ROUNDED},
+    {"device_l2_bytes", DF_COLUMN_ROUNDED},
+    {"device_intra_bytes_ps", DF_COLUMN_ROUNDED},
+    {"device_inter_bytes_ps", DF_COLUMN_ROUNDED},
+};
+
+typedef struct {
+    df_report_source *source;
+    const df_report_picked *picked;
+    df_column columns[ALL_COLUMNS + DF_PARAMS];
+    int64_t rows;
+} table;
+
+/* NaN where there is none. */
+static void device_values(df_report_source *source, const df_store_search *search, double *values)
+{
+    df_cfg cfg;
+    df_hw_device dev;
+    df_err ignored;
+    const bool works = df_report_config(source, search, &cfg) &&
+                       df_hw_derive(&cfg, &source->options.rules, &dev, &ignored) == DF_OK;
+    const double derived[DEVICE_COLUMNS] = {works ? dev.core.throughput_flops_ps : 0,
+                                            works ? dev.mem[DF_MEM_DRAM].size_bytes : 0,
+                                            works ? dev.mem[DF_MEM_DRAM].throughput_bytes_ps : 0,
+                                            works ? dev.mem[DF_MEM_SRAM_L2].size_bytes : 0,
+                                            works ? dev.intra.throughput_bytes_ps : 0,
+                                            works ? dev.inter.throughput_bytes_ps : 0};
+    for (int i = 0; i < DEVICE_COLUMNS; i++) {
+        values[i] = works ? derived[i] : (double)NAN;
+    }
+}
+
+static df_status add_search(void *ctx, const df_store_search *search, df_err *err)
+{
+    table *const t = ctx;
+    const df_descent *const d = &search->descent;
+    if (!df_report_is_shown(t->picked, search)) {
+        return DF_OK;
+    }
+    double values[ALL_COLUMNS] = {(double)search->work_id,
+                                  search->strategy_id,
+                                  search->index,
+                                  d->status,
+                                  df_report_is_front(t->picked, search->work_id),
+                                  d->iterations,
+                                  (double)d->evaluations,
+                                  d->best_time_s,
+                                  d->best_value,
+                                  d->start_time_s,
+                                  d->memory_overflow,
+                                  d->metrics.energy_j,
+                                  d->metrics.area_mm2,
+                                  d->metrics.memory_bytes};
+    if (!t->source->options.fix_hardware) {
+        device_values(t->source, search, values + SEARCH_COLUMNS);
+    }
+    t->rows++;
+    DF_TRY(add_values(t->columns, values, ALL_COLUMNS, err));
+    return add_values(t->columns + ALL_COLUMNS, d->best.p, DF_PARAMS, err);
+}
+
+df_status df_report_add_searches(json_t *root,
+                                 df_report_source *source,
+                                 const df_report_picked *picked,
+                                 df_err *err)
+{
+    table t = {.source = source, .picked = picked};
+    for (int i = 0; i < ALL_COLUMNS; i++) {
+        t.columns[i].name = search_columns[i].name;
+        t.columns[i].kind = search_columns[i].kind;
+    }
+    for (int i = 0; i < DF_PARAMS; i++) {
+        t.columns[ALL_COLUMNS + i].name = df_param_names[i];
+        t.columns[ALL_COLUMNS + i].kind = DF_COLUMN_ROUNDED;
+    }
+    const df_status status = df_report_visit(source->results, add_search, &t, err);
+    json_t *const json = json_object();
+    json_t *const words = json_array();
+    json_object_set_new(root, "searches", json);
+    json_object_set_new(json, "rows", json_integer(t.rows));
+    json_object_set_new(json, "of", json_integer(source->results->num_searches));
+    for (int i = 0; i <= DF_SEARCH_INFEASIBLE; i++) {
+        json_array_append_new(words, json_string(df_search_status_names[i]));
+    }
+    json_object_set_new(json, "status_words", words);
+    return add_columns(json, t.columns, ALL_COLUMNS + DF_PARAMS, status, err);
+}
+
+/* ---- Trajectories ---- */
+
+enum { STRATEGIES_FOLLOWED = 10, STARTS_FOLLOWED = 20 };
+
+static df_status add_trajectory(json_t *all,
+                                const df_results *r,
+                                const df_store_search *search,
+                                df_iterate *iterates,
+                                df_err *err)
+{
+    int32_t count;
+    DF_TRY(df_results_iterates(r, search->work_id, iterates, &count, err));
+    json_t *const times = json_array();
+    for (int32_t i = 0; i < count; i++) {
+        const double time_s = iterates[i].result.time_s;
+        json_array_append_new(times, isfinite(time_s) ? json_real(time_s) : json_null());
+    }
+    json_t *const one = json_object();
+    json_object_set_new(one, "work_id", json_integer(search->work_id));
+    json_object_set_new(one, "strategy_id", json_integer(search->strategy_id));
+    json_object_set_new(one, "time_s", times);
+    json_array_append_new(all, one);
+    return DF_OK;
+}
+
+/* Of a strategy: its best descent, and those next to it. */
+static df_status follow(
+    json_t *all, const df_results *r, int64_t best, int starts, df_iterate *iterates, df_err *err)
+{
+    df_store_search searches[STARTS_FOLLOWED];
+    const int64_t from = best - starts / 2 > 0 ? best - starts / 2 : 0;
+    const int64_t left = r->num_searches - from;
+    const int64_t count = left < starts ? left : starts;
+    DF_TRY(df_results_read(r, from, count, searches, err));
+    const int32_t strategy_id =
+        r->num_strategies > 0 && best - from < count ? searches[best - from].strategy_id : 0;
+    for (int64_t i = 0; i < count; i++) {
+        if (searches[i].strategy_id == strategy_id &&
+            searches[i].descent.status != DF_SEARCH_PENDING) {
+            DF_TRY(add_trajectory(all, r, &searches[i], iterates, err));
+        }
+    }
+    return DF_OK;
+}
+
+df_status df_report_add_trajectories(json_t *root,
+                                     const df_results *r,
+                                     const df_report_picked *picked,
+                                     df_err *err)
+{
+    json_t *const all = json_array();
+    df_status status = DF_OK;
+    json_object_set_new(root, "trajectories", all);
+    if (r->trajectory_rows == 0) {
+        return DF_OK;
+    }
+    df_iterate *const iterates = malloc((size_t)r->trajectory_rows * sizeof *iterates);
+    if (!iterates) {
+        return df_fail(err, DF_ENOMEM, "out of memory");
+    }
+    for (int i = 0; status == DF_OK && i < STRATEGIES_FOLLOWED && i < picked->num_ranked; i++) {
+        const int64_t best = picked->best[picked->ranked[i]];
+        status = follow(all, r, best, i == 0 ? STARTS_FOLLOWED : 1, iterates, err);
+    }
+    free(iterates);
+    return status;
+}

@@ -1,0 +1,42 @@
+/* store_read.h: a results file for those who only look, at any moment: while a search writes,
+ * and after it was killed. Nothing is locked, nothing is written. */
+#ifndef DF_STORE_READ_H
+#define DF_STORE_READ_H
+#include "store/store.h"
+
+typedef struct df_results_file df_results_file;
+
+/* All but the rows of /searches. */
+typedef struct {
+    df_store_strategy *strategies; /* reasons are "" where there is none */
+    int64_t num_strategies;
+    int64_t num_searches;
+    int32_t trajectory_rows; /* of each search; 0: no /trajectories */
+    /* Texts are "" where the file has none. */
+    char *hardware_yaml, *model_yaml, *settings;
+    char *version, *command, *start, *host;
+    int32_t ranks;
+    int64_t evaluations;
+    double wall_s;
+    df_results_file *file;
+} df_results;
+
+/* DF_EIO: not readable, or not a results file. On failure there is nothing to close. */
+DF_NODISCARD df_status df_results_open(const char *path, df_results *out, df_err *err);
+void df_results_close(df_results *results);
+
+/* `count` rows of /searches from row `first` on. Rows that are being written are pending. */
+DF_NODISCARD df_status df_results_read(const df_results *results,
+                                       int64_t first,
+                                       int64_t count,
+                                       df_store_search *searches,
+                                       df_err *err);
+
+/* The iterates of a search that is done; room for trajectory_rows of them. */
+DF_NODISCARD df_status df_results_iterates(
+    const df_results *results, int64_t work_id, df_iterate *iterates, int32_t *count, df_err *err);
+
+/* The value of "KEY=VALUE" in the settings, to the end of its line. False: there is none. */
+bool df_results_setting(const df_results *results, const char *key, char *value, size_t room);
+
+#endif
