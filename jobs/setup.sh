@@ -7,10 +7,13 @@ df_build_packages=(
     cmake ninja-build pkg-config gcc libc6-dev
     libopenmpi-dev openmpi-bin libyaml-dev libgsl-dev libhdf5-dev libjansson-dev libxxhash-dev
     libcurl4-openssl-dev ca-certificates openssl graphviz
-    libcmocka-dev hdf5-tools python3-h5py python3-pandas
+    libcmocka-dev hdf5-tools python3-h5py python3-pandas python3-matplotlib
 )
 # To check the sources.
 df_check_packages=(clang-tidy clang-format cppcheck shellcheck)
+
+# To look at the page of `deepflow report` as users do.
+df_page_packages=(chromium)
 
 # Debian's own Python has Debian's h5py and pandas; another may come first on the PATH.
 df_python=/usr/bin/python3
@@ -63,6 +66,25 @@ df_install() {
     df_root apt-get update -q
     df_root env DEBIAN_FRONTEND=noninteractive \
         apt-get install -q -y --no-install-recommends "${missing[@]}"
+}
+
+# df_page run|all: installs what the page of `deepflow report` is made of, from npm; `all`: and
+# tested with. Everything but report builds and works without it.
+df_page() {
+    local page=search/report/page wanted=echarts omit=--omit=dev
+    if [ "$1" = all ]; then
+        wanted=playwright-core
+        omit=--include=dev
+    fi
+    if [ "$page/node_modules/$wanted/package.json" -nt "$page/package-lock.json" ]; then
+        return 0
+    fi
+    if ! command -v npm >/dev/null; then
+        df_install nodejs npm
+    fi
+    echo "Installing: the packages of $page"
+    (cd "$page" && npm ci "$omit" --ignore-scripts --no-audit --no-fund --loglevel=error) &&
+        find "$page/node_modules" -maxdepth 2 -name package.json -exec touch {} +
 }
 
 # df_build PRESET [TARGET]: configures and builds it.

@@ -8,9 +8,12 @@ cd "$(dirname "${BASH_SOURCE[0]}")/.."
 # shellcheck source=jobs/setup.sh
 . jobs/setup.sh
 
-df_install "${df_build_packages[@]}" "${df_check_packages[@]}"
+df_install "${df_build_packages[@]}" "${df_check_packages[@]}" "${df_page_packages[@]}"
 
 failed=()
+if ! df_page all; then
+    failed+=("packages of the page")
+fi
 for preset in dev release asan; do
     echo "== $preset: build"
     if ! df_build "$preset"; then
@@ -32,6 +35,9 @@ if [ "${#failed[@]}" -gt 0 ]; then
     printf 'FAILED: %s\n' "${failed[@]}"
     exit 1
 fi
-count=$(ctest --preset dev -N | sed -n 's/^Total Tests: //p')
-echo "100% tests passed, 0 tests failed out of $((3 * count))" \
-    "($count in each of dev, release and asan); the sources are clean."
+count=0
+for preset in dev release asan; do
+    count=$((count + $(ctest --preset "$preset" -N | sed -n 's/^Total Tests: //p')))
+done
+echo "100% tests passed, 0 tests failed out of $count in dev, release and asan;" \
+    "the sources are clean."

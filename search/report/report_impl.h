@@ -23,6 +23,7 @@ typedef struct {
     char rules[2048]; /* as --rules takes them */
     df_eval *eval;    /* at a strategy; NULL before the first */
     int32_t at;       /* that strategy; -1: none */
+    df_cfg at_cfg;    /* the template with it */
     bool works;       /* it can be evaluated */
 } df_report_source;
 

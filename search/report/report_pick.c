@@ -20,7 +20,10 @@ static df_status visit_block(
 df_status df_report_visit(const df_results *results, df_report_visitor each, void *ctx, df_err *err)
 {
     df_store_search *const block = malloc(BLOCK * sizeof *block);
-    df_status status = block ? DF_OK : df_fail(err, DF_ENOMEM, "out of memory");
+    if (!block) {
+        return df_fail(err, DF_ENOMEM, "out of memory");
+    }
+    df_status status = DF_OK;
     for (int64_t at = 0; status == DF_OK && at < results->num_searches; at += BLOCK) {
         const int64_t left = results->num_searches - at;
         const int64_t count = left < BLOCK ? left : BLOCK;

@@ -1,3 +1,4 @@
+#include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -69,11 +70,11 @@ void df_report_source_fini(df_report_source *s)
 static void use_strategy(df_report_source *s, int32_t id)
 {
     const df_store_strategy *const row = &s->results->strategies[id];
-    df_cfg cfg = s->cfg;
     df_err ignored;
-    df_strategy_apply(&row->strategy, &cfg);
-    df_layout_apply(&row->layout, &row->size, &row->strategy, &cfg);
-    s->works = df_eval_use(s->eval, &cfg, &ignored) == DF_OK;
+    s->at_cfg = s->cfg;
+    df_strategy_apply(&row->strategy, &s->at_cfg);
+    df_layout_apply(&row->layout, &row->size, &row->strategy, &s->at_cfg);
+    s->works = df_eval_use(s->eval, &s->at_cfg, &ignored) == DF_OK;
     s->at = id;
 }
 
@@ -85,26 +86,28 @@ bool df_report_config(df_report_source *s, const df_store_search *search, df_cfg
     if (!s->works) {
         return false;
     }
-    const df_point *const point =
-        s->options.fix_hardware ? df_eval_template(s->eval) : &search->descent.best;
-    df_eval_config(s->eval, point, out);
+    *out = s->at_cfg;
+    if (!s->options.fix_hardware) {
+        df_eval_config(s->eval, &search->descent.best, out);
+    }
     return true;
 }
 
 static df_status
 find_design(df_report_source *s, const df_store_search *search, df_cfg *out, df_err *err)
 {
-    const long long id = (long long)search->work_id;
+    const int64_t id = search->work_id;
     if (search->descent.status == DF_SEARCH_PENDING) {
-        return df_fail(err, DF_EINVAL, "--design: expected a search that is done, found %lld", id);
+        return df_fail(err, DF_EINVAL, "--design: expected a search that is done, found %" PRId64,
+                       id);
     }
     if (search->descent.status == DF_SEARCH_INFEASIBLE) {
-        return df_fail(err, DF_INFEASIBLE, "search %lld found no device that works", id);
+        return df_fail(err, DF_INFEASIBLE, "search %" PRId64 " found no device that works", id);
     }
     return df_report_config(s, search, out)
                ? DF_OK
                : df_fail(err, DF_INFEASIBLE,
-                         "the strategy of search %lld does not work with this version", id);
+                         "the strategy of search %" PRId64 " does not work with this version", id);
 }
 
 df_status df_report_design(const df_results *results, int64_t work_id, df_cfg *out, df_err *err)
@@ -112,8 +115,9 @@ df_status df_report_design(const df_results *results, int64_t work_id, df_cfg *o
     df_report_source source;
     df_store_search search;
     if (work_id < 0 || work_id >= results->num_searches) {
-        return df_fail(err, DF_EINVAL, "--design: expected a work_id from 0 to %lld, found %lld",
-                       (long long)results->num_searches - 1, (long long)work_id);
+        return df_fail(err, DF_EINVAL,
+                       "--design: expected a work_id from 0 to %" PRId64 ", found %" PRId64,
+                       results->num_searches - 1, work_id);
     }
     DF_TRY(df_results_read(results, work_id, 1, &search, err));
     df_status status = df_report_source_init(&source, results, err);

@@ -1,5 +1,6 @@
 #include "store/store_read.h"
 
+#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -60,8 +61,8 @@ static df_status read_strategies(df_results *r, df_err *err)
     for (int64_t i = 0; i < count; i++) {
         f->strategies[i].reason[DF_ROW_REASON - 1] = '\0';
         if (!df_strategy_from_row(&f->strategies[i], &r->strategies[i])) {
-            return df_fail(err, DF_EIO, "%s: /strategies: row %lld has an unknown word", f->path,
-                           (long long)i);
+            return df_fail(err, DF_EIO, "%s: /strategies: row %" PRId64 " has an unknown word",
+                           f->path, i);
         }
     }
     r->num_strategies = count;
@@ -191,8 +192,8 @@ df_status df_results_read(
         }
         if (searches[i].strategy_id < 0 || searches[i].strategy_id >= r->num_strategies) {
             free(rows);
-            return df_fail(err, DF_EIO, "%s: /searches: row %lld is of no strategy", r->file->path,
-                           (long long)(first + i));
+            return df_fail(err, DF_EIO, "%s: /searches: row %" PRId64 " is of no strategy",
+                           r->file->path, first + i);
         }
     }
     free(rows);

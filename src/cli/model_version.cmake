@@ -1,6 +1,6 @@
 # Writes a header with the version of the model: the program's, and a hash of all sources that
-# may decide numbers (all but those of command line, results file, report and distribution). Only when
-# it has changed, so that nothing is compiled in vain.
+# may decide numbers (all but those of command line, results file, report and distribution). Only
+# when it has changed, so that nothing is compiled in vain.
 #   cmake -D ROOT=<sources> -D VERSION=<x.y.z> -D OUT=<header> -P model_version.cmake
 file(GLOB sources ${ROOT}/src/*/*.[ch] ${ROOT}/search/*/*.[ch])
 list(FILTER sources EXCLUDE REGEX "/(src/cli|search/store|search/dist|search/report)/")

@@ -338,7 +338,7 @@ function frontOf(xs, ys) {
   });
 }
 
-function allOption(x, y, chosen) {
+function allOption(x, y) {
   const xs = x.values();
   const ys = y.values();
   const points = [];
@@ -351,7 +351,7 @@ function allOption(x, y, chosen) {
   const [xl, xh] = range(points.map((p) => p[0]));
   const [yl, yh] = range(points.map((p) => p[1]));
   const several = quantities.filter((q) => ["time", "energy", "area"].includes(q.key) && new Set(q.values()).size > 1).map((q) => q.label);
-  const names = ["searches", `no other is better in all of ${several.join(", ")}`, `front of ${x.label} and ${y.label}`, "chosen"];
+  const names = ["searches", `no other is better in all of ${several.join(", ")}`, `front of ${x.label} and ${y.label}`];
   return {
     grid: { ...sides(), top: narrow() ? 96 : 60, bottom: 44 },
     legend: { top: 0, left: 0, itemGap: 12, data: names.filter((_, i) => i !== 1 || several.length > 2) },
@@ -363,9 +363,18 @@ function allOption(x, y, chosen) {
       { name: "searches", type: "scatter", data: points, symbolSize: points.length > 20000 ? 3 : points.length > 2000 ? 4 : 7, itemStyle: { color: colours.sky, opacity: 0.55 }, large: points.length > 5000, largeThreshold: 5000, progressive: 0 },
       { name: names[1], type: "scatter", data: several.length > 2 ? front3 : [], symbol: "diamond", symbolSize: 9, itemStyle: { color: colours.orange, borderColor: "#fff", borderWidth: 0.5 }, z: 3 },
       { name: names[2], type: "line", step: "end", data: front, symbol: "circle", symbolSize: 9, showAllSymbol: true, itemStyle: { color: colours.red }, lineStyle: { color: colours.red, width: 1.5 }, z: 4 },
-      { name: "chosen", type: "scatter", data: chosen >= 0 && Number.isFinite(xs[chosen]) && Number.isFinite(ys[chosen]) ? [[xs[chosen], ys[chosen], chosen]] : [], symbolSize: 18, itemStyle: { color: "transparent", borderColor: colours.black, borderWidth: 2.5 }, z: 6, silent: true },
     ],
   };
+}
+
+// Marks a point with a ring, on a layer of its own: the others are not drawn again.
+function ring(id, point) {
+  const chart = instances[id];
+  chart.ring ??= new echarts.graphic.Circle({ zlevel: 1, silent: true, shape: { r: 10 }, style: { fill: "none", stroke: colours.black, lineWidth: 2.5 } });
+  chart.getZr().add(chart.ring);
+  const at = point && chart.convertToPixel({ gridIndex: 0 }, point);
+  const inside = Boolean(at) && at.every(Number.isFinite) && chart.containPixel({ gridIndex: 0 }, at);
+  chart.ring.attr({ invisible: !inside, shape: inside ? { cx: at[0], cy: at[1] } : {} });
 }
 
 // ---- Descents ----

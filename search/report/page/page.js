@@ -234,14 +234,19 @@ function choose(row, quietly) {
   byId("design-title").textContent = `Search ${workId}: ${seconds(searches.at("best_time_s", row))} with ${strategyName(strategy)}`;
   showFacts(row);
   showDevice(row, design);
-  byId("shares-part").hidden = report.asked.fix_hardware;
-  if (!report.asked.fix_hardware) draw("shares-chart", sharesOption(row));
-  showOps(design);
   showYaml(row, design);
   document.querySelectorAll("#best-table tbody tr").forEach((line) => line.classList.toggle("chosen", Number(line.dataset.row) === row));
   markChosen();
   byId("chosen").hidden = Boolean(quietly);
   byId("chosen-text").textContent = byId("design-title").textContent;
+  clearTimeout(state.drawing); // the answer first, then its pictures
+  state.drawing = setTimeout(() => drawChosen(row, design), quietly ? 0 : 30);
+}
+
+function drawChosen(row, design) {
+  byId("shares-part").hidden = report.asked.fix_hardware;
+  if (!report.asked.fix_hardware) draw("shares-chart", sharesOption(row));
+  showOps(design);
 }
 
 // ---- Other pictures ----
@@ -274,16 +279,17 @@ function showStrategies() {
 function showAll() {
   const x = quantity(byId("all-x").value);
   const y = quantity(byId("all-y").value);
-  draw("all-chart", allOption(x, y, state.row), (p) => choose(p.value[2]));
+  draw("all-chart", allOption(x, y), (p) => choose(p.value[2]));
+  instances["all-chart"].off("datazoom");
+  instances["all-chart"].on("datazoom", markChosen);
+  markChosen();
 }
 
-// Moves the ring alone: the other points stay as they are drawn.
 function markChosen() {
-  const chart = instances["all-chart"];
-  if (!chart) return;
+  if (!instances["all-chart"]) return;
   const x = quantity(byId("all-x").value).values()[state.row];
   const y = quantity(byId("all-y").value).values()[state.row];
-  chart.setOption({ series: [{}, {}, {}, { data: Number.isFinite(x) && Number.isFinite(y) ? [[x, y, state.row]] : [] }] }, { lazyUpdate: true });
+  ring("all-chart", Number.isFinite(x) && Number.isFinite(y) ? [x, y] : null);
 }
 
 function showSearches() {
@@ -366,6 +372,8 @@ function save() {
 }
 
 // ---- All of it ----
+
+window.addEventListener("resize", markChosen);
 
 document.querySelectorAll("button[data-copy]").forEach((button) => button.addEventListener("click", () => copy(button)));
 byId("yaml-save").addEventListener("click", save);

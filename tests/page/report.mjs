@@ -1,0 +1,240 @@
+// The page of `deepflow report` in a browser, as a user sees it.
+//   node report.mjs DEEPFLOW CHROMIUM SOURCES [FOLDER FOR PICTURES]
+import assert from "node:assert/strict";
+import { execFileSync } from "node:child_process";
+import { mkdtempSync, rmSync, statSync } from "node:fs";
+import { createRequire } from "node:module";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+
+const [program, browserPath, sources, pictures] = process.argv.slice(2);
+const { chromium } = createRequire(join(sources, "search/report/page/package.json"))("playwright-core");
+const folder = mkdtempSync(join(tmpdir(), "deepflow-page-"));
+const python = "/usr/bin/python3";
+const CLICK_MS = 200;
+const REPORT_MS = 5000;
+const PAGE_BYTES = 20e6;
+
+// ---- Results and their pages ----
+
+const run = (command, ...args) => execFileSync(command, args, { cwd: folder, encoding: "utf8", stdio: ["ignore", "pipe", "pipe"] });
+const configs = join(sources, "configs");
+
+function search(name, ...flags) {
+  run(program, "arch_search", "--exp_dir", name, "--rules", "corrected", "--top", "0", ...flags);
+  return join(folder, name, "results.h5");
+}
+
+// The columns of /searches and /strategies that pictures show, straight from the file.
+function rowsOf(results) {
+  const code = `
+import h5py, json, sys
+with h5py.File(sys.argv[1]) as f:
+    s, t = f["searches"][:], f["strategies"][:]
+    names = ("work_id", "strategy_id", "best_time_s", "energy_j", "area_core", "power_DRAM")
+    degrees = ("dp", "kp1", "kp2", "lp", "tp", "cp", "feasible")
+    print(json.dumps({"searches": [dict(zip(names, (r[n].item() for n in names))) for r in s],
+                      "strategies": [dict(zip(degrees, (r[n].item() for n in degrees))) for r in t]}).replace("NaN", "null").replace("Infinity", "1e999"))`;
+  return JSON.parse(run(python, "-c", code, results));
+}
+
+function report(results, name, ...flags) {
+  const path = join(folder, `${name}.html`);
+  const begin = performance.now();
+  run(program, "report", results, "-o", path, ...flags);
+  return { path, ms: performance.now() - begin, bytes: statSync(path).size };
+}
+
+// ---- In the browser ----
+
+const browser = await chromium.launch({
+  executablePath: browserPath,
+  args: ["--headless", "--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-component-update", "--disable-sync", "--no-first-run"],
+});
+
+// The pictures of the chosen design come a moment after its text.
+const drawn = (page) => page.evaluate(() => new Promise((done) => setTimeout(() => requestAnimationFrame(done), 100)));
+
+async function open(path, width = 1200, height = 900) {
+  const context = await browser.newContext({ viewport: { width, height }, permissions: ["clipboard-read", "clipboard-write"], offline: true });
+  const page = await context.newPage();
+  const wrong = [];
+  page.on("console", (message) => ["error", "warning"].includes(message.type()) && wrong.push(message.text()));
+  page.on("pageerror", (error) => wrong.push(error.message));
+  page.on("request", (request) => /^(file|data|blob):/.test(request.url()) || wrong.push(request.url()));
+  await page.goto(`file://${path}`);
+  await drawn(page);
+  return { page, wrong };
+}
+
+const picture = (page, name) => pictures && page.screenshot({ path: join(pictures, `${name}.png`), fullPage: true });
+
+// What a picture was drawn from.
+const seriesOf = (page, id) =>
+  page.evaluate((chart) => echarts.getInstanceByDom(document.getElementById(chart)).getOption().series.map(({ name, type, data }) => ({ name, type, data })), id);
+
+// Clicks on a point of a picture; the time until the chosen design has been drawn.
+async function click(page, id, series, point) {
+  const at = await page.evaluate(([chart, index, value]) => {
+    const box = document.getElementById(chart);
+    box.scrollIntoView({ block: "center" });
+    const [x, y] = echarts.getInstanceByDom(box).convertToPixel({ seriesIndex: index }, value);
+    window.clicked = new Promise((done) => {
+      document.addEventListener("click", (event) => {
+        requestAnimationFrame(() => setTimeout(() => done(performance.now() - event.timeStamp)));
+      }, { capture: true, once: true });
+    });
+    const { left, top } = box.getBoundingClientRect();
+    return { x: left + x, y: top + y };
+  }, [id, series, point]);
+  await page.mouse.move(at.x, at.y);
+  await page.mouse.click(at.x, at.y);
+  return page.evaluate(() => window.clicked);
+}
+
+const text = (page, id) => page.locator(`#${id}`).textContent();
+
+async function fitsTheWindow(page) {
+  const [scroll, client] = await page.evaluate(() => [document.documentElement.scrollWidth, document.documentElement.clientWidth]);
+  assert.ok(scroll <= client, `the page is ${scroll} wide in a window of ${client}`);
+}
+
+const least = (values) => values.reduce((a, b) => Math.min(a, b), Infinity);
+const near = (a, b, tolerance, what) => assert.ok(Math.abs(a - b) <= tolerance * Math.abs(b), `${what}: ${a} is not ${b}`);
+
+// ---- Checks ----
+
+// Every finished search is a point, with the time of the file to the last bit.
+async function pointsAreTheRows(page, rows) {
+  const points = (await seriesOf(page, "all-chart"))[0].data;
+  const times = new Map(rows.searches.map((row) => [row.work_id, row.best_time_s]));
+  const ids = await page.evaluate(() => [...searches.column("work_id")]);
+  assert.equal(points.length, rows.searches.filter((row) => Number.isFinite(row.best_time_s)).length);
+  for (const [, time, row] of points) assert.equal(time, times.get(ids[row]));
+}
+
+// Every cell of the heat map is the least time of the searches with its two degrees.
+async function cellsAreTheBest(page, rows, x, y) {
+  await page.locator("#heat-x").selectOption(x);
+  await page.locator("#heat-y").selectOption(y);
+  const cells = (await seriesOf(page, "heat-chart"))[0].data;
+  const degrees = await page.evaluate(([a, b]) => [a, b].map((name) => valuesOf(name)), [x, y]);
+  assert.ok(cells.length > 1);
+  for (const { value: [i, k, logarithm] } of cells) {
+    const fits = (row) => rows.strategies[row.strategy_id][x] === degrees[0][i] && rows.strategies[row.strategy_id][y] === degrees[1][k];
+    near(10 ** logarithm, least(rows.searches.filter(fits).map((row) => row.best_time_s)), 1e-12, `${x} ${y}`);
+  }
+}
+
+// The bars of the best design add up to the step's time, as predicted from its YAML.
+async function barsAddUp(page) {
+  const bars = await seriesOf(page, "best-chart");
+  const sum = bars.reduce((all, { data }) => all + data[0], 0);
+  const predicted = await page.evaluate(() => report.designs[0].predicted_s);
+  near(sum, predicted, 0.25, "sum of the bars");
+}
+
+async function commandsReproduce(page, row) {
+  const [make, predict] = (await text(page, "design-command")).split("\n");
+  assert.ok(make.includes(`--design ${row.work_id} `), make);
+  run("/bin/sh", "-c", make.replace(/^deepflow/, program));
+  const said = JSON.parse(run("/bin/sh", "-c", `${predict.replace(/^deepflow/, program).replace(" --breakdown", "")} --format json --exp_dir predicted`));
+  assert.equal(said.time_s, row.best_time_s);
+}
+
+async function clicksChoose(page, rows) {
+  const points = (await seriesOf(page, "all-chart"))[2].data;
+  const chosen = points.at(-1);
+  const ms = await click(page, "all-chart", 2, chosen.slice(0, 2));
+  const work = await page.evaluate((row) => searches.at("work_id", row), chosen[2]);
+  assert.match(await text(page, "design-title"), new RegExp(`^Search ${work}: `));
+  await drawn(page);
+  assert.match(await text(page, "ops-hint"), /a step takes/);
+  assert.ok(await page.locator("#chosen").isVisible());
+  assert.ok(ms < CLICK_MS, `a click took ${ms} ms`);
+  await commandsReproduce(page, rows.searches.find((row) => row.work_id === work));
+  await page.locator('button[data-copy="design-command"]').click();
+  assert.equal(await page.evaluate(() => navigator.clipboard.readText()), await text(page, "design-command"));
+  return ms;
+}
+
+async function rooflineHolds(page) {
+  const { points, flops } = await page.evaluate(() => ({ points: roofPoints(state.design, 3), flops: state.design.device.flops_ps }));
+  assert.ok(points.length > 0);
+  points.forEach((point) => assert.ok(point.value[1] <= 1.0001 * flops, `${point.name} is above the roof`));
+}
+
+async function tableChooses(page) {
+  const line = page.locator("#best-table tbody tr").nth(1);
+  await line.click();
+  const work = await page.evaluate(() => report.ranked[1]);
+  assert.match(await text(page, "design-title"), new RegExp(`^Search ${work}: `));
+  assert.match(await line.getAttribute("class"), /chosen/);
+}
+
+async function everyPictureIsDrawn(page) {
+  const blank = await page.evaluate(() => Object.entries(instances).filter(([, chart]) => {
+    const canvas = chart.getDom().querySelector("canvas");
+    const pixels = new Uint32Array(canvas.getContext("2d").getImageData(0, 0, canvas.width, canvas.height).data.buffer);
+    return pixels.every((pixel) => pixel === pixels[0]);
+  }).map(([id]) => id));
+  assert.deepEqual(blank, []);
+}
+
+async function looksRight(name, results, degrees) {
+  const made = report(results, name);
+  const rows = rowsOf(results);
+  const { page, wrong } = await open(made.path);
+  await picture(page, name);
+  await fitsTheWindow(page);
+  await everyPictureIsDrawn(page);
+  await pointsAreTheRows(page, rows);
+  await cellsAreTheBest(page, rows, ...degrees);
+  await barsAddUp(page);
+  await rooflineHolds(page);
+  const ms = await clicksChoose(page, rows);
+  await tableChooses(page);
+  assert.deepEqual(wrong, []);
+  const phone = await open(made.path, 390, 800);
+  await picture(phone.page, `${name}-phone`);
+  await fitsTheWindow(phone.page);
+  await everyPictureIsDrawn(phone.page);
+  assert.deepEqual(phone.wrong, []);
+  await phone.page.context().close();
+  await page.context().close();
+  console.log(`${name}: ${rows.searches.length} searches, ${(made.bytes / 1e6).toFixed(1)} MB, clicks answer in ${ms.toFixed(0)} ms`);
+}
+
+// 10^5 searches: made in time, small enough, and still quick.
+async function staysResponsive(results) {
+  const many = join(folder, "many.h5");
+  run(python, join(sources, "tests/page/grow.py"), results, many, "100000");
+  const made = report(many, "many");
+  assert.ok(made.ms < REPORT_MS, `the report took ${made.ms} ms`);
+  assert.ok(made.bytes < PAGE_BYTES, `the page has ${made.bytes} bytes`);
+  const begin = performance.now();
+  const { page, wrong } = await open(made.path);
+  const loaded = performance.now() - begin;
+  const points = (await seriesOf(page, "all-chart"))[0].data;
+  assert.equal(points.length, 100000);
+  const slowest = [];
+  for (const at of [1234, 56789, 99999]) {
+    slowest.push(await click(page, "all-chart", 0, points[at].slice(0, 2)));
+    assert.match(await text(page, "design-title"), /^Search \d+: /);
+  }
+  await picture(page, "many");
+  assert.ok(Math.max(...slowest) < CLICK_MS, `clicks took ${slowest} ms`);
+  assert.deepEqual(wrong, []);
+  console.log(`100000 searches: made in ${made.ms.toFixed(0)} ms, ${(made.bytes / 1e6).toFixed(1)} MB, shown in ${loaded.toFixed(0)} ms, clicks answer in ${slowest.map((ms) => ms.toFixed(0)).join(", ")} ms`);
+}
+
+try {
+  const lstm = search("lstm", "--exp_config", join(configs, "search/lstm_4x4.yaml"), "--wafer_dim", "2", "--num_search", "4", "--iterations", "12", "--trajectory");
+  const llm = search("llm", "--hardware_config", join(configs, "hardware/a100_80gb.yaml"), "--model_config", join(configs, "model/llama2_7b.yaml"), "--batch_size", "64", "--fix_hardware", "--num_nodes", "2", "--devices_per_node", "4");
+  await looksRight("lstm", lstm, ["dp", "kp1"]);
+  await looksRight("llm", llm, ["dp", "tp"]);
+  await staysResponsive(lstm);
+} finally {
+  await browser.close();
+  rmSync(folder, { recursive: true });
+}
