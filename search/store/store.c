@@ -24,8 +24,8 @@ static df_status fail_errno(const char *path, const char *what, int why, df_err 
     return df_fail(err, DF_EIO, "%s: %s: %s", path, what, strerror(why));
 }
 
-static df_status
-write_at(const df_store *store, int64_t at, const void *bytes, size_t size, df_err *err)
+df_status
+df_store_write_at(const df_store *store, int64_t at, const void *bytes, size_t size, df_err *err)
 {
     const char *from = bytes;
     while (size > 0) {
@@ -84,13 +84,13 @@ static int64_t iterates_at(const df_store *store, int64_t row)
 
 /* ---- Making ---- */
 
-static void pending_row(const df_store_plan *plan, int64_t work_id, df_search_row *row)
+void df_store_pending_row(int64_t work_id, int32_t strategy_id, int32_t index, df_search_row *row)
 {
     df_store_search search;
     memset(&search, 0, sizeof search);
     search.work_id = work_id;
-    search.strategy_id = plan->searched[work_id / plan->num_indices];
-    search.index = plan->first_index + (int32_t)(work_id % plan->num_indices);
+    search.strategy_id = strategy_id;
+    search.index = index;
     search.descent.start_time_s = (double)NAN;
     search.descent.best_time_s = (double)NAN;
     search.descent.best_value = (double)NAN;
@@ -98,6 +98,12 @@ static void pending_row(const df_store_plan *plan, int64_t work_id, df_search_ro
     search.descent.metrics =
         (df_eval_metrics){(double)NAN, (double)NAN, (double)NAN, (double)NAN, (double)NAN};
     df_search_to_row(&search, row);
+}
+
+static void pending_row(const df_store_plan *plan, int64_t work_id, df_search_row *row)
+{
+    df_store_pending_row(work_id, plan->searched[work_id / plan->num_indices],
+                         plan->first_index + (int32_t)(work_id % plan->num_indices), row);
 }
 
 static df_status write_pending(const df_store *store, const df_store_plan *plan, df_err *err)
@@ -113,7 +119,8 @@ static df_status write_pending(const df_store *store, const df_store_plan *plan,
         for (size_t i = 0; i < count; i++) {
             pending_row(plan, first + (int64_t)i, &chunk[i]);
         }
-        status = write_at(store, search_at(store, first), chunk, count * sizeof *chunk, err);
+        status =
+            df_store_write_at(store, search_at(store, first), chunk, count * sizeof *chunk, err);
     }
     free(chunk);
     return status;
@@ -124,8 +131,8 @@ static df_status write_strategies(const df_store *store, const df_store_plan *pl
     for (int64_t i = 0; i < plan->num_strategies; i++) {
         df_strategy_row row;
         df_strategy_to_row(&plan->strategies[i], &row);
-        DF_TRY(
-            write_at(store, store->at.strategies + i * (int64_t)sizeof row, &row, sizeof row, err));
+        DF_TRY(df_store_write_at(store, store->at.strategies + i * (int64_t)sizeof row, &row,
+                                 sizeof row, err));
     }
     return DF_OK;
 }
@@ -190,8 +197,12 @@ static df_status new_store(const char *path, const df_store_plan *plan, df_store
 }
 
 /* Makes the file under another name, whole and on the disk. */
-static df_status
-make_draft(const char *draft, const df_store_plan *plan, df_store **out, df_err *err)
+static df_status make_draft(const char *draft,
+                            const df_store_plan *plan,
+                            df_store_fill *fill,
+                            void *ctx,
+                            df_store **out,
+                            df_err *err)
 {
     df_store *store = NULL;
     DF_TRY(try_room(draft, plan, err));
@@ -202,8 +213,7 @@ make_draft(const char *draft, const df_store_plan *plan, df_store **out, df_err 
     }
     *out = store;
     DF_TRY(reserve_all(store, err));
-    DF_TRY(write_strategies(store, plan, err));
-    DF_TRY(write_pending(store, plan, err));
+    DF_TRY(fill(ctx, store, err));
     return sync_file(store, err);
 }
 
@@ -226,14 +236,19 @@ static df_status sync_folder(const char *path, df_err *err)
     return synced ? DF_OK : fail_errno(path, "cannot be made", why, err);
 }
 
-df_status df_store_create(const char *path, const df_store_plan *plan, df_store **out, df_err *err)
+df_status df_store_create_with(const char *path,
+                               const df_store_plan *plan,
+                               df_store_fill *fill,
+                               void *ctx,
+                               df_store **out,
+                               df_err *err)
 {
     char draft[DF_STORE_PATH];
     df_store *store = NULL;
     if ((size_t)snprintf(draft, sizeof draft, "%s.part", path) >= sizeof draft) {
         return df_fail(err, DF_EIO, "%s: the path is too long", path);
     }
-    df_status status = make_draft(draft, plan, &store, err);
+    df_status status = make_draft(draft, plan, fill, ctx, &store, err);
     if (status == DF_OK && rename(draft, path) != 0) {
         status = fail_errno(path, "cannot be made", errno, err);
     }
@@ -245,6 +260,20 @@ df_status df_store_create(const char *path, const df_store_plan *plan, df_store 
     snprintf(store->path, sizeof store->path, "%s", path);
     *out = store;
     return sync_folder(path, err);
+}
+
+/* All rows pending. */
+static df_status fill_pending(void *ctx, df_store *store, df_err *err)
+{
+    const df_store_plan *const plan = ctx;
+    DF_TRY(write_strategies(store, plan, err));
+    return write_pending(store, plan, err);
+}
+
+df_status df_store_create(const char *path, const df_store_plan *plan, df_store **out, df_err *err)
+{
+    df_store_plan filled = *plan;
+    return df_store_create_with(path, plan, fill_pending, &filled, out, err);
 }
 
 /* ---- Resuming ---- */
@@ -270,7 +299,7 @@ static df_status repair_row(
         return DF_OK;
     }
     pending_row(plan, id, &pending);
-    return write_at(store, search_at(store, id), &pending, sizeof pending, err);
+    return df_store_write_at(store, search_at(store, id), &pending, sizeof pending, err);
 }
 
 /* Makes rows pending again that a crash left torn. */
@@ -329,8 +358,8 @@ static df_status write_iterates(
     for (int32_t i = 0; i < count && i < store->trajectory_rows; i++) {
         df_iterate_to_row(work_id, &iterates[i], &store->iterates[i]);
     }
-    return write_at(store, iterates_at(store, work_id), store->iterates, iterates_bytes(store),
-                    err);
+    return df_store_write_at(store, iterates_at(store, work_id), store->iterates,
+                             iterates_bytes(store), err);
 }
 
 df_status df_store_put(df_store *store,
@@ -350,8 +379,8 @@ df_status df_store_put(df_store *store,
     /* the status last: who reads meanwhile sees a row that is pending, or whole */
     pending = row;
     df_row_set_status(&pending, DF_SEARCH_PENDING);
-    DF_TRY(write_at(store, at, &pending, sizeof pending, err));
-    return write_at(store, at, &row, sizeof row, err);
+    DF_TRY(df_store_write_at(store, at, &pending, sizeof pending, err));
+    return df_store_write_at(store, at, &row, sizeof row, err);
 }
 
 df_status
@@ -377,8 +406,8 @@ df_status df_store_sync(df_store *store, const df_store_account *run, df_err *er
 {
     const int64_t evaluations = store->before.evaluations + run->evaluations;
     const double wall_s = store->before.wall_s + run->wall_s;
-    DF_TRY(write_at(store, store->at.evaluations, &evaluations, sizeof evaluations, err));
-    DF_TRY(write_at(store, store->at.wall_s, &wall_s, sizeof wall_s, err));
+    DF_TRY(df_store_write_at(store, store->at.evaluations, &evaluations, sizeof evaluations, err));
+    DF_TRY(df_store_write_at(store, store->at.wall_s, &wall_s, sizeof wall_s, err));
     return sync_file(store, err);
 }
 

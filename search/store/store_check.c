@@ -39,8 +39,7 @@ static int line_length(const char *line)
     return length < SHOWN ? (int)length : SHOWN;
 }
 
-/* Appends the first line in which the texts differ, if they do. */
-static bool same_text(const char *name, const char *made_from, const char *wanted, df_err *err)
+bool df_store_same_text(const char *name, const char *made_from, const char *wanted, df_err *err)
 {
     const char *a = made_from;
     const char *b = wanted;
@@ -73,7 +72,7 @@ df_status df_store_check(const char *path, hid_t file, const df_store_plan *plan
         if (!made_from) {
             return df_h5_fail(path, "is not a results file", err);
         }
-        same = same_text(names[i], made_from, wanted[i], &what) && same;
+        same = df_store_same_text(names[i], made_from, wanted[i], &what) && same;
         free(made_from);
     }
     return same ? DF_OK : df_fail(err, DF_EINVAL, "%s", what.text);

@@ -3,6 +3,9 @@
  *   store_h5.c      makes the file and finds its way in one, with HDF5
  *   store_check.c   whether a file was made from these inputs, with HDF5
  *   store_read.c    for those who only look, with HDF5
+ *   store_image.c   a whole file in memory, for those who only look
+ *   store_merge.c   several files into one
+ *   merge_settings.c  whether they go together, and what the whole is made from
  *   store.c         rows in and out, with plain reads and writes
  *   rows.c          rows, their HDF5 types and checksums
  *
@@ -40,6 +43,22 @@ DF_NODISCARD df_status df_store_find(const char *path,
                                      const df_store_plan *plan,
                                      df_store_places *at,
                                      df_err *err);
+
+/* Writes the rows of a file that has just been made. */
+typedef df_status df_store_fill(void *ctx, df_store *store, df_err *err);
+/* df_store_create with rows of the caller's. */
+DF_NODISCARD df_status df_store_create_with(const char *path,
+                                            const df_store_plan *plan,
+                                            df_store_fill *fill,
+                                            void *ctx,
+                                            df_store **out,
+                                            df_err *err);
+void df_store_pending_row(int64_t work_id, int32_t strategy_id, int32_t index, df_search_row *row);
+DF_NODISCARD df_status
+df_store_write_at(const df_store *store, int64_t at, const void *bytes, size_t size, df_err *err);
+
+/* Whether the texts are the same; if not, the first line that differs is appended to *err. */
+bool df_store_same_text(const char *name, const char *made_from, const char *wanted, df_err *err);
 
 /* DF_EINVAL: the file was made from other inputs; err says what differs. */
 DF_NODISCARD df_status df_store_check(const char *path,

@@ -187,11 +187,22 @@ static df_status visit_rows(df_store *store,
     return status;
 }
 
+static bool in_part(const sweep *s, int64_t item)
+{
+    const int64_t row = item / s->plan->options.num_search;
+    return s->watch->parts == 0 || row % s->watch->parts == s->watch->part;
+}
+
+/* Other parts need not be done either. */
 static void note_done(void *ctx, const df_store_search *search)
 {
     sweep *const s = ctx;
-    if (search->descent.status != DF_SEARCH_PENDING) {
+    const bool mine = in_part(s, search->work_id);
+    s->progress.descents += mine;
+    if (!mine || search->descent.status != DF_SEARCH_PENDING) {
         s->done[search->work_id / 8] |= (uint8_t)(1U << (search->work_id % 8));
+    }
+    if (mine && search->descent.status != DF_SEARCH_PENDING) {
         s->progress.done++;
         s->progress.done_before++;
     }
@@ -200,7 +211,7 @@ static void note_done(void *ctx, const df_store_search *search)
 static df_status read_done(sweep *s, df_err *err)
 {
     const int64_t descents = df_sweep_descents(s->plan);
-    s->progress.descents = descents;
+    s->progress.descents = 0;
     s->done = calloc((size_t)(descents / 8 + 1), 1);
     if (!s->done) {
         return df_fail(err, DF_ENOMEM, "out of memory");
@@ -311,7 +322,7 @@ df_status df_sweep_best(const df_sweep_plan *plan,
 df_status
 df_sweep_calibrate(const df_sweep_plan *plan, double seconds, double *descent_s, df_err *err)
 {
-    const df_sweep_watch nobody = {NULL, NULL, NULL, 0};
+    const df_sweep_watch nobody = {NULL, NULL, NULL, 0, 0, 0};
     const int64_t descents = df_sweep_descents(plan);
     sweep s = {.plan = plan, .watch = &nobody, .eval_row = -1};
     s.dist = df_dist_serial();

@@ -57,7 +57,7 @@ void df_sweep_store_plan(const df_sweep_plan *plan, df_store_plan *out);
 void df_sweep_config(const df_sweep_plan *plan, int64_t row, df_cfg *out);
 
 typedef struct {
-    int64_t descents, done; /* done: in this run and before it */
+    int64_t descents, done; /* of this part; done: in this run and before it */
     int64_t done_before;
     int64_t evaluations; /* in this run */
 } df_sweep_progress;
@@ -68,6 +68,9 @@ typedef struct {
     bool (*interrupted)(void *ctx);                                 /* any rank */
     void *ctx;
     double flush_s; /* a result is on the disk after so long at the latest */
+    /* Only a part of the sweep is done: of the feasible rows of /strategies number part, part +
+     * parts and so on, from 0. parts 0: all. */
+    int32_t part, parts;
 } df_sweep_watch;
 
 /* Collective. Does all descents that are not done in the store, which rank 0 holds (NULL on

@@ -18,7 +18,7 @@ typedef enum {
     DF_ARG_WORDS /* those that belong to no option */
 } df_arg_type;
 
-enum { DF_ARG_WORDS_MAX = 256 };
+enum { DF_ARG_WORDS_MAX = 4096 };
 
 /* The largest number that a flag may have: products of two still are exact in a double. */
 #define DF_ARG_INT_MAX INT64_C(1099511627776)

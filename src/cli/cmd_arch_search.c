@@ -1,5 +1,6 @@
 #include <inttypes.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "commands.h"
@@ -13,6 +14,7 @@ typedef struct {
     int64_t num_search, num_worker;
     df_int_list num_wafer, wafer_dim, num_nodes, devices_per_node;
     bool no_launch;
+    const char *part;
 } arch_args;
 
 /* How the program was called, and with whom. */
@@ -45,6 +47,9 @@ static df_status read_args(int argc, char **argv, arch_args *a, bool *help, df_e
                     "devices in a node; an LLM is placed on the file's nodes by default"),
         df_arg_int("num_worker", &a->num_worker, -1, DF_SYSTEM_DEVICES_MAX,
                    "devices that work; -1: all"),
+        df_arg_text("part", &a->part,
+                    "K/N: do the K-th of N parts of the sweep alone; `deepflow merge` puts parts "
+                    "together"),
         df_arg_bool("no_launch", &a->no_launch,
                     "print the plan and an estimate of the time, and stop"),
     };
@@ -136,8 +141,28 @@ static int print_plan(const df_sweep_plan *plan, int ranks)
     return df_cli_finish(0);
 }
 
+/* "3/8": the third part, which is number 2. */
+static df_status parse_part(arch_args *a, df_err *err)
+{
+    char *slash = NULL;
+    char *end = NULL;
+    if (!a->part) {
+        return DF_OK;
+    }
+    const long part = strtol(a->part, &slash, 10);
+    const long parts = *slash == '/' ? strtol(slash + 1, &end, 10) : 0;
+    if (!end || *end != '\0' || parts < 1 || parts > INT32_MAX || part < 1 || part > parts) {
+        return df_fail(err, DF_EINVAL, "--part: expected K/N with K from 1 to N, found %s",
+                       a->part);
+    }
+    a->common.part = part - 1;
+    a->common.parts = parts;
+    return DF_OK;
+}
+
 static df_status prepare(arch_args *a, df_search *search, df_err *err)
 {
+    DF_TRY(parse_part(a, err));
     DF_TRY(df_search_init(search, &a->common, a->num_search, 0, err));
     DF_TRY(choose_systems(a, &search->options.cfg, err));
     note_list(search, "num_wafer", &a->num_wafer);

@@ -14,6 +14,7 @@ int df_cmd_validate(int argc, char **argv);
 int df_cmd_gd_search(int argc, char **argv);
 int df_cmd_arch_search(int argc, char **argv);
 int df_cmd_report(int argc, char **argv);
+int df_cmd_merge(int argc, char **argv);
 int df_cmd_astra(int argc, char **argv);
 int df_cmd_import_hf(int argc, char **argv);
 

@@ -76,6 +76,11 @@ int df_cmd_report(int argc, char **argv)
     return run("deepflow-search", "report", argc, argv);
 }
 
+int df_cmd_merge(int argc, char **argv)
+{
+    return run("deepflow-search", "merge", argc, argv);
+}
+
 int df_cmd_import_hf(int argc, char **argv)
 {
     return run("deepflow-import", "import-hf", argc, argv);

@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/file.h>
+#include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -92,4 +93,11 @@ void df_search_unlock_dir(int lock)
     if (lock >= 0) {
         close(lock);
     }
+}
+
+void df_search_results_path(const char *name, char path[DF_SEARCH_PATH])
+{
+    struct stat is;
+    const bool folder = stat(name, &is) == 0 && S_ISDIR(is.st_mode);
+    snprintf(path, DF_SEARCH_PATH, "%s%s", name, folder ? "/results.h5" : "");
 }

@@ -22,4 +22,8 @@ DF_NODISCARD df_status df_search_lock_dir(const char *dir,
                                           df_err *err);
 void df_search_unlock_dir(int lock); /* -1 is fine */
 
+enum { DF_SEARCH_PATH = 4096 };
+/* The results of what the user named: a file, or a folder with results.h5 in it. */
+void df_search_results_path(const char *name, char path[DF_SEARCH_PATH]);
+
 #endif

@@ -383,7 +383,7 @@ static int report(const call *run, output *to, const watcher *w, df_err *err)
     fprintf(stderr, "deepflow: %" PRId64 " descents, %" PRId64 " evaluations in %.1f s: %s\n",
             w->last.done - w->last.done_before, w->last.evaluations,
             df_progress_elapsed_s(&w->shown), to->path);
-    if (found == 0) {
+    if (found == 0 && run->args->parts == 0) {
         const df_status none =
             df_fail(err, DF_INFEASIBLE, "expected a device that works, found none in any descent");
         return df_cli_fail(none, err);
@@ -414,7 +414,8 @@ int df_search_execute(
     const bool first = df_dist_rank(dist) == 0;
     output to = {.lock = -1};
     watcher w = {.last = {.descents = df_sweep_descents(&search->plan)}};
-    const df_sweep_watch watch = {first ? on_progress : NULL, signal_came, &w, a->flush_s};
+    const df_sweep_watch watch = {first ? on_progress : NULL, signal_came,      &w, a->flush_s,
+                                  (int32_t)a->part,           (int32_t)a->parts};
     df_err err;
     df_status status = first ? open_output(&run, df_dist_size(dist), &to, &err) : DF_OK;
     if (df_dist_agree(dist, (int)status) != DF_OK) {

@@ -17,6 +17,7 @@ typedef struct {
     double flush_s, wait_s;
     int64_t iterations, top;
     bool no_lock;
+    int64_t part, parts; /* which part of the sweep is done, from 0; parts 0: all */
     bool fix_hardware, trajectory, ignore_memory, overwrite, resume, debug;
 } df_search_args;
 
