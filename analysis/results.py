@@ -2,24 +2,33 @@
 """Loads results.h5 of `deepflow arch_search` or `GD_search` as pandas data frames.
 
     import results
-    r = results.load("output/quickstart/results.h5")
+    r = results.load("output/quickstart")   # or the file itself; also while a search runs
     r.best(10)       # the ten best descents with their strategies
+    r.done()         # descents that are done, with their strategies
     r.strategies     # one row for each (strategy, layout)
-    r.searches       # one row for each descent
+    r.searches       # one row for each descent; status is "pending" where it is to do
     r.trajectories   # iterates, where they were asked for; else None
+    r.setting("rules")
 
 As a program it prints the ten best: results.py FILE [COUNT].
 """
 
+import os
 import sys
 from dataclasses import dataclass
 
 import h5py
+import numpy as np
 import pandas as pd
+
+
+class ResultsError(Exception):
+    """A file that cannot be read, in one line."""
 
 
 @dataclass
 class Results:
+    path: str
     strategies: pd.DataFrame
     searches: pd.DataFrame
     trajectories: pd.DataFrame | None
@@ -30,6 +39,20 @@ class Results:
         """The `count` fastest descents, each with its strategy and layout."""
         rows = self.searches.sort_values(["best_time_s", "work_id"]).head(count)
         return rows.merge(self.strategies, on="strategy_id", suffixes=("", "_strategy"))
+
+    def done(self):
+        """Descents that are done and found a device, each with its strategy and layout."""
+        rows = self.searches[(self.searches.status != "pending") & np.isfinite(self.searches.best_time_s)]
+        return rows.merge(self.strategies, on="strategy_id", suffixes=("", "_strategy"))
+
+    def setting(self, key, default=""):
+        """What the search was set to: model, rules, optimizer, objective, ..."""
+        lines = [line.partition("=") for line in self.config["settings"].splitlines()]
+        return {name: value for name, _, value in lines}.get(key, default)
+
+    @property
+    def is_llm(self):
+        return bool((self.strategies.tp > 0).any())
 
 
 def _text(value):
@@ -53,21 +76,34 @@ def _texts(group):
 
 
 def load(path):
-    with h5py.File(path, "r") as file:
-        return Results(
-            strategies=_frame(file["strategies"]),
-            searches=_frame(file["searches"]),
-            trajectories=_frame(file["trajectories"]) if "trajectories" in file else None,
-            config=_texts(file["config"]),
-            provenance=_texts(file["provenance"]),
-        )
+    """Reads results.h5, or that of a folder. ResultsError: it is not there, or is another file."""
+    if os.path.isdir(path):
+        path = os.path.join(path, "results.h5")
+    if not os.path.exists(path):
+        raise ResultsError(f"{path}: expected results.h5 of a search or its folder, found no such file")
+    try:
+        with h5py.File(path, "r") as file:
+            return Results(
+                path=path,
+                strategies=_frame(file["strategies"]),
+                searches=_frame(file["searches"]),
+                trajectories=_frame(file["trajectories"]) if "trajectories" in file else None,
+                config=_texts(file["config"]),
+                provenance=_texts(file["provenance"]),
+            )
+    except (OSError, KeyError) as why:
+        raise ResultsError(f"{path}: expected results.h5 of a search, found another file ({why})") from why
 
 
 def main(arguments):
     if len(arguments) not in (2, 3):
         print(__doc__.strip().splitlines()[-1], file=sys.stderr)
         return 2
-    found = load(arguments[1])
+    try:
+        found = load(arguments[1])
+    except ResultsError as why:
+        print(f"results.py: error: {why}", file=sys.stderr)
+        return 2
     count = int(arguments[2]) if len(arguments) == 3 else 10
     columns = ["best_time_s", "kp_type", "kp1", "kp2", "dp", "lp", "layout", "index"]
     columns += [c for c in found.searches.columns if c.startswith("area_")]

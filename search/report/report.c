@@ -189,6 +189,12 @@ void df_report_print(const df_report *report, FILE *out)
     }
 }
 
+void df_report_print_json(const df_report *report, FILE *out)
+{
+    write_data(out, report->root);
+    fputc('\n', out);
+}
+
 df_status df_report_new(const df_results *results,
                         const df_report_options *options,
                         df_report **out,

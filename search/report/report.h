@@ -25,6 +25,8 @@ DF_NODISCARD df_status df_report_new(const df_results *results,
                                      df_err *err);
 /* Writes the page; what failed is to be seen by ferror. */
 void df_report_print(const df_report *report, FILE *out);
+/* The numbers alone; analysis/report.py reads them. */
+void df_report_print_json(const df_report *report, FILE *out);
 void df_report_free(df_report *report); /* NULL is fine */
 
 /* Whether the page's library is in this program. */

@@ -166,7 +166,11 @@ static df_status add_design(maker *m, int64_t work_id, df_err *err)
     }
     DF_TRY(df_results_read(m->source->results, work_id, 1, &search, err));
     json_t *const o = json_object();
+    char name[DF_STRATEGY_NAME];
+    df_strategy_name(&m->source->results->strategies[search.strategy_id].strategy, name,
+                     sizeof name);
     json_object_set_new(o, "work_id", json_integer(work_id));
+    json_object_set_new(o, "strategy", json_string(name));
     if (fill(m, &search, o, &ignored) != DF_OK) {
         json_decref(o);
         return DF_OK;

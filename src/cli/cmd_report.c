@@ -14,7 +14,7 @@ enum { PATH_ROOM = 4096 };
 
 typedef struct {
     df_words from;
-    const char *out;
+    const char *out, *format;
     int64_t design, rows;
 } report_args;
 
@@ -22,11 +22,13 @@ static bool read_args(int argc, char **argv, report_args *a, int *exit_code)
 {
     df_arg args[] = {
         df_arg_words("DIR|FILE", &a->from, 1, 1, "a folder with results.h5, or such a file"),
-        df_arg_letter(df_arg_text("output", &a->out,
-                                  "the file that is written (default report.html, design.yaml)"),
-                      'o'),
+        df_arg_letter(
+            df_arg_text("output", &a->out,
+                        "the file that is written (default report.html, report.json, design.yaml)"),
+            'o'),
         df_arg_int("design", &a->design, -1, DF_ARG_INT_MAX,
                    "instead the design of this search (its work_id) as a YAML file"),
+        df_arg_choice("format", &a->format, "html|json", "the page, or its numbers alone"),
         df_arg_int("rows", &a->rows, 1, 10000000,
                    "searches on the page at the most; of more, the best and a sample"),
     };
@@ -61,6 +63,11 @@ static void write_page(FILE *out, const void *what)
     df_report_print(what, out);
 }
 
+static void write_json(FILE *out, const void *what)
+{
+    df_report_print_json(what, out);
+}
+
 static df_status
 make_page(const report_args *a, const char *path, const df_results *results, df_err *err)
 {
@@ -68,7 +75,8 @@ make_page(const report_args *a, const char *path, const df_results *results, df_
     struct tm utc;
     const time_t now = time(NULL);
     df_report *report;
-    if (!df_report_possible()) {
+    const bool json = strcmp(a->format, "json") == 0;
+    if (!json && !df_report_possible()) {
         return df_fail(err, DF_ERUNTIME,
                        "this program was built without the plotting library of the page: run `npm "
                        "ci` in search/report/page of the sources, and build again");
@@ -80,8 +88,8 @@ make_page(const report_args *a, const char *path, const df_results *results, df_
                                        .made = made,
                                        .most_rows = a->rows};
     DF_TRY(df_report_new(results, &options, &report, err));
-    const char *const out = a->out ? a->out : "report.html";
-    const df_status status = df_cli_write_file(out, write_page, report, err);
+    const char *const out = a->out ? a->out : json ? "report.json" : "report.html";
+    const df_status status = df_cli_write_file(out, json ? write_json : write_page, report, err);
     df_report_free(report);
     if (status == DF_OK) {
         fprintf(stderr, "deepflow: %s\n", out);
@@ -105,7 +113,7 @@ static df_status make_design(const report_args *a, const df_results *results, df
 
 int df_cmd_report(int argc, char **argv)
 {
-    report_args a = {.design = -1, .rows = 100000};
+    report_args a = {.format = "html", .design = -1, .rows = 100000};
     char path[PATH_ROOM];
     df_results results;
     df_err err;
