@@ -185,9 +185,14 @@ df_status df_eval_check_ranges(const df_eval *eval, df_err *err)
     for (int klass = 0; klass < DF_CLASSES; klass++) {
         double low = 0;
         double high = 0;
+        bool any = false;
         for (int i = df_class_begin[klass]; i < df_class_begin[klass + 1]; i++) {
+            any = any || eval->searched[i];
             low += eval->searched[i] ? low_of(eval, i) : 0;
             high += eval->searched[i] ? high_of(eval, i) : 0;
+        }
+        if (!any) {
+            continue; /* what is not searched need not sum to anything */
         }
         if (low > eval->budget[klass] + CLOSE || high < eval->budget[klass] - CLOSE) {
             return df_fail(err, DF_EINVAL,

@@ -3,12 +3,11 @@
 #include <math.h>
 #include <string.h>
 
-#include "base/mt19937.h"
 #include "base/nearest.h"
 #include "grad/grad_impl.h"
 
-const char *const df_optimizer_names[DF_OPTIMIZERS] = {"reference", "vector_bfgs2", "conjugate_fr",
-                                                       "steepest_descent", "nmsimplex2"};
+const char *const df_optimizer_names[DF_OPTIMIZERS] = {
+    "reference", "vector_bfgs2", "conjugate_fr", "steepest_descent", "nmsimplex2", "cma"};
 
 const char *const df_search_status_names[] = {"pending", "converged", "iterations", "stopped",
                                               "infeasible"};
@@ -24,52 +23,9 @@ df_status df_optimizer_parse(const char *text, df_optimizer *out, df_err *err)
     const int near = df_nearest(text, df_optimizer_names, DF_OPTIMIZERS, sizeof(char *));
     return df_fail(err, DF_EINVAL,
                    "--optimizer: expected reference, vector_bfgs2, conjugate_fr, "
-                   "steepest_descent or nmsimplex2%s%s%s, found %s",
+                   "steepest_descent, nmsimplex2 or cma%s%s%s, found %s",
                    near >= 0 ? " (did you mean " : "", near >= 0 ? df_optimizer_names[near] : "",
                    near >= 0 ? "?)" : "", text);
-}
-
-/* ---- Starting points ---- */
-
-/* A number from 1 to 99 that is not among the `count` drawn ones, as CPython's
- * random.sample(range(1, 100), k) finds it: 7 bits, and again if that is no good. */
-static int draw(df_mt19937 *mt, const int *drawn, int count)
-{
-    for (;;) {
-        const int value = (int)(df_mt_next(mt) >> 25) + 1;
-        bool taken = value > 99;
-        for (int i = 0; i < count; i++) {
-            taken = taken || drawn[i] == value;
-        }
-        if (!taken) {
-            return value;
-        }
-    }
-}
-
-void df_grad_start(const df_eval *eval, uint32_t index, df_point *start)
-{
-    const bool *const searched = df_eval_searched(eval);
-    df_mt19937 mt;
-    df_mt_init_by_array(&mt, &index, 1);
-    *start = *df_eval_template(eval);
-    for (int klass = 0; klass < DF_CLASSES; klass++) {
-        int drawn[DF_PARAMS] = {0};
-        int count = 0;
-        int sum = 0;
-        for (int i = df_class_begin[klass]; i < df_class_begin[klass + 1]; i++) {
-            if (searched[i]) {
-                drawn[count] = draw(&mt, drawn, count);
-                sum += drawn[count++];
-            }
-        }
-        int next = 0;
-        for (int i = df_class_begin[klass]; i < df_class_begin[klass + 1]; i++) {
-            if (searched[i]) {
-                start->p[i] = (double)drawn[next++] / sum * df_eval_budget(eval, klass);
-            }
-        }
-    }
 }
 
 /* ---- What all descents share ---- */
@@ -93,11 +49,55 @@ bool df_run_report(df_run *run, int32_t iteration, const df_point *point, const 
     return !run->watch || run->watch->on_iterate(run->watch->ctx, &iterate);
 }
 
+df_status
+df_run_report_now(df_run *run, const df_point *point, const df_eval_result *r, df_err *err)
+{
+    if (df_eval_count(run->eval) < run->next_report) {
+        return DF_OK;
+    }
+    run->next_report += run->every;
+    return df_run_report(run, run->out->iterations + 1, point, r)
+               ? DF_OK
+               : df_fail(err, DF_EINTERRUPTED, "stopped");
+}
+
+bool df_run_spent(const df_run *run)
+{
+    return df_eval_count(run->eval) >= run->budget;
+}
+
+/* above the logarithm of any time that anybody waits for, or of what else is sought */
+static const double OUT_OF_REACH = 1e3;
+
 double df_run_objective(const df_eval_result *result)
 {
-    /* above the logarithm of any time that anybody waits for, or of what else is sought */
-    const double out_of_reach = 1e3;
-    return result->shortfall > 0 ? out_of_reach * (1 + result->shortfall) : log(result->value);
+    return result->shortfall > 0 ? OUT_OF_REACH * (1 + result->shortfall) : log(result->value);
+}
+
+bool df_run_works(double objective)
+{
+    return objective < OUT_OF_REACH;
+}
+
+static int count_searched(const df_eval *eval)
+{
+    int count = 0;
+    for (int i = 0; i < DF_PARAMS; i++) {
+        count += df_eval_searched(eval)[i];
+    }
+    return count;
+}
+
+static df_status descend(df_run *run, df_err *err)
+{
+    switch (run->options->optimizer) {
+    case DF_OPT_REFERENCE:
+        return df_descend_reference(run, err);
+    case DF_OPT_CMA:
+        return df_descend_cma(run, err);
+    default:
+        return df_descend_gsl(run, err);
+    }
 }
 
 df_status df_grad_descend(df_eval *eval,
@@ -109,8 +109,11 @@ df_status df_grad_descend(df_eval *eval,
 {
     df_eval_result result;
     const int64_t before = df_eval_count(eval);
-    df_run run = {eval, options, options->max_iterations, watch, out};
+    df_run run = {eval, options, options->max_iterations, before, watch, out, 0, 0};
     run.max_iterations = run.max_iterations > 0 ? run.max_iterations : DF_GRAD_ITERATIONS;
+    run.every = count_searched(eval) + 2;
+    run.next_report = before + 1 + run.every;
+    run.budget += df_grad_max_evaluations(options, count_searched(eval));
     memset(out, 0, sizeof *out);
     out->start = *start;
     out->best = *start;
@@ -121,10 +124,8 @@ df_status df_grad_descend(df_eval *eval,
     df_status status = DF_OK;
     if (!df_run_report(&run, 0, start, &result)) {
         status = df_fail(err, DF_EINTERRUPTED, "stopped");
-    } else if (options->optimizer == DF_OPT_REFERENCE) {
-        status = df_descend_reference(&run, err);
     } else {
-        status = df_descend_gsl(&run, err);
+        status = descend(&run, err);
     }
     out->evaluations = df_eval_count(eval) - before;
     if (isinf(out->best_time_s)) {

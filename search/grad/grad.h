@@ -9,11 +9,22 @@ typedef enum {
     DF_OPT_CONJUGATE_FR, /* conjugate_fr */
     DF_OPT_STEEPEST,     /* steepest_descent */
     DF_OPT_NMSIMPLEX2,   /* nmsimplex2 */
+    DF_OPT_CMA,          /* evolution of a distribution, then moves of budget */
     DF_OPTIMIZERS
 } df_optimizer;
 
 extern const char *const df_optimizer_names[DF_OPTIMIZERS]; /* "reference", "vector_bfgs2", ... */
 DF_NODISCARD df_status df_optimizer_parse(const char *text, df_optimizer *out, df_err *err);
+
+/* Which points descents start from. */
+typedef enum {
+    DF_START_AUTO,   /* as the optimizer likes it: cma sobol, the others random */
+    DF_START_RANDOM, /* df_grad_start_random */
+    DF_START_SOBOL,  /* df_grad_start_sobol */
+    DF_STARTS
+} df_start_kind;
+
+extern const char *const df_start_names[DF_STARTS]; /* "auto", "random", "sobol" */
 
 typedef enum {
     DF_SEARCH_PENDING,
@@ -30,6 +41,7 @@ typedef struct {
     df_optimizer optimizer;
     int max_iterations;          /* 0: DF_GRAD_ITERATIONS */
     bool infinite_start_shrinks; /* the rule of that name */
+    df_start_kind starts;
 } df_grad_options;
 
 /* One iterate. */
@@ -57,9 +69,23 @@ typedef struct {
     void *ctx;
 } df_grad_watch;
 
-/* The starting point of a search index: equal to Python's
- * random.seed(index); random.sample(range(1, 100), k) for each class. */
-void df_grad_start(const df_eval *eval, uint32_t index, df_point *start);
+/* The starting point of a search index, of the kind that the options ask for, in its ranges.
+ * DF_ENOMEM. */
+DF_NODISCARD df_status df_grad_start(const df_eval *eval,
+                                     const df_grad_options *options,
+                                     uint32_t index,
+                                     df_point *start,
+                                     df_err *err);
+
+/* Equal to Python's random.seed(index); random.sample(range(1, 100), k) for each class. */
+void df_grad_start_random(const df_eval *eval, uint32_t index, df_point *start);
+
+/* Spreads evenly with those of other indices: point `index` of Sobol's sequence, made shares
+ * that are uniform among all shares. Index 0 has equal shares. DF_ENOMEM. */
+DF_NODISCARD df_status df_grad_start_sobol(const df_eval *eval,
+                                           uint32_t index,
+                                           df_point *start,
+                                           df_err *err);
 
 /* State and step of the reference rule, on its own for tests and replays. */
 typedef struct {

@@ -1,6 +1,4 @@
-/* GSL's minimisers. Coordinates: of each class with n searched parameters the logarithms of
- * the first n - 1 shares relative to the last one, so that every class is on its budget
- * whatever the coordinates are. */
+/* GSL's minimisers, in the coordinates of grad_space.c. */
 #include <math.h>
 #include <string.h>
 
@@ -18,11 +16,9 @@ static const double FIRST_STEP = 0.3;
 static const double LINE_TOLERANCE = 0.1;
 static const double SMALL_SIMPLEX = 1e-3;
 static const double WORTH_A_ROUND = 1e-4; /* relative gain */
-static const double FAR = 12;             /* shares of e^-12 of another one, and no less */
 
 typedef struct {
     df_run *run;
-    int64_t budget;    /* number of evaluations after which no more round begins */
     double difference; /* half the width of a central difference */
     size_t dimensions;
     gsl_vector *moved;     /* room for a point beside another */
@@ -32,65 +28,21 @@ typedef struct {
 
 /* ---- Coordinates ---- */
 
-static int last_searched(const bool *searched, int klass)
-{
-    int last = -1;
-    for (int i = df_class_begin[klass]; i < df_class_begin[klass + 1]; i++) {
-        last = searched[i] ? i : last;
-    }
-    return last;
-}
-
-static size_t count_dimensions(const bool *searched)
-{
-    size_t count = 0;
-    for (int klass = 0; klass < DF_CLASSES; klass++) {
-        const int last = last_searched(searched, klass);
-        for (int i = df_class_begin[klass]; i < last; i++) {
-            count += searched[i];
-        }
-    }
-    return count;
-}
-
-static double clamp(double x)
-{
-    return fmin(fmax(x, -FAR), FAR);
-}
-
 static void to_point(const df_eval *eval, const gsl_vector *x, df_point *point)
 {
-    const bool *const searched = df_eval_searched(eval);
-    size_t next = 0;
-    *point = *df_eval_template(eval);
-    for (int klass = 0; klass < DF_CLASSES; klass++) {
-        const int last = last_searched(searched, klass);
-        double sum = 0;
-        for (int i = df_class_begin[klass]; i <= last; i++) {
-            if (searched[i]) {
-                point->p[i] = i == last ? 1 : exp(clamp(gsl_vector_get(x, next++)));
-                sum += point->p[i];
-            }
-        }
-        for (int i = df_class_begin[klass]; i <= last; i++) {
-            if (searched[i]) {
-                point->p[i] *= df_eval_budget(eval, klass) / sum;
-            }
-        }
+    double at[DF_PARAMS] = {0};
+    for (size_t i = 0; i < x->size; i++) {
+        at[i] = gsl_vector_get(x, i);
     }
+    df_space_point(eval, at, point);
 }
 
 static void from_point(const df_eval *eval, const df_point *point, gsl_vector *x)
 {
-    const bool *const searched = df_eval_searched(eval);
-    size_t next = 0;
-    for (int klass = 0; klass < DF_CLASSES; klass++) {
-        const int last = last_searched(searched, klass);
-        for (int i = df_class_begin[klass]; i < last; i++) {
-            if (searched[i]) {
-                gsl_vector_set(x, next++, clamp(log(point->p[i] / point->p[last])));
-            }
-        }
+    double at[DF_PARAMS] = {0};
+    df_space_vector(eval, point, at);
+    for (size_t i = 0; i < x->size; i++) {
+        gsl_vector_set(x, i, at[i]);
     }
 }
 
@@ -103,31 +55,20 @@ static double evaluate(problem *p, const gsl_vector *x)
     return df_run_objective(&p->result);
 }
 
-static bool spent(const problem *p)
-{
-    return df_eval_count(p->run->eval) >= p->budget;
-}
-
 /* A line search may take a hundred evaluations with their slopes: when there are no more to
  * spend, it gets no numbers and gives up. */
 static double value(const gsl_vector *x, void *params)
 {
-    return spent(params) ? (double)GSL_NAN : evaluate(params, x);
-}
-
-/* Whether an objective is that of a working device. */
-static bool works(double objective)
-{
-    return objective < 1e3;
+    return df_run_spent(((const problem *)params)->run) ? (double)GSL_NAN : evaluate(params, x);
 }
 
 /* Central difference; beside a cliff the difference on the near side alone. */
 static double slope(double below, double here, double above, double h)
 {
-    if (works(here) && !works(below)) {
-        return works(above) ? (above - here) / h : 0;
+    if (df_run_works(here) && !df_run_works(below)) {
+        return df_run_works(above) ? (above - here) / h : 0;
     }
-    if (works(here) && !works(above)) {
+    if (df_run_works(here) && !df_run_works(above)) {
         return (here - below) / h;
     }
     return (above - below) / (2 * h);
@@ -174,7 +115,7 @@ static df_status report(problem *p, const gsl_vector *x, df_err *err)
 
 static bool may_go_on(const problem *p)
 {
-    return !spent(p) && p->run->out->iterations < p->run->max_iterations;
+    return !df_run_spent(p->run) && p->run->out->iterations < p->run->max_iterations;
 }
 
 static const gsl_multimin_fdfminimizer_type *gradient_type(df_optimizer optimizer)
@@ -216,7 +157,7 @@ static df_status gradient_round(problem *p, gsl_vector *x, df_err *err)
 static df_status simplex_iterate(problem *p, gsl_multimin_fminimizer *m, bool *going, df_err *err)
 {
     const size_t moves = p->dimensions + 1;
-    for (size_t i = 0; i < moves && *going && !spent(p); i++) {
+    for (size_t i = 0; i < moves && *going && !df_run_spent(p->run); i++) {
         *going = gsl_multimin_fminimizer_iterate(m) == GSL_SUCCESS &&
                  gsl_multimin_fminimizer_size(m) > SMALL_SIMPLEX;
     }
@@ -263,7 +204,7 @@ static bool mix_until_it_works(problem *p, gsl_vector *x)
         /* in these coordinates equal shares are the origin */
         from_point(p->run->eval, &p->run->out->start, x);
         gsl_vector_scale(x, 1 - (double)i / MIXTURES);
-        if (works(evaluate(p, x))) {
+        if (df_run_works(evaluate(p, x))) {
             return true;
         }
     }
@@ -290,15 +231,9 @@ static df_status all_rounds(problem *p, gsl_vector *x, df_err *err)
 
 df_status df_descend_gsl(df_run *run, df_err *err)
 {
-    int searched = 0;
-    for (int i = 0; i < DF_PARAMS; i++) {
-        searched += df_eval_searched(run->eval)[i];
-    }
     problem p = {.run = run,
                  .difference = FIRST_DIFFERENCE,
-                 .dimensions = count_dimensions(df_eval_searched(run->eval))};
-    const df_grad_options options = {.max_iterations = run->max_iterations};
-    p.budget = df_eval_count(run->eval) - 1 + df_grad_max_evaluations(&options, searched);
+                 .dimensions = (size_t)df_space_dimensions(run->eval)};
     gsl_vector *const x = gsl_vector_alloc(p.dimensions);
     p.moved = gsl_vector_alloc(p.dimensions);
     if (!x || !p.moved) {
@@ -307,7 +242,7 @@ df_status df_descend_gsl(df_run *run, df_err *err)
         return df_fail(err, DF_ENOMEM, "out of memory");
     }
     from_point(run->eval, &run->out->start, x);
-    if (!works(evaluate(&p, x))) {
+    if (!df_run_works(evaluate(&p, x))) {
         mix_until_it_works(&p, x);
     }
     const df_status status = all_rounds(&p, x, err);

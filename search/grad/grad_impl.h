@@ -1,8 +1,12 @@
 /* grad_impl.h: inside the descents.
  *
- *   grad.c            starting points, names, what all descents share
+ *   grad.c            names, what all descents share
+ *   grad_start.c      starting points
  *   grad_reference.c  the Python DeepFlow's rule
- *   grad_gsl.c        GSL's minimisers */
+ *   grad_space.c      points as vectors without constraints
+ *   grad_gsl.c        GSL's minimisers
+ *   grad_cma.c        evolution of a distribution
+ *   grad_finish.c     moves of budget from one parameter to another */
 #ifndef DF_GRAD_IMPL_H
 #define DF_GRAD_IMPL_H
 #include "grad/grad.h"
@@ -12,21 +16,42 @@ typedef struct {
     df_eval *eval;
     const df_grad_options *options;
     int max_iterations;
+    int64_t budget;             /* count of evaluations at which all but the reference's rule end */
     const df_grad_watch *watch; /* may be NULL */
     df_descent *out;
+    int64_t next_report; /* count of evaluations of the next iterate */
+    int every;           /* evaluations of an iterate */
 } df_run;
 
 /* Evaluates a point that may become the best one. */
 void df_run_try(df_run *run, const df_point *point, df_eval_result *result);
 /* Tells the watcher of an iterate. False: stop. */
 bool df_run_report(df_run *run, int32_t iteration, const df_point *point, const df_eval_result *r);
+/* The same for descents whose iterations are as many evaluations as the reference's, if it is
+ * time for it. DF_EINTERRUPTED: stop. */
+DF_NODISCARD df_status df_run_report_now(df_run *run,
+                                         const df_point *point,
+                                         const df_eval_result *r,
+                                         df_err *err);
+/* Whether all evaluations are spent. */
+bool df_run_spent(const df_run *run);
 
 /* What a search minimises, finite everywhere: log(value) of what works; far above it, and
  * falling with the shortfall, elsewhere. */
 double df_run_objective(const df_eval_result *result);
+/* Whether an objective is that of a working device. */
+bool df_run_works(double objective);
+
+/* ---- Points as vectors (grad_space.c) ---- */
+int df_space_dimensions(const df_eval *eval); /* at most DF_PARAMS */
+void df_space_point(const df_eval *eval, const double *x, df_point *point);
+void df_space_vector(const df_eval *eval, const df_point *point, double *x);
 
 /* The descents. DF_EINTERRUPTED: the watcher said stop. */
 DF_NODISCARD df_status df_descend_reference(df_run *run, df_err *err);
 DF_NODISCARD df_status df_descend_gsl(df_run *run, df_err *err);
+DF_NODISCARD df_status df_descend_cma(df_run *run, df_err *err);
+/* From the best point on. */
+DF_NODISCARD df_status df_descend_finish(df_run *run, df_err *err);
 
 #endif

@@ -96,8 +96,7 @@ static df_status work(void *ctx, int64_t item, void *out, df_err *err)
         evaluate_once(s->eval, &s->filling->descent);
         return DF_OK;
     }
-    df_grad_start(s->eval, index, &start);
-    df_eval_fit(s->eval, &start);
+    DF_TRY(df_grad_start(s->eval, &o->descent, index, &start, err));
     const df_grad_watch watch = {on_iterate, s};
     return df_grad_descend(s->eval, &o->descent, &start, &watch, &s->filling->descent, err);
 }

@@ -24,7 +24,7 @@ df_search_args df_search_args_init(const char *command, const char *exp_dir)
     return (df_search_args){.command = command,
                             .exp_dir = exp_dir,
                             .rules = DF_RULES_DEFAULT,
-                            .optimizer = "nmsimplex2",
+                            .optimizer = "cma",
                             .flush_s = 10,
                             .objective = "time",
                             .top = 10};
@@ -49,7 +49,7 @@ int df_search_common_args(df_search_args *a, df_arg args[DF_SEARCH_COMMON_ARGS])
         df_arg_text("objective", &a->objective,
                     "what is sought: time, energy, edp, time_per_area or tokens_per_s_per_w"),
         df_arg_text("optimizer", &a->optimizer,
-                    "reference (the Python DeepFlow's rule), or of GSL: vector_bfgs2, "
+                    "cma, reference (the Python DeepFlow's rule), or of GSL: vector_bfgs2, "
                     "conjugate_fr, steepest_descent, nmsimplex2"),
         df_arg_int("iterations", &a->iterations, 0, 1000000,
                    "iterations of a descent at the most; 0: 100"),

@@ -161,6 +161,17 @@ static df_status show_step(df_llm *x, const df_llm_pass *pass, const df_llm_step
     return status;
 }
 
+/* Infinite where the device lacks something: no order of events then. */
+static bool can_end(const df_llm_durations *t)
+{
+    double sum = t->hop + t->reduce_embedding + t->reduce_layer + t->reduce_logits +
+                 t->gather_embedding + t->gather_layer + t->gather_logits;
+    for (int direction = 0; direction < DF_LLM_DIRECTIONS; direction++) {
+        sum += t->embedding[direction] + t->block[direction] + t->logits[direction];
+    }
+    return isfinite(sum);
+}
+
 df_status df_llm_run_step(
     df_llm *x, df_llm_pass *pass, double tokens, double *optimizer_time_s, double *time_s)
 {
@@ -184,6 +195,10 @@ df_status df_llm_run_step(
         step.tied = false;
     }
     DF_TRY(x->status);
+    if (!can_end(&step.t)) {
+        *time_s = HUGE_VAL;
+        return DF_OK;
+    }
     if (x->memory->watch) {
         DF_TRY(show_step(x, pass, &step));
     }

@@ -151,7 +151,7 @@ static double evaluations_ps(df_eval *eval)
 {
     df_point point;
     df_eval_result result;
-    df_grad_start(eval, 1, &point);
+    df_grad_start_random(eval, 1, &point);
     const double core = point.p[DF_P_AREA_CORE];
     const double start = df_clock_s();
     for (int i = 0; i < EVALUATIONS; i++) {
@@ -164,14 +164,14 @@ static double evaluations_ps(df_eval *eval)
 
 static double descent_s(df_eval *eval, int64_t *evaluations)
 {
-    const df_grad_options options = {DF_OPT_REFERENCE, 100, true};
+    const df_grad_options options = {DF_OPT_REFERENCE, 100, true, DF_START_RANDOM};
     double sum_s = 0;
     *evaluations = 0;
     for (uint32_t index = 0; index < DESCENTS; index++) {
         df_point start;
         df_descent descent;
         df_err err;
-        df_grad_start(eval, index, &start);
+        df_grad_start_random(eval, index, &start);
         const double begin = df_clock_s();
         if (df_grad_descend(eval, &options, &start, NULL, &descent, &err) != DF_OK) {
             df_bench_stop(&err);

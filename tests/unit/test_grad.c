@@ -71,7 +71,7 @@ static bool watch(void *ctx, const df_iterate *iterate)
 static df_descent
 descend(df_eval *eval, const df_rules *rules, df_optimizer optimizer, const df_point *start)
 {
-    const df_grad_options options = {optimizer, 0, rules->infinite_start_shrinks};
+    const df_grad_options options = {optimizer, 0, rules->infinite_start_shrinks, DF_START_AUTO};
     watcher w = {0, 0, true, eval};
     const df_grad_watch watching = {watch, &w};
     df_descent out;
@@ -90,7 +90,7 @@ static void every_optimizer_improves(void **state)
     for (int o = 0; o < DF_OPTIMIZERS; o++) {
         df_point start;
         df_eval_result again;
-        df_grad_start(eval, 7, &start);
+        df_grad_start_random(eval, 7, &start);
         const df_descent d = descend(eval, &rules, (df_optimizer)o, &start);
         assert_true(d.best_time_s < 0.95 * d.start_time_s);
         assert_true(d.memory_overflow <= 1);
@@ -110,7 +110,7 @@ static void descents_repeat_themselves(void **state)
     for (int o = 0; o < DF_OPTIMIZERS; o++) {
         df_point start;
         df_eval_result ignored;
-        df_grad_start(first, 3, &start);
+        df_grad_start_random(first, 3, &start);
         df_eval_point(second, df_eval_template(second), &ignored);
         const df_descent a = descend(first, &rules, (df_optimizer)o, &start);
         const df_descent b = descend(second, &rules, (df_optimizer)o, &start);
@@ -129,11 +129,11 @@ static void reference_counts_as_documented(void **state)
 {
     (void)state;
     const df_rules rules = df_rules_reference();
-    const df_grad_options options = {DF_OPT_REFERENCE, 0, true};
+    const df_grad_options options = {DF_OPT_REFERENCE, 0, true, DF_START_RANDOM};
     df_eval *eval = search();
     for (uint32_t index = 0; index < 10; index++) {
         df_point start;
-        df_grad_start(eval, index, &start);
+        df_grad_start_random(eval, index, &start);
         const df_descent d = descend(eval, &rules, DF_OPT_REFERENCE, &start);
         assert_int_equal(d.evaluations, 1 + d.iterations * (14 + 2));
         assert_true((d.status == DF_SEARCH_ITERATIONS) == (d.iterations == 100));
@@ -148,9 +148,9 @@ static void a_watcher_stops_a_descent(void **state)
     (void)state;
     df_eval *eval = search();
     df_point start;
-    df_grad_start(eval, 7, &start);
+    df_grad_start_random(eval, 7, &start);
     for (int o = 0; o < DF_OPTIMIZERS; o++) {
-        const df_grad_options options = {(df_optimizer)o, 0, true};
+        const df_grad_options options = {(df_optimizer)o, 0, true, DF_START_AUTO};
         for (int after = 1; after <= 3; after += 2) {
             watcher w = {0, after, true, eval};
             const df_grad_watch watching = {watch, &w};
@@ -169,7 +169,7 @@ static void a_watcher_stops_a_descent(void **state)
 static df_point dead_start(const df_eval *eval)
 {
     df_point start;
-    df_grad_start(eval, 1, &start);
+    df_grad_start_random(eval, 1, &start);
     double moved = 0;
     for (int i = DF_P_AREA_CORE; i <= DF_P_AREA_INTER; i++) {
         if (i != DF_P_AREA_L2 && df_eval_searched(eval)[i]) {
@@ -221,7 +221,7 @@ static void the_best_point_fits(void **state)
     df_eval *loose = search_of(&cfg, true);
     for (int o = 0; o < DF_OPTIMIZERS; o++) {
         df_point start;
-        df_grad_start(strict, 2, &start);
+        df_grad_start_random(strict, 2, &start);
         const df_descent fits = descend(strict, &rules, (df_optimizer)o, &start);
         const df_descent any = descend(loose, &rules, (df_optimizer)o, &start);
         assert_true(isinf(fits.best_time_s) || fits.memory_overflow <= 1);
@@ -277,6 +277,63 @@ static void stacks_leave_the_chip_area(void **state)
     df_eval_free(eval);
 }
 
+/* Index 0 has equal shares; the others differ, and each class is on its budget. */
+static void even_starts_spread(void **state)
+{
+    (void)state;
+    df_eval *eval = search();
+    df_point before = {{0}};
+    for (uint32_t index = 0; index < 100000; index += index < 4 ? 1 : 33331) {
+        const df_grad_options options = {.optimizer = DF_OPT_CMA};
+        df_point start;
+        df_point again;
+        df_err err;
+        assert_int_equal(df_grad_start(eval, &options, index, &start, &err), DF_OK);
+        assert_int_equal(df_grad_start_sobol(eval, index, &again, &err), DF_OK);
+        assert_memory_equal(&start, &again, sizeof start);
+        assert_memory_not_equal(&start, &before, sizeof start);
+        for (int klass = 0; klass < DF_CLASSES; klass++) {
+            double sum = 0;
+            for (int i = df_class_begin[klass]; i < df_class_begin[klass + 1]; i++) {
+                sum += df_eval_searched(eval)[i] ? start.p[i] : 0;
+                assert_true(!df_eval_searched(eval)[i] || start.p[i] > 0);
+            }
+            df_assert_rel(sum, df_eval_budget(eval, klass), 1e-14);
+        }
+        if (index == 0) {
+            df_assert_rel(start.p[DF_P_AREA_CORE], df_eval_budget(eval, 0) / 6, 1e-14);
+            df_assert_rel(start.p[DF_P_PERIM_INTRA], df_eval_budget(eval, 2) / 2, 1e-14);
+        }
+        before = start;
+    }
+    df_eval_free(eval);
+}
+
+/* Ten descents of the reference's rule, and one of the default's as long as one of them. */
+static void the_default_needs_a_tenth(void **state)
+{
+    (void)state;
+    df_rules rules = df_rules_reference();
+    rules.infinite_start_shrinks = false;
+    df_cfg cfg = load();
+    cfg.lstm.batch_size = 8192;
+    cfg.power.tdp_w /= 2;
+    df_eval *eval = search_of(&cfg, false);
+    double reference_s = HUGE_VAL;
+    df_point start;
+    df_err err;
+    for (uint32_t index = 0; index < 10; index++) {
+        df_grad_start_random(eval, index, &start);
+        reference_s =
+            fmin(reference_s, descend(eval, &rules, DF_OPT_REFERENCE, &start).best_time_s);
+    }
+    assert_int_equal(df_grad_start_sobol(eval, 0, &start, &err), DF_OK);
+    const df_descent d = descend(eval, &rules, DF_OPT_CMA, &start);
+    assert_true(d.best_time_s < 0.95 * reference_s);
+    assert_true(d.evaluations <= 1602); /* it ends soon after 1601 */
+    df_eval_free(eval);
+}
+
 static void optimizers_have_names(void **state)
 {
     (void)state;
@@ -303,6 +360,8 @@ int main(void)
         cmocka_unit_test(the_best_point_fits),
         cmocka_unit_test(hopeless_models_are_refused),
         cmocka_unit_test(stacks_leave_the_chip_area),
+        cmocka_unit_test(even_starts_spread),
+        cmocka_unit_test(the_default_needs_a_tenth),
         cmocka_unit_test(optimizers_have_names),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

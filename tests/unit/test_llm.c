@@ -54,6 +54,26 @@ static void shards_compute_no_longer(void **state)
     }
 }
 
+/* A device without registers computes nothing, whatever the pipeline. */
+static void what_cannot_compute_never_ends(void **state)
+{
+    (void)state;
+    const df_rules rules = df_rules_corrected();
+    for (int64_t lp = 1; lp <= 2; lp++) {
+        df_cfg cfg = df_llm_case(DF_RUN_TRAINING);
+        df_llm_case_split(&cfg, 1, 2, lp, 2);
+        df_hw_device dev = df_llm_case_device(&cfg);
+        df_llm_predictor *predictor = df_llm_predictor_new();
+        df_llm_result result;
+        dev.mem[0].tile_dim = 0;
+        dev.mem[0].size_bytes = 0;
+        dev.mem[0].throughput_bytes_ps = 0;
+        assert_int_equal(df_llm_predict(predictor, &cfg, &dev, &rules, &result, NULL), DF_OK);
+        assert_true(isinf(result.time_s));
+        df_llm_predictor_free(predictor);
+    }
+}
+
 /* Without a pipeline and replicas a step is its parts, one after another. */
 static void one_stage_adds_up(void **state)
 {
@@ -114,7 +134,8 @@ static void phases_may_be_empty(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(zero_needs_replicas),      cmocka_unit_test(time_falls_with_bandwidth),
+        cmocka_unit_test(zero_needs_replicas),
+        cmocka_unit_test(what_cannot_compute_never_ends),      cmocka_unit_test(time_falls_with_bandwidth),
         cmocka_unit_test(shards_compute_no_longer), cmocka_unit_test(one_stage_adds_up),
         cmocka_unit_test(pipelines_have_bubbles),   cmocka_unit_test(samples_stand_for_steps),
         cmocka_unit_test(phases_may_be_empty),
