@@ -106,10 +106,10 @@ add_all(json_t *root, df_report_source *source, const df_report_options *options
         add_asked(root, source);
         add_made(root, options, &picked);
         add_ranked(root, &picked);
-        status = df_report_add_strategies(root, source, &picked, most, err);
+        status = df_report_add_searches(root, source, &picked, err);
     }
     if (status == DF_OK) {
-        status = df_report_add_searches(root, source, &picked, err);
+        status = df_report_add_strategies(root, source, &picked, most, err);
     }
     if (status == DF_OK) {
         status = df_report_add_trajectories(root, source->results, &picked, err);

@@ -8,7 +8,8 @@
 #include "predict/predict.h"
 #include "report/report_impl.h"
 
-enum { BEST_SHOWN = 60, FRONT_SHOWN = 40 };
+/* YAML is long: the first designs alone have theirs. */
+enum { BEST_SHOWN = 300, FRONT_SHOWN = 100, YAML_SHOWN = 60 };
 
 /* What predictions need. */
 typedef struct {
@@ -148,9 +149,11 @@ static df_status fill(maker *m, const df_store_search *search, json_t *o, df_err
     }
     json_object_set_new(o, "ops", list);
     json_object_set_new(o, "device", device_json(&dev));
-    char *const yaml = yaml_text(&cfg);
-    json_object_set_new(o, "yaml", yaml ? json_string(yaml) : NULL);
-    free(yaml);
+    if (m->count < YAML_SHOWN) {
+        char *const yaml = yaml_text(&cfg);
+        json_object_set_new(o, "yaml", yaml ? json_string(yaml) : NULL);
+        free(yaml);
+    }
     return DF_OK;
 }
 

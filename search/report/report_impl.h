@@ -54,6 +54,8 @@ typedef struct {
     int64_t num_front, front_room;
     int64_t count[DF_SEARCH_INFEASIBLE + 1]; /* searches by status */
     int64_t stride;                          /* of the others every so many are shown */
+    double worst_shown;                      /* value of the last best that is shown for it */
+    bool *shown;                             /* strategies that searches on the page are of */
 } df_report_picked;
 
 DF_NODISCARD df_status df_report_pick(const df_results *results,
@@ -93,16 +95,19 @@ void df_report_real(json_t *object, const char *key, double value);
 
 /* ---- report_rows.c ---- */
 
-/* Adds "strategies" and "reasons", "searches", "trajectories". */
+/* Adds "searches", and notes of which strategies they are. */
+DF_NODISCARD df_status df_report_add_searches(json_t *root,
+                                              df_report_source *source,
+                                              df_report_picked *picked,
+                                              df_err *err);
+/* Adds "strategies" and "reasons", after the searches. Of more than `most` strategies those that
+ * searches on the page are of. */
 DF_NODISCARD df_status df_report_add_strategies(json_t *root,
                                                 df_report_source *source,
                                                 const df_report_picked *picked,
                                                 int64_t most,
                                                 df_err *err);
-DF_NODISCARD df_status df_report_add_searches(json_t *root,
-                                              df_report_source *source,
-                                              const df_report_picked *picked,
-                                              df_err *err);
+/* Adds "trajectories". */
 DF_NODISCARD df_status df_report_add_trajectories(json_t *root,
                                                   const df_results *results,
                                                   const df_report_picked *picked,

@@ -144,14 +144,24 @@ df_status df_report_pick(const df_results *r, int64_t most_rows, df_report_picke
     p->best = malloc(strategies * sizeof *p->best);
     p->best_value = calloc(strategies, sizeof *p->best_value);
     p->ranked = calloc(strategies, sizeof *p->ranked);
-    if (!p->best || !p->best_value || !p->ranked) {
+    p->shown = calloc(strategies, sizeof *p->shown);
+    if (!p->best || !p->best_value || !p->ranked || !p->shown) {
         return df_fail(err, DF_ENOMEM, "out of memory");
     }
     memset(p->best, -1, strategies * sizeof *p->best);
     DF_TRY(df_report_visit(r, look_at, p, err));
     qsort(p->front, (size_t)p->num_front, sizeof *p->front, by_id);
+    DF_TRY(rank_all(p, r->num_strategies, err));
     p->stride = (r->num_searches + most_rows - 1) / most_rows;
-    return rank_all(p, r->num_strategies, err);
+    p->worst_shown = HUGE_VAL;
+    if (p->stride > 1) { /* half of the rows for the best, half for a sample */
+        const int64_t half = most_rows / 2 > 0 ? most_rows / 2 : 1;
+        p->stride = (r->num_searches + half - 1) / half;
+        if (p->num_ranked > half) {
+            p->worst_shown = p->best_value[p->ranked[half - 1]];
+        }
+    }
+    return DF_OK;
 }
 
 void df_report_picked_fini(df_report_picked *p)
@@ -160,6 +170,7 @@ void df_report_picked_fini(df_report_picked *p)
     free(p->best_value);
     free(p->ranked);
     free(p->front);
+    free(p->shown);
     memset(p, 0, sizeof *p);
 }
 
@@ -176,6 +187,7 @@ bool df_report_is_shown(const df_report_picked *p, const df_store_search *search
         return false;
     }
     return p->stride <= 1 || search->work_id % p->stride == 0 ||
-           p->best[search->strategy_id] == search->work_id ||
+           (p->best[search->strategy_id] == search->work_id &&
+            search->descent.best_value <= p->worst_shown) ||
            df_report_is_front(p, search->work_id);
 }

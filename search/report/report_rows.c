@@ -169,7 +169,7 @@ df_status df_report_add_strategies(json_t *root,
     for (int64_t id = 0; status == DF_OK && id < r->num_strategies; id++) {
         const df_store_strategy *const row = &r->strategies[id];
         const int reason = note_reason(&reasons, row);
-        if (row->feasible || r->num_strategies <= most) {
+        if (picked->shown[id] || r->num_strategies <= most) {
             status = add_strategy(columns, row, reason, picked->best[id], err);
             shown++;
         }
@@ -215,7 +215,7 @@ static const struct {
 
 typedef struct {
     df_report_source *source;
-    const df_report_picked *picked;
+    df_report_picked *picked;
     df_column columns[ALL_COLUMNS + DF_PARAMS];
     int64_t rows;
 } table;
@@ -264,13 +264,14 @@ static df_status add_search(void *ctx, const df_store_search *search, df_err *er
         device_values(t->source, search, values + SEARCH_COLUMNS);
     }
     t->rows++;
+    t->picked->shown[search->strategy_id] = true;
     DF_TRY(add_values(t->columns, values, ALL_COLUMNS, err));
     return add_values(t->columns + ALL_COLUMNS, d->best.p, DF_PARAMS, err);
 }
 
 df_status df_report_add_searches(json_t *root,
                                  df_report_source *source,
-                                 const df_report_picked *picked,
+                                 df_report_picked *picked,
                                  df_err *err)
 {
     table t = {.source = source, .picked = picked};

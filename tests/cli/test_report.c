@@ -40,11 +40,11 @@ typedef struct {
     json_t *page;
 } case_data;
 
-static json_t *page_of(const char *dir)
+static json_t *page_of(const char *dir, const char *flags)
 {
     static const char open[] = "<script id=\"data\" type=\"application/json\">";
     char path[300];
-    run_ok("report %s -o %s/page.html", dir, dir);
+    run_ok("report %s %s -o %s/page.html", dir, flags, dir);
     snprintf(path, sizeof path, "%s/page.html", dir);
     char *const text = df_read_file(path);
     char *const begin = strstr(text, open);
@@ -84,7 +84,7 @@ static void begin(case_data *c, const char *flags, bool pending)
         make_pending(c->path);
     }
     assert_int_equal(df_results_open(c->path, &c->results, &err), DF_OK);
-    c->page = page_of(c->dir);
+    c->page = page_of(c->dir, "");
 }
 
 static void end(case_data *c)
@@ -191,8 +191,23 @@ static void llm_page(void **state)
     }
     assert_int_equal(infeasible, 0);
     designs_are_those_of_the_file(&c, 4);
-    /* of many searches the best and a sample */
-    run_ok("report %s --rows 20 -o %s/page.html", c.dir, c.dir);
+    end(&c);
+}
+
+/* Of many searches the best and a sample, with the strategies that these are of. */
+static void few_rows(void **state)
+{
+    (void)state;
+    case_data c;
+    begin(&c, LLM, false);
+    json_decref(c.page);
+    c.page = page_of(c.dir, "--rows 20");
+    const json_t *const searches = json_object_get(c.page, "searches");
+    const json_t *const strategies = json_object_get(c.page, "strategies");
+    assert_in_range(whole(searches, "rows"), 15, 25);
+    assert_int_equal(whole(searches, "of"), c.results.num_searches);
+    assert_int_equal(whole(strategies, "rows"), whole(searches, "rows")); /* one search each */
+    assert_int_equal(whole(strategies, "of"), c.results.num_strategies);
     end(&c);
 }
 
@@ -245,10 +260,8 @@ static void no_library(void **state)
 int main(void)
 {
     const struct CMUnitTest with[] = {
-        cmocka_unit_test(lstm_page),
-        cmocka_unit_test(llm_page),
-        cmocka_unit_test(unfinished),
-        cmocka_unit_test(bad_files),
+        cmocka_unit_test(lstm_page),  cmocka_unit_test(llm_page),  cmocka_unit_test(few_rows),
+        cmocka_unit_test(unfinished), cmocka_unit_test(bad_files),
     };
     const struct CMUnitTest without[] = {cmocka_unit_test(no_library), cmocka_unit_test(bad_files)};
     return DF_HAS_PAGE ? cmocka_run_group_tests(with, NULL, NULL)

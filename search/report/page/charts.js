@@ -242,6 +242,7 @@ function heatCells(x, y) {
     const key = at.join();
     const cell = cells.get(key) ?? { at, time: Infinity, row: -1, all: 0 };
     const best = bestOf(row);
+    if (best < 0 && strategies.at("best_work", row) >= 0) continue; // its best is not on the page
     cell.all++;
     if (best >= 0 && times[best] < cell.time) {
       cell.time = times[best];

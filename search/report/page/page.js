@@ -198,8 +198,8 @@ function showYaml(row, design) {
   const workId = searches.at("work_id", row);
   byId("design-command").textContent = command(workId);
   byId("design-yaml").textContent = design?.yaml ?? (report.asked.fix_hardware ? "The first command above writes it." : budgetsYaml(row));
-  byId("yaml-title").textContent = design || report.asked.fix_hardware ? "The design as YAML" : "Its shares as YAML";
-  byId("yaml-save").hidden = !design;
+  byId("yaml-title").textContent = design?.yaml || report.asked.fix_hardware ? "The design as YAML" : "Its shares as YAML";
+  byId("yaml-save").hidden = !design?.yaml;
 }
 
 function showOps(design) {
