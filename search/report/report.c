@@ -104,11 +104,11 @@ add_all(json_t *root, df_report_source *source, const df_report_options *options
     df_status status = df_report_pick(source->results, most, &picked, err);
     if (status == DF_OK) {
         add_asked(root, source);
-        add_made(root, options, &picked);
         add_ranked(root, &picked);
         status = df_report_add_searches(root, source, &picked, err);
     }
     if (status == DF_OK) {
+        add_made(root, options, &picked);
         status = df_report_add_strategies(root, source, &picked, most, err);
     }
     if (status == DF_OK) {

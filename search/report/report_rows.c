@@ -220,29 +220,33 @@ typedef struct {
     int64_t rows;
 } table;
 
-/* NaN where there is none. */
+/* NaN where there is none, and on fixed hardware, where all are the same. */
 static void device_values(df_report_source *source, const df_store_search *search, double *values)
 {
     df_cfg cfg;
     df_hw_device dev;
     df_err ignored;
-    const bool works = df_report_config(source, search, &cfg) &&
-                       df_hw_derive(&cfg, &source->options.rules, &dev, &ignored) == DF_OK;
-    const double derived[DEVICE_COLUMNS] = {works ? dev.core.throughput_flops_ps : 0,
-                                            works ? dev.mem[DF_MEM_DRAM].size_bytes : 0,
-                                            works ? dev.mem[DF_MEM_DRAM].throughput_bytes_ps : 0,
-                                            works ? dev.mem[DF_MEM_SRAM_L2].size_bytes : 0,
-                                            works ? dev.intra.throughput_bytes_ps : 0,
-                                            works ? dev.inter.throughput_bytes_ps : 0};
     for (int i = 0; i < DEVICE_COLUMNS; i++) {
-        values[i] = works ? derived[i] : (double)NAN;
+        values[i] = (double)NAN;
     }
+    if (source->options.fix_hardware || !df_report_config(source, search, &cfg) ||
+        df_hw_derive(&cfg, &source->options.rules, &dev, &ignored) != DF_OK) {
+        return;
+    }
+    const double derived[DEVICE_COLUMNS] = {dev.core.throughput_flops_ps,
+                                            dev.mem[DF_MEM_DRAM].size_bytes,
+                                            dev.mem[DF_MEM_DRAM].throughput_bytes_ps,
+                                            dev.mem[DF_MEM_SRAM_L2].size_bytes,
+                                            dev.intra.throughput_bytes_ps,
+                                            dev.inter.throughput_bytes_ps};
+    memcpy(values, derived, sizeof derived);
 }
 
 static df_status add_search(void *ctx, const df_store_search *search, df_err *err)
 {
     table *const t = ctx;
     const df_descent *const d = &search->descent;
+    t->picked->count[d->status]++;
     if (!df_report_is_shown(t->picked, search)) {
         return DF_OK;
     }
@@ -260,9 +264,7 @@ static df_status add_search(void *ctx, const df_store_search *search, df_err *er
                                   d->metrics.energy_j,
                                   d->metrics.area_mm2,
                                   d->metrics.memory_bytes};
-    if (!t->source->options.fix_hardware) {
-        device_values(t->source, search, values + SEARCH_COLUMNS);
-    }
+    device_values(t->source, search, values + SEARCH_COLUMNS);
     t->rows++;
     t->picked->shown[search->strategy_id] = true;
     DF_TRY(add_values(t->columns, values, ALL_COLUMNS, err));
@@ -283,6 +285,7 @@ df_status df_report_add_searches(json_t *root,
         t.columns[ALL_COLUMNS + i].name = df_param_names[i];
         t.columns[ALL_COLUMNS + i].kind = DF_COLUMN_ROUNDED;
     }
+    memset(picked->count, 0, sizeof picked->count); /* others may have been done meanwhile */
     const df_status status = df_report_visit(source->results, add_search, &t, err);
     json_t *const json = json_object();
     json_t *const words = json_array();

@@ -256,7 +256,8 @@ function heatCells(x, y) {
 function heatOption(x, y) {
   const cells = heatCells(x, y);
   const found = cells.filter((cell) => cell.row >= 0);
-  const none = cells.filter((cell) => cell.row < 0);
+  const empty = cells.filter((cell) => cell.row < 0);
+  const none = report.count.pending > 0 ? "–" : "none";
   const [low, high] = range(found.map((cell) => cell.time));
   const small = x.values.length * y.values.length <= (narrow() ? 36 : 120);
   const bright = (time) => Math.log(high / time) > 0.45 * Math.log(high / low);
@@ -265,7 +266,7 @@ function heatOption(x, y) {
     grid: { left: 34, right: 16, top: 10, bottom: 104, containLabel: true },
     tooltip: {
       confine: true,
-      formatter: (p) => (p.seriesIndex === 1 ? lines(`${x.label} ${p.name}`, "nothing works", `${p.data.cell.all} strategies and layouts`) : lines(...searchLines(p.data.cell.row), `the best of ${p.data.cell.all} strategies and layouts`)),
+      formatter: (p) => (p.seriesIndex === 1 ? lines(`${x.label} ${p.name}`, none === "–" ? "nothing found yet" : "nothing works", `${p.data.cell.all} strategies and layouts`) : lines(...searchLines(p.data.cell.row), `the best of ${p.data.cell.all} strategies and layouts`)),
     },
     xAxis: axis(x, { nameGap: 26 }),
     yAxis: axis(y, { nameGap: Math.max(30, 12 + 7 * Math.max(...y.values.map((v) => y.word(v).length))) }),
@@ -281,7 +282,7 @@ function heatOption(x, y) {
       },
       {
         name: "nothing works", type: "heatmap", itemStyle: { color: "#e4e7ea", borderColor: "#fff", borderWidth: 1 },
-        data: none.map((cell) => ({ value: [...cell.at, 0], cell, itemStyle: { color: "#e4e7ea" } })), label: { show: true, formatter: "none", color: "#5a6673", fontSize: narrow() ? 9 : 11 },
+        data: empty.map((cell) => ({ value: [...cell.at, 0], cell, itemStyle: { color: "#e4e7ea" } })), label: { show: true, formatter: none, color: "#5a6673", fontSize: narrow() ? 9 : 11 },
       },
     ],
   };
@@ -431,8 +432,8 @@ function startsOption(strategyId) {
     xAxis: { type: "value", scale: true, name: "starting point (index)", nameLocation: "middle", nameGap: 28, minInterval: 1 },
     yAxis: axisFor(secondsQuantity, low, high, { nameGap: sides().left - 22 }),
     series: [
-      { name: "time of the start", type: "scatter", data: starts, symbol: "emptyCircle", symbolSize: 6, itemStyle: { color: colours.grey } },
-      { name: "best of the descent", type: "scatter", data: found.filter((p) => Number.isFinite(p[1])), symbolSize: 6, itemStyle: { color: colours.blue } },
+      { name: "time of the start", type: "scatter", data: starts, symbol: "emptyCircle", symbolSize: 6, progressive: 0, itemStyle: { color: colours.grey } },
+      { name: "best of the descent", type: "scatter", data: found.filter((p) => Number.isFinite(p[1])), symbolSize: 6, progressive: 0, itemStyle: { color: colours.blue } },
       { name: "best so far", type: "line", step: "end", data: soFar.filter((p) => Number.isFinite(p[1])), showSymbol: false, lineStyle: { color: colours.red, width: 2 }, itemStyle: { color: colours.red } },
     ],
   };

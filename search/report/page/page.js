@@ -146,7 +146,7 @@ function showFacts(row) {
     ["streams on a link", `${strategies.at("intra_derate", strategy)} inside, ${strategies.at("inter_derate", strategy)} between`],
     ["memory needed", searches.has("memory_bytes") ? `${bytes(get("memory_bytes"))}, ${percent(get("memory_overflow"))} of what is there` : ""],
     ["area of all devices", searches.has("area_mm2") ? `${plain(get("area_mm2"))} mm²` : ""],
-    ["search", `${get("work_id")}, starting point ${get("index")}: ${endings[report.searches.status_words[get("status")]]} after ${plain(get("iterations"))} iterations, ${plain(get("evaluations"))} evaluations`],
+    ["search", report.asked.fix_hardware ? get("work_id") : `${get("work_id")}, starting point ${get("index")}: ${endings[report.searches.status_words[get("status")]]} after ${plain(get("iterations"))} iterations, ${plain(get("evaluations"))} evaluations`],
     ["rank", rank >= 0 ? `${rank + 1} of ${plain(report.strategies.of)} strategies and layouts` : ""],
   ]);
 }
@@ -156,7 +156,7 @@ function limited(by) {
 }
 
 function showDevice(row, design) {
-  const d = design?.device;
+  const d = (design ?? (report.asked.fix_hardware ? report.designs[0] : null))?.device;
   if (!d) {
     const get = (name, text) => (searches.has(name) ? text(searches.at(name, row)) : "");
     facts("design-device", [
@@ -166,7 +166,6 @@ function showDevice(row, design) {
       ["L2", get("device_l2_bytes", bytes)],
       ["network inside", get("device_intra_bytes_ps", (v) => si(v, "B/s"))],
       ["network between", get("device_inter_bytes_ps", (v) => si(v, "B/s"))],
-      ["more", report.asked.fix_hardware ? "the same for all: see one of the best designs" : ""],
     ]);
     return;
   }
@@ -175,7 +174,7 @@ function showDevice(row, design) {
     ...[...d.levels].reverse().map((mem) => [mem.name, `${bytes(mem.size_bytes)}${limited(mem.size_limit)}, ${si(mem.bytes_ps, "B/s")}${limited(mem.bandwidth_limit)}`]),
     ["network inside", si(d.intra_bytes_ps, "B/s")],
     ["network between", si(d.inter_bytes_ps, "B/s")],
-    ["memory", design.memory_bytes ? Object.entries(design.memory_bytes).map(([name, value]) => `${name} ${bytes(value, 3)}`).join(", ") : ""],
+    ["memory", design?.memory_bytes ? Object.entries(design.memory_bytes).map(([name, value]) => `${name} ${bytes(value, 3)}`).join(", ") : ""],
   ]);
 }
 
