@@ -3,7 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { FIRST_ROOM = 64 };
+enum { FIRST_ROOM = 64, ROOM_MAX = 1 << 30 };
 
 bool df_net_pool_init(df_net_pool *pool, size_t size, df_net_memory *memory)
 {
@@ -45,7 +45,7 @@ bool df_net_pool_grow(df_net_pool *pool)
 {
     const uint64_t more_bytes = (uint64_t)pool->room * pool->size;
     const df_net_memory *const memory = pool->memory;
-    if (pool->room > UINT32_MAX / 2 || more_bytes > memory->limit_bytes - memory->bytes) {
+    if (pool->room > ROOM_MAX / 2 || more_bytes > memory->limit_bytes - memory->bytes) {
         return false;
     }
     unsigned char *const items = realloc(pool->items, 2 * (size_t)pool->room * pool->size);

@@ -11,7 +11,8 @@ typedef struct {
     uint64_t bytes, limit_bytes;
 } df_net_memory;
 
-/* Every item starts with a uint32_t, which links the free ones. */
+/* Numbers stay below 2^30, so that they go with two bits into 32. Every item starts with a
+ * uint32_t, which links the free ones. */
 typedef struct {
     unsigned char *items;
     size_t size;

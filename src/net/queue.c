@@ -3,11 +3,11 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { FIRST_ROOM = 64 };
+enum { FIRST_ROOM = 64, WHAT_BITS = 30 };
 
-static df_net_event *event_at(const df_net_queue *q, uint32_t number)
+static df_net_chunk *chunk_at(const df_net_queue *q, uint32_t number)
 {
-    return &((df_net_event *)(void *)q->events.items)[number];
+    return &((df_net_chunk *)(void *)q->chunks.items)[number];
 }
 
 static df_net_tick *tick_at(const df_net_queue *q, uint32_t number)
@@ -20,14 +20,19 @@ bool df_net_queue_init(df_net_queue *q, df_net_memory *memory)
     memset(q, 0, sizeof *q);
     q->heap_room = FIRST_ROOM;
     q->heap = calloc(q->heap_room, sizeof *q->heap);
-    const bool events = df_net_pool_init(&q->events, sizeof(df_net_event), memory);
-    const bool ticks = df_net_pool_init(&q->ticks, sizeof(df_net_tick), memory);
-    return df_net_table_init(&q->by_time) && q->heap && events && ticks;
+    bool made = q->heap != NULL;
+    made = df_net_pool_init(&q->chunks, sizeof(df_net_chunk), memory) && made;
+    made = df_net_pool_init(&q->ticks, sizeof(df_net_tick), memory) && made;
+    made = df_net_table_init(&q->by_time) && made;
+    if (made) {
+        df_net_queue_clear(q);
+    }
+    return made;
 }
 
 void df_net_queue_fini(df_net_queue *q)
 {
-    df_net_pool_fini(&q->events);
+    df_net_pool_fini(&q->chunks);
     df_net_pool_fini(&q->ticks);
     df_net_table_fini(&q->by_time);
     free(q->heap);
@@ -35,9 +40,11 @@ void df_net_queue_fini(df_net_queue *q)
 
 void df_net_queue_clear(df_net_queue *q)
 {
-    df_net_pool_clear(&q->events);
+    df_net_pool_clear(&q->chunks);
     df_net_pool_clear(&q->ticks);
     df_net_table_clear(&q->by_time);
+    memset(q->recent, 0, sizeof q->recent);
+    tick_at(q, 0)->time_ns = UINT64_MAX; /* is found by no hint */
     q->heap_count = 0;
 }
 
@@ -79,25 +86,28 @@ static void remove_top(df_net_queue *q)
     heap[at] = last;
 }
 
-/* The tick of this time, made if it is new; 0 when out of memory. */
-static uint32_t find_tick(df_net_queue *q, uint64_t time_ns)
+static uint32_t find_tick(const df_net_queue *q, uint64_t time_ns, uint32_t hash)
 {
-    const uint32_t hash = df_net_hash(time_ns);
     uint32_t number = df_net_table_first(&q->by_time, hash);
     while (number != 0 && tick_at(q, number)->time_ns != time_ns) {
         number = tick_at(q, number)->hashed.chain;
     }
-    if (number != 0) {
-        return number;
-    }
+    return number;
+}
+
+/* 0 when out of memory. */
+static uint32_t add_tick(df_net_queue *q, uint64_t time_ns, uint32_t hash)
+{
     if (q->heap_count == q->heap_room && !grow_heap(q)) {
         return 0;
     }
-    number = df_net_pool_take(&q->ticks);
-    if (number == 0) {
+    const uint32_t chunk = df_net_pool_take(&q->chunks);
+    const uint32_t number = df_net_pool_take(&q->ticks);
+    if (chunk == 0 || number == 0) {
         return 0;
     }
-    *tick_at(q, number) = (df_net_tick){.time_ns = time_ns};
+    chunk_at(q, chunk)->next = 0;
+    *tick_at(q, number) = (df_net_tick){.time_ns = time_ns, .first = chunk, .last = chunk};
     if (!df_net_table_add(&q->by_time, &q->ticks, number, hash)) {
         return 0;
     }
@@ -105,29 +115,61 @@ static uint32_t find_tick(df_net_queue *q, uint64_t time_ns)
     return number;
 }
 
+uint32_t df_net_queue_tick(df_net_queue *q, uint32_t hint, uint64_t time_ns)
+{
+    if (tick_at(q, q->recent[hint])->time_ns == time_ns) {
+        return q->recent[hint];
+    }
+    const uint32_t hash = df_net_hash(time_ns);
+    uint32_t number = find_tick(q, time_ns, hash);
+    if (number == 0) {
+        number = add_tick(q, time_ns, hash);
+    }
+    q->recent[hint] = number;
+    return number;
+}
+
 static void remove_tick(df_net_queue *q, uint32_t number)
 {
     df_net_table_remove(&q->by_time, &q->ticks, number);
+    df_net_pool_give(&q->chunks, tick_at(q, number)->first);
+    tick_at(q, number)->time_ns = UINT64_MAX; /* is found by no hint any more */
     df_net_pool_give(&q->ticks, number);
     remove_top(q);
 }
 
+bool df_net_queue_put(df_net_queue *q, uint32_t tick_number, uint32_t kind, uint32_t what)
+{
+    df_net_tick *const tick = tick_at(q, tick_number);
+    if (tick->put == DF_NET_IN_CHUNK) {
+        const uint32_t added = df_net_pool_take(&q->chunks);
+        if (added == 0) {
+            return false;
+        }
+        chunk_at(q, added)->next = 0;
+        chunk_at(q, tick->last)->next = added;
+        tick->last = added;
+        tick->put = 0;
+    }
+    chunk_at(q, tick->last)->events[tick->put++] = kind << WHAT_BITS | what;
+    return true;
+}
+
 bool df_net_queue_push(df_net_queue *q, uint64_t time_ns, uint32_t kind, uint32_t what)
 {
-    const uint32_t number = df_net_pool_take(&q->events);
-    const uint32_t tick_number = number != 0 ? find_tick(q, time_ns) : 0;
-    if (tick_number == 0) {
-        return false;
+    const uint32_t tick = df_net_queue_tick(q, kind, time_ns);
+    return tick != 0 && df_net_queue_put(q, tick, kind, what);
+}
+
+/* Turns to the next chunk once all of the first is taken. */
+static void drop_taken(df_net_queue *q, df_net_tick *tick)
+{
+    if (tick->taken == DF_NET_IN_CHUNK && tick->first != tick->last) {
+        const uint32_t next = chunk_at(q, tick->first)->next;
+        df_net_pool_give(&q->chunks, tick->first);
+        tick->first = next;
+        tick->taken = 0;
     }
-    df_net_tick *const tick = tick_at(q, tick_number);
-    *event_at(q, number) = (df_net_event){0, kind, what};
-    if (tick->first == 0) {
-        tick->first = number;
-    } else {
-        event_at(q, tick->last)->next = number;
-    }
-    tick->last = number;
-    return true;
 }
 
 bool df_net_queue_pop(df_net_queue *q, uint64_t *time_ns, uint32_t *kind, uint32_t *what)
@@ -135,14 +177,12 @@ bool df_net_queue_pop(df_net_queue *q, uint64_t *time_ns, uint32_t *kind, uint32
     /* A tick whose list is empty stays until here: its last event may have added to it. */
     while (q->heap_count > 0) {
         df_net_tick *const tick = tick_at(q, q->heap[0].tick);
-        const uint32_t number = tick->first;
-        if (number != 0) {
-            const df_net_event *const event = event_at(q, number);
+        drop_taken(q, tick);
+        if (tick->first != tick->last || tick->taken < tick->put) {
+            const uint32_t event = chunk_at(q, tick->first)->events[tick->taken++];
             *time_ns = tick->time_ns;
-            *kind = event->kind;
-            *what = event->what;
-            tick->first = event->next;
-            df_net_pool_give(&q->events, number);
+            *kind = event >> WHAT_BITS;
+            *what = event & ((1U << WHAT_BITS) - 1);
             return true;
         }
         remove_tick(q, q->heap[0].tick);

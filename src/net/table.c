@@ -43,7 +43,7 @@ static bool grow(df_net_table *table, df_net_pool *pool)
         for (uint32_t number = table->heads[i]; number != 0;) {
             df_net_hashed *const item = at(pool, number);
             const uint32_t next = item->chain;
-            uint32_t *const head = &heads[item->hash >> (32 - bits)];
+            uint32_t *const head = &heads[item->hash & ((1U << bits) - 1)];
             item->chain = *head;
             *head = number;
             number = next;
@@ -60,7 +60,7 @@ bool df_net_table_add(df_net_table *table, df_net_pool *pool, uint32_t number, u
     if (table->count >> table->bits != 0 && table->bits < LAST_BITS && !grow(table, pool)) {
         return false;
     }
-    uint32_t *const head = &table->heads[hash >> (32 - table->bits)];
+    uint32_t *const head = &table->heads[hash & ((1U << table->bits) - 1)];
     *at(pool, number) = (df_net_hashed){*head, hash};
     *head = number;
     table->count++;
@@ -70,7 +70,7 @@ bool df_net_table_add(df_net_table *table, df_net_pool *pool, uint32_t number, u
 void df_net_table_remove(df_net_table *table, df_net_pool *pool, uint32_t number)
 {
     const df_net_hashed *const item = at(pool, number);
-    uint32_t *link = &table->heads[item->hash >> (32 - table->bits)];
+    uint32_t *link = &table->heads[item->hash & ((1U << table->bits) - 1)];
     while (*link != number) {
         link = &at(pool, *link)->chain;
     }

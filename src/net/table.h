@@ -30,10 +30,11 @@ static inline uint32_t df_net_hash(uint64_t key)
     return (uint32_t)((key * UINT64_C(0x9E3779B97F4A7C15)) >> 32);
 }
 
-/* The first item that may have this hash; the others are in its chain. 0: none. */
+/* The last bits of the hash choose the chain, so numbers without gaps are good hashes as they are.
+ * The first item that may have this hash; the others are in its chain. 0: none. */
 static inline uint32_t df_net_table_first(const df_net_table *table, uint32_t hash)
 {
-    return table->heads[hash >> (32 - table->bits)];
+    return table->heads[hash & ((1U << table->bits) - 1)];
 }
 
 #endif
