@@ -75,9 +75,10 @@ const seriesOf = (page, id) =>
 
 // Clicks on a point of a picture; the time until the chosen design has been drawn.
 async function click(page, id, series, point) {
+  await page.evaluate((chart) => document.getElementById(chart).scrollIntoView({ block: "center" }), id);
+  await drawn(page);
   const at = await page.evaluate(([chart, index, value]) => {
     const box = document.getElementById(chart);
-    box.scrollIntoView({ block: "center" });
     const [x, y] = echarts.getInstanceByDom(box).convertToPixel({ seriesIndex: index }, value);
     window.clicked = new Promise((done) => {
       document.addEventListener("click", (event) => {
@@ -92,6 +93,14 @@ async function click(page, id, series, point) {
   return page.evaluate(() => window.clicked);
 }
 
+// Whether the chosen search is at this point of the picture of all, or as good as there.
+const isAt = (page, point) => page.evaluate((value) => {
+  const chart = echarts.getInstanceByDom(document.getElementById("all-chart"));
+  const [x, y] = ["all-x", "all-y"].map((menu) => quantity(document.getElementById(menu).value).values()[state.row]);
+  const [[a, b], [c, d]] = [value, [x, y]].map((at) => chart.convertToPixel({ gridIndex: 0 }, at));
+  return Math.hypot(a - c, b - d) < 10;
+}, point);
+
 const text = (page, id) => page.locator(`#${id}`).textContent();
 
 async function fitsTheWindow(page) {
@@ -99,6 +108,8 @@ async function fitsTheWindow(page) {
   assert.ok(scroll <= client, `the page is ${scroll} wide in a window of ${client}`);
 }
 
+// Other work on the machine may hold one up.
+const median = (values) => values.sort((a, b) => a - b)[values.length >> 1];
 const least = (values) => values.reduce((a, b) => Math.min(a, b), Infinity);
 const near = (a, b, tolerance, what) => assert.ok(a === b || Math.abs(a - b) <= tolerance * Math.abs(b), `${what}: ${a} is not ${b}`);
 
@@ -163,7 +174,9 @@ async function commandsReproduce(page, row) {
 async function clicksChoose(page, rows) {
   const points = (await seriesOf(page, "all-chart"))[2].data;
   const chosen = points.at(-1);
-  const ms = await click(page, "all-chart", 2, chosen.slice(0, 2));
+  const took = [];
+  while (took.length < 3) took.push(await click(page, "all-chart", 2, chosen.slice(0, 2)));
+  const ms = median(took);
   const work = await page.evaluate((row) => searches.at("work_id", row), chosen[2]);
   assert.match(await text(page, "design-title"), new RegExp(`^Search ${work}: `));
   await drawn(page);
@@ -237,13 +250,12 @@ async function staysResponsive(results) {
   const points = (await seriesOf(page, "all-chart"))[0].data;
   assert.equal(points.length, 100000);
   const took = [];
-  for (const at of [1234, 20000, 40000, 56789, 99999]) {
+  for (const at of [1234, 30000, 47000, 65000, 99999]) {
     took.push(await click(page, "all-chart", 0, points[at].slice(0, 2)));
-    assert.match(await text(page, "design-title"), /^Search \d+: /);
+    assert.ok(await isAt(page, points[at].slice(0, 2)), `point ${at} was not chosen`);
   }
   await picture(page, "many");
-  const median = took.sort((a, b) => a - b)[2]; // other work on the machine may hold one up
-  assert.ok(median < CLICK_MS, `clicks took ${took} ms`);
+  assert.ok(median(took) < CLICK_MS, `clicks took ${took} ms`);
   assert.deepEqual(wrong, []);
   console.log(`100000 searches: made in ${made.ms.toFixed(0)} ms, ${(made.bytes / 1e6).toFixed(1)} MB, shown in ${loaded.toFixed(0)} ms, clicks answer in ${took.map((ms) => ms.toFixed(0)).join(", ")} ms`);
 }

@@ -15,8 +15,8 @@ function draw(id, option, click) {
   const chart = instances[id] ?? (instances[id] = echarts.init(element, null, { renderer: "canvas" }));
   chart.off("click");
   if (click) chart.on("click", click);
+  if (chart.getWidth() !== element.clientWidth || chart.getHeight() !== element.clientHeight) chart.resize();
   chart.setOption({ ...baseOption, ...option }, { notMerge: true });
-  chart.resize();
 }
 
 window.addEventListener("resize", () => Object.values(instances).forEach((chart) => chart.resize()));
@@ -362,9 +362,10 @@ function allOption(x, y) {
     xAxis: axisFor(x, xl, xh, { nameGap: 28 }),
     yAxis: axisFor(y, yl, yh, { nameGap: sides().left - 22 }),
     series: [
-      { name: "searches", type: "scatter", data: points, symbolSize: points.length > 20000 ? 3 : points.length > 2000 ? 4 : 7, itemStyle: { color: colours.sky, opacity: 0.55 }, large: points.length > 5000, largeThreshold: 5000, progressive: 0 },
+      { name: "searches", type: "scatter", data: points, symbolSize: points.length > 20000 ? 3 : points.length > 2000 ? 4 : 7, itemStyle: { color: colours.sky, opacity: 0.55 }, large: points.length > 5000, largeThreshold: 5000, progressive: 0, emphasis: { disabled: true } },
       { name: names[1], type: "scatter", data: several.length > 2 ? front3 : [], symbol: "diamond", symbolSize: 9, itemStyle: { color: colours.orange, borderColor: "#fff", borderWidth: 0.5 }, z: 3 },
-      { name: names[2], type: "line", step: "end", data: front, symbol: "circle", symbolSize: 9, showAllSymbol: true, itemStyle: { color: colours.red }, lineStyle: { color: colours.red, width: 1.5 }, z: 4 },
+      { name: names[2], type: "scatter", data: front, symbolSize: 9, itemStyle: { color: colours.red }, z: 5 },
+      { name: names[2], type: "line", step: "end", data: front, symbol: "none", silent: true, itemStyle: { color: colours.red }, lineStyle: { color: colours.red, width: 1.5 }, z: 4 },
     ],
   };
 }
