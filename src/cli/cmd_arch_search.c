@@ -28,6 +28,7 @@ static const char EXAMPLES[] =
     "  mpirun deepflow arch_search --exp_config configs/search/lstm_4x4.yaml \\\n"
     "    --exp_dir output/mine --wafer_dim 4 --num_search 20\n"
     "  deepflow arch_search --exp_config configs/search/lstm_4x4.yaml --wafer_dim 4 --no_launch\n"
+    "  deepflow arch_search --search configs/search/llama2_7b_a100.yaml\n"
     "\nWith lists every number of wafers is searched with every size. Results are the same\n"
     "for any number of ranks.\n";
 
@@ -64,6 +65,18 @@ static df_status read_args(int argc, char **argv, arch_args *a, bool *help, df_e
         df_args_print_help(&command, stdout);
     }
     return status;
+}
+
+/* What the description says about systems, until flags say otherwise. */
+static void take_spec(arch_args *a)
+{
+    const df_spec *const spec = &a->common.spec;
+    a->num_search = spec->num_search;
+    a->num_worker = spec->num_worker;
+    a->num_wafer = spec->num_wafer;
+    a->wafer_dim = spec->wafer_dim;
+    a->num_nodes = spec->num_nodes;
+    a->devices_per_node = spec->devices_per_node;
 }
 
 static void preset(df_int_list *list, int64_t value)
@@ -199,14 +212,16 @@ run_search(arch_args *a, df_search *search, const call *from, df_status status, 
 
 int df_cmd_arch_search(int argc, char **argv)
 {
-    arch_args a = {.common = df_search_args_init("arch_search", "output/arch_search"),
-                   .num_search = 100,
-                   .num_worker = -1};
+    arch_args a = {.common = df_search_args_init("arch_search", "output/arch_search")};
     df_search search;
     bool help = false;
     df_err err;
     memset(&search, 0, sizeof search);
-    const df_status status = read_args(argc, argv, &a, &help, &err);
+    df_status status = df_search_read_spec(&a.common, argc, argv, &err);
+    if (status == DF_OK) {
+        take_spec(&a);
+        status = read_args(argc, argv, &a, &help, &err);
+    }
     if (status == DF_OK && help) {
         return df_cli_finish(0);
     }

@@ -14,6 +14,8 @@ typedef struct {
     df_strategy strategy;
     int64_t inter_derate, intra_derate;
     bool inter[DF_AXES];
+    const char *recompute, *schedule;
+    bool kp1_inter;
 } gd_args;
 
 static const char EXAMPLES[] =
@@ -40,7 +42,20 @@ static bool read_args(int argc, char **argv, gd_args *a, int *exit_code)
                    "streams that share a link between wafers; 0: no such network"),
         df_arg_int("intra_derate", &a->intra_derate, 0, DF_SYSTEM_DEVICES_MAX,
                    "streams that share a link on a wafer; 0: no such network"),
-        df_arg_bool("kp1_inter", &a->inter[0], "kp1 runs between wafers"),
+        df_arg_int("tp", &a->strategy.tp, 1, DF_SYSTEM_DEVICES_MAX,
+                   "of an LLM: tensor parallelism"),
+        df_arg_int("cp", &a->strategy.cp, 1, DF_SYSTEM_DEVICES_MAX,
+                   "of an LLM: context parallelism"),
+        df_arg_int("mb", &a->strategy.mb, 1, DF_ARG_INT_MAX, "of an LLM: micro-batches"),
+        df_arg_bool("tp_sp", &a->strategy.tp_sp, "of an LLM: sequence parallelism"),
+        df_arg_int("zero_stage", &a->strategy.zero_stage, 0, 3, "of an LLM: stage of ZeRO"),
+        df_arg_choice("recompute", &a->recompute, "none|selective|full", "of an LLM"),
+        df_arg_choice("schedule", &a->schedule, "gpipe|1f1b|interleaved",
+                      "of an LLM: the pipeline"),
+        df_arg_int("virtual_stages", &a->strategy.virtual_stages, 1, DF_ARG_INT_MAX,
+                   "of an LLM: parts of the model on a stage, interleaved"),
+        df_arg_bool("tp_inter", &a->inter[0], "of an LLM: tp runs between wafers"),
+        df_arg_bool("kp1_inter", &a->kp1_inter, "kp1 runs between wafers"),
         df_arg_bool("kp2_inter", &a->inter[1], "kp2 runs between wafers"),
         df_arg_bool("dp_inter", &a->inter[2], "data parallelism runs between wafers"),
         df_arg_bool("lp_inter", &a->inter[3], "the pipeline runs between wafers"),
@@ -54,6 +69,44 @@ static bool read_args(int argc, char **argv, gd_args *a, int *exit_code)
     return df_cli_parse(&command, argc, argv, exit_code);
 }
 
+static df_recompute recompute_of(const char *word)
+{
+    int value = DF_RECOMPUTE_NONE;
+    while (strcmp(df_recompute_name((df_recompute)value), word) != 0) { /* one of the choices */
+        value++;
+    }
+    return (df_recompute)value;
+}
+
+static df_schedule schedule_of(const char *word)
+{
+    int value = DF_SCHEDULE_GPIPE;
+    while (strcmp(df_schedule_name((df_schedule)value), word) != 0) {
+        value++;
+    }
+    return (df_schedule)value;
+}
+
+/* What the model's mode has no use for leaves the strategy. */
+static void settle_strategy(gd_args *a, bool llm)
+{
+    df_strategy *const s = &a->strategy;
+    a->inter[0] = a->inter[0] || a->kp1_inter;
+    if (llm) {
+        s->kp_type = DF_KP_NONE;
+        s->kp1 = 1;
+        s->kp2 = 1;
+        s->recompute = recompute_of(a->recompute);
+        s->schedule = schedule_of(a->schedule);
+        return;
+    }
+    *s = (df_strategy){
+        .kp_type = (df_kp_type)a->kp_type, .kp1 = s->kp1, .kp2 = s->kp2, .dp = s->dp, .lp = s->lp};
+    /* kp1 counts in both splits, kp2 in the second one */
+    s->kp1 = s->kp_type == DF_KP_NONE ? 1 : s->kp1;
+    s->kp2 = s->kp_type == DF_KP_RC ? s->kp2 : 1;
+}
+
 static df_status add_strategy(gd_args *a, df_sweep_plan *plan, df_err *err)
 {
     static const int order[DF_AXES] = {0, 1, 2, 3};
@@ -62,16 +115,10 @@ static df_status add_strategy(gd_args *a, df_sweep_plan *plan, df_err *err)
     if (a->kp_type == 0) {
         return df_fail(err, DF_EINVAL, "--kp_type: expected -1, 1 or 2, found 0");
     }
-    a->strategy.kp_type = (df_kp_type)a->kp_type;
-    /* kp1 counts in both splits, kp2 in the second one */
-    if (a->strategy.kp_type == DF_KP_NONE) {
-        a->strategy.kp1 = 1;
-    }
-    if (a->strategy.kp_type != DF_KP_RC) {
-        a->strategy.kp2 = 1;
-    }
-    const double workers = (double)a->strategy.kp1 * (double)a->strategy.kp2 *
-                           (double)a->strategy.dp * (double)a->strategy.lp;
+    settle_strategy(a, plan->options.cfg.mode == DF_MODE_LLM);
+    int64_t axes[DF_AXES];
+    df_strategy_axes(&a->strategy, axes);
+    const double workers = (double)axes[0] * (double)axes[1] * (double)axes[2] * (double)axes[3];
     if (workers > DF_SYSTEM_DEVICES_MAX) {
         return df_fail(err, DF_EINVAL, "--dp: expected at most %d devices in all, found %.17g",
                        DF_SYSTEM_DEVICES_MAX, workers);
@@ -129,7 +176,7 @@ static df_status write_best(const char *dir, const df_descent *descent, df_err *
 
 static df_status prepare(gd_args *a, df_search *search, df_err *err)
 {
-    char name[64];
+    char name[DF_STRATEGY_NAME];
     DF_TRY(df_search_init(search, &a->common, 1, a->index, err));
     DF_TRY(add_strategy(a, &search->plan, err));
     df_strategy_name(&a->strategy, name, sizeof name);
@@ -188,19 +235,33 @@ int df_cmd_gd_search(int argc, char **argv)
     gd_args a = {.common = df_search_args_init("GD_search", "output/GD_search"),
                  .wafer_dim = 1,
                  .kp_type = DF_KP_NONE,
-                 .strategy = {.kp_type = DF_KP_NONE, .kp1 = 1, .kp2 = 1, .dp = 1, .lp = 1},
+                 .strategy = {.kp_type = DF_KP_NONE,
+                              .kp1 = 1,
+                              .kp2 = 1,
+                              .dp = 1,
+                              .lp = 1,
+                              .tp = 1,
+                              .cp = 1,
+                              .mb = 1,
+                              .virtual_stages = 1},
+                 .recompute = "none",
+                 .schedule = "gpipe",
                  .inter_derate = 1,
                  .intra_derate = 1};
     df_search search;
     int exit_code = 0;
     memset(&search, 0, sizeof search);
+    df_err err;
+    const df_status status = df_search_read_spec(&a.common, argc, argv, &err);
+    if (status != DF_OK) {
+        return df_cli_fail(status, &err);
+    }
     if (!read_args(argc, argv, &a, &exit_code)) {
         return exit_code;
     }
     df_search_catch_signals();
     df_dist *const dist = df_dist_serial();
     if (!dist) {
-        df_err err;
         return df_cli_fail(df_fail(&err, DF_ENOMEM, "out of memory"), &err);
     }
     exit_code = run_search(&a, &search, argc, argv, dist);

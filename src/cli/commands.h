@@ -16,6 +16,7 @@ int df_cmd_arch_search(int argc, char **argv);
 int df_cmd_report(int argc, char **argv);
 int df_cmd_merge(int argc, char **argv);
 int df_cmd_astra(int argc, char **argv);
+int df_cmd_help_search(void); /* the table of descriptions of searches */
 int df_cmd_import_hf(int argc, char **argv);
 
 #endif

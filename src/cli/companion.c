@@ -81,6 +81,11 @@ int df_cmd_merge(int argc, char **argv)
     return run("deepflow-search", "merge", argc, argv);
 }
 
+int df_cmd_help_search(void)
+{
+    return run("deepflow-search", "help_search", 0, NULL);
+}
+
 int df_cmd_import_hf(int argc, char **argv)
 {
     return run("deepflow-import", "import-hf", argc, argv);

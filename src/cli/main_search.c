@@ -6,6 +6,7 @@
 
 #include "cli.h"
 #include "commands.h"
+#include "spec/spec.h"
 
 typedef struct {
     const char *name;
@@ -27,6 +28,10 @@ int main(int argc, char **argv)
         if (strcmp(name, commands[i].name) == 0) {
             return commands[i].run(argc - 2, argv + 2);
         }
+    }
+    if (strcmp(name, "help_search") == 0) {
+        df_spec_print_help(stdout);
+        return df_cli_finish(0);
     }
     df_err err;
     const df_status status =

@@ -1,6 +1,7 @@
 #include "search_run.h"
 
 #include <inttypes.h>
+#include <math.h>
 #include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -10,6 +11,7 @@
 #include <unistd.h>
 
 #include "base/dir.h"
+#include "base/units.h"
 #include "model_version.h"
 #include "progress.h"
 #include "search_dir.h"
@@ -25,6 +27,8 @@ df_search_args df_search_args_init(const char *command, const char *exp_dir)
                             .exp_dir = exp_dir,
                             .rules = DF_RULES_DEFAULT,
                             .optimizer = "cma",
+                            .starts = "auto",
+                            .spec = {.optimizer = DF_OPT_CMA, .num_search = 100, .num_worker = -1},
                             .flush_s = 10,
                             .objective = "time",
                             .top = 10};
@@ -33,6 +37,8 @@ df_search_args df_search_args_init(const char *command, const char *exp_dir)
 int df_search_common_args(df_search_args *a, df_arg args[DF_SEARCH_COMMON_ARGS])
 {
     const df_arg rows[] = {
+        df_arg_text("search", &a->search,
+                    "a YAML file that describes the search (see `help search`); flags override it"),
         df_arg_text("exp_config", &a->files.exp_config, "hardware and model in one YAML file"),
         df_arg_text("hardware_config", &a->files.hardware_config, "or a hardware file"),
         df_arg_text("model_config", &a->files.model_config, "with a model file"),
@@ -51,6 +57,14 @@ int df_search_common_args(df_search_args *a, df_arg args[DF_SEARCH_COMMON_ARGS])
         df_arg_text("optimizer", &a->optimizer,
                     "cma, reference (the Python DeepFlow's rule), or of GSL: vector_bfgs2, "
                     "conjugate_fr, steepest_descent, nmsimplex2"),
+        df_arg_choice("starts", &a->starts, "auto|random|sobol",
+                      "starting points: Python's random ones, Sobol's; auto: by the optimizer"),
+        df_arg_real("max_power_w", &a->max_power_w, 0, HUGE_VAL,
+                    "limit of the power of all devices (LLM); 0: none"),
+        df_arg_real("max_area_mm2", &a->max_area_mm2, 0, HUGE_VAL,
+                    "limit of the area of all devices; 0: none"),
+        df_arg_real("max_memory_gb", &a->max_memory_gb, 0, HUGE_VAL,
+                    "limit of the memory that a device needs, in 2^30 bytes; 0: none"),
         df_arg_int("iterations", &a->iterations, 0, 1000000,
                    "iterations of a descent at the most; 0: 100"),
         df_arg_bool("trajectory", &a->trajectory, "keep every iterate in /trajectories"),
@@ -69,6 +83,84 @@ int df_search_common_args(df_search_args *a, df_arg args[DF_SEARCH_COMMON_ARGS])
     _Static_assert(sizeof rows / sizeof rows[0] <= DF_SEARCH_COMMON_ARGS, "room for all");
     memcpy(args, rows, sizeof rows);
     return count;
+}
+
+/* ---- The description ---- */
+
+/* The value of --search among the words; NULL: it is not there. */
+static const char *find_search(int argc, char **argv)
+{
+    for (int i = 0; i < argc; i++) {
+        if (strcmp(argv[i], "--search") == 0 && i + 1 < argc) {
+            return argv[i + 1];
+        }
+        if (strncmp(argv[i], "--search=", 9) == 0) {
+            return argv[i] + 9;
+        }
+    }
+    return NULL;
+}
+
+static const char *given(const char *text, const char *otherwise)
+{
+    return text[0] != '\0' ? text : otherwise;
+}
+
+df_status df_search_read_spec(df_search_args *a, int argc, char **argv, df_err *err)
+{
+    df_spec *const spec = &a->spec;
+    const char *const path = find_search(argc, argv);
+    if (!path || path[0] == '\0') {
+        return DF_OK; /* the parser of flags says what is wrong */
+    }
+    DF_TRY(df_spec_load(path, spec, err));
+    a->files.exp_config = given(spec->exp_config, NULL);
+    a->files.hardware_config = given(spec->hardware_config, NULL);
+    a->files.model_config = given(spec->model_config, NULL);
+    a->rules = given(spec->rules, a->rules);
+    a->objective = given(spec->objective, a->objective);
+    a->optimizer = df_optimizer_names[spec->optimizer];
+    a->starts = df_start_names[spec->starts];
+    a->iterations = spec->iterations;
+    a->batch_size = spec->batch_size;
+    a->hidden_dim = spec->hidden_dim;
+    a->fix_hardware = spec->fix_hardware;
+    a->ignore_memory = spec->ignore_memory;
+    a->trajectory = spec->trajectory;
+    return DF_OK;
+}
+
+/* Files of flags replace those of the description altogether. */
+static void settle_files(const df_search_args *a, df_cli_files *files)
+{
+    const df_spec *const spec = &a->spec;
+    const bool one = files->exp_config && files->exp_config != spec->exp_config;
+    const bool two = (files->hardware_config && files->hardware_config != spec->hardware_config) ||
+                     (files->model_config && files->model_config != spec->model_config);
+    if (one) {
+        files->hardware_config = NULL;
+        files->model_config = NULL;
+    } else if (two && files->exp_config == spec->exp_config) {
+        files->exp_config = NULL;
+    }
+}
+
+static df_eval_limits limits_of(const df_search_args *a)
+{
+    df_eval_limits limits = a->spec.limits;
+    limits.power_w = a->max_power_w > 0 ? a->max_power_w : limits.power_w;
+    limits.area_mm2 = a->max_area_mm2 > 0 ? a->max_area_mm2 : limits.area_mm2;
+    limits.memory_bytes = a->max_memory_gb > 0 ? a->max_memory_gb * DF_GIB : limits.memory_bytes;
+    return limits;
+}
+
+static df_start_kind starts_of(const df_search_args *a)
+{
+    int kind = DF_START_AUTO;
+    while (strcmp(df_start_names[kind], a->starts) != 0) { /* one of the choices */
+        kind++;
+    }
+    return (df_start_kind)kind;
 }
 
 /* ---- Inputs ---- */
@@ -105,8 +197,10 @@ static df_status apply_flags(const df_search_args *a, df_cfg *cfg, df_err *err)
 /* The strategies decide degrees and nodes, so the file's need not agree. */
 static df_status load(const df_search_args *a, df_cfg *cfg, df_err *err)
 {
-    DF_TRY(df_cli_load(&a->files, DF_CFG_NEED_HARDWARE | DF_CFG_NEED_MODEL | DF_CFG_ANY_DEGREES,
-                       cfg, err));
+    df_cli_files files = a->files;
+    settle_files(a, &files);
+    DF_TRY(df_cli_load(&files, DF_CFG_NEED_HARDWARE | DF_CFG_NEED_MODEL | DF_CFG_ANY_DEGREES, cfg,
+                       err));
     if (df_backend_simulates(&cfg->backend)) {
         return df_fail(err, DF_EINVAL,
                        "execution_backend.model: expected analytical for a search, found astra");
@@ -126,6 +220,42 @@ static void note_goals(df_search *search)
     df_search_note(search, "objective=%s", text);
 }
 
+static void note_ints(df_search *search, const char *name, const df_int_list *list)
+{
+    char text[1024] = "";
+    size_t used = 0;
+    for (int i = 0; i < list->count && used < sizeof text; i++) {
+        used += (size_t)snprintf(text + used, sizeof text - used, "%s%" PRId64, i > 0 ? "," : "",
+                                 list->value[i]);
+    }
+    if (list->count > 0) {
+        df_search_note(search, "%s=%s", name, text);
+    }
+}
+
+/* What is left out is not searched otherwise than without a description. */
+static void note_space(df_search *search)
+{
+    const df_strategy_space *const space = &search->options.space;
+    const df_eval_limits *const limits = &search->options.eval.limits;
+    df_search_note(search, "limits=%.17g,%.17g,%.17g,%.17g,%.17g", limits->time_s, limits->energy_j,
+                   limits->power_w, limits->area_mm2, limits->memory_bytes);
+    for (int i = 0; i < DF_PARAMS; i++) {
+        const df_param_range *const range = &search->options.eval.range[i];
+        if (range->given) {
+            df_search_note(search, "%s=%.17g,%.17g", df_param_names[i], range->low, range->high);
+        }
+    }
+    note_ints(search, "tp", &space->tp);
+    note_ints(search, "cp", &space->cp);
+    note_ints(search, "dp", &space->dp);
+    note_ints(search, "lp", &space->lp);
+    note_ints(search, "mb", &space->mb);
+    note_ints(search, "virtual_stages", &space->virtual_stages);
+    df_search_note(search, "sets=%x,%x,%x,%x", space->tp_sp, space->zero_stage, space->recompute,
+                   space->schedule);
+}
+
 static void note_options(df_search *search)
 {
     const df_sweep_options *const o = &search->options;
@@ -134,6 +264,7 @@ static void note_options(df_search *search)
     df_search_note(search, "model=%s", DF_MODEL_VERSION);
     df_search_note(search, "rules=%s", rules);
     df_search_note(search, "optimizer=%s", df_optimizer_names[o->descent.optimizer]);
+    df_search_note(search, "starts=%s", df_start_names[o->descent.starts]);
     df_search_note(search, "iterations=%d", o->descent.max_iterations);
     df_search_note(search, "num_search=%d", o->num_search);
     df_search_note(search, "first_index=%d", o->first_index);
@@ -144,6 +275,7 @@ static void note_options(df_search *search)
     df_search_note(search, "ignore_memory=%d", o->eval.ignore_memory);
     df_search_note(search, "fix_hardware=%d", o->eval.fix_hardware);
     note_goals(search);
+    note_space(search);
     df_search_note(search, "trajectory=%d", o->trajectory);
 }
 
@@ -170,6 +302,10 @@ df_status df_search_init(df_search *search,
     DF_TRY(df_optimizer_parse(a->optimizer, &options->descent.optimizer, err));
     DF_TRY(load(a, &options->cfg, err));
     options->descent.max_iterations = (int)a->iterations;
+    options->descent.starts = starts_of(a);
+    options->eval.limits = limits_of(a);
+    memcpy(options->eval.range, a->spec.range, sizeof a->spec.range);
+    options->space = a->spec.space;
     options->eval.ignore_memory = a->ignore_memory;
     options->eval.fix_hardware = a->fix_hardware;
     options->trajectory = a->trajectory;
@@ -178,7 +314,9 @@ df_status df_search_init(df_search *search,
     df_sweep_plan_init(&search->plan, options);
     *options = search->plan.options;
     note_options(search);
-    return read_texts(&a->files, &search->texts, err);
+    df_cli_files files = a->files;
+    settle_files(a, &files);
+    return read_texts(&files, &search->texts, err);
 }
 
 void df_search_fini(df_search *search)

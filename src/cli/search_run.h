@@ -3,17 +3,21 @@
 #ifndef DF_SEARCH_RUN_H
 #define DF_SEARCH_RUN_H
 #include "cli.h"
+#include "spec/spec.h"
 #include "sweep/sweep.h"
 
-enum { DF_SEARCH_COMMON_ARGS = 24, DF_SEARCH_SETTINGS = 4096 };
+enum { DF_SEARCH_COMMON_ARGS = 32, DF_SEARCH_SETTINGS = 16384 };
 
 /* Flags of both commands. */
 typedef struct {
     const char *command; /* whose flags these are */
     df_cli_files files;
-    const char *exp_dir, *rules, *optimizer, *objective;
-    int64_t batch_size, hidden_dim; /* 0: the file's */
-    double data_scale;              /* 0: the file's */
+    const char *exp_dir, *rules, *optimizer, *starts, *objective;
+    const char *search;                              /* the description, NULL: none */
+    df_spec spec;                                    /* what it says */
+    double max_power_w, max_area_mm2, max_memory_gb; /* 0: the description's */
+    int64_t batch_size, hidden_dim;                  /* 0: the file's */
+    double data_scale;                               /* 0: the file's */
     double flush_s, wait_s;
     int64_t iterations, top;
     bool no_lock;
@@ -25,6 +29,10 @@ typedef struct {
 df_search_args df_search_args_init(const char *command, const char *exp_dir);
 /* Writes the rows of the option table for these; returns how many. */
 int df_search_common_args(df_search_args *a, df_arg args[DF_SEARCH_COMMON_ARGS]);
+
+/* Reads the description that --search names in argv, if it is there, so that what it says are
+ * the defaults of the flags. Before the flags are parsed; DF_EINVAL as df_spec_load. */
+DF_NODISCARD df_status df_search_read_spec(df_search_args *a, int argc, char **argv, df_err *err);
 
 /* The texts of the configuration files. */
 typedef struct {

@@ -15,61 +15,13 @@
 #include <stddef.h>
 
 #include "config/cfg.h"
+#include "config/opt.h"
 
 enum {
-    DF_OPT_MAX = 256,      /* at least the number of options */
-    DF_SECTION_MAX = 16,   /* at least the number of top-level sections */
-    DF_OPT_PATH = 192,     /* room for a path, also one with an unknown key */
-    DF_OPT_SCALAR = 64,    /* room for a value; longer ones are cut, and refused */
-    DF_OPT_EXPECTED = 256, /* room for df_opt_expected */
+    DF_OPT_MAX = 256,    /* at least the number of options */
+    DF_SECTION_MAX = 16, /* at least the number of top-level sections */
+    DF_OPT_PATH = 192,   /* room for a path, also one with an unknown key */
 };
-
-/* What the text of an option is, and what it is kept in. */
-typedef enum {
-    DF_OPT_REAL,   /* double */
-    DF_OPT_BYTES,  /* double; units of size are understood */
-    DF_OPT_RATE,   /* double, per second; the same units */
-    DF_OPT_INT,    /* int64_t */
-    DF_OPT_COUNT,  /* a whole number in a double */
-    DF_OPT_BOOL,   /* bool */
-    DF_OPT_ENUM,   /* an enum: one of the words */
-    DF_OPT_HABIT,  /* the same, but another word is taken as the preset, with a warning */
-    DF_OPT_FORMAT, /* double: one of the words, or a number */
-    DF_OPT_TEXT,   /* char[DF_CFG_TEXT] */
-} df_opt_kind;
-
-typedef struct {
-    const char *word; /* NULL ends a list */
-    double value;
-    bool alias; /* another spelling of an earlier word: not listed */
-} df_opt_word;
-
-typedef struct {
-    double low, high;
-    bool above_low, below_high; /* the bound itself is out */
-} df_opt_range;
-
-/* An absent optional option has the preset; so has an absent required one whose
- * whole section is optional and absent. */
-typedef struct {
-    bool required;
-    double preset;
-} df_opt_absent;
-
-typedef struct {
-    const char *path; /* "tech_param.DRAM.size" */
-    df_opt_kind kind;
-    const char *unit;         /* of a REAL: "s"; "" if there is none */
-    df_opt_range range;       /* of numbers */
-    const df_opt_word *words; /* of ENUM and FORMAT */
-    df_opt_absent absent;
-    unsigned modes; /* sum of DF_OPT_IN(mode); 0: whatever the mode */
-    size_t offset;  /* of the field in df_cfg; DF_OPT_NOT_KEPT */
-    const char *meaning;
-} df_opt;
-
-/* The option is checked, and its value dropped. */
-#define DF_OPT_NOT_KEPT SIZE_MAX
 
 #define DF_OPT_IN(mode) (1U << (unsigned)(mode))
 
@@ -90,13 +42,10 @@ extern const df_opt_section df_opt_sections[];
 extern const int df_num_opt_sections;
 extern const df_opt_renamed df_opts_renamed[];
 extern const int df_num_opts_renamed;
-extern const df_opt_word df_words_bool[];
 extern const df_opt_word df_words_mem_type[];
 extern const df_opt_word df_words_scope[];
 extern const df_opt_word df_words_mode[];
 extern const df_opt_word df_words_topology[];
-extern const df_opt_word df_words_recompute[];
-extern const df_opt_word df_words_schedule[];
 
 /* ---- Table (cfg_table.c). `modes` is DF_OPT_IN(mode), or 0 if not known yet;
  * then only options of every mode are there. ---- */
@@ -115,11 +64,6 @@ int df_opt_section_index(const char *name);
 const char *df_opt_word_of(const df_opt_word *words, double value);
 
 /* ---- Values (cfg_value.c) ---- */
-typedef enum { DF_VALUE_OK, DF_VALUE_BAD, DF_VALUE_BAD_UNIT } df_value_status;
-
-df_value_status df_opt_parse(const df_opt *opt, const char *text, double *value);
-/* What may stand there: "a number >= 0 (s)". */
-void df_opt_expected(const df_opt *opt, char text[DF_OPT_EXPECTED]);
 /* The bounds alone: " >= 0", or nothing. */
 void df_opt_range_text(const df_opt *opt, char text[DF_OPT_EXPECTED]);
 void df_opt_store(const df_opt *opt, double value, df_cfg *cfg);
@@ -130,8 +74,6 @@ void df_opt_store_presets(df_cfg *cfg);
 /* ---- Unknown keys and words (cfg_hint.c) ---- */
 /* Writes "expected ..., found ..." about a key that `section` does not have. */
 void df_opt_unknown(const char *section, const char *key, unsigned modes, char text[], size_t room);
-/* Appends " (did you mean WORD?)" to the text of what is expected, where a word is near. */
-void df_opt_mean(const df_opt *opt, const char *found, char text[DF_OPT_EXPECTED]);
 
 /* ---- Documents (cfg_yaml.c) ---- */
 typedef struct {

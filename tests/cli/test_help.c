@@ -26,6 +26,13 @@ static void assert_says(const char *arguments, const char *what)
     free(out);
 }
 
+static void descriptions_have_a_table(void **state)
+{
+    (void)state;
+    assert_says("help search", "  parameters.perimeter_intra_node\n");
+    assert_says("help search", "  strategies.zero_stage\n");
+}
+
 static void every_command_has_help(void **state)
 {
     (void)state;
@@ -90,9 +97,9 @@ static void strategies_are_listed(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(every_command_has_help), cmocka_unit_test(tables_are_printed),
-        cmocka_unit_test(version_is_printed),     cmocka_unit_test(no_command_is_bad_usage),
-        cmocka_unit_test(strategies_are_listed),
+        cmocka_unit_test(every_command_has_help),  cmocka_unit_test(descriptions_have_a_table),
+        cmocka_unit_test(tables_are_printed),      cmocka_unit_test(version_is_printed),
+        cmocka_unit_test(no_command_is_bad_usage), cmocka_unit_test(strategies_are_listed),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,0 +1,528 @@
+#include "spec/spec.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+#include <yaml.h>
+
+#include "base/nearest.h"
+#include "config/opt.h"
+
+/* ---- The table ---- */
+
+/* How an option stands in the file. */
+typedef enum {
+    SCALAR, /* of the option's kind, into a field of its type */
+    PATH,   /* of a file, relative to the description's folder */
+    RULES,
+    GOALS, /* one word, or a list of them */
+    INTS,  /* a number, or a list: df_int_list */
+    SET,   /* a word, or a list: unsigned, bit v for value v */
+    RANGE, /* a number, or [low, high]: df_param_range */
+} form;
+
+typedef struct {
+    form form;
+    df_opt opt; /* of one value */
+} spec_row;
+
+static const df_opt_word words_optimizer[] = {{"cma", DF_OPT_CMA, false},
+                                              {"reference", DF_OPT_REFERENCE, false},
+                                              {"vector_bfgs2", DF_OPT_BFGS2, false},
+                                              {"conjugate_fr", DF_OPT_CONJUGATE_FR, false},
+                                              {"steepest_descent", DF_OPT_STEEPEST, false},
+                                              {"nmsimplex2", DF_OPT_NMSIMPLEX2, false},
+                                              {NULL, 0, false}};
+static const df_opt_word words_starts[] = {{"auto", DF_START_AUTO, false},
+                                           {"random", DF_START_RANDOM, false},
+                                           {"sobol", DF_START_SOBOL, false},
+                                           {NULL, 0, false}};
+static const df_opt_word words_goal[] = {{"time", DF_GOAL_TIME, false},
+                                         {"energy", DF_GOAL_ENERGY, false},
+                                         {"edp", DF_GOAL_EDP, false},
+                                         {"time_per_area", DF_GOAL_TIME_PER_AREA, false},
+                                         {"tokens_per_s_per_w", DF_GOAL_TOKENS_PER_S_PER_W, false},
+                                         {NULL, 0, false}};
+static const df_opt_word words_stage[] = {
+    {"0", 0, false}, {"1", 1, false}, {"2", 2, false}, {"3", 3, false}, {NULL, 0, false}};
+
+/* NOLINTBEGIN(bugprone-macro-parentheses): names of fields, and texts */
+#define AT(field) offsetof(df_spec, field)
+#define TEXT(key, how, field, what)                                                                \
+    {                                                                                              \
+        how,                                                                                       \
+        {                                                                                          \
+            .path = key, .kind = DF_OPT_TEXT, .offset = AT(field), .meaning = what                 \
+        }                                                                                          \
+    }
+#define WHOLE(key, how, field, least, most, what)                                                  \
+    {                                                                                              \
+        how,                                                                                       \
+        {                                                                                          \
+            .path = key, .kind = DF_OPT_INT, .unit = "", .range = {least, most, false, false},     \
+            .offset = AT(field), .meaning = what                                                   \
+        }                                                                                          \
+    }
+#define CHOICE(key, how, list, field, what)                                                        \
+    {                                                                                              \
+        how,                                                                                       \
+        {                                                                                          \
+            .path = key, .kind = DF_OPT_ENUM, .words = list, .offset = AT(field), .meaning = what  \
+        }                                                                                          \
+    }
+#define TRUTH(key, field, what)                                                                    \
+    {                                                                                              \
+        SCALAR,                                                                                    \
+        {                                                                                          \
+            .path = key, .kind = DF_OPT_BOOL, .words = df_words_bool, .offset = AT(field),         \
+            .meaning = what                                                                        \
+        }                                                                                          \
+    }
+#define LIMIT(key, type, in, field, what)                                                          \
+    {                                                                                              \
+        SCALAR,                                                                                    \
+        {                                                                                          \
+            .path = "constraints." key, .kind = type, .unit = in,                                  \
+            .range = {0, HUGE_VAL, true, false}, .offset = AT(limits.field), .meaning = what       \
+        }                                                                                          \
+    }
+#define SHARE(key, param, what)                                                                    \
+    {                                                                                              \
+        RANGE,                                                                                     \
+        {                                                                                          \
+            .path = "parameters." key, .kind = DF_OPT_REAL, .unit = "",                            \
+            .range = {0, 1, false, false}, .offset = AT(range[param]), .meaning = what             \
+        }                                                                                          \
+    }
+/* NOLINTEND(bugprone-macro-parentheses) */
+#define HUGE_WHOLE 1099511627776.0
+
+static const spec_row rows[] = {
+    TEXT("exp_config", PATH, exp_config, "hardware and model in one file"),
+    TEXT("hardware_config", PATH, hardware_config, "or a hardware file"),
+    TEXT("model_config", PATH, model_config, "with a model file"),
+    TEXT("rules", RULES, rules, "as --rules: corrected or reference, and exceptions"),
+    CHOICE(
+        "objective", GOALS, words_goal, objective, "what is sought; of several, a Pareto set too"),
+    CHOICE("optimizer", SCALAR, words_optimizer, optimizer, "how descents go"),
+    CHOICE("starts",
+           SCALAR,
+           words_starts,
+           starts,
+           "where they begin: Python's random numbers, or Sobol's points; auto: as the optimizer "
+           "likes it"),
+    WHOLE("num_search", SCALAR, num_search, 1, 1000000, "descents of each strategy and layout"),
+    WHOLE("iterations",
+          SCALAR,
+          iterations,
+          0,
+          1000000,
+          "iterations of a descent at the most; 0: 100"),
+    TRUTH("trajectory", trajectory, "keep every iterate in /trajectories"),
+    TRUTH("fix_hardware",
+          fix_hardware,
+          "search strategies alone, on the device that the file describes"),
+    TRUTH("ignore_memory", ignore_memory, "accept devices that the model does not fit on"),
+    WHOLE("batch_size", SCALAR, batch_size, 1, HUGE_WHOLE, "instead of the model's"),
+    WHOLE("hidden_dim", SCALAR, hidden_dim, 1, HUGE_WHOLE, "size of a layer of an LSTM"),
+    LIMIT("time", DF_OPT_REAL, "s", time_s, "a step takes no longer"),
+    LIMIT("energy", DF_OPT_REAL, "J", energy_j, "nor more energy, on all devices (LLM)"),
+    LIMIT("power", DF_OPT_REAL, "W", power_w, "energy over time (LLM)"),
+    LIMIT("area", DF_OPT_REAL, "mm2", area_mm2, "of all devices, chips and stacks"),
+    LIMIT("memory", DF_OPT_BYTES, "bytes", memory_bytes, "that the fullest device needs"),
+    SHARE("area_core", DF_P_AREA_CORE, "share of the chip area"),
+    SHARE("area_DRAM", DF_P_AREA_DRAM, "of the chip area: memory controllers"),
+    SHARE("area_L2", DF_P_AREA_L2, "of the chip area"),
+    SHARE("area_L1", DF_P_AREA_L1, "of the chip area"),
+    SHARE("area_reg_mem", DF_P_AREA_REG, "of the chip area"),
+    SHARE("area_intra_node", DF_P_AREA_INTRA, "of the chip area"),
+    SHARE("area_inter_node", DF_P_AREA_INTER, "of the chip area"),
+    SHARE("power_core", DF_P_POWER_CORE, "share of the power"),
+    SHARE("power_DRAM", DF_P_POWER_DRAM, "of the power"),
+    SHARE("power_L2", DF_P_POWER_L2, "of the power"),
+    SHARE("power_L1", DF_P_POWER_L1, "of the power"),
+    SHARE("power_reg_mem", DF_P_POWER_REG, "of the power"),
+    SHARE("power_intra_node", DF_P_POWER_INTRA, "of the power"),
+    SHARE("power_inter_node", DF_P_POWER_INTER, "of the power"),
+    SHARE("perimeter_DRAM", DF_P_PERIM_DRAM, "share of the chip's perimeter"),
+    SHARE("perimeter_inter_node", DF_P_PERIM_INTER, "of the perimeter"),
+    SHARE("perimeter_intra_node", DF_P_PERIM_INTRA, "of the perimeter"),
+    WHOLE("strategies.tp", INTS, space.tp, 1, HUGE_WHOLE, "degrees of tensor parallelism (LLM)"),
+    WHOLE("strategies.cp", INTS, space.cp, 1, HUGE_WHOLE, "of context parallelism"),
+    WHOLE("strategies.dp", INTS, space.dp, 1, HUGE_WHOLE, "replicas"),
+    WHOLE("strategies.lp", INTS, space.lp, 1, HUGE_WHOLE, "pipeline stages"),
+    WHOLE("strategies.mb", INTS, space.mb, 1, HUGE_WHOLE, "micro-batches"),
+    WHOLE("strategies.virtual_stages",
+          INTS,
+          space.virtual_stages,
+          1,
+          HUGE_WHOLE,
+          "parts of the model on a stage, interleaved"),
+    CHOICE("strategies.tp_sp", SET, df_words_bool, space.tp_sp, "sequence parallelism"),
+    CHOICE("strategies.zero_stage", SET, words_stage, space.zero_stage, "stages of ZeRO"),
+    CHOICE("strategies.recompute",
+           SET,
+           df_words_recompute,
+           space.recompute,
+           "recomputation; left out: the hardware file's"),
+    CHOICE("strategies.schedule",
+           SET,
+           df_words_schedule,
+           space.schedule,
+           "schedules of the pipeline; left out: the hardware file's"),
+    WHOLE("system.num_wafer", INTS, num_wafer, 1, DF_SYSTEM_DEVICES_MAX, "numbers of wafers"),
+    WHOLE("system.wafer_dim", INTS, wafer_dim, 1, 1024, "devices along a wafer's edge"),
+    WHOLE("system.num_nodes",
+          INTS,
+          num_nodes,
+          1,
+          DF_SYSTEM_DEVICES_MAX,
+          "numbers of nodes with switches, instead of wafers"),
+    WHOLE("system.devices_per_node",
+          INTS,
+          devices_per_node,
+          1,
+          DF_SYSTEM_DEVICES_MAX,
+          "devices in a node"),
+    WHOLE("system.num_worker",
+          SCALAR,
+          num_worker,
+          -1,
+          DF_SYSTEM_DEVICES_MAX,
+          "devices that work; -1: all"),
+};
+enum { ROWS = sizeof rows / sizeof rows[0] };
+
+static bool is_section(const char *path)
+{
+    const size_t length = strlen(path);
+    for (int i = 0; i < ROWS; i++) {
+        if (strncmp(rows[i].opt.path, path, length) == 0 && rows[i].opt.path[length] == '.') {
+            return true;
+        }
+    }
+    return false;
+}
+
+static const spec_row *find_row(const char *path)
+{
+    for (int i = 0; i < ROWS; i++) {
+        if (strcmp(rows[i].opt.path, path) == 0) {
+            return &rows[i];
+        }
+    }
+    return NULL;
+}
+
+/* ---- Failures ---- */
+
+typedef struct {
+    yaml_document_t *document;
+    const char *name;
+    df_spec *spec;
+    bool seen[ROWS];
+    df_err *err;
+} reader;
+
+static void found_text(const yaml_node_t *node, char text[DF_OPT_SCALAR])
+{
+    if (node->type != YAML_SCALAR_NODE) {
+        snprintf(text, DF_OPT_SCALAR, "%s",
+                 node->type == YAML_MAPPING_NODE ? "a mapping" : "a list");
+        return;
+    }
+    const char *const value = (const char *)node->data.scalar.value;
+    snprintf(text, DF_OPT_SCALAR, "%.50s", value[0] == '\0' ? "nothing" : value);
+}
+
+static df_status fail_at(const reader *r,
+                         const yaml_node_t *node,
+                         const char *path,
+                         const char *expected,
+                         const char *found)
+{
+    char there[DF_OPT_SCALAR];
+    found_text(node, there);
+    return df_fail(r->err, DF_EINVAL, "%s:%zu: %s: expected %s, found %s", r->name,
+                   node->start_mark.line + 1, path, expected, found ? found : there);
+}
+
+static df_status fail_unknown(const reader *r, const yaml_node_t *key, const char *path)
+{
+    const char *paths[ROWS];
+    char expected[DF_OPT_EXPECTED];
+    for (int i = 0; i < ROWS; i++) {
+        paths[i] = rows[i].opt.path;
+    }
+    const int near = df_nearest(path, paths, ROWS, sizeof paths[0]);
+    snprintf(expected, sizeof expected, "a key of `deepflow help search`%s%s%s",
+             near >= 0 ? " (did you mean " : "", near >= 0 ? paths[near] : "",
+             near >= 0 ? "?)" : "");
+    return fail_at(r, key, path, expected, "another");
+}
+
+/* ---- Values ---- */
+
+static df_status
+parse_one(const reader *r, const spec_row *row, const yaml_node_t *node, double *value)
+{
+    char expected[DF_OPT_EXPECTED];
+    const bool scalar = node->type == YAML_SCALAR_NODE;
+    const char *const text = scalar ? (const char *)node->data.scalar.value : "";
+    if (scalar && node->data.scalar.length < DF_OPT_SCALAR &&
+        df_opt_parse(&row->opt, text, value) == DF_VALUE_OK) {
+        return DF_OK;
+    }
+    df_opt_expected(&row->opt, expected);
+    df_opt_mean(&row->opt, text, expected);
+    return fail_at(r, node, row->opt.path, expected, NULL);
+}
+
+/* The index-th item of a list, or of what stands alone; NULL: there is none. */
+static const yaml_node_t *item_of(const reader *r, const yaml_node_t *node, int index)
+{
+    if (node->type != YAML_SEQUENCE_NODE) {
+        return index == 0 ? node : NULL;
+    }
+    const yaml_node_item_t *const at = node->data.sequence.items.start + index;
+    return at < node->data.sequence.items.top ? yaml_document_get_node(r->document, *at) : NULL;
+}
+
+static df_status
+read_list(const reader *r, const spec_row *row, const yaml_node_t *node, void *field)
+{
+    df_int_list list = {.count = 0};
+    unsigned set = 0;
+    const yaml_node_t *item = item_of(r, node, 0);
+    if (!item) {
+        return fail_at(r, node, row->opt.path, "at least one value", "none");
+    }
+    for (int i = 0; item; item = item_of(r, node, ++i)) {
+        double value = 0;
+        DF_TRY(parse_one(r, row, item, &value));
+        if (i == DF_INT_LIST_MAX) {
+            return fail_at(r, item, row->opt.path, "at most 64 values", "more");
+        }
+        list.value[list.count++] = (int64_t)value;
+        set |= row->form == SET ? 1U << (unsigned)value : 0;
+    }
+    if (row->form == SET) {
+        memcpy(field, &set, sizeof set);
+    } else {
+        memcpy(field, &list, sizeof list);
+    }
+    return DF_OK;
+}
+
+static df_status
+read_range(const reader *r, const spec_row *row, const yaml_node_t *node, void *field)
+{
+    df_param_range range = {.given = true};
+    const yaml_node_t *const low = item_of(r, node, 0);
+    const yaml_node_t *const high = item_of(r, node, 1);
+    if (!low || (high && item_of(r, node, 2)) || (!high && node->type == YAML_SEQUENCE_NODE)) {
+        return fail_at(r, node, row->opt.path, "a share, or [lowest, highest]", "another list");
+    }
+    DF_TRY(parse_one(r, row, low, &range.low));
+    range.high = range.low;
+    if (high) {
+        DF_TRY(parse_one(r, row, high, &range.high));
+        if (range.high < range.low) {
+            return fail_at(r, high, row->opt.path, "the highest share >= the lowest", NULL);
+        }
+    }
+    memcpy(field, &range, sizeof range);
+    return DF_OK;
+}
+
+static df_status
+read_goals(const reader *r, const spec_row *row, const yaml_node_t *node, char *field)
+{
+    df_goals goals;
+    df_err why;
+    size_t used = 0;
+    char text[DF_SPEC_TEXT] = "";
+    const yaml_node_t *item = item_of(r, node, 0);
+    for (int i = 0; item; item = item_of(r, node, ++i)) {
+        if (item->type != YAML_SCALAR_NODE || item->data.scalar.length > DF_OPT_SCALAR ||
+            i > DF_GOALS) {
+            return fail_at(r, item, row->opt.path, "an objective, or a list of them", NULL);
+        }
+        used += (size_t)snprintf(text + used, sizeof text - used, "%s%s", i > 0 ? "," : "",
+                                 (const char *)item->data.scalar.value);
+    }
+    if (df_goals_parse(text, &goals, &why) != DF_OK) {
+        return df_fail(r->err, DF_EINVAL, "%s:%zu: %s: %.300s", r->name, node->start_mark.line + 1,
+                       row->opt.path, why.text);
+    }
+    memcpy(field, text, sizeof text);
+    return DF_OK;
+}
+
+static df_status
+read_text(const reader *r, const spec_row *row, const yaml_node_t *node, char *field)
+{
+    const bool scalar = node->type == YAML_SCALAR_NODE;
+    const char *const text = scalar ? (const char *)node->data.scalar.value : "";
+    const char *const slash = strrchr(r->name, '/');
+    const int folder =
+        row->form == PATH && text[0] != '/' && slash ? (int)(slash - r->name) + 1 : 0;
+    df_rules rules;
+    df_err why;
+    if (text[0] == '\0' || strlen(text) + (size_t)folder >= DF_SPEC_TEXT) {
+        return fail_at(r, node, row->opt.path, "a text of fewer than 1024 bytes", NULL);
+    }
+    if (row->form == RULES && df_rules_parse(text, &rules, &why) != DF_OK) {
+        return df_fail(r->err, DF_EINVAL, "%s:%zu: %s: %.300s", r->name, node->start_mark.line + 1,
+                       row->opt.path, why.text);
+    }
+    snprintf(field, DF_SPEC_TEXT, "%.*s%s", folder, r->name, text);
+    return DF_OK;
+}
+
+static df_status
+read_scalar(const reader *r, const spec_row *row, const yaml_node_t *node, void *field)
+{
+    double value = 0;
+    DF_TRY(parse_one(r, row, node, &value));
+    const int64_t whole =
+        row->opt.kind == DF_OPT_REAL || row->opt.kind == DF_OPT_BYTES ? 0 : (int64_t)value;
+    const int number = (int)whole;
+    const bool truth = whole != 0;
+    switch (row->opt.kind) {
+    case DF_OPT_INT:
+        memcpy(field, &whole, sizeof whole);
+        break;
+    case DF_OPT_BOOL:
+        memcpy(field, &truth, sizeof truth);
+        break;
+    case DF_OPT_ENUM:
+        memcpy(field, &number, sizeof number);
+        break;
+    default:
+        memcpy(field, &value, sizeof value);
+        break;
+    }
+    return DF_OK;
+}
+
+static df_status
+read_row(reader *r, const spec_row *row, const yaml_node_t *key, const yaml_node_t *node)
+{
+    void *const field = (char *)r->spec + row->opt.offset;
+    if (r->seen[row - rows]) {
+        return fail_at(r, key, row->opt.path, "it once", "it twice");
+    }
+    r->seen[row - rows] = true;
+    switch (row->form) {
+    case INTS:
+    case SET:
+        return read_list(r, row, node, field);
+    case RANGE:
+        return read_range(r, row, node, field);
+    case GOALS:
+        return read_goals(r, row, node, field);
+    case PATH:
+    case RULES:
+        return read_text(r, row, node, field);
+    case SCALAR:
+        break;
+    }
+    return read_scalar(r, row, node, field);
+}
+
+/* ---- Documents ---- */
+
+/* NOLINTNEXTLINE(misc-no-recursion): sections hold options alone */
+static df_status read_mapping(reader *r, const yaml_node_t *mapping, const char *section)
+{
+    for (const yaml_node_pair_t *pair = mapping->data.mapping.pairs.start;
+         pair < mapping->data.mapping.pairs.top; pair++) {
+        const yaml_node_t *const key = yaml_document_get_node(r->document, pair->key);
+        const yaml_node_t *const value = yaml_document_get_node(r->document, pair->value);
+        char shown[DF_OPT_SCALAR];
+        char path[2 * DF_OPT_SCALAR];
+        found_text(key, shown);
+        snprintf(path, sizeof path, "%s%s%s", section, section[0] != '\0' ? "." : "", shown);
+        const spec_row *const row = find_row(path);
+        if (row) {
+            DF_TRY(read_row(r, row, key, value));
+        } else if (section[0] == '\0' && is_section(path)) {
+            if (value->type != YAML_MAPPING_NODE) {
+                return fail_at(r, value, path, "a mapping of keys to values", NULL);
+            }
+            DF_TRY(read_mapping(r, value, path));
+        } else {
+            return fail_unknown(r, key, path);
+        }
+    }
+    return DF_OK;
+}
+
+static df_status read_root(reader *r)
+{
+    const yaml_node_t *const root = yaml_document_get_root_node(r->document);
+    if (!root) {
+        return df_fail(r->err, DF_EINVAL, "%s:1: document: expected a mapping, found nothing",
+                       r->name);
+    }
+    if (root->type != YAML_MAPPING_NODE) {
+        return fail_at(r, root, "document", "a mapping of keys to values", NULL);
+    }
+    return read_mapping(r, root, "");
+}
+
+static df_status read_document(yaml_parser_t *parser, const char *path, df_spec *spec, df_err *err)
+{
+    yaml_document_t document;
+    if (!yaml_parser_load(parser, &document)) {
+        return df_fail(err, DF_EINVAL, "%s:%zu: syntax: expected well-formed YAML, found: %s", path,
+                       parser->problem_mark.line + 1,
+                       parser->problem ? parser->problem : "no memory left");
+    }
+    reader r = {.document = &document, .name = path, .spec = spec, .err = err};
+    const df_status status = read_root(&r);
+    yaml_document_delete(&document);
+    return status;
+}
+
+df_status df_spec_load(const char *path, df_spec *spec, df_err *err)
+{
+    char *text;
+    yaml_parser_t parser;
+    DF_TRY(df_cfg_read_text(path, &text, err));
+    if (!yaml_parser_initialize(&parser)) {
+        free(text);
+        return df_fail(err, DF_ENOMEM, "%s: out of memory", path);
+    }
+    yaml_parser_set_input_string(&parser, (const unsigned char *)text, strlen(text));
+    const df_status status = read_document(&parser, path, spec, err);
+    yaml_parser_delete(&parser);
+    free(text);
+    return status;
+}
+
+/* ---- Help ---- */
+
+void df_spec_print_help(FILE *out)
+{
+    static const char *const several[] = {[SCALAR] = "",
+                                          [PATH] = "a file, as from the description's folder",
+                                          [RULES] = "a text",
+                                          [GOALS] = " (or a list)",
+                                          [INTS] = " (or a list)",
+                                          [SET] = " (or a list)",
+                                          [RANGE] = " (fixed), or [lowest, highest]"};
+    fputs("A search is described by one YAML file: deepflow arch_search --search FILE.yaml.\n"
+          "Flags override what it says. What it leaves out has the flags' defaults;\n"
+          "parameters are searched from 0 to 1. Examples are in configs/search/.\n\n",
+          out);
+    for (int i = 0; i < ROWS; i++) {
+        char expected[DF_OPT_EXPECTED] = "";
+        if (rows[i].form != PATH && rows[i].form != RULES) {
+            df_opt_expected(&rows[i].opt, expected);
+        }
+        fprintf(out, "  %s\n      %s\n      %s%s\n", rows[i].opt.path, rows[i].opt.meaning,
+                expected, several[rows[i].form]);
+    }
+}

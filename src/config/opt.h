@@ -1,0 +1,73 @@
+/* opt.h: options of YAML files as rows of a table, and the reading of one value by its row. The
+ * configuration has one table (cfg_impl.h), the description of a search another (search/spec). */
+#ifndef DF_OPT_H
+#define DF_OPT_H
+#include <stdbool.h>
+#include <stddef.h>
+
+enum {
+    DF_OPT_SCALAR = 64,    /* room for a value; longer ones are cut, and refused */
+    DF_OPT_EXPECTED = 256, /* room for df_opt_expected */
+};
+
+/* What the text of an option is, and what it is kept in. */
+typedef enum {
+    DF_OPT_REAL,   /* double */
+    DF_OPT_BYTES,  /* double; units of size are understood */
+    DF_OPT_RATE,   /* double, per second; the same units */
+    DF_OPT_INT,    /* int64_t */
+    DF_OPT_COUNT,  /* a whole number in a double */
+    DF_OPT_BOOL,   /* bool */
+    DF_OPT_ENUM,   /* an enum: one of the words */
+    DF_OPT_HABIT,  /* the same, but another word is taken as the preset, with a warning */
+    DF_OPT_FORMAT, /* double: one of the words, or a number */
+    DF_OPT_TEXT,   /* char[DF_CFG_TEXT] */
+} df_opt_kind;
+
+typedef struct {
+    const char *word; /* NULL ends a list */
+    double value;
+    bool alias; /* another spelling of an earlier word: not listed */
+} df_opt_word;
+
+typedef struct {
+    double low, high;
+    bool above_low, below_high; /* the bound itself is out */
+} df_opt_range;
+
+/* An absent optional option has the preset; so has an absent required one whose
+ * whole section is optional and absent. */
+typedef struct {
+    bool required;
+    double preset;
+} df_opt_absent;
+
+typedef struct {
+    const char *path; /* "tech_param.DRAM.size" */
+    df_opt_kind kind;
+    const char *unit;         /* of a REAL: "s"; "" if there is none */
+    df_opt_range range;       /* of numbers */
+    const df_opt_word *words; /* of ENUM and FORMAT */
+    df_opt_absent absent;
+    unsigned modes; /* sum of DF_OPT_IN(mode); 0: whatever the mode */
+    size_t offset;  /* of the field in df_cfg; DF_OPT_NOT_KEPT */
+    const char *meaning;
+} df_opt;
+
+/* The option is checked, and its value dropped. */
+#define DF_OPT_NOT_KEPT SIZE_MAX
+
+extern const df_opt_word df_words_bool[];
+extern const df_opt_word df_words_recompute[];
+extern const df_opt_word df_words_schedule[];
+
+typedef enum { DF_VALUE_OK, DF_VALUE_BAD, DF_VALUE_BAD_UNIT } df_value_status;
+
+/* The number that a text is: of a word its value. */
+df_value_status df_opt_parse(const df_opt *opt, const char *text, double *value);
+/* What may stand there: "a number >= 0 (s)". */
+void df_opt_expected(const df_opt *opt, char text[DF_OPT_EXPECTED]);
+/* Appends " (did you mean WORD?)" to the text of what is expected, where a word is near. */
+void df_opt_mean(const df_opt *opt, const char *found, char text[DF_OPT_EXPECTED]);
+
+#endif

@@ -1,0 +1,122 @@
+/* Searches by a description, of LLMs: the same for any number of ranks, the best as predicted,
+ * within their constraints; flags override. */
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "support/results.h"
+
+#define FIXED "arch_search --search " DF_CONFIGS "/search/llama2_7b_a100.yaml"
+#define BOTH                                                                                       \
+    "arch_search --search " DF_CONFIGS "/search/llama2_7b_hardware.yaml --num_search 2 "           \
+    "--iterations 2 --rules corrected"
+
+static char *run(const char *before, const char *arguments, const char *dir, const char *name)
+{
+    char command[4096];
+    char *out;
+    char *err;
+    int exit_code;
+    snprintf(command, sizeof command, "%s %s %s --exp_dir %s/%s", before, DF_BIN, arguments, dir,
+             name);
+    df_run(command, &exit_code, &out, &err);
+    if (exit_code != 0) {
+        fail_msg("exit code %d: %s", exit_code, err);
+    }
+    free(err);
+    return out;
+}
+
+static void assert_same(const char *dir, const char *a, const char *b)
+{
+    char first[512];
+    char second[512];
+    snprintf(first, sizeof first, "%s/%s/results.h5", dir, a);
+    snprintf(second, sizeof second, "%s/%s/results.h5", dir, b);
+    df_assert_same_results(first, second);
+}
+
+static void ranks_make_no_difference(void **state)
+{
+    (void)state;
+    static const char *const arguments[] = {FIXED, BOTH};
+    static const char *const ranks[] = {"2", "3", "7"};
+    char dir[256];
+    df_make_dir(dir);
+    for (int i = 0; i < 2; i++) {
+        char one[16];
+        snprintf(one, sizeof one, "one%d", i);
+        free(run("", arguments[i], dir, one));
+        for (int k = 0; k < 3; k++) {
+            char before[32];
+            char name[16];
+            snprintf(before, sizeof before, "mpirun -n %s", ranks[k]);
+            snprintf(name, sizeof name, "r%d_%s", i, ranks[k]);
+            free(run(before, arguments[i], dir, name));
+            assert_same(dir, one, name);
+        }
+    }
+    df_remove_dir(dir);
+}
+
+/* Time and strategy ("t2-c1-d4-l1-...") of the first row of the table. */
+static double best_of(const char *table, int degrees[5])
+{
+    const char *const row = strchr(table, '\n') + 1;
+    char *at;
+    strtol(row, &at, 10);
+    const double time_s = strtod(at, &at);
+    at += strspn(at, " ");
+    const char *const letters = "tcdlm";
+    for (int i = 0; i < 5; i++) {
+        assert_int_equal(at[0], letters[i]);
+        degrees[i] = (int)strtol(at + 1, &at, 10);
+        at += *at == '-';
+    }
+    return time_s;
+}
+
+/* What the search says is best is within its memory, and nothing allowed is predicted faster. */
+static void constraints_hold(void **state)
+{
+    (void)state;
+    char dir[256];
+    int degrees[5];
+    df_make_dir(dir);
+    char *wide = run("", FIXED " --top 1", dir, "wide");
+    char *tight = run("", FIXED " --top 1 --max_memory_gb 20", dir, "tight");
+    const double wide_s = best_of(wide, degrees);
+    const double tight_s = best_of(tight, degrees);
+    assert_true(tight_s > wide_s);
+    assert_int_equal(degrees[0] * degrees[1] * degrees[2] * degrees[3], 8);
+    char command[1024];
+    char *out;
+    int exit_code;
+    snprintf(
+        command, sizeof command,
+        "/usr/bin/python3 -c 'import h5py,sys\n"
+        "for name in (\"wide\", \"tight\"):\n"
+        "    s = h5py.File(\"%s/\" + name + \"/results.h5\")[\"searches\"][:]\n"
+        "    print(repr(float(s[\"best_time_s\"].min())), repr(float(s[\"memory_bytes\"].max())))'",
+        dir);
+    df_run(command, &exit_code, &out, NULL);
+    assert_int_equal(exit_code, 0);
+    char *at = out;
+    df_assert_rel(strtod(at, &at), wide_s, 1e-5);
+    assert_true(strtod(at, &at) <= 76.0 * (1 << 30));
+    df_assert_rel(strtod(at, &at), tight_s, 1e-5);
+    assert_true(strtod(at, &at) <= 20.0 * (1 << 30));
+    free(out);
+    free(wide);
+    free(tight);
+    df_remove_dir(dir);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(ranks_make_no_difference),
+        cmocka_unit_test(constraints_hold),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
