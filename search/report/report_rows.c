@@ -42,21 +42,6 @@ typedef struct {
     int used;
 } reason_list;
 
-static bool same_reason(const char *a, const char *b)
-{
-    static const char digits[] = "0123456789.";
-    while (*a != '\0' && *b != '\0') {
-        a += strspn(a, digits);
-        b += strspn(b, digits);
-        if (*a != *b) {
-            return false;
-        }
-        a += *a != '\0';
-        b += *b != '\0';
-    }
-    return *a == *b;
-}
-
 /* 0 of feasible ones, else 1 and up. */
 static int note_reason(reason_list *list, const df_store_strategy *row)
 {
@@ -64,7 +49,7 @@ static int note_reason(reason_list *list, const df_store_strategy *row)
     if (row->feasible) {
         return 0;
     }
-    while (at < list->used && !same_reason(list->text[at], row->reason)) {
+    while (at < list->used && !df_strategy_same_reason(list->text[at], row->reason)) {
         at++;
     }
     if (at == list->used && at < REASONS) {

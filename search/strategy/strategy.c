@@ -2,6 +2,7 @@
 
 #include <inttypes.h>
 #include <stdlib.h>
+#include <string.h>
 
 int64_t df_system_node_devices(const df_system_size *size)
 {
@@ -174,6 +175,21 @@ static int name_llm(const df_strategy *s, char *text, size_t size)
                     "t%" PRId64 "-c%" PRId64 "-d%" PRId64 "-l%" PRId64 "-m%" PRId64 "%s%s%s%s",
                     s->tp, s->cp, s->dp, s->lp, s->mb, s->tp_sp ? "-sp" : "", zero,
                     recompute[s->recompute], schedule);
+}
+
+bool df_strategy_same_reason(const char *a, const char *b)
+{
+    static const char digits[] = "0123456789.";
+    while (*a != '\0' && *b != '\0') {
+        a += strspn(a, digits);
+        b += strspn(b, digits);
+        if (*a != *b) {
+            return false;
+        }
+        a += *a != '\0';
+        b += *b != '\0';
+    }
+    return *a == *b;
 }
 
 int df_strategy_name(const df_strategy *s, char *text, size_t size)

@@ -90,6 +90,9 @@ DF_NODISCARD df_status df_strategy_list_llm(const df_system_size *size,
 /* Why the degrees of an LLM's strategy (tp, cp, dp, lp) cannot split the model; NULL: they can. */
 const char *df_strategy_reason_llm(const df_strategy *strategy, const df_cfg *cfg);
 
+/* Whether two reasons differ in numbers at the most. */
+bool df_strategy_same_reason(const char *a, const char *b);
+
 /* The sizes of the axes, as layouts have them: kp1, kp2, dp, lp, or tp, cp, dp, lp. */
 enum { DF_AXES = 4 };
 void df_strategy_axes(const df_strategy *strategy, int64_t axes[DF_AXES]);

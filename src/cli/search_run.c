@@ -450,22 +450,6 @@ static void close_output(output *to)
 
 /* ---- Nothing feasible ---- */
 
-/* Whether two reasons differ in numbers at the most. */
-static bool same_reason(const char *a, const char *b)
-{
-    static const char digits[] = "0123456789.";
-    while (*a != '\0' && *b != '\0') {
-        a += strspn(a, digits);
-        b += strspn(b, digits);
-        if (*a != *b) {
-            return false;
-        }
-        a += *a != '\0';
-        b += *b != '\0';
-    }
-    return *a == *b;
-}
-
 int df_search_fail_infeasible(const df_sweep_plan *plan)
 {
     enum { SHOWN = 12 };
@@ -479,7 +463,7 @@ int df_search_fail_infeasible(const df_sweep_plan *plan)
     const int exit_code = df_cli_fail(status, &err);
     for (int64_t i = 0; i < plan->num_strategies; i++) {
         int at = 0;
-        while (at < shown && !same_reason(reason[at], plan->strategies[i].reason)) {
+        while (at < shown && !df_strategy_same_reason(reason[at], plan->strategies[i].reason)) {
             at++;
         }
         if (at == shown && shown < SHOWN) {

@@ -40,7 +40,7 @@ function showHead() {
   const best = report.ranked.length > 0 ? rowOfWork(report.ranked[0]) : -1;
   byId("summary").textContent = [
     `${plain(strategies.json.of)} strategies and layouts, ${plain(done)} searches done`,
-    best >= 0 ? `best: ${seconds(searches.at("best_time_s", best))} with ${strategyName(strategyOf(best))}` : "nothing works",
+    best >= 0 ? `best: ${seconds(searches.at("best_time_s", best))} with ${strategyName(strategyOf(best))}` : pending > 0 ? "nothing found yet" : "nothing works",
   ].join("; ");
   const notes = [];
   if (pending > 0) notes.push(`When this page was made (${report.made.when}), ${plain(pending)} of ${plain(searches.json.of)} searches were still to do: make it again for more.`);
@@ -386,3 +386,6 @@ showDescents();
 showInfeasible();
 if (report.ranked.length > 0) choose(rowOfWork(report.ranked[0]), true);
 else byId("design").hidden = true;
+document.querySelectorAll("nav a").forEach((link) => {
+  link.hidden = document.querySelector(link.getAttribute("href")).hidden;
+});
