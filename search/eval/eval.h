@@ -125,6 +125,11 @@ void df_eval_point(df_eval *eval, const df_point *point, df_eval_result *out);
 
 /* A goal's figure in its own unit; HUGE_VAL or 0 where time_s is inf. */
 double df_goal_figure(df_goal goal, double time_s, const df_eval_metrics *metrics);
+/* The weighted geometric mean of what goals cost, as df_eval_result has it in value. */
+double df_goals_mean(const df_goals *goals,
+                     const double weight[DF_GOALS],
+                     double time_s,
+                     const df_eval_metrics *metrics);
 /* "time", "time,energy": DF_EINVAL: "expected ..., found ...". */
 DF_NODISCARD df_status df_goals_parse(const char *text, df_goals *out, df_err *err);
 

@@ -38,7 +38,14 @@ static double cost_of(df_goal goal, double time_s, const df_eval_metrics *m)
 
 double df_eval_value(const df_eval *eval, double time_s, const df_eval_metrics *metrics)
 {
-    const df_goals *const goals = &eval->options.goals;
+    return df_goals_mean(&eval->options.goals, eval->weight, time_s, metrics);
+}
+
+double df_goals_mean(const df_goals *goals,
+                     const double weight[DF_GOALS],
+                     double time_s,
+                     const df_eval_metrics *metrics)
+{
     if (isinf(time_s)) {
         return HUGE_VAL;
     }
@@ -48,8 +55,8 @@ double df_eval_value(const df_eval *eval, double time_s, const df_eval_metrics *
     double sum = 0;
     double weights = 0;
     for (int i = 0; i < goals->count; i++) {
-        sum += eval->weight[i] * log(cost_of(goals->of[i], time_s, metrics));
-        weights += eval->weight[i];
+        sum += weight[i] * log(cost_of(goals->of[i], time_s, metrics));
+        weights += weight[i];
     }
     return exp(sum / weights);
 }

@@ -87,6 +87,10 @@ DF_NODISCARD df_status df_grad_start_sobol(const df_eval *eval,
                                            df_point *start,
                                            df_err *err);
 
+/* How much each of several objectives counts in the descent of an index: of index 0 all the same,
+ * then spread evenly, by Sobol's sequence. `weight` has DF_GOALS numbers. DF_ENOMEM. */
+DF_NODISCARD df_status df_grad_weights(uint32_t index, double weight[], df_err *err);
+
 /* State and step of the reference rule, on its own for tests and replays. */
 typedef struct {
     double moment[DF_PARAMS];

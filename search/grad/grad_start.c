@@ -107,3 +107,19 @@ df_status df_grad_start(const df_eval *eval,
     df_eval_fit(eval, start);
     return DF_OK;
 }
+
+df_status df_grad_weights(uint32_t index, double weight[], df_err *err)
+{
+    gsl_qrng *const sobol = gsl_qrng_alloc(gsl_qrng_sobol, DF_GOALS);
+    if (!sobol) {
+        return df_fail(err, DF_ENOMEM, "out of memory");
+    }
+    for (uint32_t i = 0; i <= index % SOBOL_POINTS; i++) {
+        gsl_qrng_get(sobol, weight);
+    }
+    gsl_qrng_free(sobol);
+    for (int i = 0; i < DF_GOALS; i++) {
+        weight[i] = -log(fmax(weight[i], 0x1p-33));
+    }
+    return DF_OK;
+}

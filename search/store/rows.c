@@ -126,6 +126,22 @@ hid_t df_iterate_row_type(void)
 }
 
 #undef AT
+#define AT(field) offsetof(df_pareto_row, field)
+
+hid_t df_pareto_row_type(void)
+{
+    const hid_t type = H5Tcreate(H5T_COMPOUND, sizeof(df_pareto_row));
+    bool added = add(type, "work_id", AT(work_id), H5T_NATIVE_INT64) &&
+                 add(type, "strategy_id", AT(strategy_id), H5T_NATIVE_INT32) &&
+                 add(type, "index", AT(index), H5T_NATIVE_INT32);
+    for (size_t goal = 0; goal < DF_GOALS; goal++) {
+        added = added && add(type, df_goal_columns[goal], AT(figure) + goal * sizeof(double),
+                             H5T_NATIVE_DOUBLE);
+    }
+    return whole(type, added);
+}
+
+#undef AT
 
 static void llm_to_row(const df_strategy *s, df_strategy_row *row)
 {

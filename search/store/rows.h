@@ -43,10 +43,17 @@ typedef struct {
     double point[DF_PARAMS];
 } df_iterate_row;
 
+typedef struct {
+    int64_t work_id; /* -1: not used */
+    int32_t strategy_id, index;
+    double figure[DF_GOALS];
+} df_pareto_row;
+
 /* Types of the rows in memory; negative on failure. The caller closes them. */
 hid_t df_strategy_row_type(void);
 hid_t df_search_row_type(void);
 hid_t df_iterate_row_type(void);
+hid_t df_pareto_row_type(void);
 
 void df_strategy_to_row(const df_store_strategy *strategy, df_strategy_row *row);
 /* The reason stays the row's. False: a word in it is unknown. */

@@ -180,6 +180,8 @@ static df_status new_store(const char *path, const df_store_plan *plan, df_store
     store->fd = -1;
     store->rows = df_store_rows(plan);
     store->trajectory_rows = plan->trajectory_rows;
+    store->goals = df_store_goals(plan->settings);
+    store->pareto_rows = df_store_pareto_rows(plan);
     snprintf(store->path, sizeof store->path, "%s", path);
     store->iterates = calloc((size_t)plan->trajectory_rows + 1, sizeof *store->iterates);
     df_status status = store->iterates ? df_store_find(path, plan, &store->at, err)
@@ -213,6 +215,7 @@ static df_status make_draft(const char *draft,
     }
     *out = store;
     DF_TRY(reserve_all(store, err));
+    DF_TRY(df_store_clear_pareto(store, 0, err));
     DF_TRY(fill(ctx, store, err));
     return sync_file(store, err);
 }

@@ -87,6 +87,9 @@ DF_NODISCARD df_status df_store_put(df_store *store,
 DF_NODISCARD df_status
 df_store_get(df_store *store, int64_t first, int64_t count, df_store_search *searches, df_err *err);
 
+/* Writes /pareto from all finished rows, where the settings name several objectives. */
+DF_NODISCARD df_status df_store_write_pareto(df_store *store, df_err *err);
+
 /* Has all that was put on the disk, and what this run has spent so far. */
 DF_NODISCARD df_status df_store_sync(df_store *store, const df_store_account *run, df_err *err);
 

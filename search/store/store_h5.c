@@ -153,10 +153,12 @@ static bool write_provenance(hid_t file, const df_store_plan *plan)
 static bool write_all(hid_t file, const df_store_plan *plan)
 {
     const int64_t rows = df_store_rows(plan);
+    const int64_t pareto = df_store_pareto_rows(plan);
     return create_table(file, "strategies", df_strategy_row_type(), plan->num_strategies) &&
            create_table(file, "searches", df_search_row_type(), rows) &&
            (plan->trajectory_rows == 0 || create_table(file, "trajectories", df_iterate_row_type(),
                                                        rows * plan->trajectory_rows)) &&
+           (pareto == 0 || create_table(file, "pareto", df_pareto_row_type(), pareto)) &&
            write_config(file, plan) && write_provenance(file, plan);
 }
 
@@ -185,7 +187,8 @@ int64_t df_store_bytes(const df_store_plan *plan)
                          (plan->model_yaml ? strlen(plan->model_yaml) : 0);
     return OVERHEAD_BYTES + (int64_t)texts + rows * (int64_t)sizeof(df_search_row) +
            plan->num_strategies * (int64_t)sizeof(df_strategy_row) +
-           rows * plan->trajectory_rows * (int64_t)sizeof(df_iterate_row);
+           rows * plan->trajectory_rows * (int64_t)sizeof(df_iterate_row) +
+           df_store_pareto_rows(plan) * (int64_t)sizeof(df_pareto_row);
 }
 
 /* ---- Finding ---- */
@@ -194,7 +197,7 @@ int64_t df_store_bytes(const df_store_plan *plan)
 typedef struct {
     const char *name;
     hid_t type;   /* of its rows; closed when found */
-    int64_t rows; /* 1: a scalar too */
+    int64_t rows; /* 1: a scalar too; 0: there is no such table */
     int64_t *at;
 } wanted;
 
@@ -233,11 +236,12 @@ find_all(const char *path, hid_t file, const df_store_plan *plan, df_store_place
         {"searches", df_search_row_type(), rows, &at->searches},
         {"provenance/evaluations", H5Tcopy(H5T_NATIVE_INT64), 1, &at->evaluations},
         {"provenance/wall_s", H5Tcopy(H5T_NATIVE_DOUBLE), 1, &at->wall_s},
-        {"trajectories", df_iterate_row_type(), rows * plan->trajectory_rows, &at->trajectories}};
-    const int count = plan->trajectory_rows > 0 ? 5 : 4;
+        {"trajectories", df_iterate_row_type(), rows * plan->trajectory_rows, &at->trajectories},
+        {"pareto", df_pareto_row_type(), df_store_pareto_rows(plan), &at->pareto}};
+    enum { TABLES = sizeof tables / sizeof tables[0], ALWAYS = 4 };
     df_status status = DF_OK;
-    for (int i = 0; i < 5; i++) {
-        if (i < count && status == DF_OK) {
+    for (int i = 0; i < TABLES; i++) {
+        if (status == DF_OK && (i < ALWAYS || tables[i].rows > 0)) {
             status = find_table(path, file, &tables[i], err);
         } else {
             df_h5_close(tables[i].type, H5Tclose);

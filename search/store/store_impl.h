@@ -7,6 +7,7 @@
  *   store_merge.c   several files into one
  *   merge_settings.c  whether they go together, and what the whole is made from
  *   store.c         rows in and out, with plain reads and writes
+ *   store_pareto.c  /pareto, from the rows of /searches
  *   rows.c          rows, their HDF5 types and checksums
  *
  * HDF5 makes the file with room for every row and closes it. After that only the bytes of
@@ -20,6 +21,7 @@ enum { DF_STORE_PATH = 4096 };
 /* Where the data of the tables begin in the file. */
 typedef struct {
     int64_t strategies, searches, trajectories; /* trajectories: -1 if there are none */
+    int64_t pareto;                             /* the same */
     int64_t evaluations, wall_s;                /* of /provenance */
 } df_store_places;
 
@@ -28,6 +30,8 @@ struct df_store {
     df_store_places at;
     int64_t rows; /* of /searches */
     int32_t trajectory_rows;
+    df_goals goals;           /* of the settings */
+    int64_t pareto_rows;      /* 0: no /pareto */
     df_iterate_row *iterates; /* room for those of one search */
     df_store_account before;  /* of earlier runs */
     char path[DF_STORE_PATH];
@@ -56,6 +60,13 @@ DF_NODISCARD df_status df_store_create_with(const char *path,
 void df_store_pending_row(int64_t work_id, int32_t strategy_id, int32_t index, df_search_row *row);
 DF_NODISCARD df_status
 df_store_write_at(const df_store *store, int64_t at, const void *bytes, size_t size, df_err *err);
+
+/* The objectives that settings name; none where they name none. */
+df_goals df_store_goals(const char *settings);
+/* Room of /pareto; 0: there is none, for there are not several objectives. */
+int64_t df_store_pareto_rows(const df_store_plan *plan);
+/* Rows from `first` on become unused. */
+DF_NODISCARD df_status df_store_clear_pareto(const df_store *store, int64_t first, df_err *err);
 
 /* Whether the texts are the same; if not, the first line that differs is appended to *err. */
 bool df_store_same_text(const char *name, const char *made_from, const char *wanted, df_err *err);

@@ -460,7 +460,10 @@ static df_status write_whole(merge *m, const char *out, const df_store_plan *mad
     plan.hardware_yaml = m->sources[0].text[1];
     plan.model_yaml = m->sources[0].text[2];
     plan.ranks = m->ranks;
-    const df_status status = df_store_create_with(out, &plan, fill, m, &store, err);
+    df_status status = df_store_create_with(out, &plan, fill, m, &store, err);
+    if (status == DF_OK) {
+        status = df_store_write_pareto(store, err);
+    }
     df_store_free(store);
     free(settings);
     return status;

@@ -82,6 +82,28 @@ static bool on_iterate(void *ctx, const df_iterate *iterate)
     return df_dist_poll(s->dist);
 }
 
+/* Of several objectives each descent weighs them its own way, so that together they find the
+ * Pareto set; what it found is ranked with equal weights. */
+static df_status descend(sweep *s, uint32_t index, const df_point *start, df_err *err)
+{
+    static const double equal[DF_GOALS] = {1, 1, 1, 1, 1};
+    const df_grad_watch watch = {on_iterate, s};
+    const df_sweep_options *const o = &s->plan->options;
+    df_descent *const found = &s->filling->descent;
+    if (o->eval.goals.count < 2) {
+        return df_grad_descend(s->eval, &o->descent, start, &watch, found, err);
+    }
+    double weight[DF_GOALS];
+    DF_TRY(df_grad_weights(index, weight, err));
+    df_eval_weigh(s->eval, weight);
+    DF_TRY(df_grad_descend(s->eval, &o->descent, start, &watch, found, err));
+    if (isfinite(found->best_value)) {
+        found->best_value =
+            df_goals_mean(&o->eval.goals, equal, found->best_time_s, &found->metrics);
+    }
+    return DF_OK;
+}
+
 static df_status work(void *ctx, int64_t item, void *out, df_err *err)
 {
     sweep *const s = ctx;
@@ -97,8 +119,7 @@ static df_status work(void *ctx, int64_t item, void *out, df_err *err)
         return DF_OK;
     }
     DF_TRY(df_grad_start(s->eval, &o->descent, index, &start, err));
-    const df_grad_watch watch = {on_iterate, s};
-    return df_grad_descend(s->eval, &o->descent, &start, &watch, &s->filling->descent, err);
+    return descend(s, index, &start, err);
 }
 
 static size_t result_bytes(const sweep *s)
@@ -254,6 +275,9 @@ df_status df_sweep_run(const df_sweep_plan *plan,
     }
     if (first && watch->progress) {
         watch->progress(watch->ctx, &s.progress);
+    }
+    if (first && status == DF_OK) {
+        status = df_store_write_pareto(store, err);
     }
     if (first && (status == DF_OK || status == DF_EINTERRUPTED)) {
         df_err failed;

@@ -112,11 +112,46 @@ static void constraints_hold(void **state)
     df_remove_dir(dir);
 }
 
+/* /pareto is what no row of /searches beats in both objectives, the fastest first. */
+static void the_pareto_set_is_written(void **state)
+{
+    (void)state;
+    static const char script[] =
+        "import h5py, sys\n"
+        "f = h5py.File(sys.argv[1], \"r\")\n"
+        "s = f[\"searches\"][:]\n"
+        "p = f[\"pareto\"][:]\n"
+        "p = p[p[\"work_id\"] >= 0]\n"
+        "a = [(r[\"best_time_s\"], r[\"energy_j\"]) for r in s if r[\"best_time_s\"] < 1e300]\n"
+        "front = sorted(set(x for x in a if not any(\n"
+        "    y[0] <= x[0] and y[1] <= x[1] and y != x for y in a)))\n"
+        "assert len(front) > 1 and front == list(zip(p[\"time_s\"], p[\"energy_j\"]))\n"
+        "assert all(s[\"best_time_s\"][p[\"work_id\"]] == p[\"time_s\"])\n"
+        "assert all(s[\"strategy_id\"][p[\"work_id\"]] == p[\"strategy_id\"])\n";
+    char dir[256];
+    char command[4096];
+    char *err;
+    int exit_code;
+    df_make_dir(dir);
+    free(run("", BOTH, dir, "both"));
+    free(run("", FIXED " --objective energy,time", dir, "fixed"));
+    snprintf(command, sizeof command, "/usr/bin/python3 -c '%s' %s/both/results.h5", script, dir);
+    df_run(command, &exit_code, NULL, &err);
+    if (exit_code != 0) {
+        fail_msg("%s", err);
+    }
+    free(err);
+    snprintf(command, sizeof command, "h5dump -d /pareto %s/fixed/results.h5", dir);
+    assert_int_equal((df_run(command, &exit_code, NULL, NULL), exit_code), 0);
+    df_remove_dir(dir);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(ranks_make_no_difference),
         cmocka_unit_test(constraints_hold),
+        cmocka_unit_test(the_pareto_set_is_written),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

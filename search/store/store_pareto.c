@@ -1,0 +1,183 @@
+/* /pareto: of a search for several objectives the designs of /searches that no other beats in
+ * all of them. Computed from the rows alone, so it is the same however they came about. */
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "store/store_impl.h"
+
+enum { CHUNK_ROWS = 1024, PARETO_ROWS_MAX = 4096 };
+
+/* The designs that are not beaten so far. */
+typedef struct {
+    const df_goals *goals;
+    df_pareto_row *rows;
+    int64_t count, room;
+} front;
+
+df_goals df_store_goals(const char *settings)
+{
+    static const char key[] = "objective=";
+    df_goals goals = {.count = 0};
+    char text[256];
+    df_err ignored;
+    for (const char *line = settings; line && *line != '\0'; line = strchr(line, '\n')) {
+        line += *line == '\n';
+        if (strncmp(line, key, sizeof key - 1) == 0) {
+            const char *const value = line + sizeof key - 1;
+            snprintf(text, sizeof text, "%.*s", (int)strcspn(value, "\n"), value);
+            if (df_goals_parse(text, &goals, &ignored) != DF_OK) {
+                goals.count = 0;
+            }
+            return goals;
+        }
+    }
+    return goals;
+}
+
+int64_t df_store_pareto_rows(const df_store_plan *plan)
+{
+    const int64_t rows = df_store_rows(plan);
+    if (df_store_goals(plan->settings).count < 2) {
+        return 0;
+    }
+    return rows < PARETO_ROWS_MAX ? rows : PARETO_ROWS_MAX;
+}
+
+static double cost(df_goal goal, const df_pareto_row *row)
+{
+    return goal == DF_GOAL_TOKENS_PER_S_PER_W ? -row->figure[goal] : row->figure[goal];
+}
+
+/* Whether a is as good as b in every objective. */
+static bool covers(const df_goals *goals, const df_pareto_row *a, const df_pareto_row *b)
+{
+    for (int i = 0; i < goals->count; i++) {
+        if (!(cost(goals->of[i], a) <= cost(goals->of[i], b))) {
+            return false;
+        }
+    }
+    return true;
+}
+
+/* Rows come in order, so the first of equal ones stays. */
+static df_status enter(front *f, const df_pareto_row *row, df_err *err)
+{
+    int64_t kept = 0;
+    for (int64_t i = 0; i < f->count; i++) {
+        if (covers(f->goals, &f->rows[i], row)) {
+            return DF_OK;
+        }
+    }
+    for (int64_t i = 0; i < f->count; i++) {
+        if (!covers(f->goals, row, &f->rows[i])) {
+            f->rows[kept++] = f->rows[i];
+        }
+    }
+    f->count = kept;
+    if (f->count == f->room) {
+        const int64_t room = f->room > 0 ? 2 * f->room : 64;
+        df_pareto_row *const rows = realloc(f->rows, (size_t)room * sizeof *rows);
+        if (!rows) {
+            return df_fail(err, DF_ENOMEM, "out of memory");
+        }
+        f->rows = rows;
+        f->room = room;
+    }
+    f->rows[f->count++] = *row;
+    return DF_OK;
+}
+
+static df_status enter_search(front *f, const df_store_search *search, df_err *err)
+{
+    const df_descent *const d = &search->descent;
+    df_pareto_row row;
+    memset(&row, 0, sizeof row);
+    if (d->status == DF_SEARCH_PENDING || !isfinite(d->best_value)) {
+        return DF_OK;
+    }
+    row.work_id = search->work_id;
+    row.strategy_id = search->strategy_id;
+    row.index = search->index;
+    for (int goal = 0; goal < DF_GOALS; goal++) {
+        row.figure[goal] = df_goal_figure((df_goal)goal, d->best_time_s, &d->metrics);
+    }
+    return enter(f, &row, err);
+}
+
+static df_status find_front(df_store *store, front *f, df_err *err)
+{
+    df_store_search *const chunk = malloc(CHUNK_ROWS * sizeof *chunk);
+    df_status status = DF_OK;
+    if (!chunk) {
+        return df_fail(err, DF_ENOMEM, "out of memory");
+    }
+    for (int64_t first = 0; status == DF_OK && first < store->rows; first += CHUNK_ROWS) {
+        const int64_t left = store->rows - first;
+        const int64_t count = left < CHUNK_ROWS ? left : CHUNK_ROWS;
+        status = df_store_get(store, first, count, chunk, err);
+        for (int64_t i = 0; status == DF_OK && i < count; i++) {
+            status = enter_search(f, &chunk[i], err);
+        }
+    }
+    free(chunk);
+    return status;
+}
+
+static df_status write_row(const df_store *store, int64_t at, const df_pareto_row *row, df_err *err)
+{
+    return df_store_write_at(store, store->at.pareto + at * (int64_t)sizeof *row, row, sizeof *row,
+                             err);
+}
+
+df_status df_store_clear_pareto(const df_store *store, int64_t first, df_err *err)
+{
+    df_pareto_row none;
+    memset(&none, 0, sizeof none);
+    none.work_id = -1;
+    none.strategy_id = -1;
+    none.index = -1;
+    for (int goal = 0; goal < DF_GOALS; goal++) {
+        none.figure[goal] = (double)NAN;
+    }
+    for (int64_t i = first; i < store->pareto_rows; i++) {
+        DF_TRY(write_row(store, i, &none, err));
+    }
+    return DF_OK;
+}
+
+/* Best in the first objective first; equal ones, which differ in another, by number. */
+static void sort_front(front *f)
+{
+    const df_goal goal = f->goals->of[0];
+    for (int64_t i = 1; i < f->count; i++) {
+        const df_pareto_row row = f->rows[i];
+        int64_t at = i;
+        while (at > 0 && cost(goal, &f->rows[at - 1]) > cost(goal, &row)) {
+            f->rows[at] = f->rows[at - 1];
+            at--;
+        }
+        f->rows[at] = row;
+    }
+}
+
+df_status df_store_write_pareto(df_store *store, df_err *err)
+{
+    front f = {.goals = &store->goals};
+    if (store->pareto_rows == 0) {
+        return DF_OK;
+    }
+    df_status status = find_front(store, &f, err);
+    if (status == DF_OK) {
+        sort_front(&f);
+        f.count = f.count < store->pareto_rows ? f.count : store->pareto_rows;
+    }
+    for (int64_t i = 0; status == DF_OK && i < f.count; i++) {
+        status = write_row(store, i, &f.rows[i], err);
+    }
+    if (status == DF_OK) {
+        status = df_store_clear_pareto(store, f.count, err);
+    }
+    free(f.rows);
+    return status;
+}
