@@ -1,22 +1,28 @@
-/* The files of page/ and the plotting library, as they are, between NAME and NAME_end. */
-#define FILE_AS(name, path)                                                                        \
+/* The files of page/ and the plotting library, as they are: NAME, and NAME_bytes, how many. */
+#define BEGIN(name)                                                                                \
     .global name;                                                                                  \
-    .global name##_end;                                                                            \
-    name : .incbin path;                                                                           \
-    name##_end : .byte 0
+    .global name##_bytes;                                                                          \
+    name:
+#define END(name)                                                                                  \
+    name##_end:                                                                                    \
+    .balign 8;                                                                                     \
+    name##_bytes: .quad name##_end - name
 
     .section .rodata
-FILE_AS(df_page_html, DF_PAGE_HTML)
-FILE_AS(df_page_css, DF_PAGE_CSS)
-/* One script of three files. */
-    .global df_page_js
-    .global df_page_js_end
-df_page_js:
+    .balign 8
+BEGIN(df_page_html)
+    .incbin DF_PAGE_HTML
+END(df_page_html)
+BEGIN(df_page_css)
+    .incbin DF_PAGE_CSS
+END(df_page_css)
+BEGIN(df_page_js) /* one script of three files */
     .incbin DF_PAGE_DATA_JS
     .incbin DF_PAGE_CHARTS_JS
     .incbin DF_PAGE_JS
-df_page_js_end:
-    .byte 0
-FILE_AS(df_page_library, DF_PAGE_LIBRARY)
+END(df_page_js)
+BEGIN(df_page_library)
+    .incbin DF_PAGE_LIBRARY
+END(df_page_library)
 
     .section .note.GNU-stack, "", %progbits

@@ -11,17 +11,17 @@ struct df_report {
 
 /* Of page.S: the files of page/, and the library, which is empty where it was not found. */
 extern const char df_page_html[];
-extern const char df_page_html_end[];
+extern const uint64_t df_page_html_bytes;
 extern const char df_page_css[];
-extern const char df_page_css_end[];
+extern const uint64_t df_page_css_bytes;
 extern const char df_page_js[];
-extern const char df_page_js_end[];
+extern const uint64_t df_page_js_bytes;
 extern const char df_page_library[];
-extern const char df_page_library_end[];
+extern const uint64_t df_page_library_bytes;
 
 bool df_report_possible(void)
 {
-    return df_page_library_end > &df_page_library[0];
+    return df_page_library_bytes > 0;
 }
 
 /* ---- The numbers ---- */
@@ -152,11 +152,11 @@ static void write_part(FILE *out, const char *name, size_t length, const json_t 
     if (length == 4 && memcmp(name, "DATA", 4) == 0) {
         write_data(out, root);
     } else if (length == 5 && memcmp(name, "STYLE", 5) == 0) {
-        fwrite(df_page_css, 1, (size_t)(df_page_css_end - df_page_css), out);
+        fwrite(df_page_css, 1, df_page_css_bytes, out);
     } else if (length == 7 && memcmp(name, "LIBRARY", 7) == 0) {
-        fwrite(df_page_library, 1, (size_t)(df_page_library_end - df_page_library), out);
+        fwrite(df_page_library, 1, df_page_library_bytes, out);
     } else if (length == 6 && memcmp(name, "SCRIPT", 6) == 0) {
-        fwrite(df_page_js, 1, (size_t)(df_page_js_end - df_page_js), out);
+        fwrite(df_page_js, 1, df_page_js_bytes, out);
     }
 }
 
@@ -174,7 +174,7 @@ void df_report_print(const df_report *report, FILE *out)
 {
     static const char open[] = "<!--";
     static const char close[] = "-->";
-    const char *const end = df_page_html_end;
+    const char *const end = df_page_html + df_page_html_bytes;
     const char *at = df_page_html;
     while (at < end) {
         const char *const mark = find(at, end, open);

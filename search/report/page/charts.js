@@ -417,25 +417,28 @@ function rowsOf(strategyId) {
   return rows;
 }
 
-// Without iterates: what each start found, and the best of all so far.
+// Without iterates: what each start found, and the best of all so far. Where a strategy has one
+// start alone, the best strategies side by side.
 function startsOption(strategyId) {
-  const rows = rowsOf(strategyId);
-  const at = (name) => rows.map((row) => [searches.at("index", row), searches.at(name, row), row]);
+  const own = rowsOf(strategyId);
+  const one = own.length < 2;
+  const rows = one ? report.ranked.map(rowOfWork).filter((row) => row >= 0) : own;
+  const at = (name) => rows.map((row, i) => [one ? i + 1 : searches.at("index", row), searches.at(name, row), row]);
   const found = at("best_time_s");
   const starts = at("start_time_s").filter((p) => Number.isFinite(p[1]));
   let least = Infinity;
-  const soFar = found.map(([index, time, row]) => [index, (least = Math.min(least, time)), row]);
+  const soFar = one ? [] : found.map(([index, time, row]) => [index, (least = Math.min(least, time)), row]);
   const [low, high] = range([...found, ...starts].map((p) => p[1]));
   return {
     grid: { ...sides(), top: narrow() ? 70 : 44, bottom: 44 },
-    legend: { top: 0, left: 0 },
-    tooltip: { trigger: "item", confine: true, formatter: (p) => lines(`search ${searches.at("work_id", p.value[2])}`, `${p.seriesName}: ${seconds(p.value[1])}`) },
-    xAxis: { type: "value", scale: true, name: "starting point (index)", nameLocation: "middle", nameGap: 28, minInterval: 1 },
+    legend: { top: 0, left: 0, data: ["time of the start", "best of the descent", ...(one ? [] : ["best so far"])] },
+    tooltip: { trigger: "item", confine: true, formatter: (p) => lines(...searchLines(p.value[2]), `${p.seriesName}: ${seconds(p.value[1])}`) },
+    xAxis: { type: "value", scale: true, name: one ? "strategies and layouts, best first" : "starting point (index)", nameLocation: "middle", nameGap: 28, minInterval: 1 },
     yAxis: axisFor(secondsQuantity, low, high, { nameGap: sides().left - 22 }),
     series: [
       { name: "time of the start", type: "scatter", data: starts, symbol: "emptyCircle", symbolSize: 6, progressive: 0, itemStyle: { color: colours.grey } },
       { name: "best of the descent", type: "scatter", data: found.filter((p) => Number.isFinite(p[1])), symbolSize: 6, progressive: 0, itemStyle: { color: colours.blue } },
-      { name: "best so far", type: "line", step: "end", data: soFar.filter((p) => Number.isFinite(p[1])), showSymbol: false, lineStyle: { color: colours.red, width: 2 }, itemStyle: { color: colours.red } },
+      { name: "best so far", type: "line", step: "end", data: soFar.filter((p) => Number.isFinite(p[1])), symbol: "none", silent: true, lineStyle: { color: colours.red, width: 2 }, itemStyle: { color: colours.red } },
     ],
   };
 }

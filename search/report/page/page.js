@@ -51,12 +51,26 @@ function showHead() {
   byId("notice").hidden = notes.length === 0;
 }
 
+// What was demanded and where was searched, as the settings have it.
+function bounds() {
+  const settings = new Map(report.asked.settings.split("\n").map((line) => line.split(/=(.*)/s)));
+  const limits = (settings.get("limits") ?? "").split(",").map(Number);
+  const demanded = [["time", seconds], ["energy", (v) => si(v, "J")], ["power", (v) => si(v, "W")], ["area", (v) => `${plain(v)} mm²`], ["memory", bytes]]
+    .filter((_, i) => limits[i] > 0)
+    .map(([name, text]) => `${name} at most ${text(limits[limitOrder.indexOf(name)])}`);
+  const shares = [...settings].filter(([key]) => /^(area|power|perimeter)_/.test(key)).map(([key, value]) => `${key} from ${value.split(",").map((v) => digits(Number(v))).join(" to ")}`);
+  return [...demanded, ...shares].join("; ");
+}
+
+const limitOrder = ["time", "energy", "power", "area", "memory"];
+
 function showAsked() {
   const a = report.asked;
   facts("asked-facts", [
     ["model", llm ? `LLM, ${a.training ? "training" : "inference"}` : a.mode],
     ["hardware", a.fix_hardware ? "as the file has it" : "searched: shares of area, power and perimeter"],
     ["sought", goals.map((goal) => goalNames[goal] ?? goal).join(", ")],
+    ["bounds", bounds()],
     ["rules", a.rules],
     ["strategies and layouts", plain(strategies.json.of)],
     ["searches", plain(searches.json.of)],
@@ -323,7 +337,8 @@ function showDescents() {
     draw("descents-chart", descentsOption(), (p) => choose(rowOfWork(report.trajectories[p.seriesIndex].work_id)));
   } else {
     const best = rowOfWork(report.ranked[0]);
-    hint.textContent = `The starting points of the best strategy (${strategyName(strategyOf(best))}), what the descent from each found, and the best so far. With --trajectory a search keeps every iterate.`;
+    const one = rowsOf(searches.at("strategy_id", best)).length < 2;
+    hint.textContent = `${one ? "The one starting point of each strategy, and what the descent from it found." : `The starting points of the best strategy (${strategyName(strategyOf(best))}), what the descent from each found, and the best so far.`} With --trajectory a search keeps every iterate.`;
     draw("descents-chart", startsOption(searches.at("strategy_id", best)), (p) => choose(p.value[2]));
   }
 }
