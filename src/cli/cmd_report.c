@@ -79,7 +79,7 @@ make_page(const report_args *a, const char *path, const df_results *results, df_
     if (!json && !df_report_possible()) {
         return df_fail(err, DF_ERUNTIME,
                        "this program was built without the plotting library of the page: run `npm "
-                       "ci` in search/report/page of the sources, and build again");
+                       "ci` in search/report/page of the sources, then configure and build again");
     }
     strftime(made, sizeof made, "%Y-%m-%dT%H:%M:%SZ", gmtime_r(&now, &utc));
     const df_report_options options = {.path = path,
