@@ -8,6 +8,7 @@
     r.strategies     # one row for each (strategy, layout)
     r.searches       # one row for each descent; status is "pending" where it is to do
     r.trajectories   # iterates, where they were asked for; else None
+    r.pareto         # of several objectives, at the end: what no other beats in all; else None
     r.setting("rules")
 
 As a program it prints the ten best: results.py FILE [COUNT].
@@ -32,6 +33,7 @@ class Results:
     strategies: pd.DataFrame
     searches: pd.DataFrame
     trajectories: pd.DataFrame | None
+    pareto: pd.DataFrame | None
     config: dict
     provenance: dict
 
@@ -68,6 +70,11 @@ def _frame(dataset):
     return frame
 
 
+def _pareto(dataset):
+    rows = _frame(dataset)
+    return rows[rows.work_id >= 0]  # the others are not used
+
+
 def _texts(group):
     """Attributes and scalar datasets of a group as a dictionary."""
     found = {name: _text(value) for name, value in group.attrs.items()}
@@ -88,6 +95,7 @@ def load(path):
                 strategies=_frame(file["strategies"]),
                 searches=_frame(file["searches"]),
                 trajectories=_frame(file["trajectories"]) if "trajectories" in file else None,
+                pareto=_pareto(file["pareto"]) if "pareto" in file else None,
                 config=_texts(file["config"]),
                 provenance=_texts(file["provenance"]),
             )
