@@ -10,7 +10,7 @@ df_build_packages=(
     libcmocka-dev hdf5-tools python3-h5py python3-pandas python3-matplotlib
 )
 # To check the sources.
-df_check_packages=(clang-tidy clang-format cppcheck shellcheck)
+df_check_packages=(slurm-wlm munge clang-tidy clang-format cppcheck shellcheck)
 
 # To look at the page of `deepflow report` as users do.
 df_page_packages=(chromium)

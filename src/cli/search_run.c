@@ -345,6 +345,7 @@ static void stop_signals(sigset_t *set)
     sigemptyset(set);
     sigaddset(set, SIGINT);
     sigaddset(set, SIGTERM);
+    sigaddset(set, SIGUSR1); /* which mpirun passes on; at SIGTERM it kills */
 }
 
 void df_search_catch_signals(void)
@@ -361,7 +362,8 @@ static bool signal_came(void *ctx)
     sigset_t pending;
     (void)ctx;
     return sigpending(&pending) == 0 &&
-           (sigismember(&pending, SIGINT) == 1 || sigismember(&pending, SIGTERM) == 1);
+           (sigismember(&pending, SIGINT) == 1 || sigismember(&pending, SIGTERM) == 1 ||
+            sigismember(&pending, SIGUSR1) == 1);
 }
 
 /* ---- The output folder ---- */

@@ -59,7 +59,7 @@ void df_search_fini(df_search *search);
 /* Adds a line to the settings. */
 void df_search_note(df_search *search, const char *format, ...) DF_PRINTF(2, 3);
 
-/* Blocks SIGINT and SIGTERM, so that a search can end in order. Before df_dist_init. */
+/* Blocks SIGINT, SIGTERM and SIGUSR1, so that a search can end in order. Before df_dist_init. */
 void df_search_catch_signals(void);
 
 /* Collective. Prepares the folder, runs, prints the best, closes. argv is for /provenance.
