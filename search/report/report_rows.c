@@ -248,7 +248,8 @@ static df_status add_search(void *ctx, const df_store_search *search, df_err *er
                                   d->memory_overflow,
                                   d->metrics.energy_j,
                                   d->metrics.area_mm2,
-                                  d->metrics.memory_bytes};
+                                  d->metrics.memory_bytes > 0 ? d->metrics.memory_bytes
+                                                              : (double)NAN}; /* not modelled */
     device_values(t->source, search, values + SEARCH_COLUMNS);
     t->rows++;
     t->picked->shown[search->strategy_id] = true;

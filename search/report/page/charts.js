@@ -138,7 +138,8 @@ function bestOption(shown) {
   const names = [...report.cost_names, "not in an operator"];
   const rows = shown.map((design) => {
     const costs = report.cost_names.map((_, i) => sum(design.ops.map((op) => opCosts(op)[i])));
-    return [...costs, Math.max(0, restOf(design))];
+    const rest = restOf(design);
+    return [...costs, rest > 1e-6 * design.predicted_s ? rest : 0];
   });
   const categories = shown.map((design, i) => `${i + 1}  ${strategyName(strategyOf(rowOfWork(design.work_id)))}`);
   return costOption(categories, rows, names, "seconds of a step on one device");
