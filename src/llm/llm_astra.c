@@ -21,7 +21,7 @@ double df_llm_simulated_s(
     }
     const double chosen_for = x->rules->astra_algorithm_stale ? algorithm_ranks : participants;
     const df_netcoll_op op = {.kind = kind,
-                              .bytes = bytes,
+                              .bytes = df_llm_told_bytes(x->rules, kind, bytes, participants),
                               .network = network_of(x, participants),
                               .system = df_netcoll_system(x->cfg, chosen_for)};
     double time_s = 0.0;
@@ -84,7 +84,7 @@ static void add_row(
         chain->item[chain->count++] =
             (df_llm_chain_item){.is_collective = true,
                                 .kind = how->kind,
-                                .bytes = bytes,
+                                .bytes = ceil(df_llm_told_bytes(x->rules, how->kind, bytes, n)),
                                 .participants = (int32_t)n,
                                 .label = df_llm_label_of(how->op, direction, how->kind)};
     }

@@ -82,6 +82,10 @@ void df_llm_add_gemm(df_llm_work *work, const df_gemm_cost *cost, double times);
 double df_llm_stream_s(const df_llm *x, double flops, double bytes);
 /* The same, added to what a device does. */
 double df_llm_stream(const df_llm *x, df_llm_work *work, double flops, double bytes);
+/* What formulas and simulator are told of a collective of so many bytes: of an all-gather one
+ * shard, where by the rules not each step moves all. */
+double
+df_llm_told_bytes(const df_rules *rules, df_coll_kind kind, double bytes, double participants);
 double df_llm_coll_s(
     const df_llm *x, df_coll_kind kind, double bytes, double participants, const df_hw_link *link);
 /* Bytes that each participant of a ring sends in a collective. */

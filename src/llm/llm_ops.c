@@ -66,15 +66,19 @@ double df_llm_stream(const df_llm *x, df_llm_work *work, double flops, double by
     return df_llm_stream_s(x, flops, bytes);
 }
 
+double
+df_llm_told_bytes(const df_rules *rules, df_coll_kind kind, double bytes, double participants)
+{
+    const bool shard = kind == DF_COLL_ALL_GATHER && !rules->llm_all_gather_whole_steps;
+    return shard && participants > 1.0 ? bytes / participants : bytes;
+}
+
 double df_llm_collective_s(const df_hw_device *dev, const df_rules *rules, const df_coll_op *op)
 {
     df_rules own = *rules;
     df_coll_op ring = *op;
-    /* an all-gather is told one shard, which here is all bytes if each step moves all */
     own.all_gather_staging_divided = own.llm_all_gather_whole_steps;
-    if (op->kind == DF_COLL_ALL_GATHER && !own.llm_all_gather_whole_steps) {
-        ring.bytes = op->bytes / op->participants;
-    }
+    ring.bytes = df_llm_told_bytes(rules, op->kind, op->bytes, op->participants);
     return df_coll_ring.time_s(&df_coll_ring, dev, &own, &ring);
 }
 

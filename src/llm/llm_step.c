@@ -172,6 +172,17 @@ static bool can_end(const df_llm_durations *t)
     return isfinite(sum);
 }
 
+/* The simulator's gathers of parameters. */
+static void tell_gathered(const df_llm *x, df_llm_step *step)
+{
+    double *const bytes[] = {&step->gathered.embedding, &step->gathered.layer,
+                             &step->gathered.logits};
+    for (size_t i = 0; i < sizeof bytes / sizeof bytes[0]; i++) {
+        *bytes[i] =
+            ceil(df_llm_told_bytes(x->rules, DF_COLL_ALL_GATHER, *bytes[i], step->replicas));
+    }
+}
+
 df_status df_llm_run_step(
     df_llm *x, df_llm_pass *pass, double tokens, double *optimizer_time_s, double *time_s)
 {
@@ -191,6 +202,7 @@ df_status df_llm_run_step(
                         .hop_bytes = x->bytes.activation * x->batch * x->d * tokens,
                         .reduced = df_llm_gradient_bytes(x),
                         .gathered = df_llm_parameter_bytes(x)};
+    tell_gathered(x, &step);
     if (step.zero_stage >= 3 && !x->rules->llm_tied_logits_not_gathered) {
         step.tied = false;
     }
