@@ -14,6 +14,8 @@ int df_cmd_validate(int argc, char **argv);
 int df_cmd_gd_search(int argc, char **argv);
 int df_cmd_arch_search(int argc, char **argv);
 int df_cmd_report(int argc, char **argv);
+int df_cmd_query(int argc, char **argv);
+int df_cmd_top(int argc, char **argv);
 int df_cmd_merge(int argc, char **argv);
 int df_cmd_astra(int argc, char **argv);
 int df_cmd_help_search(void); /* the table of descriptions of searches */

@@ -76,6 +76,16 @@ int df_cmd_report(int argc, char **argv)
     return run("deepflow-search", "report", argc, argv);
 }
 
+int df_cmd_query(int argc, char **argv)
+{
+    return run("deepflow-search", "query", argc, argv);
+}
+
+int df_cmd_top(int argc, char **argv)
+{
+    return run("deepflow-search", "top", argc, argv);
+}
+
 int df_cmd_merge(int argc, char **argv)
 {
     return run("deepflow-search", "merge", argc, argv);

@@ -22,6 +22,8 @@ static const subcommand commands[] = {
     {"arch_search", "searches the best strategy, layout and device; over MPI too",
      df_cmd_arch_search},
     {"report", "the results of a search as a page for the browser", df_cmd_report},
+    {"query", "rows of results.h5 that fulfil a condition", df_cmd_query},
+    {"top", "watches a running search", df_cmd_top},
     {"merge", "several results files of the same inputs into one", df_cmd_merge},
     {"astra", "simulates Chakra traces as AstraSim does; prints traces", df_cmd_astra},
     {"validate", "how far off predictions are from measured runs", df_cmd_validate},
