@@ -23,7 +23,8 @@ typedef struct {
     int64_t batches;
     double hop_s;
     double layer_s[DF_LLM_DIRECTIONS]; /* gathers and reductions beside included */
-    double logits_s;                   /* forward */
+    double beside_embedding_s;         /* what the first layer's gather takes beyond it */
+    double before_logits_s;            /* what the last layer's forward takes beyond layer_s */
     bool serial;                       /* reductions run one after another */
 } plan;
 
@@ -50,7 +51,9 @@ static part part_of(const plan *p, int64_t number)
     for (int i = 0; i < DF_LLM_DIRECTIONS; i++) {
         q.duration_s[i] = (double)q.layers * p->layer_s[i] + (q.first ? t->embedding[i] : 0.0);
     }
-    q.duration_s[FORWARD] += q.last ? p->logits_s : 0.0;
+    q.duration_s[FORWARD] += q.first ? p->beside_embedding_s : 0.0;
+    q.duration_s[FORWARD] += q.last ? t->logits[FORWARD] : 0.0;
+    q.duration_s[FORWARD] += q.last && q.layers > 0 ? p->before_logits_s : 0.0;
     q.duration_s[BACKWARD] += q.last ? t->logits[BACKWARD] : 0.0;
     return q;
 }
@@ -249,7 +252,6 @@ static void overlap_layers(const df_llm *x, plan *p)
     double link_s[DF_LLM_DIRECTIONS] = {0.0, 0.0};
     p->layer_s[FORWARD] = t->block[FORWARD];
     p->layer_s[BACKWARD] = t->block[BACKWARD];
-    p->logits_s = t->logits[FORWARD];
     if (!s->data_parallel) {
         return;
     }
@@ -259,10 +261,15 @@ static void overlap_layers(const df_llm *x, plan *p)
     if (s->zero_stage >= 3) {
         link_s[FORWARD] += t->gather_layer;
         link_s[BACKWARD] += t->gather_layer;
-        p->logits_s += s->tied ? 0.0 : fmax(0.0, t->gather_logits - t->block[FORWARD]);
     }
     p->layer_s[FORWARD] = fmax(p->layer_s[FORWARD], link_s[FORWARD]);
     p->layer_s[BACKWARD] = fmax(p->layer_s[BACKWARD], link_s[BACKWARD]);
+    if (s->zero_stage >= 3) {
+        p->beside_embedding_s = fmax(0.0, t->gather_layer - t->embedding[FORWARD]);
+        /* no layer follows the last, but the logits do */
+        const double logits_s = s->tied ? 0.0 : t->gather_logits;
+        p->before_logits_s = fmax(t->block[FORWARD], logits_s) - p->layer_s[FORWARD];
+    }
 }
 
 df_status df_llm_run_schedule(df_llm *x, const df_llm_step *step, double *time_s)
