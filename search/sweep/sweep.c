@@ -140,6 +140,14 @@ static bool skip(void *ctx, int64_t item)
     return is_done(ctx, item);
 }
 
+static void note_best(sweep *s, const df_descent *d)
+{
+    double *const best = &s->progress.best_value;
+    if (isfinite(d->best_value) && (*best == 0 || d->best_value < *best)) {
+        *best = d->best_value;
+    }
+}
+
 static df_status sink(void *ctx, int64_t item, const void *in, df_err *err)
 {
     sweep *const s = ctx;
@@ -153,6 +161,7 @@ static df_status sink(void *ctx, int64_t item, const void *in, df_err *err)
     search.descent = r->descent;
     s->progress.done++;
     s->progress.evaluations += r->descent.evaluations;
+    note_best(s, &r->descent);
     return df_store_put(s->store, &search, s->trajectory_rows > 0 ? r->iterates : NULL,
                         r->num_iterates, err);
 }
@@ -225,6 +234,7 @@ static void note_done(void *ctx, const df_store_search *search)
     if (mine && search->descent.status != DF_SEARCH_PENDING) {
         s->progress.done++;
         s->progress.done_before++;
+        note_best(s, &search->descent);
     }
 }
 

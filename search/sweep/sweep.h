@@ -60,6 +60,7 @@ typedef struct {
     int64_t descents, done; /* of this part; done: in this run and before it */
     int64_t done_before;
     int64_t evaluations; /* in this run */
+    double best_value;   /* of all that is done; 0: nothing works yet */
 } df_sweep_progress;
 
 /* Who watches a sweep. Functions may be NULL. */

@@ -59,6 +59,9 @@ static void print(const df_progress *progress, const df_sweep_progress *at)
             "%3.0f %%  %" PRId64 "/%" PRId64 " descents, %.4g/s, %.4g evaluations/s, %s left",
             100 * part, at->done, at->descents, rate,
             elapsed_s > 0 ? (double)at->evaluations / elapsed_s : 0, left);
+    if (at->best_value > 0) {
+        fprintf(stderr, ", best %.6g", at->best_value);
+    }
     fputs(progress->terminal ? "  " : "\n", stderr);
 }
 

@@ -6,6 +6,7 @@
 #include <stdlib.h>
 
 #include "base/units.h"
+#include "search_split.h"
 
 enum { LAYOUT_ROOM = 32 };
 
@@ -121,6 +122,9 @@ df_status df_search_print_best(
     }
     for (int32_t i = 0; status == DF_OK && top > 0 && i < *found; i++) {
         status = print_row(plan, i + 1, &best[i], width, err);
+    }
+    if (status == DF_OK && top > 0 && *found > 0 && !plan->options.eval.fix_hardware) {
+        status = df_search_print_split(plan, best, *found, err);
     }
     free(best);
     return status;
