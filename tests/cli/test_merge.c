@@ -71,7 +71,7 @@ static void assert_same(const char *dir, const char *merged, const char *whole)
 
 static void refuse(const char *dir, const char *arguments, const char *message)
 {
-    char words[1024];
+    char words[2048];
     char path[512];
     snprintf(words, sizeof words, "merge %s -o %s/no.h5", arguments, dir);
     df_refuse(words, 2, message);
