@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Sweeps on a real Slurm of two nodes: as an array, through a time limit, past a killed node.
 # Each ends with what one undisturbed run writes.
-#   tests/slurm/test_slurm.sh PROGRAM [SEARCHES]    SEARCHES: how many make 20 s of one core or so
+#   tests/slurm/test_slurm.sh PROGRAM [SEARCHES]    SEARCHES: how many starts keep two cores busy for 40 s, longer than Slurm takes to notice a limit
 # Exit code 77: skipped; it says why.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/../.."
