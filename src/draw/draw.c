@@ -167,7 +167,9 @@ static df_status render_apart(const char *text, const char *path, df_err *err)
     int status = 0;
     const pid_t child = fork();
     if (child == 0) {
-        _exit(render(text, path));
+        /* Graphviz writes there that it scales large pictures down; failures are told below. */
+        const FILE *const nowhere = freopen("/dev/null", "w", stderr);
+        _exit(nowhere ? (int)render(text, path) : (int)NO_FILE);
     }
     if (child < 0) {
         return df_fail(err, DF_ERUNTIME, "%s: no process to draw it: %s", path, strerror(errno));
