@@ -14,7 +14,7 @@ fi
 
 mapfile -t sources < <(find src search tests -name '*.c' | sort)
 mapfile -t headers < <(find src search tests -name '*.h' | sort)
-scripts=(jobs/*.sh tests/*.sh .ci/run)
+scripts=(jobs/*.sh src/cli/install/man.sh src/cli/install/completion.bash tests/*.sh .ci/run)
 failed=()
 
 # check NAME COMMAND...
