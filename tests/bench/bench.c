@@ -304,5 +304,6 @@ int main(void)
     bench_gemm();
     bench_search();
     bench_llm();
+    df_bench_sweep();
     return 0;
 }

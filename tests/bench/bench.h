@@ -10,5 +10,7 @@ int df_bench_by_value(const void *a, const void *b); /* doubles, for qsort */
 
 /* The network simulator, in process and as `deepflow astra run`. */
 void df_bench_net(void);
+/* arch_search as a whole. */
+void df_bench_sweep(void);
 
 #endif
