@@ -113,6 +113,78 @@ static void constraints_hold(void **state)
 }
 
 /* /pareto is what no row of /searches beats in both objectives, the fastest first. */
+/* Seconds that `predict` says of a strategy of eight devices in a node. */
+static double predicted_s(const char *dir, int tp, int dp, int lp, int mb)
+{
+    char command[4096];
+    char *out;
+    int exit_code;
+    snprintf(
+        command, sizeof command,
+        "cd %s && sed 's/  tp: 2/  tp: %d\\n  mb: %d/; s/^  dp: 1/  dp: %d/; s/^  lp: 1/  lp: %d/; "
+        "s/num_devices_per_node: 2/num_devices_per_node: 8/' " DF_CONFIGS
+        "/hardware/a100_x2.yaml >hw.yaml && " DF_BIN
+        " predict --hardware_config hw.yaml --model_config model.yaml --format json "
+        "--ignore_memory | sed -n 's/^ *\"time_s\": *\\([^,]*\\).*/\\1/p'",
+        dir, tp, mb, dp, lp);
+    df_run(command, &exit_code, &out, NULL);
+    assert_int_equal(exit_code, 0);
+    const double time_s = strtod(out, NULL);
+    assert_true(time_s > 0);
+    free(out);
+    return time_s;
+}
+
+/* Every strategy, predicted one by one: the best of them is the search's. */
+static void the_best_is_the_best_of_all(void **state)
+{
+    (void)state;
+    char dir[256];
+    char text[1024];
+    char path[512];
+    int exit_code;
+    int found[5];
+    df_make_dir(dir);
+    snprintf(text, sizeof text,
+             "sed 's/batch_size: 4/batch_size: 32/' " DF_CONFIGS
+             "/model/llama2_7b.yaml >%s/model.yaml",
+             dir);
+    df_run(text, &exit_code, NULL, NULL);
+    assert_int_equal(exit_code, 0);
+    snprintf(path, sizeof path, "%s/search.yaml", dir);
+    df_write_file(path, "hardware_config: " DF_CONFIGS "/hardware/a100_x2.yaml\n"
+                        "model_config: model.yaml\n"
+                        "fix_hardware: true\n"
+                        "system:\n"
+                        "  num_nodes: 1\n"
+                        "  devices_per_node: 8\n"
+                        "strategies:\n"
+                        "  cp: 1\n"
+                        "  tp_sp: false\n"
+                        "  zero_stage: 0\n"
+                        "  recompute: none\n"
+                        "  schedule: gpipe\n");
+    snprintf(text, sizeof text, "arch_search --ignore_memory --search %s", path);
+    char *const table = run("", text, dir, "search");
+    const double searched_s = best_of(table, found);
+    double best_s = HUGE_VAL;
+    double same_s = HUGE_VAL;
+    for (int tp = 1; tp <= 8; tp *= 2) {
+        for (int dp = 1; dp * tp <= 8; dp *= 2) {
+            for (int mb = 1; mb <= 32 / dp; mb *= 2) {
+                const int lp = 8 / (tp * dp);
+                const double time_s = predicted_s(dir, tp, dp, lp, mb);
+                best_s = time_s < best_s ? time_s : best_s;
+                same_s = tp == found[0] && dp == found[2] && mb == found[4] ? time_s : same_s;
+            }
+        }
+    }
+    df_assert_rel(same_s, best_s, 0);
+    df_assert_rel(searched_s, best_s, 1e-5); /* printed with six digits */
+    free(table);
+    df_remove_dir(dir);
+}
+
 static void the_pareto_set_is_written(void **state)
 {
     (void)state;
@@ -152,6 +224,7 @@ int main(void)
         cmocka_unit_test(ranks_make_no_difference),
         cmocka_unit_test(constraints_hold),
         cmocka_unit_test(the_pareto_set_is_written),
+        cmocka_unit_test(the_best_is_the_best_of_all),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
