@@ -82,7 +82,7 @@ def draw(arguments):
     handles, labels = axes[0, 0].get_legend_handles_labels()
     figure.legend(handles, labels, loc="upper center", ncol=4, fontsize=8)
     height = figure.get_figheight()
-    figure.get_layout_engine().set(rect=(0, 0, 1, 1 - 0.3 / height))  # room for the legend
+    figure.get_layout_engine().set(rect=(0, 0, 1, 1 - 0.3 / height), h_pad=0.1)  # room for the legend
     figures.save(figure, arguments)
 
 
