@@ -14,12 +14,9 @@ typedef struct {
 } subcommand;
 
 static const subcommand commands[] = {
-    {"GD_search", df_cmd_gd_search},
-    {"arch_search", df_cmd_arch_search},
-    {"query", df_cmd_query},
-    {"top", df_cmd_top},
-    {"merge", df_cmd_merge},
-    {"report", df_cmd_report},
+    {"GD_search", df_cmd_gd_search}, {"arch_search", df_cmd_arch_search},
+    {"query", df_cmd_query},         {"top", df_cmd_top},
+    {"merge", df_cmd_merge},         {"report", df_cmd_report},
 };
 
 int main(int argc, char **argv)

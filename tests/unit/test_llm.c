@@ -135,9 +135,12 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(zero_needs_replicas),
-        cmocka_unit_test(what_cannot_compute_never_ends),      cmocka_unit_test(time_falls_with_bandwidth),
-        cmocka_unit_test(shards_compute_no_longer), cmocka_unit_test(one_stage_adds_up),
-        cmocka_unit_test(pipelines_have_bubbles),   cmocka_unit_test(samples_stand_for_steps),
+        cmocka_unit_test(what_cannot_compute_never_ends),
+        cmocka_unit_test(time_falls_with_bandwidth),
+        cmocka_unit_test(shards_compute_no_longer),
+        cmocka_unit_test(one_stage_adds_up),
+        cmocka_unit_test(pipelines_have_bubbles),
+        cmocka_unit_test(samples_stand_for_steps),
         cmocka_unit_test(phases_may_be_empty),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
