@@ -413,10 +413,11 @@ static df_status write_searches(merge *m, df_store *store, df_err *err)
     for (int32_t k = 0; k < m->num_strategies; k++) {
         int32_t index;
         while (next_index(m, k, &index)) {
-            gathered g = {.work_id = work_id++, .strategy_id = k, .index = index};
+            gathered g = {.work_id = work_id, .strategy_id = k, .index = index};
             DF_TRY(gather(m, &g, err));
             m->counts.pending += !g.from;
             DF_TRY(write_search(m, store, &g, err));
+            work_id++;
         }
     }
     return DF_OK;

@@ -57,19 +57,20 @@ static void fill_origin(int argc, char **argv, origin *o)
     gethostname(o->host, sizeof o->host - 1);
 }
 
-static df_status merge_files(const merge_args *a,
-                             const origin *o,
-                             char (*paths)[TEXT_ROOM],
-                             df_merge_counts *counts,
-                             df_err *err)
+typedef struct {
+    char text[TEXT_ROOM];
+} path;
+
+static df_status
+merge_files(const merge_args *a, const origin *o, path *paths, df_merge_counts *counts, df_err *err)
 {
     const char **const list = malloc((size_t)a->files.count * sizeof *list);
     if (!list) {
         return df_fail(err, DF_ENOMEM, "out of memory");
     }
     for (int i = 0; i < a->files.count; i++) {
-        df_search_results_path(a->files.word[i], paths[i]);
-        list[i] = paths[i];
+        df_search_results_path(a->files.word[i], paths[i].text);
+        list[i] = paths[i].text;
     }
     const df_store_plan made = {
         .version = DF_VERSION, .command = o->command, .start = o->start, .host = o->host};
@@ -96,7 +97,7 @@ int df_cmd_merge(int argc, char **argv)
                            &err);
     }
     fill_origin(argc, argv, &o);
-    char(*const paths)[TEXT_ROOM] = malloc((size_t)a.files.count * sizeof *paths);
+    path *const paths = malloc((size_t)a.files.count * sizeof *paths);
     const df_status status = paths ? merge_files(&a, &o, paths, &counts, &err)
                                    : df_fail(&err, DF_ENOMEM, "out of memory");
     free(paths);
