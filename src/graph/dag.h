@@ -62,8 +62,8 @@ DF_NODISCARD df_status df_dag_run(const df_dag *dag, int32_t root, double *time_
 /* The same for a graph that is too long to be held: `dag` has DF_DAG_SHOWN batches (of its
  * elements' info) and stands for one of `batches`, at least as many, in which the middle batch
  * comes again and again. Elements of each batch were added in the same order, and what is
- * special about the first or last batch reaches no further than itself. Memory
- * grows with what is under way, not with `batches`. DF_ENOMEM. */
+ * special about the first or last batch reaches no further than itself. Memory grows with what
+ * is under way, not with `batches`. DF_ENOMEM. */
 enum { DF_DAG_SHOWN = 5 };
 DF_NODISCARD df_status
 df_dag_run_repeated(const df_dag *dag, int32_t root, int64_t batches, double *time_s, df_err *err);

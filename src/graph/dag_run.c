@@ -104,10 +104,16 @@ static bool sort_by_batch(run *r)
 
 /* ---- Parents that are still to end ---- */
 
-static uint64_t place_of(const run *r, uint64_t key)
+/* Where a key lies unless others were there before. */
+static uint64_t home_of(const run *r, uint64_t key)
 {
     const uint64_t mixed = key * 0x9e3779b97f4a7c15u; /* 2^64 over the golden ratio */
-    uint64_t at = (mixed >> 32) & (r->size - 1);
+    return (mixed >> 32) & (r->size - 1);
+}
+
+static uint64_t place_of(const run *r, uint64_t key)
+{
+    uint64_t at = home_of(r, key);
     while (r->table[at].key != 0 && r->table[at].key != key) {
         at = (at + 1) & (r->size - 1);
     }
@@ -139,8 +145,7 @@ static void take_out(run *r, uint64_t hole)
     const uint64_t mask = r->size - 1;
     r->used--;
     for (uint64_t at = (hole + 1) & mask; r->table[at].key != 0; at = (at + 1) & mask) {
-        const uint64_t home = (r->table[at].key * 0x9e3779b97f4a7c15u >> 32) & mask;
-        if (((at - home) & mask) >= ((at - hole) & mask)) {
+        if (((at - home_of(r, r->table[at].key)) & mask) >= ((at - hole) & mask)) {
             r->table[hole] = r->table[at];
             hole = at;
         }

@@ -82,18 +82,6 @@ cluster_kill() {
     kill -9 "$(cat "$cluster_dir/slurmd.$1.pid")"
     for pid in /proc/[0-9]*; do
         pid=${pid#/proc/}
-        if grep -zqx "SLURMD_NODENAME=$1" "/proc/$pid/environ" 2>/dev/null; then
-            kill -9 "$pid" 2>/dev/null || true
-        fi
-    done
-}
-
-# cluster_kill NODE: what its breakdown does: the daemon and all of the node's processes end.
-cluster_kill() {
-    local pid
-    kill -9 "$(cat "$cluster_dir/slurmd.$1.pid")"
-    for pid in /proc/[0-9]*; do
-        pid=${pid#/proc/}
         if grep -zqx "SLURMD_NODENAME=$1" "/proc/$pid/environ" 2>/dev/null ||
             tr '\0' ' ' 2>/dev/null <"/proc/$pid/cmdline" | grep -q "^slurmstepd: .*$cluster_dir/none"; then
             kill -9 "$pid" 2>/dev/null || true
