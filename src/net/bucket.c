@@ -2,7 +2,7 @@
  * place where the first of it was put in; this decides who enters a link first. */
 #include "net/net_impl.h"
 
-enum { WHAT_BITS = 30, FIRST_HINT = 4 }; /* the first hints of the queue are kinds of events */
+enum { WHAT_BITS = 30 };
 
 static void run_entry(df_net_sim *sim, uint32_t rank, uint32_t entry)
 {
@@ -21,12 +21,12 @@ static void run_entry(df_net_sim *sim, uint32_t rank, uint32_t entry)
     }
 }
 
-static uint32_t find(const df_net_sim *sim, uint32_t rank, uint32_t tick, uint32_t hash)
+static uint32_t find(const df_net_sim *sim, uint32_t rank, uint64_t time_ns, uint32_t hash)
 {
     uint32_t number = df_net_table_first(&sim->bucket_table, hash);
     while (number != 0) {
         const df_net_bucket *const bucket = df_net_bucket_at(sim, number);
-        if (bucket->tick == tick && bucket->rank == rank) {
+        if (bucket->time_ns == time_ns && bucket->rank == rank) {
             break;
         }
         number = bucket->hashed.chain;
@@ -34,18 +34,26 @@ static uint32_t find(const df_net_sim *sim, uint32_t rank, uint32_t tick, uint32
     return number;
 }
 
-/* Makes a bucket, with its event. False when out of memory. */
-static bool add(df_net_sim *sim, df_net_bucket bucket, uint32_t hash)
+/* Makes a bucket, with its event. */
+static void add(df_net_sim *sim, uint32_t rank, uint64_t delay_ns, uint32_t entry, uint32_t hash)
 {
     const uint32_t number = df_net_pool_take(&sim->buckets);
-    *df_net_bucket_at(sim, number) = bucket;
-    return number != 0 && df_net_table_add(&sim->bucket_table, &sim->buckets, number, hash) &&
-           df_net_queue_put(&sim->queue, bucket.tick, DF_EVENT_BUCKET, number);
+    *df_net_bucket_at(sim, number) =
+        (df_net_bucket){.time_ns = sim->now_ns + delay_ns, .rank = rank, .entry = entry};
+    if (number == 0 || !df_net_table_add(&sim->bucket_table, &sim->buckets, number, hash)) {
+        df_net_fail_memory(sim);
+        return;
+    }
+    df_net_schedule(sim, delay_ns, DF_EVENT_BUCKET, number);
 }
 
-static bool append(df_net_sim *sim, df_net_bucket *bucket, uint32_t entry)
+static void append(df_net_sim *sim, df_net_bucket *bucket, uint32_t entry)
 {
     const uint32_t number = df_net_pool_take(&sim->dos);
+    if (number == 0) {
+        df_net_fail_memory(sim);
+        return;
+    }
     *df_net_do_at(sim, number) = (df_net_do){0, entry};
     if (bucket->first == 0) {
         bucket->first = number;
@@ -53,24 +61,19 @@ static bool append(df_net_sim *sim, df_net_bucket *bucket, uint32_t entry)
         df_net_do_at(sim, bucket->last)->next = number;
     }
     bucket->last = number;
-    return number != 0;
 }
 
 void df_net_do_later(
     df_net_sim *sim, uint32_t rank, uint64_t delay_ns, df_net_do_kind kind, uint32_t what)
 {
-    const uint32_t tick = df_net_tick_after(sim, delay_ns, FIRST_HINT + (uint32_t)kind);
-    if (tick == 0) {
-        return;
-    }
     const uint32_t entry = (uint32_t)kind << WHAT_BITS | what;
-    const uint32_t hash = tick * (uint32_t)sim->network.ranks + rank;
-    const uint32_t number = find(sim, rank, tick, hash);
-    const bool done =
-        number != 0 ? append(sim, df_net_bucket_at(sim, number), entry)
-                    : add(sim, (df_net_bucket){.tick = tick, .rank = rank, .entry = entry}, hash);
-    if (!done) {
-        df_net_fail_memory(sim);
+    const uint64_t time_ns = sim->now_ns + delay_ns; /* may wrap: then it is refused below */
+    const uint32_t hash = df_net_hash(time_ns) + rank;
+    const uint32_t number = find(sim, rank, time_ns, hash);
+    if (number != 0) {
+        append(sim, df_net_bucket_at(sim, number), entry);
+    } else {
+        add(sim, rank, delay_ns, entry, hash);
     }
 }
 

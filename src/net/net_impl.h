@@ -14,6 +14,7 @@
 #include "net/net.h"
 #include "net/pool.h"
 #include "net/queue.h"
+#include "net/table.h"
 
 /* Times and durations stay below this, so that their sums fit. */
 #define DF_NET_TIME_MAX (UINT64_C(1) << 62)
@@ -96,7 +97,7 @@ typedef struct {
 /* What a rank does at a tick: one event, at the place of the first entry. */
 typedef struct {
     df_net_hashed hashed;
-    uint32_t tick;
+    uint64_t time_ns;
     uint32_t rank;
     uint32_t entry;       /* the next one */
     uint32_t first, last; /* those behind it */
@@ -293,8 +294,6 @@ static inline uint32_t df_net_member(const df_net_coll *coll, int32_t position)
 /* Notes the first failure. The text is that of df_fail. */
 void df_net_fail(df_net_sim *sim, df_status status, const char *format, ...) DF_PRINTF(3, 4);
 void df_net_fail_memory(df_net_sim *sim);
-/* The tick of the queue after a delay; 0 after a failure. */
-uint32_t df_net_tick_after(df_net_sim *sim, uint64_t delay_ns, uint32_t hint);
 /* Puts an event into the queue. */
 void df_net_schedule(df_net_sim *sim, uint64_t delay_ns, df_net_event_kind kind, uint32_t what);
 

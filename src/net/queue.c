@@ -1,191 +1,269 @@
 #include "net/queue.h"
 
-#include <stdlib.h>
 #include <string.h>
 
-enum { FIRST_ROOM = 64, WHAT_BITS = 30 };
+enum { WHAT_BITS = 30, DIGIT_BITS = 6 };
 
 static df_net_chunk *chunk_at(const df_net_queue *q, uint32_t number)
 {
     return &((df_net_chunk *)(void *)q->chunks.items)[number];
 }
 
-static df_net_tick *tick_at(const df_net_queue *q, uint32_t number)
+static df_net_entry *entry_at(const df_net_queue *q, uint32_t number)
 {
-    return &((df_net_tick *)(void *)q->ticks.items)[number];
+    return &((df_net_entry *)(void *)q->entries.items)[number];
 }
 
 bool df_net_queue_init(df_net_queue *q, df_net_memory *memory)
 {
     memset(q, 0, sizeof *q);
-    q->heap_room = FIRST_ROOM;
-    q->heap = calloc(q->heap_room, sizeof *q->heap);
-    bool made = q->heap != NULL;
-    made = df_net_pool_init(&q->chunks, sizeof(df_net_chunk), memory) && made;
-    made = df_net_pool_init(&q->ticks, sizeof(df_net_tick), memory) && made;
-    made = df_net_table_init(&q->by_time) && made;
-    if (made) {
-        df_net_queue_clear(q);
+    const bool made = df_net_pool_init(&q->chunks, sizeof(df_net_chunk), memory);
+    if (!df_net_pool_init(&q->entries, sizeof(df_net_entry), memory) || !made) {
+        return false;
     }
-    return made;
+    df_net_queue_clear(q);
+    return true;
 }
 
 void df_net_queue_fini(df_net_queue *q)
 {
     df_net_pool_fini(&q->chunks);
-    df_net_pool_fini(&q->ticks);
-    df_net_table_fini(&q->by_time);
-    free(q->heap);
+    df_net_pool_fini(&q->entries);
 }
 
 void df_net_queue_clear(df_net_queue *q)
 {
     df_net_pool_clear(&q->chunks);
-    df_net_pool_clear(&q->ticks);
-    df_net_table_clear(&q->by_time);
-    memset(q->recent, 0, sizeof q->recent);
-    tick_at(q, 0)->time_ns = UINT64_MAX; /* is found by no hint */
-    q->heap_count = 0;
+    df_net_pool_clear(&q->entries);
+    memset(q->classes, 0, sizeof q->classes);
+    memset(q->occupied, 0, sizeof q->occupied);
+    q->digits = 0;
+    q->has_alone = false;
+    q->first = q->last = q->taken = 0;
+    q->now_ns = 0;
+    *entry_at(q, 0) = (df_net_entry){.time_ns = UINT64_MAX}; /* is of no tick */
 }
 
-static bool grow_heap(df_net_queue *q)
-{
-    df_net_heap_entry *const heap = realloc(q->heap, 2 * (size_t)q->heap_room * sizeof *heap);
-    if (heap) {
-        q->heap = heap;
-        q->heap_room *= 2;
-    }
-    return heap != NULL;
-}
+/* ---- Events of one tick ---- */
 
-static void sift_up(df_net_queue *q, uint64_t time_ns, uint32_t tick)
+/* A list of one event; 0 when out of memory. */
+static uint32_t make_list(df_net_queue *q, uint32_t event)
 {
-    uint32_t at = q->heap_count++;
-    while (at > 0 && time_ns < q->heap[(at - 1) / 2].time_ns) {
-        q->heap[at] = q->heap[(at - 1) / 2];
-        at = (at - 1) / 2;
-    }
-    q->heap[at] = (df_net_heap_entry){time_ns, tick};
-}
-
-static void remove_top(df_net_queue *q)
-{
-    df_net_heap_entry *const heap = q->heap;
-    const df_net_heap_entry last = heap[--q->heap_count];
-    const uint32_t count = q->heap_count;
-    uint32_t at = 0;
-    heap[count].time_ns = UINT64_MAX; /* so that every entry above has two below it */
-    for (uint32_t child = 1; child < count; child = 2 * at + 1) {
-        child += heap[child + 1].time_ns < heap[child].time_ns; /* no branch to guess wrong */
-        if (heap[child].time_ns >= last.time_ns) {
-            break;
-        }
-        heap[at] = heap[child];
-        at = child;
-    }
-    heap[at] = last;
-}
-
-static uint32_t find_tick(const df_net_queue *q, uint64_t time_ns, uint32_t hash)
-{
-    uint32_t number = df_net_table_first(&q->by_time, hash);
-    while (number != 0 && tick_at(q, number)->time_ns != time_ns) {
-        number = tick_at(q, number)->hashed.chain;
-    }
+    const uint32_t number = df_net_pool_take(&q->chunks);
+    df_net_chunk *const chunk = chunk_at(q, number);
+    chunk->next = 0;
+    chunk->count = 1;
+    chunk->events[0] = event;
     return number;
 }
 
-/* 0 when out of memory. */
-static uint32_t add_tick(df_net_queue *q, uint64_t time_ns, uint32_t hash)
+/* Puts an event at the end of a list; the new end, or 0 when out of memory. */
+static uint32_t append(df_net_queue *q, uint32_t last, uint32_t event)
 {
-    if (q->heap_count == q->heap_room && !grow_heap(q)) {
-        return 0;
+    df_net_chunk *const chunk = chunk_at(q, last);
+    if (chunk->count < DF_NET_IN_CHUNK) {
+        chunk->events[chunk->count++] = event;
+        return last;
     }
-    const uint32_t chunk = df_net_pool_take(&q->chunks);
-    const uint32_t number = df_net_pool_take(&q->ticks);
-    if (chunk == 0 || number == 0) {
-        return 0;
-    }
-    chunk_at(q, chunk)->next = 0;
-    *tick_at(q, number) = (df_net_tick){.time_ns = time_ns, .first = chunk, .last = chunk};
-    if (!df_net_table_add(&q->by_time, &q->ticks, number, hash)) {
-        return 0;
-    }
-    sift_up(q, time_ns, number);
-    return number;
+    const uint32_t added = make_list(q, event);
+    chunk_at(q, last)->next = added; /* the pool may have moved */
+    return added;
 }
 
-uint32_t df_net_queue_tick(df_net_queue *q, uint32_t hint, uint64_t time_ns)
+/* Puts events (one when more_last is 0) behind those of a list. False when out of memory. */
+static bool join(df_net_queue *q, uint32_t *last, uint32_t more_first, uint32_t more_last)
 {
-    if (tick_at(q, q->recent[hint])->time_ns == time_ns) {
-        return q->recent[hint];
+    if (more_last == 0) {
+        *last = append(q, *last, more_first);
+    } else {
+        chunk_at(q, *last)->next = more_first;
+        *last = more_last;
     }
-    const uint32_t hash = df_net_hash(time_ns);
-    uint32_t number = find_tick(q, time_ns, hash);
-    if (number == 0) {
-        number = add_tick(q, time_ns, hash);
-    }
-    q->recent[hint] = number;
-    return number;
+    return *last != 0;
 }
 
-static void remove_tick(df_net_queue *q, uint32_t number)
+/* Puts events behind those of an entry. */
+static bool join_entry(df_net_queue *q, df_net_entry *entry, uint32_t first, uint32_t last)
 {
-    df_net_table_remove(&q->by_time, &q->ticks, number);
-    df_net_pool_give(&q->chunks, tick_at(q, number)->first);
-    tick_at(q, number)->time_ns = UINT64_MAX; /* is found by no hint any more */
-    df_net_pool_give(&q->ticks, number);
-    remove_top(q);
+    if (entry->last == 0) {
+        entry->first = entry->last = make_list(q, entry->first);
+    }
+    return entry->last != 0 && join(q, &entry->last, first, last);
 }
 
-bool df_net_queue_put(df_net_queue *q, uint32_t tick_number, uint32_t kind, uint32_t what)
+static void set_now(df_net_queue *q, uint32_t first, uint32_t last)
 {
-    df_net_tick *const tick = tick_at(q, tick_number);
-    if (tick->put == DF_NET_IN_CHUNK) {
-        const uint32_t added = df_net_pool_take(&q->chunks);
-        if (added == 0) {
-            return false;
-        }
-        chunk_at(q, added)->next = 0;
-        chunk_at(q, tick->last)->next = added;
-        tick->last = added;
-        tick->put = 0;
+    q->has_alone = last == 0;
+    q->alone = first;
+    q->first = last == 0 ? 0 : first;
+    q->last = last;
+}
+
+/* The same for now. */
+static bool join_now(df_net_queue *q, uint32_t first, uint32_t last)
+{
+    if (q->has_alone) {
+        q->has_alone = false;
+        q->first = q->last = make_list(q, q->alone);
+        return q->last != 0 && join(q, &q->last, first, last);
     }
-    chunk_at(q, tick->last)->events[tick->put++] = kind << WHAT_BITS | what;
+    if (q->last != 0) {
+        return join(q, &q->last, first, last);
+    }
+    set_now(q, first, last);
     return true;
+}
+
+/* ---- Classes ---- */
+
+static int digit_of(const df_net_queue *q, uint64_t time_ns)
+{
+    return (63 - __builtin_clzll(time_ns ^ q->now_ns)) / DIGIT_BITS;
+}
+
+static int value_of(uint64_t time_ns, int digit)
+{
+    return (int)(time_ns >> DIGIT_BITS * digit & (DF_NET_DIGIT_VALUES - 1));
+}
+
+/* The last entry of a tick when it is one of the last two of its class; else 0. */
+static uint32_t find(const df_net_queue *q, const df_net_class *class, uint64_t time_ns)
+{
+    const uint32_t last = class->last;
+    const uint32_t before = entry_at(q, last)->previous;
+    const uint32_t found = entry_at(q, before)->time_ns == time_ns ? before : 0;
+    return entry_at(q, last)->time_ns == time_ns ? last : found;
+}
+
+static void put_last(df_net_queue *q, df_net_class *class, uint32_t number)
+{
+    df_net_entry *const entry = entry_at(q, number);
+    entry->next = 0;
+    entry->previous = class->last;
+    entry_at(q, class->last)->next = number; /* nobody's when the class is empty */
+    class->first = class->last == 0 ? number : class->first;
+    class->last = number;
+}
+
+/* The class of a time that is not now, noted as one that holds something. */
+static df_net_class *occupy(df_net_queue *q, uint64_t time_ns)
+{
+    const int digit = digit_of(q, time_ns);
+    const int value = value_of(time_ns, digit);
+    q->digits |= (uint16_t)(1U << digit);
+    q->occupied[digit] |= UINT64_C(1) << value;
+    return &q->classes[digit][value];
 }
 
 bool df_net_queue_push(df_net_queue *q, uint64_t time_ns, uint32_t kind, uint32_t what)
 {
-    const uint32_t tick = df_net_queue_tick(q, kind, time_ns);
-    return tick != 0 && df_net_queue_put(q, tick, kind, what);
+    const uint32_t event = kind << WHAT_BITS | what;
+    if (time_ns == q->now_ns) {
+        return join_now(q, event, 0);
+    }
+    df_net_class *const class = occupy(q, time_ns);
+    const uint32_t found = find(q, class, time_ns);
+    if (found != 0) {
+        return join_entry(q, entry_at(q, found), event, 0);
+    }
+    const uint32_t number = df_net_pool_take(&q->entries);
+    if (number != 0) {
+        *entry_at(q, number) = (df_net_entry){.time_ns = time_ns, .first = event};
+        put_last(q, class, number);
+    }
+    return number != 0;
 }
 
-/* Turns to the next chunk once all of the first is taken. */
-static void drop_taken(df_net_queue *q, df_net_tick *tick)
+/* ---- Taking out ---- */
+
+/* Moves an entry to where it belongs now. */
+static bool move(df_net_queue *q, uint32_t number)
 {
-    if (tick->taken == DF_NET_IN_CHUNK && tick->first != tick->last) {
-        const uint32_t next = chunk_at(q, tick->first)->next;
-        df_net_pool_give(&q->chunks, tick->first);
-        tick->first = next;
-        tick->taken = 0;
+    df_net_entry *const entry = entry_at(q, number);
+    if (entry->time_ns == q->now_ns) {
+        df_net_pool_give(&q->entries, number);
+        return join_now(q, entry->first, entry->last);
+    }
+    df_net_class *const class = occupy(q, entry->time_ns);
+    const uint32_t found = find(q, class, entry->time_ns);
+    if (found == 0) {
+        put_last(q, class, number);
+        return true;
+    }
+    df_net_pool_give(&q->entries, number);
+    return join_entry(q, entry_at(q, found), entry->first, entry->last);
+}
+
+/* Empties the lowest class that holds something; its first entry. */
+static uint32_t take_class(df_net_queue *q)
+{
+    const int digit = __builtin_ctz(q->digits);
+    const int value = __builtin_ctzll(q->occupied[digit]);
+    df_net_class *const class = &q->classes[digit][value];
+    const uint32_t first = class->first;
+    *class = (df_net_class){0, 0};
+    q->occupied[digit] &= q->occupied[digit] - 1;
+    q->digits &= (uint16_t) ~((q->occupied[digit] == 0) << digit);
+    return first;
+}
+
+/* Turns to the next tick that has events: the least of the lowest class. */
+static bool advance(df_net_queue *q)
+{
+    uint32_t number = take_class(q);
+    const df_net_entry *const only = entry_at(q, number);
+    if (only->next == 0) { /* mostly */
+        q->now_ns = only->time_ns;
+        set_now(q, only->first, only->last);
+        df_net_pool_give(&q->entries, number);
+        return true;
+    }
+    uint64_t least = UINT64_MAX;
+    for (uint32_t i = number; i != 0; i = entry_at(q, i)->next) {
+        least = entry_at(q, i)->time_ns < least ? entry_at(q, i)->time_ns : least;
+    }
+    q->now_ns = least;
+    bool moved = true;
+    while (number != 0 && moved) {
+        const uint32_t next = entry_at(q, number)->next;
+        moved = move(q, number);
+        number = next;
+    }
+    return moved;
+}
+
+/* Drops the first chunk once all of it is taken. */
+static void drop_taken(df_net_queue *q)
+{
+    const df_net_chunk *const chunk = chunk_at(q, q->first);
+    if (q->taken == chunk->count) {
+        const uint32_t next = chunk->next;
+        df_net_pool_give(&q->chunks, q->first);
+        q->first = next;
+        q->last = next == 0 ? 0 : q->last;
+        q->taken = 0;
     }
 }
 
 bool df_net_queue_pop(df_net_queue *q, uint64_t *time_ns, uint32_t *kind, uint32_t *what)
 {
-    /* A tick whose list is empty stays until here: its last event may have added to it. */
-    while (q->heap_count > 0) {
-        df_net_tick *const tick = tick_at(q, q->heap[0].tick);
-        drop_taken(q, tick);
-        if (tick->first != tick->last || tick->taken < tick->put) {
-            const uint32_t event = chunk_at(q, tick->first)->events[tick->taken++];
-            *time_ns = tick->time_ns;
-            *kind = event >> WHAT_BITS;
-            *what = event & ((1U << WHAT_BITS) - 1);
-            return true;
-        }
-        remove_tick(q, q->heap[0].tick);
+    if (!q->has_alone && q->first == 0 && (q->digits == 0 || !advance(q))) {
+        return false;
     }
-    return false;
+    uint32_t event = q->alone;
+    if (q->has_alone) {
+        q->has_alone = false;
+    } else {
+        event = chunk_at(q, q->first)->events[q->taken++];
+        drop_taken(q);
+    }
+    *time_ns = q->now_ns;
+    *kind = event >> WHAT_BITS;
+    *what = event & ((1U << WHAT_BITS) - 1);
+    return true;
+}
+
+bool df_net_queue_empty(const df_net_queue *q)
+{
+    return !q->has_alone && q->first == 0 && q->digits == 0;
 }

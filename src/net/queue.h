@@ -1,62 +1,69 @@
 /* queue.h: the event queue: by time, then by the order in which events were put in.
  *
- * Events of one tick form a list of chunks; a heap orders the ticks and a table finds them. So
- * an event costs the same however many wait, since few ticks are waiting at any time:
+ * A radix heap (Ahuja, Mehlhorn, Orlin, Tarjan, "Faster algorithms for the shortest path
+ * problem", 1990): time never goes back, so a waiting tick is kept by the highest digit (of six
+ * bits) in which it differs from now, and by its value of that digit. When the present tick is
+ * through, the lowest class that holds something has the next one; its other entries move to
+ * lower classes, in their order. Equal times are always in one class, so they stay in order, and
+ * an event moves at most once for each digit, however many others wait. With times in octal, two
+ * places to a digit:
  *
- *     heap:  [12]  [40]  [17]          by time, each tick once
- *             |     |     |
- *     lists:  ab-c  f     de           first in, first out
- */
+ *     now           0140   events a-b-c, first in, first out
+ *     digit 0, 43   0143   [0143: d]
+ *     digit 1, 02   02xx   [0271: e-f]  [0270: g]
+ *     digit 1, 05   05xx   [0511: h]
+ *
+ * Events of one tick that are put in close together share an entry. */
 #ifndef DF_NET_QUEUE_H
 #define DF_NET_QUEUE_H
 #include "net/pool.h"
-#include "net/table.h"
 
-enum { DF_NET_IN_CHUNK = 15 }; /* so that a chunk has 64 bytes */
+enum { DF_NET_IN_CHUNK = 14 }; /* so that a chunk has 64 bytes */
+enum { DF_NET_DIGITS = 11, DF_NET_DIGIT_VALUES = 64 };
 
 /* An event is a number with its kind, 0 to 3, on top. */
 typedef struct {
-    uint32_t next; /* in the list of its tick */
+    uint32_t next; /* 0: none */
+    uint32_t count;
     uint32_t events[DF_NET_IN_CHUNK];
 } df_net_chunk;
 
+/* Events of one tick in their order: one, or a list of chunks. */
 typedef struct {
-    df_net_hashed hashed;
+    uint32_t next, previous; /* in its class; 0: none */
     uint64_t time_ns;
-    uint32_t first, last; /* chunks */
-    uint32_t taken, put;  /* in the first, in the last chunk */
-} df_net_tick;
+    uint32_t first; /* the event itself when last is 0; else a chunk */
+    uint32_t last;
+} df_net_entry;
 
 typedef struct {
-    uint64_t time_ns;
-    uint32_t tick;
-} df_net_heap_entry;
-
-enum { DF_NET_HINTS = 8 };
+    uint32_t first, last; /* entries; 0: none */
+} df_net_class;
 
 typedef struct {
-    df_net_pool chunks, ticks;
-    df_net_table by_time;          /* of ticks */
-    uint32_t recent[DF_NET_HINTS]; /* the last tick that was found with this hint */
-    df_net_heap_entry *heap;
-    uint32_t heap_count, heap_room;
+    df_net_pool chunks, entries;
+    uint64_t now_ns;
+    uint32_t alone;       /* the only event of now, if has_alone; else there is a list: */
+    uint32_t first, last; /* chunks; 0: none */
+    uint32_t taken;       /* of the first */
+    bool has_alone;
+    uint16_t digits;                  /* a bit for each with a class that holds something */
+    uint64_t occupied[DF_NET_DIGITS]; /* a bit for each such class */
+    df_net_class classes[DF_NET_DIGITS][DF_NET_DIGIT_VALUES];
 } df_net_queue;
 
 bool df_net_queue_init(df_net_queue *queue, df_net_memory *memory);
 void df_net_queue_fini(df_net_queue *queue);
+/* Empties the queue; it is time 0. */
 void df_net_queue_clear(df_net_queue *queue);
 
-/* The tick of a time; 0 when out of memory. It is there until the next
- * pop when no event is put in. Found at once where the last time with the same hint, less than
- * DF_NET_HINTS, was the same. */
-uint32_t df_net_queue_tick(df_net_queue *queue, uint32_t hint, uint64_t time_ns);
-/* Puts an event into a tick; into the current one, it still runs in that. False when out of
- * memory. */
-bool df_net_queue_put(df_net_queue *queue, uint32_t tick, uint32_t kind, uint32_t what);
-/* Both, with the kind as the hint. */
+/* Puts an event in; one of now still runs in this tick. time_ns must not lie before the last
+ * event that was taken out. False when out of memory. */
 bool df_net_queue_push(df_net_queue *queue, uint64_t time_ns, uint32_t kind, uint32_t what);
 
-/* Takes the first event out; false when there is none. */
+/* Takes the first event out; false when there is none, or out of memory (then the queue is not
+ * empty). */
 bool df_net_queue_pop(df_net_queue *queue, uint64_t *time_ns, uint32_t *kind, uint32_t *what);
+bool df_net_queue_empty(const df_net_queue *queue);
 
 #endif

@@ -60,23 +60,11 @@ void df_net_fail_memory(df_net_sim *sim)
                 sim->memory.bytes, sim->memory.limit_bytes);
 }
 
-uint32_t df_net_tick_after(df_net_sim *sim, uint64_t delay_ns, uint32_t hint)
+void df_net_schedule(df_net_sim *sim, uint64_t delay_ns, df_net_event_kind kind, uint32_t what)
 {
     if (delay_ns >= DF_NET_TIME_MAX - sim->now_ns) {
         df_net_fail(sim, DF_EINVAL, "the run takes more than 2^62 ns");
-        return 0;
-    }
-    const uint32_t tick = df_net_queue_tick(&sim->queue, hint, sim->now_ns + delay_ns);
-    if (tick == 0) {
-        df_net_fail_memory(sim);
-    }
-    return tick;
-}
-
-void df_net_schedule(df_net_sim *sim, uint64_t delay_ns, df_net_event_kind kind, uint32_t what)
-{
-    const uint32_t tick = df_net_tick_after(sim, delay_ns, (uint32_t)kind);
-    if (tick != 0 && !df_net_queue_put(&sim->queue, tick, kind, what)) {
+    } else if (!df_net_queue_push(&sim->queue, sim->now_ns + delay_ns, kind, what)) {
         df_net_fail_memory(sim);
     }
 }
@@ -355,6 +343,9 @@ static void run_events(df_net_sim *sim)
         }
         sim->events++;
         dispatch(sim, (df_net_event_kind)kind, what);
+    }
+    if (sim->status == DF_OK && !df_net_queue_empty(&sim->queue)) {
+        df_net_fail_memory(sim);
     }
 }
 

@@ -111,6 +111,9 @@ static void issue(df_net_sim *sim, uint32_t rank, uint32_t node)
     const df_net_op *const op = &p->ops[node];
     df_net_rank *const r = &sim->ranks[rank];
     sim->op_state[p->first_op + node] = DF_OP_RUNS;
+    if (op->num_children > 0) {
+        __builtin_prefetch(&p->children[op->first_child]); /* long before they are counted off */
+    }
     if (sim->observer.node) {
         sim->op_start_ns[p->first_op + node] = sim->now_ns;
     }
