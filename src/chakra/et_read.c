@@ -10,6 +10,7 @@
 enum {
     MESSAGE_MAX = 0x7fffffff, /* protobuf's own limit */
     READ_AT_ONCE = 1 << 16,   /* a length may be wrong: memory follows what is there */
+    FILE_BUFFER = 1 << 15,
 };
 
 typedef struct {
@@ -19,6 +20,7 @@ typedef struct {
 
 struct df_et_reader {
     FILE *file;
+    char *buffer; /* of the file: a small trace is read at once */
     const char *path;
     unsigned long long message, offset; /* the message being read, and where it begins */
     unsigned long long position;        /* in the file */
@@ -357,6 +359,10 @@ df_status df_et_open(const char *path, df_et_reader **reader, df_err *err)
     }
     r->path = path;
     r->file = fopen(path, "rb");
+    r->buffer = malloc(FILE_BUFFER);
+    if (r->file && r->buffer) {
+        (void)setvbuf(r->file, r->buffer, _IOFBF, FILE_BUFFER); /* else it takes a smaller one */
+    }
     const df_status status =
         r->file ? read_metadata(r, err)
                 : df_fail(err, DF_EIO, "%s: cannot be opened: %s", path, strerror(errno));
@@ -404,6 +410,7 @@ void df_et_close(df_et_reader *r)
     if (r->file) {
         (void)fclose(r->file); /* only read */
     }
+    free(r->buffer);
     free(r->data);
     free(r->texts);
     free(r->ctrl_deps.items);
