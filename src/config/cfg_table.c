@@ -40,7 +40,8 @@ static const df_opt_word words_l2[] = {{"SRAM-L2", DF_MEM_SRAM_L2, false}, {NULL
 static const df_opt_word words_l3[] = {{"DRAM", DF_MEM_DRAM, false}, {NULL, 0, false}};
 static const df_opt_word words_dataflow[] = {
     {"wst", DF_FLOW_WST, false},   {"ast", DF_FLOW_AST, false},   {"ost", DF_FLOW_OST, false},
-    {"best", DF_FLOW_BEST, false}, {"none", DF_FLOW_NONE, false}, {NULL, 0, false}};
+    {"best", DF_FLOW_BEST, false}, {"none", DF_FLOW_NONE, false}, {"ws", DF_FLOW_WST, true},
+    {"as", DF_FLOW_AST, true},     {"os", DF_FLOW_OST, true},     {NULL, 0, false}};
 static const df_opt_word words_storage[] = {
     {"as_tensor_format", DF_STORE_AS_TENSOR, false},
     {"tensor_plus_fp32_master", DF_STORE_TENSOR_FP32_MASTER, false},
@@ -76,6 +77,9 @@ static const df_opt_word words_algo[] = {{"auto", DF_ALGO_AUTO, false},
                                          {"direct", DF_ALGO_DIRECT, false},
                                          {"halvingDoubling", DF_ALGO_HALVING_DOUBLING, false},
                                          {"doubleBinaryTree", DF_ALGO_DOUBLE_BINARY_TREE, false},
+                                         {"oneRing", DF_ALGO_RING, true}, /* in one dimension */
+                                         {"oneDirect", DF_ALGO_DIRECT, true},
+                                         {"oneHalvingDoubling", DF_ALGO_HALVING_DOUBLING, true},
                                          {NULL, 0, false}};
 static const df_opt_word words_kvcache[] = {{"hbm_only", 0, false}, {NULL, 0, false}};
 static const df_opt_word words_run_type[] = {
@@ -313,10 +317,10 @@ const df_opt df_opts[] = {
          sw.h2d_bandwidth_bytes_ps,
          "from host to device; 0 or less: such transfers are not timed"),
     INTEGER("sw_param.dp_zero_stage",
-            WHOLE(0, 3),
+            WHOLE_FROM(0),
             OPTIONAL(0),
             sw.dp_zero_stage,
-            "ZeRO sharding over data-parallel devices (LLM): 0 is none"),
+            "ZeRO sharding over data-parallel devices (LLM): 0 is none, from 3 on all"),
     /* The older form: one number instead of the mapping. */
     FORMAT("sw_param.precision",
            words_format,

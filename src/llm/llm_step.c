@@ -161,11 +161,21 @@ static df_status show_step(df_llm *x, const df_llm_pass *pass, const df_llm_step
     return status;
 }
 
-/* Infinite where the device lacks something: no order of events then. */
-static bool can_end(const df_llm_durations *t)
+/* Whether what stages and replicas exchange takes the times in t; the simulator has its own. */
+static bool edges_timed(const df_llm *x)
 {
-    double sum = t->hop + t->reduce_embedding + t->reduce_layer + t->reduce_logits +
-                 t->gather_embedding + t->gather_layer + t->gather_logits;
+    const bool hybrid = x->cfg->backend.mode == DF_ASTRA_HYBRID;
+    return !x->simulated || (hybrid && !x->rules->astra_hybrid_edges_free);
+}
+
+/* Infinite where the device lacks something: no order of events then. */
+static bool can_end(const df_llm *x, const df_llm_durations *t)
+{
+    double sum = 0.0;
+    if (edges_timed(x)) {
+        sum += t->hop + t->reduce_embedding + t->reduce_layer + t->reduce_logits +
+               t->gather_embedding + t->gather_layer + t->gather_logits;
+    }
     for (int direction = 0; direction < DF_LLM_DIRECTIONS; direction++) {
         sum += t->embedding[direction] + t->block[direction] + t->logits[direction];
     }
@@ -207,7 +217,7 @@ df_status df_llm_run_step(
         step.tied = false;
     }
     DF_TRY(x->status);
-    if (!can_end(&step.t)) {
+    if (!can_end(x, &step.t)) {
         *time_s = HUGE_VAL;
         return DF_OK;
     }

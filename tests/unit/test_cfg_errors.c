@@ -73,8 +73,8 @@ static const mistake in_hardware[] = {
      "tech_param.DRAM.size: expected a number >= 0 (bytes, or with K, M, G or T and B or b), "
      "found -1 GB"},
     {"dp: 4", "dp: 0", NULL, "scheduling_param.dp: expected a whole number >= 1, found 0"},
-    {"dp_zero_stage: 0", "dp_zero_stage: 4", NULL,
-     "sw_param.dp_zero_stage: expected a whole number >= 0 and <= 3, found 4"},
+    {"dp_zero_stage: 0", "dp_zero_stage: -1", NULL,
+     "sw_param.dp_zero_stage: expected a whole number >= 0, found -1"},
     {"num_nodes: 1", "num_nodes: 99999999999999999999", NULL,
      "system_hierarchy.num_nodes: expected a whole number >= 1, found 99999999999999999999"},
     {"num_devices_per_node: 4\n  num_nodes: 1",

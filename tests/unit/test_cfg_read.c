@@ -119,6 +119,30 @@ static void units_have_many_spellings(void **state)
     df_assert_rel(cfg.tech.dram.bandwidth_bytes_ps, 7 * GIB, 0);
 }
 
+static void words_have_many_spellings(void **state)
+{
+    static const struct {
+        const char *text;
+        df_dataflow flow;
+    } flows[] = {{"dataflow: WST", DF_FLOW_WST},
+                 {"dataflow: ws", DF_FLOW_WST},
+                 {"dataflow: As", DF_FLOW_AST},
+                 {"dataflow: os", DF_FLOW_OST}};
+    for (size_t i = 0; i < sizeof flows / sizeof flows[0]; i++) {
+        assert_int_equal(parse_changed(*state, "dataflow: best", flows[i].text).tech.core.dataflow,
+                         flows[i].flow);
+    }
+    const df_cfg cfg = parse_changed(*state, "scheduling_param:",
+                                     "execution_backend:\n  astra:\n    collectives:\n"
+                                     "      all_reduce: oneHalvingDoubling\n"
+                                     "      all_gather: oneRing\n"
+                                     "      all_to_all: oneDirect\n"
+                                     "scheduling_param:");
+    assert_int_equal(cfg.backend.all_reduce, DF_ALGO_HALVING_DOUBLING);
+    assert_int_equal(cfg.backend.all_gather, DF_ALGO_RING);
+    assert_int_equal(cfg.backend.all_to_all, DF_ALGO_DIRECT);
+}
+
 /* The simulator's mode may be that of no simulation; one that nobody knows counts as hybrid,
  * with a warning where it matters. */
 static void unknown_simulator_modes_are_hybrid(void **state)
@@ -322,6 +346,7 @@ int main(void)
         cmocka_unit_test(values_arrive),
         cmocka_unit_test(units_are_powers_of_1024),
         cmocka_unit_test(units_have_many_spellings),
+        cmocka_unit_test(words_have_many_spellings),
         cmocka_unit_test(unknown_simulator_modes_are_hybrid),
         cmocka_unit_test(absent_values_have_defaults),
         cmocka_unit_test(precision_may_be_short),

@@ -169,12 +169,38 @@ static void the_simulator_keeps_the_orders(void **state)
     }
 }
 
+/* Where the simulator times transfers by the links inside a node, or they are free, it does not
+ * matter that links between nodes carry nothing. */
+static void simulated_edges_need_no_other_links(void **state)
+{
+    (void)state;
+    static const df_astra_mode modes[] = {DF_ASTRA_HYBRID, DF_ASTRA_HIERARCHICAL,
+                                          DF_ASTRA_FLATTENED};
+    df_rules rules = df_rules_reference();
+    df_cfg cfg = df_llm_case(DF_RUN_TRAINING);
+    df_llm_case_split(&cfg, 1, 2, 2, 1);
+    cfg.backend.model = DF_BACKEND_ASTRA;
+    for (size_t i = 0; i < sizeof modes / sizeof modes[0]; i++) {
+        cfg.backend.mode = modes[i];
+        cfg.system.dp_inter = cfg.system.lp_inter = false;
+        const df_llm_result inside = df_llm_case_predict(&cfg, &rules);
+        cfg.system.dp_inter = cfg.system.lp_inter = true;
+        const df_llm_result between = df_llm_case_predict(&cfg, &rules);
+        assert_true(isfinite(inside.time_s));
+        df_assert_rel(between.time_s, inside.time_s, 0);
+    }
+    rules.astra_hybrid_edges_free = false;
+    cfg.backend.mode = DF_ASTRA_HYBRID;
+    assert_true(isinf(df_llm_case_predict(&cfg, &rules).time_s));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(turns_are_counted),
         cmocka_unit_test(interleaving_divides_the_bubble),
         cmocka_unit_test(the_simulator_keeps_the_orders),
+        cmocka_unit_test(simulated_edges_need_no_other_links),
         cmocka_unit_test(one_stage_has_no_order),
         cmocka_unit_test(reductions_only_trail),
         cmocka_unit_test(recomputing_repeats_forward_work),
