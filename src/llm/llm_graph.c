@@ -1,8 +1,7 @@
 /* The micro-batches of a GPipe pipeline (Huang et al., NeurIPS 2019) as a graph, with the
  * collectives of data parallelism and ZeRO (Rajbhandari et al., SC 2020), as the Python
- * DeepFlow links them: the order of linking decides ties. Needed where its links do not give
- * each stage a fixed order (llm_step.c). */
-#include <math.h>
+ * DeepFlow links them: the order of linking decides ties. Simulated where no formula stands for
+ * it: with stages that have no layers, by some rules (llm_step.c). */
 #include <stdlib.h>
 
 #include "graph/dag.h"
@@ -447,7 +446,7 @@ df_dag *df_llm_build_graph(const df_llm_step *step, int32_t *root)
     return p.dag;
 }
 
-df_status df_llm_run_graph(df_llm *x, const df_llm_step *step, double *time_s)
+df_status df_llm_run_graph(df_llm *x, const df_llm_step *step, double begin_s, double *time_s)
 {
     const bool repeats = step->batches > DF_DAG_SHOWN;
     df_llm_step shown = *step;
@@ -460,10 +459,8 @@ df_status df_llm_run_graph(df_llm *x, const df_llm_step *step, double *time_s)
         return df_fail(x->err, DF_ENOMEM, "out of memory for the graph of the model");
     }
     const bool gather = step->training && step->data_parallel && step->zero_stage >= 3;
-    const double first_s =
-        gather && !x->rules->llm_first_gather_free ? step->t.gather_embedding : 0.0;
     if (gather) {
-        df_dag_retime(dag, root, first_s);
+        df_dag_retime(dag, root, begin_s);
     }
     const df_status status = repeats ? df_dag_run_repeated(dag, root, step->batches, time_s, x->err)
                                      : df_dag_run(dag, root, time_s, x->err);

@@ -6,7 +6,8 @@
  *   llm_step.c       what a step through the pipeline is made of, and its time
  *   llm_schedule.c   that time where each stage's order of work is known
  *   llm_order.c      the order of one forward, one backward
- *   llm_graph.c      that time by simulating a graph: the reference's special cases
+ *   llm_gated.c      the reference's links that make other orders
+ *   llm_graph.c      a step as a graph, and its simulation where links leave an order open
  *   llm_astra.c      the same with the network simulator (llm_net.h)
  *   llm_infer.c      prefill and decode
  *   llm_energy.c     energy of a run */
@@ -202,14 +203,28 @@ DF_NODISCARD df_status df_llm_run_net_step(df_llm *x,
                                            df_llm_pass *pass,
                                            df_llm_step *step,
                                            double *time_s);
-/* By one of the two below, as the step needs it. */
+/* By one of those below, as the step needs it. */
 DF_NODISCARD df_status df_llm_run_order(df_llm *x, const df_llm_step *step, double *time_s);
-/* By the fixed order of each stage; and by a graph. */
-DF_NODISCARD df_status df_llm_run_schedule(df_llm *x, const df_llm_step *step, double *time_s);
+/* By the fixed order of each stage, with a first micro-batch that can begin at begin_s. */
+DF_NODISCARD df_status df_llm_run_schedule(df_llm *x,
+                                           const df_llm_step *step,
+                                           double begin_s,
+                                           double *time_s);
+/* By the reference's links: of training with ZeRO 3, all forward first, each stage with layers,
+ * room for as many numbers as stages; and of several micro-batches on one stage of which the
+ * first alone runs, up to the gradients of the logits. */
+double df_llm_gated_s(const df_llm_step *step, double begin_s, double *room);
+double df_llm_first_batch_s(const df_llm_step *step, double begin_s);
+/* Room for so many numbers in x->memory->finish_s. */
+DF_NODISCARD df_status df_llm_make_room(df_llm *x, double doubles);
 /* The graph; elements are told their df_llm_role, compute elements their direction as label.
  * NULL when out of memory. */
 df_dag *df_llm_build_graph(const df_llm_step *step, int32_t *root);
-DF_NODISCARD df_status df_llm_run_graph(df_llm *x, const df_llm_step *step, double *time_s);
+/* By simulating it. */
+DF_NODISCARD df_status df_llm_run_graph(df_llm *x,
+                                        const df_llm_step *step,
+                                        double begin_s,
+                                        double *time_s);
 
 DF_NODISCARD df_status df_llm_infer(df_llm *x, df_llm_result *out);
 

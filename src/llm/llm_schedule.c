@@ -224,7 +224,7 @@ static double run_1f1b(const plan *p, double begin_s, double *room)
 
 /* ---- The whole ---- */
 
-static df_status make_room(df_llm *x, double doubles)
+df_status df_llm_make_room(df_llm *x, double doubles)
 {
     df_llm_predictor *const memory = x->memory;
     const double most = 0x1p31;
@@ -272,27 +272,25 @@ static void overlap_layers(const df_llm *x, plan *p)
     }
 }
 
-df_status df_llm_run_schedule(df_llm *x, const df_llm_step *step, double *time_s)
+df_status df_llm_run_schedule(df_llm *x, const df_llm_step *step, double begin_s, double *time_s)
 {
     const int64_t most = (step->layers + step->stages - 1) / step->stages;
     const int64_t filled = (step->layers + most - 1) / most;
-    const bool gathers = step->training && step->data_parallel && step->zero_stage >= 3;
     plan p = {.step = step,
               .stages = filled < step->stages ? filled + 1 : step->stages,
               .virtual = step->virtual_stages,
               .batches = step->batches,
               .serial = !x->rules->llm_reductions_at_once};
-    const double begin_s =
-        gathers && !x->rules->llm_first_gather_free ? step->t.gather_embedding : 0.0;
     p.hop_s = p.stages > 1 ? step->t.hop : 0.0;
     overlap_layers(x, &p);
     if (!step->alternates) {
-        DF_TRY(make_room(x, (double)p.batches));
+        DF_TRY(df_llm_make_room(x, (double)p.batches));
         *time_s = run_gpipe(&p, begin_s, x->memory->finish_s);
         return DF_OK;
     }
     const double parts = (double)p.stages * (double)p.virtual;
-    DF_TRY(make_room(x, 2.0 * parts * ((double)window_of(&p) + 1.0) + 3.0 * (double)p.stages));
+    DF_TRY(
+        df_llm_make_room(x, 2.0 * parts * ((double)window_of(&p) + 1.0) + 3.0 * (double)p.stages));
     *time_s = run_1f1b(&p, begin_s, x->memory->finish_s);
     return DF_OK;
 }

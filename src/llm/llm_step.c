@@ -123,27 +123,36 @@ static df_llm_durations read_durations(const df_llm *x, const df_llm_pass *pass,
     return t;
 }
 
-/* Whether the reference's links leave a stage's order open, or leave micro-batches out. */
-static bool needs_graph(const df_llm *x, const df_llm_step *s)
+/* Stages that have layers come to fewer than there are. */
+static bool has_empty_stages(const df_llm_step *s)
 {
     const int64_t most = (s->layers + s->stages - 1) / s->stages;
-    const bool empty_stages = (s->stages - 1) * most >= s->layers;
-    if (s->alternates) {
-        return false;
-    }
-    if (s->training && s->data_parallel && s->zero_stage >= 3 &&
-        x->rules->llm_gathers_gate_reductions) {
-        return true;
-    }
-    return s->batches > 1 &&
-           ((s->stages == 1 && !df_llm_accumulates(x)) ||
-            (empty_stages && s->stages > 1 && x->rules->llm_backward_index_wraps));
+    return (s->stages - 1) * most >= s->layers && s->stages > 1;
 }
 
 df_status df_llm_run_order(df_llm *x, const df_llm_step *step, double *time_s)
 {
-    return needs_graph(x, step) ? df_llm_run_graph(x, step, time_s)
-                                : df_llm_run_schedule(x, step, time_s);
+    const bool gathers = step->training && step->data_parallel && step->zero_stage >= 3;
+    const bool gates = gathers && x->rules->llm_gathers_gate_reductions;
+    const bool wraps = step->batches > 1 && x->rules->llm_backward_index_wraps;
+    const double begin_s =
+        gathers && !x->rules->llm_first_gather_free ? step->t.gather_embedding : 0.0;
+    if (step->alternates) {
+        return df_llm_run_schedule(x, step, begin_s, time_s);
+    }
+    if (step->stages == 1 && step->batches > 1 && !df_llm_accumulates(x)) {
+        *time_s = df_llm_first_batch_s(step, begin_s);
+        return DF_OK;
+    }
+    if (has_empty_stages(step) && (gates || wraps)) {
+        return df_llm_run_graph(x, step, begin_s, time_s);
+    }
+    if (gates) {
+        DF_TRY(df_llm_make_room(x, (double)step->stages));
+        *time_s = df_llm_gated_s(step, begin_s, x->memory->finish_s);
+        return DF_OK;
+    }
+    return df_llm_run_schedule(x, step, begin_s, time_s);
 }
 
 /* The operators, and the graph that stands for the step whether it is simulated or not. */

@@ -6,6 +6,10 @@
 
 #include "bench/bench.h"
 
+#define LLM                                                                                        \
+    "--hardware_config " DF_CONFIGS "/hardware/h100_sxm.yaml --model_config " DF_CONFIGS           \
+    "/model/llama2_7b.yaml --fix_hardware --batch_size 1024 --num_nodes 64 --devices_per_node 8 "
+
 enum { COMMAND = 4096, TRIES = 3 };
 
 static const double TARGET_LSTM_PS = 50000;
@@ -53,10 +57,6 @@ void df_bench_sweep(void)
 {
     static const char lstm[] =
         "--exp_config " DF_CONFIGS "/search/lstm_4x4.yaml --wafer_dim 4 --num_search 12";
-    static const char llm[] =
-        "--hardware_config " DF_CONFIGS "/hardware/h100_sxm.yaml --model_config " DF_CONFIGS
-        "/model/llama2_7b.yaml --fix_hardware --batch_size 1024 "
-        "--num_nodes 64 --devices_per_node 8";
     char dir[] = "/tmp/df_bench_XXXXXX";
     if (!mkdtemp(dir)) {
         df_bench_stop(&(df_err){"/tmp: no folder can be made"});
@@ -64,13 +64,16 @@ void df_bench_sweep(void)
     puts("arch_search as a whole, by /provenance");
     const double one = search_ps(1, dir, lstm);
     const double two = search_ps(2, dir, lstm);
-    const double strategies = search_ps(1, dir, llm);
+    const double strategies = search_ps(1, dir, LLM "--rules corrected");
+    const double reference = search_ps(1, dir, LLM "--rules reference");
     df_bench_print("  LSTM with devices, evaluations on one rank", one, "1/s",
                    one / TARGET_LSTM_PS);
     df_bench_print("  the same on two ranks, relative to one", two / one, "",
                    two / one / TARGET_TWO_RANKS);
     df_bench_print("  strategies of an LLM on fixed hardware, one rank", strategies, "1/s",
                    strategies / TARGET_LLM_PS);
+    df_bench_print("  the same by the rules of the reference", reference, "1/s",
+                   reference / TARGET_LLM_PS);
     char command[COMMAND];
     snprintf(command, sizeof command, "rm -r %s", dir);
     if (system(command) != 0) { /* NOLINT(cert-env33-c) */

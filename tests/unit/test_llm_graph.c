@@ -1,0 +1,165 @@
+/* What stands for a step's graph takes the time of the whole graph, for random pipelines: one
+ * with fewer batches, and formulas. Durations are small whole numbers, so that sums are exact,
+ * many things end at once and ties matter. */
+#include "base/mt19937.h"
+#include "llm/llm_impl.h"
+#include "support/support.h"
+
+static int64_t draw(df_mt19937 *rng, int64_t least, int64_t most)
+{
+    return least + (int64_t)(df_mt_next(rng) % (uint32_t)(most - least + 1));
+}
+
+static df_llm_step random_step(df_mt19937 *rng, int64_t least_batches)
+{
+    df_llm_step s = {.layers = draw(rng, 1, 9),
+                     .batches = draw(rng, least_batches, 20),
+                     .stages = draw(rng, 1, 6),
+                     .virtual_stages = 1,
+                     .zero_stage = draw(rng, 0, 3),
+                     .training = draw(rng, 0, 4) > 0,
+                     .data_parallel = draw(rng, 0, 2) > 0,
+                     .tied = draw(rng, 0, 1) > 0,
+                     .replicas = 2};
+    double *const durations[] = {
+        &s.t.embedding[0],     &s.t.embedding[1],  &s.t.block[0],     &s.t.block[1],
+        &s.t.logits[0],        &s.t.logits[1],     &s.t.hop,          &s.t.reduce_layer,
+        &s.t.reduce_embedding, &s.t.reduce_logits, &s.t.gather_layer, &s.t.gather_logits,
+        &s.t.gather_embedding};
+    for (size_t i = 0; i < sizeof durations / sizeof durations[0]; i++) {
+        *durations[i] = (double)draw(rng, 0, 4);
+    }
+    return s;
+}
+
+/* The first gather of ZeRO 3, if there is one, ends at begin_s. */
+static double whole_s(const df_llm_step *step, double begin_s)
+{
+    int32_t root;
+    double time_s;
+    df_err err;
+    df_dag *const dag = df_llm_build_graph(step, &root);
+    assert_non_null(dag);
+    if (df_dag_kind_of(dag, root) == DF_DAG_COLLECTIVE) {
+        df_dag_retime(dag, root, begin_s);
+    }
+    assert_int_equal(df_dag_run(dag, root, &time_s, &err), DF_OK);
+    df_dag_free(dag);
+    return time_s;
+}
+
+static double repeated_s(const df_llm_step *step)
+{
+    df_llm_step shown = *step;
+    int32_t root;
+    double time_s;
+    df_err err;
+    shown.batches = DF_DAG_SHOWN;
+    df_dag *const dag = df_llm_build_graph(&shown, &root);
+    assert_non_null(dag);
+    assert_int_equal(df_dag_run_repeated(dag, root, step->batches, &time_s, &err), DF_OK);
+    df_dag_free(dag);
+    return time_s;
+}
+
+static void assert_time(int number, const df_llm_step *s, double begin_s, double time_s)
+{
+    if (whole_s(s, begin_s) != time_s) {
+        fail_msg("case %d: layers %d, batches %d, stages %d, ZeRO %d, training %d, dp %d, tied %d: "
+                 "%.17g s for the whole graph, %.17g s for what stands for it",
+                 number, (int)s->layers, (int)s->batches, (int)s->stages, (int)s->zero_stage,
+                 s->training, s->data_parallel, s->tied, whole_s(s, begin_s), time_s);
+    }
+}
+
+static void few_batches_stand_for_many(void **state)
+{
+    (void)state;
+    df_mt19937 rng;
+    df_mt_init(&rng, 3);
+    int gathered = 0;
+    for (int i = 0; i < 2000; i++) {
+        const df_llm_step step = random_step(&rng, DF_DAG_SHOWN + 1);
+        gathered += step.training && step.data_parallel && step.zero_stage == 3;
+        assert_time(i, &step, step.t.gather_embedding, repeated_s(&step));
+    }
+    assert_true(gathered > 100);
+}
+
+/* Several micro-batches on one stage: nothing leads to the second. */
+static void the_first_batch_has_a_formula(void **state)
+{
+    (void)state;
+    df_mt19937 rng;
+    df_mt_init(&rng, 4);
+    for (int i = 0; i < 1000; i++) {
+        df_llm_step step = random_step(&rng, 2);
+        step.stages = 1;
+        const bool gathers = step.training && step.data_parallel && step.zero_stage >= 3;
+        const double begin_s = gathers ? (double)draw(&rng, 0, 4) : 0.0;
+        assert_time(i, &step, begin_s, df_llm_first_batch_s(&step, begin_s));
+    }
+}
+
+enum { STAGES = 6, CASES = 2000 };
+
+/* ZeRO 3 in training, each stage with layers. One stage runs one micro-batch (above). */
+static df_llm_step random_gated(df_mt19937 *rng)
+{
+    df_llm_step step = random_step(rng, 1);
+    int64_t most;
+    do {
+        step.layers = draw(rng, 1, 12);
+        step.stages = draw(rng, 1, STAGES);
+        most = (step.layers + step.stages - 1) / step.stages;
+    } while ((step.stages - 1) * most >= step.layers);
+    step.batches = step.stages == 1 ? 1 : step.batches;
+    step.zero_stage = 3;
+    step.training = true;
+    step.data_parallel = true;
+    return step;
+}
+
+static void gathers_that_hold_up_have_a_formula(void **state)
+{
+    (void)state;
+    df_mt19937 rng;
+    double room[STAGES];
+    df_mt_init(&rng, 5);
+    for (int i = 0; i < CASES; i++) {
+        const df_llm_step step = random_gated(&rng);
+        const double begin_s = (double)draw(&rng, 0, 4);
+        assert_time(i, &step, begin_s, df_llm_gated_s(&step, begin_s, room));
+    }
+}
+
+/* As a prediction's durations are: sums differ by their order. */
+static void formulas_round_as_little_as_graphs(void **state)
+{
+    (void)state;
+    df_mt19937 rng;
+    double room[STAGES];
+    df_mt_init(&rng, 6);
+    for (int i = 0; i < CASES; i++) {
+        df_llm_step step = random_gated(&rng);
+        double *const t = (double *)&step.t;
+        for (size_t k = 0; k < sizeof step.t / sizeof *t; k++) {
+            t[k] *= 0x1p-32 * (double)df_mt_next(&rng);
+        }
+        df_assert_rel(df_llm_gated_s(&step, 0.5, room), whole_s(&step, 0.5), 1e-13);
+        step.stages = 1;
+        step.batches++;
+        df_assert_rel(df_llm_first_batch_s(&step, 0.5), whole_s(&step, 0.5), 1e-13);
+    }
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(few_batches_stand_for_many),
+        cmocka_unit_test(the_first_batch_has_a_formula),
+        cmocka_unit_test(gathers_that_hold_up_have_a_formula),
+        cmocka_unit_test(formulas_round_as_little_as_graphs),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
