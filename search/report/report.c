@@ -91,6 +91,7 @@ static void add_ranked(json_t *root, const df_report_picked *picked)
     json_t *const ranked = json_array();
     json_object_set_new(root, "ranked", ranked);
     json_object_set_new(root, "front", json_integer(picked->num_front));
+    json_object_set_new(root, "front_of_file", json_boolean(picked->front_of_file));
     for (int64_t i = 0; i < RANKED && i < picked->num_ranked; i++) {
         json_array_append_new(ranked, json_integer(picked->best[picked->ranked[i]]));
     }

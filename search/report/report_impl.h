@@ -37,7 +37,8 @@ bool df_report_config(df_report_source *source, const df_store_search *search, d
 
 /* ---- report_pick.c ---- */
 
-/* What is sought to be small, in the plane of which nothing is better. */
+/* What is sought to be small, in the space of which nothing is better: where the file has no
+ * front of its objectives. */
 enum { DF_REPORT_AXES = 3 }; /* time, energy, area */
 
 typedef struct {
@@ -52,6 +53,7 @@ typedef struct {
     int64_t num_ranked;
     df_report_peak *front; /* in the order of work_id */
     int64_t num_front, front_room;
+    bool front_of_file;                      /* it is /pareto */
     int64_t count[DF_SEARCH_INFEASIBLE + 1]; /* searches by status */
     int64_t stride;                          /* of the others every so many are shown */
     double worst_shown;                      /* value of the last best that is shown for it */

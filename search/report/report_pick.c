@@ -83,6 +83,26 @@ static int by_id(const void *a, const void *b)
     return (x->work_id > y->work_id) - (x->work_id < y->work_id);
 }
 
+/* Takes the front of the file, if it has one. */
+static df_status take_front(const df_results *r, df_report_picked *p, df_err *err)
+{
+    int64_t *ids;
+    int64_t count;
+    DF_TRY(df_results_pareto(r, &ids, &count, err));
+    p->front = calloc((size_t)count + 1, sizeof *p->front);
+    for (int64_t i = 0; p->front && i < count; i++) {
+        p->front[i].work_id = ids[i];
+    }
+    free(ids);
+    if (!p->front) {
+        return df_fail(err, DF_ENOMEM, "out of memory");
+    }
+    p->front_room = count + 1;
+    p->num_front = count;
+    p->front_of_file = count > 0;
+    return DF_OK;
+}
+
 /* ---- The best ---- */
 
 static df_status look_at(void *ctx, const df_store_search *search, df_err *err)
@@ -97,6 +117,9 @@ static df_status look_at(void *ctx, const df_store_search *search, df_err *err)
     if (p->best[id] < 0 || d->best_value < p->best_value[id]) {
         p->best[id] = search->work_id;
         p->best_value[id] = d->best_value;
+    }
+    if (p->front_of_file) {
+        return DF_OK;
     }
     const df_report_peak peak = {search->work_id,
                                  {d->best_time_s, d->metrics.energy_j, d->metrics.area_mm2}};
@@ -149,6 +172,7 @@ df_status df_report_pick(const df_results *r, int64_t most_rows, df_report_picke
         return df_fail(err, DF_ENOMEM, "out of memory");
     }
     memset(p->best, -1, strategies * sizeof *p->best);
+    DF_TRY(take_front(r, p, err));
     DF_TRY(df_report_visit(r, look_at, p, err));
     qsort(p->front, (size_t)p->num_front, sizeof *p->front, by_id);
     DF_TRY(rank_all(p, r->num_strategies, err));

@@ -344,6 +344,9 @@ df_status df_store_resume(const char *path, const df_store_plan *plan, df_store 
     if (status == DF_OK) {
         status = read_account(store, err);
     }
+    if (status == DF_OK) {
+        status = df_store_clear_pareto(store, 0, err); /* it is of fewer rows */
+    }
     if (status != DF_OK) {
         df_store_free(store);
         return status;

@@ -66,7 +66,8 @@ DF_NODISCARD df_status df_store_create(const char *path,
                                        df_store **out,
                                        df_err *err);
 
-/* Opens the file of an interrupted run for more. Rows that are not whole become pending.
+/* Opens the file of an interrupted run for more. Rows that are not whole become pending, and
+ * /pareto has none until it is written again.
  * DF_EINVAL: made from other inputs (err has the first line that differs in each text).
  * DF_EIO: not readable, or not a results file. */
 DF_NODISCARD df_status df_store_resume(const char *path,

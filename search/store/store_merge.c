@@ -428,6 +428,7 @@ static df_status fill(void *ctx, df_store *store, df_err *err)
     merge *const m = ctx;
     DF_TRY(write_strategies(m, store, err));
     DF_TRY(write_searches(m, store, err));
+    DF_TRY(df_store_write_pareto(store, err));
     return df_store_sync(store, &m->spent, err);
 }
 
@@ -461,10 +462,7 @@ static df_status write_whole(merge *m, const char *out, const df_store_plan *mad
     plan.hardware_yaml = m->sources[0].text[1];
     plan.model_yaml = m->sources[0].text[2];
     plan.ranks = m->ranks;
-    df_status status = df_store_create_with(out, &plan, fill, m, &store, err);
-    if (status == DF_OK) {
-        status = df_store_write_pareto(store, err);
-    }
+    const df_status status = df_store_create_with(out, &plan, fill, m, &store, err);
     df_store_free(store);
     free(settings);
     return status;

@@ -228,6 +228,35 @@ df_status df_results_iterates(
     return DF_OK;
 }
 
+df_status df_results_pareto(const df_results *r, int64_t **work_ids, int64_t *count, df_err *err)
+{
+    const hid_t file = r->file->file;
+    const bool exists = H5Lexists(file, "pareto", H5P_DEFAULT) > 0;
+    const hid_t dataset = exists ? H5Dopen2(file, "pareto", H5P_DEFAULT) : H5I_INVALID_HID;
+    const int64_t found = exists ? count_rows(dataset) : 0;
+    const int64_t room = found > 0 ? found : 0;
+    df_pareto_row *const rows = calloc((size_t)room + 1, sizeof *rows);
+    int64_t *const ids = calloc((size_t)room + 1, sizeof *ids);
+    const bool memory = rows && ids;
+    const bool read = memory && found >= 0 &&
+                      (room == 0 || read_rows(dataset, df_pareto_row_type(), 0, room, rows));
+    df_h5_close(dataset, H5Dclose);
+    *count = 0;
+    if (!read) {
+        free(rows);
+        free(ids);
+        return memory ? df_h5_fail(r->file->path, "/pareto cannot be read", err)
+                      : df_fail(err, DF_ENOMEM, "out of memory");
+    }
+    while (*count < room && rows[*count].work_id >= 0) {
+        ids[*count] = rows[*count].work_id;
+        ++*count;
+    }
+    free(rows);
+    *work_ids = ids;
+    return DF_OK;
+}
+
 bool df_results_setting(const df_results *r, const char *key, char *value, size_t room)
 {
     const size_t length = strlen(key);

@@ -36,6 +36,13 @@ DF_NODISCARD df_status df_results_read(const df_results *results,
 DF_NODISCARD df_status df_results_iterates(
     const df_results *results, int64_t work_id, df_iterate *iterates, int32_t *count, df_err *err);
 
+/* The searches of /pareto, best in the first objective first, in *work_ids, which the caller
+ * frees: none while a search runs or was stopped, and of one objective. */
+DF_NODISCARD df_status df_results_pareto(const df_results *results,
+                                         int64_t **work_ids,
+                                         int64_t *count,
+                                         df_err *err);
+
 /* The value of "KEY=VALUE" in the settings, to the end of its line. False: there is none. */
 bool df_results_setting(const df_results *results, const char *key, char *value, size_t room);
 

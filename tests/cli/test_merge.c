@@ -107,6 +107,69 @@ static void parts_make_the_whole(void **state)
 #undef FLAGS
 }
 
+/* What no row beats in time and energy, by comparing all with all; the file has to have that. */
+static const char check_front[] =
+    "import h5py, sys\n"
+    "f = h5py.File(sys.argv[1], 'r')\n"
+    "s = f['searches'][:]\n"
+    "p = f['pareto'][:]\n"
+    "s = s[s['best_time_s'] < 1e300]\n"
+    "a = [(float(r['best_time_s']), float(r['energy_j'])) for r in s]\n"
+    "def beaten(x): return any(y[0] <= x[0] and y[1] <= x[1] and y != x for y in a)\n"
+    "front = sorted(x + (int(r['work_id']),) for x, r in zip(a, s)\n"
+    "               if not beaten(x) and a.index(x) == list(s['work_id']).index(r['work_id']))\n"
+    "p = p[p['work_id'] >= 0]\n"
+    "print(len(front))\n"
+    "assert len(front) > 2 and front == list(zip(p['time_s'], p['energy_j'], p['work_id']))\n";
+
+static long front_of(const char *dir, const char *file)
+{
+    char text[1024];
+    char *out;
+    char *err;
+    int exit_code;
+    snprintf(text, sizeof text, "%s/front.py", dir);
+    df_write_file(text, check_front);
+    snprintf(text, sizeof text, "/usr/bin/python3 %s/front.py %s/%s", dir, dir, file);
+    df_run(text, &exit_code, &out, &err);
+    if (exit_code != 0) {
+        fail_msg("%s: %s", file, err);
+    }
+    const long count = strtol(out, NULL, 10);
+    free(out);
+    free(err);
+    return count;
+}
+
+/* The front of the whole is that of no part. */
+static void fronts_are_of_the_whole(void **state)
+{
+    const char *const dir = *state;
+    char arguments[1024];
+    for (int i = 0; i <= 3; i++) {
+        snprintf(arguments, sizeof arguments,
+                 "arch_search --hardware_config " DF_CONFIGS
+                 "/hardware/a100_80gb.yaml --model_config " DF_CONFIGS
+                 "/model/llama2_7b.yaml --fix_hardware --batch_size 64 --num_nodes 2 "
+                 "--devices_per_node 8 --rules corrected --objective time,energy --exp_dir %s/p%d",
+                 dir, i);
+        if (i > 0) {
+            snprintf(arguments + strlen(arguments), 16, " --part %d/3", i);
+        }
+        free(run(arguments));
+    }
+    merge(dir, "p2 p3/results.h5 p1", "all", "0 of them pending");
+    assert_same(dir, "all", "p0");
+    long most = 0;
+    for (int i = 1; i <= 3; i++) {
+        char file[32];
+        snprintf(file, sizeof file, "p%d/results.h5", i);
+        most += front_of(dir, file);
+    }
+    const long whole = front_of(dir, "all.h5");
+    assert_in_range(whole, 3, most - 1);
+}
+
 static void other_systems_and_starts_are_added(void **state)
 {
     const char *const dir = *state;
@@ -225,6 +288,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(parts_make_the_whole, setup, teardown),
+        cmocka_unit_test_setup_teardown(fronts_are_of_the_whole, setup, teardown),
         cmocka_unit_test_setup_teardown(other_systems_and_starts_are_added, setup, teardown),
         cmocka_unit_test_setup_teardown(strategies_one_by_one_are_added, setup, teardown),
         cmocka_unit_test_setup_teardown(what_differs_is_named, setup, teardown),

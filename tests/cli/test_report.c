@@ -219,6 +219,30 @@ static void few_rows(void **state)
     end(&c);
 }
 
+/* Of several objectives the front is the file's; else that of time, energy and area. */
+static void fronts(void **state)
+{
+    (void)state;
+    case_data c;
+    df_err err;
+    int64_t *ids;
+    int64_t count;
+    begin(&c, LLM " --objective energy,time", false);
+    assert_int_equal(df_results_pareto(&c.results, &ids, &count, &err), DF_OK);
+    assert_in_range(count, 2, c.results.num_searches - 1);
+    assert_int_equal(whole(c.page, "front"), count);
+    assert_true(json_is_true(json_object_get(c.page, "front_of_file")));
+    free(ids);
+    end(&c);
+    begin(&c, LLM, false);
+    assert_int_equal(df_results_pareto(&c.results, &ids, &count, &err), DF_OK);
+    assert_int_equal(count, 0);
+    assert_true(whole(c.page, "front") > 0);
+    assert_true(json_is_false(json_object_get(c.page, "front_of_file")));
+    free(ids);
+    end(&c);
+}
+
 static void refuses(const char *arguments, const char *dir, int exit_code, const char *message)
 {
     char text[1024];
@@ -268,8 +292,8 @@ static void no_library(void **state)
 int main(void)
 {
     const struct CMUnitTest with[] = {
-        cmocka_unit_test(lstm_page),  cmocka_unit_test(llm_page),  cmocka_unit_test(few_rows),
-        cmocka_unit_test(unfinished), cmocka_unit_test(bad_files),
+        cmocka_unit_test(lstm_page), cmocka_unit_test(llm_page),   cmocka_unit_test(few_rows),
+        cmocka_unit_test(fronts),    cmocka_unit_test(unfinished), cmocka_unit_test(bad_files),
     };
     const struct CMUnitTest without[] = {cmocka_unit_test(no_library), cmocka_unit_test(bad_files)};
     return DF_HAS_PAGE ? cmocka_run_group_tests(with, NULL, NULL)

@@ -112,7 +112,6 @@ static void constraints_hold(void **state)
     df_remove_dir(dir);
 }
 
-/* /pareto is what no row of /searches beats in both objectives, the fastest first. */
 /* Seconds that `predict` says of a strategy of eight devices in a node. */
 static double predicted_s(const char *dir, int tp, int dp, int lp, int mb)
 {
@@ -185,6 +184,7 @@ static void the_best_is_the_best_of_all(void **state)
     df_remove_dir(dir);
 }
 
+/* /pareto is what no row of /searches beats in both objectives, the fastest first. */
 static void the_pareto_set_is_written(void **state)
 {
     (void)state;

@@ -6,7 +6,7 @@
 #include <sys/resource.h>
 #include <unistd.h>
 
-#include "store/store.h"
+#include "store/store_read.h"
 #include "support/results.h"
 
 enum { SEARCHED = 2, INDICES = 3, ROWS = SEARCHED * INDICES, ITERATES = 4 };
@@ -207,6 +207,43 @@ static void a_search_goes_on_where_it_was(void **state)
     get_all(store, s);
     assert_int_equal(s[3].descent.status, DF_SEARCH_CONVERGED);
     assert_int_equal(s[2].descent.status, DF_SEARCH_PENDING);
+    df_store_free(store);
+}
+
+static int64_t front_rows(const fixture *f)
+{
+    df_results results;
+    int64_t *ids;
+    int64_t count;
+    df_err err;
+    assert_int_equal(df_results_open(f->path, &results, &err), DF_OK);
+    assert_int_equal(df_results_pareto(&results, &ids, &count, &err), DF_OK);
+    for (int64_t i = 0; i < count; i++) {
+        assert_int_equal(ids[i], i);
+    }
+    free(ids);
+    df_results_close(&results);
+    return count;
+}
+
+/* A front of some rows is not left to stand for all while a search goes on. */
+static void a_search_goes_on_without_a_front(void **state)
+{
+    fixture *f = *state;
+    df_err err;
+    f->plan.settings = "objective=time,energy\n";
+    df_store *store = create(f);
+    assert_int_equal(front_rows(f), 0);
+    for (int i = 0; i < 3; i++) { /* slower ones, that take less energy */
+        df_store_search s = finished(i);
+        s.descent.metrics.energy_j = 10.0 - i;
+        assert_int_equal(df_store_put(store, &s, NULL, 0, &err), DF_OK);
+    }
+    assert_int_equal(df_store_write_pareto(store, &err), DF_OK);
+    assert_int_equal(front_rows(f), 3);
+    df_store_free(store);
+    assert_int_equal(df_store_resume(f->path, &f->plan, &store, &err), DF_OK);
+    assert_int_equal(front_rows(f), 0);
     df_store_free(store);
 }
 
@@ -446,6 +483,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(readers_need_not_wait, setup, teardown),
         cmocka_unit_test_setup_teardown(order_does_not_matter, setup, teardown),
         cmocka_unit_test_setup_teardown(a_search_goes_on_where_it_was, setup, teardown),
+        cmocka_unit_test_setup_teardown(a_search_goes_on_without_a_front, setup, teardown),
         cmocka_unit_test_setup_teardown(other_inputs_are_refused, setup, teardown),
         cmocka_unit_test_setup_teardown(a_torn_row_is_done_again, setup, teardown),
         cmocka_unit_test_setup_teardown(only_rows_are_written, setup, teardown),

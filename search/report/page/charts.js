@@ -341,6 +341,15 @@ function frontOf(xs, ys) {
   });
 }
 
+const goalNames = { time: "time", energy: "energy", edp: "energy × time", time_per_area: "time × area", tokens_per_s_per_w: "tokens/s for each W" };
+
+// What the file's front is of: its objectives; or else what is modelled of three.
+function frontAxes() {
+  const keys = report.front_of_file ? report.asked.goals : ["time", "energy", "area"];
+  const named = (key) => quantities.find((q) => q.key === key)?.label ?? goalNames[key] ?? key;
+  return keys.filter((key) => report.front_of_file || quantities.some((q) => q.key === key && new Set(q.values()).size > 1)).map(named);
+}
+
 function allOption(x, y) {
   const xs = x.values();
   const ys = y.values();
@@ -350,21 +359,23 @@ function allOption(x, y) {
   }
   const front = frontOf(xs, ys).map((row) => [xs[row], ys[row], row]);
   const marks = searches.column("front");
-  const front3 = points.filter(([, , row]) => marks[row]);
+  const marked = points.filter(([, , row]) => marks[row]);
   const [xl, xh] = range(points.map((p) => p[0]));
   const [yl, yh] = range(points.map((p) => p[1]));
-  const several = quantities.filter((q) => ["time", "energy", "area"].includes(q.key) && new Set(q.values()).size > 1).map((q) => q.label);
+  const several = frontAxes();
+  const drawn = [x, y].map((q) => q.label);
+  const apart = several.some((name) => !drawn.includes(name)); // else it is the other front
   const names = ["searches", `no other is better in all of ${several.join(", ")}`, `front of ${x.label} and ${y.label}`];
   return {
     grid: { ...sides(), top: narrow() ? 96 : 60, bottom: 44 },
-    legend: { top: 0, left: 0, itemGap: 12, data: names.filter((_, i) => i !== 1 || several.length > 2) },
+    legend: { top: 0, left: 0, itemGap: 12, data: names.filter((_, i) => i !== 1 || apart) },
     tooltip: { trigger: "item", confine: true, formatter: (p) => lines(...searchLines(p.value[2]), `${x.label}: ${x.text(p.value[0])}`, `${y.label}: ${y.text(p.value[1])}`) },
     toolbox: { right: 0, top: 0, feature: { dataZoom: { title: { zoom: "zoom into a part", back: "back" } }, restore: { title: "all" } } },
     xAxis: axisFor(x, xl, xh, { nameGap: 28 }),
     yAxis: axisFor(y, yl, yh, { nameGap: sides().left - 22 }),
     series: [
       { name: "searches", type: "scatter", data: points, symbolSize: points.length > 20000 ? 3 : points.length > 2000 ? 4 : 7, itemStyle: { color: colours.sky, opacity: 0.55 }, large: points.length > 5000, largeThreshold: 5000, progressive: 0, emphasis: { disabled: true } },
-      { name: names[1], type: "scatter", data: several.length > 2 ? front3 : [], symbol: "diamond", symbolSize: 9, itemStyle: { color: colours.orange, borderColor: "#fff", borderWidth: 0.5 }, z: 3 },
+      { name: names[1], type: "scatter", data: apart ? marked : [], symbol: "diamond", symbolSize: 9, itemStyle: { color: colours.orange, borderColor: "#fff", borderWidth: 0.5 }, z: 3 },
       { name: names[2], type: "scatter", data: front, symbolSize: 9, itemStyle: { color: colours.red }, z: 5 },
       { name: names[2], type: "line", step: "end", data: front, symbol: "none", silent: true, itemStyle: { color: colours.red }, lineStyle: { color: colours.red, width: 1.5 }, z: 4 },
     ],

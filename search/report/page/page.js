@@ -28,7 +28,6 @@ function menu(id, options, chosen, change) {
 // ---- Head ----
 
 const goals = report.asked.goals;
-const goalNames = { time: "time", energy: "energy", edp: "energy × time", time_per_area: "time × area", tokens_per_s_per_w: "tokens/s for each W" };
 
 function showHead() {
   const a = report.asked;
@@ -319,7 +318,7 @@ function showSearches() {
   const options = shown.map((q) => ({ key: q.key, label: q.label }));
   menu("all-x", options, other, showAll);
   menu("all-y", options, "time", showAll);
-  byId("all-hint").textContent = `${plain(searches.rows)} searches; ${plain(report.front)} of them are on the front of time, energy and area, as far as these are modelled.`;
+  byId("all-hint").textContent = `${plain(searches.rows)} searches; ${plain(report.front)} of them are on the front of ${frontAxes().join(", ")}.`;
   showAll();
 }
 
