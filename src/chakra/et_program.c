@@ -1,6 +1,7 @@
 #include "chakra/et_program.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -10,6 +11,7 @@ typedef struct {
     const char *path;
     df_net_program *program;
     int32_t rank;
+    df_et_names *names;
     uint64_t *deps; /* of both kinds, of one node */
     size_t deps_room;
 } loader;
@@ -192,6 +194,41 @@ static df_status read_deps(loader *l, const df_et_node *node, df_net_node *out, 
     return DF_OK;
 }
 
+/* ---- Names ---- */
+
+/* Characters of the name without the id. */
+static size_t plain_length(const df_et_node *node)
+{
+    char id[24];
+    const size_t all = strlen(node->name);
+    const size_t end = (size_t)snprintf(id, sizeof id, "_%llu", (unsigned long long)node->id);
+    const bool numbered = all > end && strcmp(node->name + all - end, id) == 0;
+    return numbered ? all - end : all;
+}
+
+/* Beyond what labels reach nodes have the name of the first. */
+static df_status keep_name(df_et_names *names, const df_et_node *node, uint32_t *label, df_err *err)
+{
+    const size_t length = plain_length(node);
+    if (names->used + length >= UINT32_MAX) {
+        return DF_OK;
+    }
+    if (names->used + length + 1 > names->room) {
+        const size_t room = 2 * (names->used + length + 1);
+        char *const text = realloc(names->text, room);
+        if (!text) {
+            return df_fail(err, DF_ENOMEM, "out of memory");
+        }
+        names->text = text;
+        names->room = room;
+    }
+    *label = (uint32_t)names->used;
+    memcpy(names->text + names->used, node->name, length);
+    names->used += length;
+    names->text[names->used++] = '\0';
+    return DF_OK;
+}
+
 static df_status add_node(loader *l, const df_et_node *node, df_err *err)
 {
     df_net_node out;
@@ -201,6 +238,9 @@ static df_status add_node(loader *l, const df_et_node *node, df_err *err)
     if (status == DF_OK) {
         status = read_deps(l, node, &out, &cause);
     }
+    if (status == DF_OK && l->names) {
+        status = keep_name(l->names, node, &out.label, &cause);
+    }
     if (status != DF_OK) {
         return df_fail(err, status, "%s: node %llu: %.900s", l->path, (unsigned long long)node->id,
                        cause.text);
@@ -209,9 +249,10 @@ static df_status add_node(loader *l, const df_et_node *node, df_err *err)
     return status == DF_OK ? DF_OK : df_fail(err, status, "%s: %.900s", l->path, cause.text);
 }
 
-df_status df_et_add_rank(df_net_program *program, int32_t rank, const char *path, df_err *err)
+df_status df_et_add_rank(
+    df_net_program *program, int32_t rank, const char *path, df_et_names *names, df_err *err)
 {
-    loader l = {path, program, rank, NULL, 0};
+    loader l = {path, program, rank, names, NULL, 0};
     df_et_reader *reader;
     df_et_node node;
     bool more = true;

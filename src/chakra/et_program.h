@@ -3,12 +3,17 @@
 #define DF_ET_PROGRAM_H
 #include "net/net.h"
 
-/* Adds the nodes of a trace to a rank of the program.
+/* Names of nodes, each but for an underscore and the node's id at its end, as DeepFlow's own
+ * have it. A node's label is where in `text` its name begins. Works zeroed; free the text. */
+typedef struct {
+    char *text; /* NULL: none */
+    size_t used, room;
+} df_et_names;
+
+/* Adds the nodes of a trace to a rank of the program, and their names, unless NULL.
  * DF_EIO, DF_ENOMEM. DF_EINVAL: malformed, or a node that the simulator does not know; the
  * text names the file and the node. */
-DF_NODISCARD df_status df_et_add_rank(df_net_program *program,
-                                      int32_t rank,
-                                      const char *path,
-                                      df_err *err);
+DF_NODISCARD df_status df_et_add_rank(
+    df_net_program *program, int32_t rank, const char *path, df_et_names *names, df_err *err);
 
 #endif

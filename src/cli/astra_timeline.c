@@ -2,6 +2,7 @@
 
 #include <errno.h>
 #include <inttypes.h>
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -32,6 +33,34 @@ static void begin(df_astra_timeline *t)
 static void put_time(FILE *file, const char *key, uint64_t time_ns)
 {
     fprintf(file, ",\"%s\":%" PRIu64 ".%03u", key, time_ns / 1000, (unsigned)(time_ns % 1000));
+}
+
+/* Viewers add ts and dur up in floating point. Where the sum is beyond the end, what begins there
+ * would seem to be inside this event. */
+static void put_duration(FILE *file, uint64_t start_ns, uint64_t end_ns)
+{
+    const double start_us = (double)start_ns / 1000.0;
+    const double end_us = (double)end_ns / 1000.0;
+    double duration_us = (double)(end_ns - start_ns) / 1000.0;
+    if (start_us + duration_us <= end_us) {
+        put_time(file, "dur", end_ns - start_ns);
+        return;
+    }
+    while (start_us + duration_us > end_us) {
+        duration_us = nextafter(duration_us, 0.0);
+    }
+    fprintf(file, ",\"dur\":%.17g", duration_us);
+}
+
+/* Whatever is in a trace: what JSON cannot hold in ASCII is a question mark. */
+static void put_text(FILE *file, const char *text)
+{
+    for (; *text != '\0'; text++) {
+        if (*text == '"' || *text == '\\') {
+            fputc('\\', file);
+        }
+        fputc(*text >= 0x20 && *text < 0x7f ? *text : '?', file);
+    }
 }
 
 /* Counts an event; false when there have been too many. */
@@ -71,6 +100,11 @@ static void name_lane(df_astra_timeline *t, int process, int64_t lane, const cha
             "{\"ph\":\"M\",\"name\":\"thread_name\",\"pid\":%d,\"tid\":%" PRId64
             ",\"args\":{\"name\":\"%s\"}}",
             process, lane, name);
+    begin(t);
+    fprintf(t->file,
+            "{\"ph\":\"M\",\"name\":\"thread_sort_index\",\"pid\":%d,\"tid\":%" PRId64
+            ",\"args\":{\"sort_index\":%" PRId64 "}}",
+            process, lane, lane);
 }
 
 static void name_ranks(df_astra_timeline *t)
@@ -93,7 +127,7 @@ static void name_ranks(df_astra_timeline *t)
 
 /* ---- Nodes ---- */
 
-static const char *name_of(const df_net_node *node)
+static const char *what_is(const df_net_node *node)
 {
     switch (node->type) {
     case DF_NET_SEND:
@@ -107,6 +141,13 @@ static const char *name_of(const df_net_node *node)
         break;
     }
     return "compute";
+}
+
+static const char *name_of(const df_astra_timeline *t, const df_net_node *node)
+{
+    const df_et_names *const names = t->options.names;
+    const bool named = names && names->text && names->text[node->label] != '\0';
+    return named ? names->text + node->label : what_is(node);
 }
 
 static int lane_of(const df_net_node *node)
@@ -144,12 +185,18 @@ static void put_args(const df_astra_timeline *t, const df_net_node *node)
     fputc('}', t->file);
 }
 
-static void
-put_head(df_astra_timeline *t, const char *phase, const char *name, int process, int64_t lane)
+/* Some viewers need a category of every event. */
+static void put_head(df_astra_timeline *t,
+                     const char *phase,
+                     const char *category,
+                     const char *name,
+                     int process,
+                     int64_t lane)
 {
     begin(t);
-    fprintf(t->file, "{\"ph\":\"%s\",\"name\":\"%s\",\"pid\":%d,\"tid\":%" PRId64, phase, name,
-            process, lane);
+    fprintf(t->file, "{\"ph\":\"%s\",\"cat\":\"%s\",\"name\":\"", phase, category);
+    put_text(t->file, name);
+    fprintf(t->file, "\",\"pid\":%d,\"tid\":%" PRId64, process, lane);
 }
 
 /* Any number of receives overlap: they are pairs of asynchronous events. */
@@ -157,8 +204,9 @@ static void put_receive(df_astra_timeline *t, const df_net_span *span)
 {
     const char *const phases[] = {"b", "e"};
     for (int i = 0; i < 2; i++) {
-        put_head(t, phases[i], "receive", process_of(span->rank), LANE_RECEIVES);
-        fprintf(t->file, ",\"cat\":\"receive\",\"id2\":{\"local\":\"%" PRIu64 "\"}", span->node.id);
+        put_head(t, phases[i], what_is(&span->node), name_of(t, &span->node),
+                 process_of(span->rank), LANE_RECEIVES);
+        fprintf(t->file, ",\"id2\":{\"local\":\"%" PRIu64 "\"}", span->node.id);
         put_time(t->file, "ts", i == 0 ? span->start_ns : span->end_ns);
         if (i == 0) {
             put_args(t, &span->node);
@@ -177,9 +225,10 @@ static void tell_node(void *context, const df_net_span *span)
         put_receive(t, span);
         return;
     }
-    put_head(t, "X", name_of(&span->node), process_of(span->rank), lane_of(&span->node));
+    put_head(t, "X", what_is(&span->node), name_of(t, &span->node), process_of(span->rank),
+             lane_of(&span->node));
     put_time(t->file, "ts", span->start_ns);
-    put_time(t->file, "dur", span->end_ns - span->start_ns);
+    put_duration(t->file, span->start_ns, span->end_ns);
     put_args(t, &span->node);
     fputc('}', t->file);
 }
@@ -199,10 +248,10 @@ static void tell_transfer(void *context, const df_net_transfer *transfer)
         return;
     }
     snprintf(name, sizeof name, "%d to %d", (int)transfer->src, (int)transfer->dst);
-    put_head(t, "X", name, process_of(t->network.ranks),
+    put_head(t, "X", "link", name, process_of(t->network.ranks),
              lane_of_link(t, transfer->from, transfer->to));
     put_time(t->file, "ts", transfer->start_ns);
-    put_time(t->file, "dur", transfer->free_ns - transfer->start_ns);
+    put_duration(t->file, transfer->start_ns, transfer->free_ns);
     fprintf(t->file, ",\"args\":{\"bytes\":%" PRIu64 ",\"tag\":%" PRIu32, transfer->bytes,
             transfer->tag);
     put_time(t->file, "arrival_us", transfer->arrival_ns);
@@ -270,7 +319,8 @@ static void put_cut(df_astra_timeline *t)
 {
     begin(t);
     fprintf(t->file,
-            "{\"ph\":\"i\",\"s\":\"g\",\"name\":\"%" PRIu64 " more events are left out\",\"pid\":1,"
+            "{\"ph\":\"i\",\"cat\":\"note\",\"s\":\"g\",\"name\":\"%" PRIu64
+            " more events are left out\",\"pid\":1,"
             "\"tid\":1",
             t->left_out);
     put_time(t->file, "ts", t->last_ns);

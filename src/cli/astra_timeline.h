@@ -1,20 +1,23 @@
 /* astra_timeline.h: a run of the network simulator as a file of Chrome's trace events, which
- * chrome://tracing and https://ui.perfetto.dev open. It is written while the run goes on.
+ * Perfetto (https://ui.perfetto.dev), Chromium's developer tools and speedscope open. It is
+ * written while the run goes on.
  *
  * A rank is a process: its lanes are the GPU's and the CPU's computing, communication (sends
  * and collectives), and receives. With links, one more process has a lane for each link.
- * Times are microseconds with three decimals, so nanoseconds exactly.
+ * Times are microseconds with three decimals, so nanoseconds exactly; a duration has more where
+ * its end, added up in floating point, would reach into what begins at that nanosecond.
  * Format: "Trace Event Format", Google, 2016. */
 #ifndef DF_ASTRA_TIMELINE_H
 #define DF_ASTRA_TIMELINE_H
-#include "net/net.h"
+#include "chakra/et_program.h"
 
 typedef struct df_astra_timeline df_astra_timeline;
 
 typedef struct {
     const char *path;
-    bool links;         /* also what goes over links */
-    int64_t max_events; /* what comes after so many is left out, and a note says so */
+    bool links;               /* also what goes over links */
+    int64_t max_events;       /* what comes after so many is left out, and a note says so */
+    const df_et_names *names; /* borrowed; where labels lead to none, it is what a node is */
 } df_astra_timeline_options;
 
 /* Makes the file. The path is borrowed. DF_EIO, DF_ENOMEM. */

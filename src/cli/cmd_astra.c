@@ -27,7 +27,7 @@ static bool read_run_args(int argc, char **argv, run_args *a, int *exit_code)
         df_arg_text("comm_group", &a->comm_group, "groups of ranks (JSON)"),
         df_arg_choice("format", &a->format, "text|json", "how the result is printed"),
         df_arg_text("timeline", &a->timeline.path,
-                    "file to write for chrome://tracing or Perfetto (JSON)"),
+                    "file to write for Perfetto or the Performance panel of Chromium (JSON)"),
         df_arg_bool("timeline_links", &a->timeline.links, "what goes over links is in it too"),
         df_arg_int("timeline_events", &a->timeline.max_events, 1, DF_ARG_INT_MAX,
                    "later events are left out of it"),
@@ -46,7 +46,8 @@ typedef struct {
     df_net_system system;
 } machine;
 
-static df_status load_traces(const run_args *a, int32_t ranks, df_net_program *program, df_err *err)
+static df_status load_traces(
+    const run_args *a, int32_t ranks, df_net_program *program, df_et_names *names, df_err *err)
 {
     const size_t room = strlen(a->workload) + 32;
     char *const path = malloc(room);
@@ -54,7 +55,7 @@ static df_status load_traces(const run_args *a, int32_t ranks, df_net_program *p
                             : df_fail(err, DF_ENOMEM, "out of memory");
     for (int32_t rank = 0; rank < ranks && status == DF_OK; rank++) {
         snprintf(path, room, "%s.%d.et", a->workload, (int)rank);
-        status = df_et_add_rank(program, rank, path, err);
+        status = df_et_add_rank(program, rank, path, names, err);
     }
     free(path);
     if (status != DF_OK) {
@@ -99,9 +100,10 @@ static df_status run_program(const run_args *a,
     return status;
 }
 
-static df_status simulate(const run_args *a, df_net_sim *sim, df_net_result *result, df_err *err)
+static df_status simulate(run_args *a, df_net_sim *sim, df_net_result *result, df_err *err)
 {
     machine m;
+    df_et_names names = {.used = 0};
     memset(&m, 0, sizeof m);
     DF_TRY(df_astra_read_network(a->network, &m.network, err));
     DF_TRY(df_astra_read_system(a->system, &m.system, err));
@@ -109,11 +111,15 @@ static df_status simulate(const run_args *a, df_net_sim *sim, df_net_result *res
     if (!program) {
         return df_fail(err, DF_ENOMEM, "out of memory");
     }
-    df_status status = load_traces(a, m.network.ranks, program, err);
+    df_status status =
+        load_traces(a, m.network.ranks, program, a->timeline.path ? &names : NULL, err);
     if (status == DF_OK) {
+        a->timeline.names = &names;
         status = run_program(a, sim, program, &m, result, err);
     }
     df_net_program_free(program);
+    a->timeline.names = NULL;
+    free(names.text);
     return status;
 }
 

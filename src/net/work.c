@@ -179,7 +179,8 @@ static void tell_node(df_net_sim *sim, uint32_t rank, uint32_t node)
                  .bytes = op->bytes,
                  .peer = op->peer,
                  .tag = op->tag,
-                 .group = op->group < 0 ? 0 : sim->program->groups[op->group].id},
+                 .group = op->group < 0 ? 0 : sim->program->groups[op->group].id,
+                 .label = op->label},
     };
     sim->observer.node(sim->observer.context, &span);
 }

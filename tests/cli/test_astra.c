@@ -302,6 +302,7 @@ static void timeline_shows_each_rank(void **state)
     const json_t *const args = json_object_get(event_of(events, "X", "rank 0", 9), "args");
     assert_int_equal(whole(args, "bytes"), MIB);
     assert_int_equal(whole(args, "group"), 5);
+    assert_string_equal(text_of(event_of(events, "X", "rank 0", 9), "cat"), "all-reduce");
     assert_string_equal(text_of(args, "algorithm"), "direct");
     /* A receive is a pair: its end has the same id. */
     const json_t *const begin = event_of(events, "b", "rank 1", 1);
@@ -364,6 +365,87 @@ static size_t events_with_time(const json_t *events)
         count += strcmp(text_of(json_array_get(events, i), "ph"), "X") == 0;
     }
     return count;
+}
+
+/* Viewers add up ts and dur in floating point; a lane's event that reaches into the next by that
+ * would be drawn around it. Messages one right behind the other, a minute after the start. */
+static void timeline_lanes_do_not_overlap(void **state)
+{
+    (void)state;
+    enum { MESSAGES = 500 };
+    char more[600];
+    json_t *root;
+    df_net_case c = df_net_case_new(DF_NET_FULLY_CONNECTED, 2, DF_NET_ALG_RING);
+    df_net_case_compute(&c, 0, 0, NO_DEP, 77000000000);
+    df_net_case_compute(&c, 1, 0, NO_DEP, 1000);
+    for (uint64_t i = 1; i <= MESSAGES; i++) {
+        df_net_case_send(&c, 0, i, i - 1, 1);
+        df_net_case_receive(&c, 1, i, NO_DEP, 0);
+    }
+    write_case(c);
+    snprintf(more, sizeof more, "--timeline %s/timeline.json --timeline_links", folder());
+    df_outcome o = df_program(run_with(more));
+    assert_int_equal(o.exit_code, 0);
+    df_outcome_free(&o);
+    const json_t *const events = load_events(&root);
+    double end_us = 0;
+    int count = 0;
+    for (size_t i = 0; i < json_array_size(events); i++) {
+        const json_t *const e = json_array_get(events, i);
+        if (strcmp(text_of(e, "ph"), "X") == 0 &&
+            json_object_get(json_object_get(e, "args"), "to")) {
+            assert_true(df_number(e, "ts") >= end_us);
+            end_us = df_number(e, "ts") + df_number(e, "dur");
+            count++;
+        }
+        const bool metadata = strcmp(text_of(e, "ph"), "M") == 0;
+        assert_true(metadata || strlen(text_of(e, "cat")) > 0); /* Chromium's viewer needs one */
+    }
+    assert_int_equal(count, MESSAGES);
+    json_decref(root);
+}
+
+/* Events have the names of the trace's nodes, without the ids that DeepFlow's traces add. */
+static void timeline_has_the_names_of_nodes(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *in_trace, *shown;
+    } names[] = {{"MLP_forward_b0_layer3_0", "MLP_forward_b0_layer3"},
+                 {"step_7", "step_7"}, /* it is node 1 */
+                 {"_2", "_2"},
+                 {"", "compute"},
+                 {"a \"b\" \\ \n\xc3\xa9 c", "a \"b\" \\ ??? c"}};
+    enum { NAMES = sizeof names / sizeof names[0] };
+    char more[600];
+    json_t *root;
+    df_err err;
+    df_et_writer *writer;
+    df_net_case c = df_net_case_new(DF_NET_SWITCH, 2, DF_NET_ALG_DIRECT);
+    df_net_case_compute(&c, 0, 0, NO_DEP, 1000);
+    df_net_case_compute(&c, 1, 0, NO_DEP, 1000);
+    write_case(c);
+    assert_int_equal(df_et_create(in_dir("workload.1.et"), &writer, &err), DF_OK);
+    for (uint64_t i = 0; i < NAMES; i++) {
+        const df_et_attr attr = {.name = "is_cpu_op", .kind = DF_ET_BOOL};
+        const df_et_node node = {.id = i,
+                                 .name = names[i].in_trace,
+                                 .type = DF_ET_COMPUTE,
+                                 .duration_micros = 1,
+                                 .attrs = &attr,
+                                 .num_attrs = 1};
+        assert_int_equal(df_et_write(writer, &node, &err), DF_OK);
+    }
+    assert_int_equal(df_et_finish(writer, &err), DF_OK);
+    snprintf(more, sizeof more, "--timeline %s/timeline.json", folder());
+    df_outcome o = df_program(run_with(more));
+    assert_int_equal(o.exit_code, 0);
+    df_outcome_free(&o);
+    const json_t *const events = load_events(&root);
+    for (int i = 0; i < NAMES; i++) {
+        assert_string_equal(text_of(event_of(events, "X", "rank 1", i), "name"), names[i].shown);
+    }
+    json_decref(root);
 }
 
 static void timeline_is_cut_with_a_note(void **state)
@@ -626,6 +708,8 @@ int main(void)
         cmocka_unit_test(names_of_algorithms),
         cmocka_unit_test(timeline_shows_each_rank),
         cmocka_unit_test(timeline_shows_links),
+        cmocka_unit_test(timeline_lanes_do_not_overlap),
+        cmocka_unit_test(timeline_has_the_names_of_nodes),
         cmocka_unit_test(timeline_is_cut_with_a_note),
         cmocka_unit_test(timeline_of_a_stuck_run),
         cmocka_unit_test(timeline_that_cannot_be_written),

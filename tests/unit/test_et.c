@@ -503,7 +503,7 @@ static df_status load(const place *p, const df_et_node *nodes, int count, df_err
     }
     finish(writer);
     df_net_program *const program = df_net_program_new(4);
-    const df_status status = df_et_add_rank(program, 2, p->path, err);
+    const df_status status = df_et_add_rank(program, 2, p->path, NULL, err);
     df_net_program_free(program);
     return status;
 }
@@ -597,7 +597,7 @@ static void programs_survive_their_files(void **state)
         for (int32_t rank = 0; rank < c.network.ranks; rank++) {
             char path[300];
             snprintf(path, sizeof path, "%s/workload.%d.et", p->dir, (int)rank);
-            succeed(df_et_add_rank(program, rank, path, &err), &err);
+            succeed(df_et_add_rank(program, rank, path, NULL, &err), &err);
         }
         succeed(df_net_program_seal(program, &err), &err);
         succeed(df_net_run(loaded, program, &c.network, &c.system, &again, &err), &err);
