@@ -101,14 +101,16 @@ double df_llm_sent_bytes(df_coll_kind kind, double bytes, double participants)
     return kind == DF_COLL_ALL_REDUCE ? 2.0 * one_way : one_way;
 }
 
-/* The reference has the simulator's algorithms from what ran before: the backward collectives
- * of context parallelism come after those of tensor parallelism. */
+/* The reference has the simulator's algorithms from what ran before: the backward reductions of
+ * context parallelism come after those of tensor parallelism. Its gathers took their time
+ * forward already: the same collective again takes the time that is kept. */
 static double coll_s(df_llm *x, int direction, df_coll_kind kind, double bytes, double n)
 {
     if (!x->simulated) {
         return df_llm_coll_s(x, kind, bytes, n, &x->tensor);
     }
-    const bool after = x->mode == DF_LLM_HYBRID && n == x->cp && direction == DF_LLM_BACKWARD;
+    const bool after = x->mode == DF_LLM_HYBRID && n == x->cp && direction == DF_LLM_BACKWARD &&
+                       kind == DF_COLL_REDUCE_SCATTER;
     return df_llm_simulated_s(x, kind, bytes, n, after ? x->tp : n);
 }
 

@@ -369,6 +369,9 @@ static df_status check_hidden(const lstm *x, df_err *err)
 static df_status check_softmax(const lstm *x, df_err *err)
 {
     const df_split *s = &x->softmax;
+    if (s->type == DF_KP_CR && !(s->dim1 > 1.0)) {
+        return refuse(err, "softmax", "dim1", s->dim1, "more than", 1.0);
+    }
     if (s->type == DF_KP_CR && !divides(s->dim1, x->d)) {
         return refuse(err, "softmax", "dim1", s->dim1, "a divisor of layer_size =", x->d);
     }

@@ -3,6 +3,7 @@
 #include <math.h>
 #include <string.h>
 
+#include "netcoll/netcoll.h"
 #include "support/llm_case.h"
 
 /* The shape of data/llm.yaml, as used in the formulas. */
@@ -100,6 +101,50 @@ static void all_gather_whole_steps_simulated(void **state)
     const double less_s =
         row_of(&r, DF_LLM_NORM1)->forward_comm_s - row_of(&c, DF_LLM_NORM1)->forward_comm_s;
     assert_true(fabs(less_s - 3 * 0.75 * A * B * S * D / link) < 3e-9);
+}
+
+/* The time of one collective of so many bytes over n devices on a ring, with the algorithms for
+ * another number of them. */
+static double
+collective_s(const df_cfg *cfg, df_coll_kind kind, double bytes, double n, double algorithm_ranks)
+{
+    const df_hw_device dev = df_llm_case_device(cfg);
+    const df_hw_link link = {dev.intra.throughput_bytes_ps, dev.intra.latency_s};
+    const df_netcoll_op op = {kind, bytes, df_netcoll_network(cfg, n, &link),
+                              df_netcoll_system(cfg, algorithm_ranks)};
+    df_netcoll *const net = df_netcoll_new(NULL);
+    double time_s;
+    assert_int_equal(df_netcoll_time(net, &op, &time_s, NULL), DF_OK);
+    df_netcoll_free(net);
+    return time_s + O;
+}
+
+/* Two for tensors, four for context on a ring. Forward, keys and values are gathered around it.
+ * The two are connected, and from then on all is direct: the reductions of the scores over the
+ * four. The backward gather is the forward one again. */
+static void algorithms_stale(void **state)
+{
+    (void)state;
+    df_cfg cfg = df_llm_case(DF_RUN_TRAINING);
+    df_llm_case_split(&cfg, 2, 1, 1, 1);
+    cfg.sched.cp = 4;
+    cfg.system.num_devices_per_node = 8;
+    cfg.intra_topology = DF_TOPO_RING;
+    cfg.backend.model = DF_BACKEND_ASTRA;
+    cfg.backend.mode = DF_ASTRA_HYBRID;
+    const double kv_bytes = 2.0 * A * B * S * HK * E / 2;
+    const double ring_s = collective_s(&cfg, DF_COLL_ALL_GATHER, kv_bytes, 4, 4);
+    const double direct_s = collective_s(&cfg, DF_COLL_REDUCE_SCATTER, kv_bytes, 4, 2);
+    const double scatter_s = collective_s(&cfg, DF_COLL_REDUCE_SCATTER, kv_bytes, 4, 4);
+    assert_true(direct_s != scatter_s);
+    assert_true(collective_s(&cfg, DF_COLL_ALL_GATHER, kv_bytes, 4, 2) != ring_s);
+    const df_llm_result r = df_llm_case_reference(&cfg);
+    const df_llm_result c = CORRECTED(&cfg, astra_algorithm_stale);
+    df_assert_rel(row_of(&r, DF_LLM_QKV)->forward_comm_s, ring_s, 1e-12);
+    df_assert_rel(row_of(&r, DF_LLM_SCORE)->backward_comm_s, direct_s, 1e-12);
+    df_assert_rel(row_of(&c, DF_LLM_SCORE)->backward_comm_s, scatter_s, 1e-12);
+    df_assert_rel(row_of(&r, DF_LLM_OUT)->backward_comm_s, ring_s, 1e-12);
+    df_assert_rel(row_of(&c, DF_LLM_OUT)->backward_comm_s, ring_s, 1e-12);
 }
 
 /* ZeRO 3 over four replicas: its gathers are in the graph of the step, and take less. */
@@ -772,6 +817,7 @@ int main(void)
         cmocka_unit_test(all_gather_whole_steps),
         cmocka_unit_test(all_gather_whole_steps_simulated),
         cmocka_unit_test(all_gather_whole_steps_in_graphs),
+        cmocka_unit_test(algorithms_stale),
         cmocka_unit_test(single_gradient_as_forward),
         cmocka_unit_test(hybrid_launches_scaled),
         cmocka_unit_test(flash_launch_on_heads),

@@ -188,6 +188,24 @@ static void impossible_splits_are_refused(void **state)
     }
 }
 
+/* A softmax of its own kind of split: by columns and rows over one device it is none. */
+static void a_split_softmax_needs_devices(void **state)
+{
+    (void)state;
+    df_cfg cfg = df_lstm_case();
+    const df_hw_device dev = derive(&cfg);
+    df_prediction result;
+    df_err err;
+    cfg.sched.t = DF_T_NONE;
+    cfg.sched.kp1 = 1;
+    cfg.sched.kp2 = 4;
+    cfg.sched.dp = 1;
+    cfg.sched.kp_type[DF_PART_SOFTMAX] = DF_KP_CR;
+    assert_int_equal(predict(&cfg, &dev, &result, &err), DF_INFEASIBLE);
+    assert_string_equal(err.text,
+                        "scheduling_param.kp_softmax_dim1: expected more than 1, found 1");
+}
+
 /* kp1 runs over the network between nodes, and there is one node. */
 static void a_split_needs_its_network(void **state)
 {
@@ -212,6 +230,7 @@ int main(void)
         cmocka_unit_test(collectives_follow_their_formulas),
         cmocka_unit_test(missing_rates_take_for_ever),
         cmocka_unit_test(impossible_splits_are_refused),
+        cmocka_unit_test(a_split_softmax_needs_devices),
         cmocka_unit_test(a_split_needs_its_network),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
