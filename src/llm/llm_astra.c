@@ -139,7 +139,8 @@ static df_status simulate_graph(df_llm *x, const graph_run *run, double *time_s)
     df_net_program *program;
     char folder[96];
     DF_TRY(df_llm_show(x, run->name, run->dag));
-    DF_TRY(df_llm_trace(run->dag, run->root, run->replicas, run->first_id, &program, x->err));
+    DF_TRY(df_llm_trace(run->dag, run->root, run->replicas, run->first_id, x->rules, &program,
+                        x->err));
     const int32_t ranks = df_net_program_ranks(program);
     const df_net_network network = network_of(x, (double)ranks);
     const df_net_system system = graph_system(x, ranks);

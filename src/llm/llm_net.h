@@ -56,6 +56,7 @@ DF_NODISCARD df_status df_llm_trace(const df_dag *dag,
                                     int32_t root,
                                     int32_t replicas,
                                     int32_t first_id,
+                                    const df_rules *rules,
                                     df_net_program **program,
                                     df_err *err);
 

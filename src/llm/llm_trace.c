@@ -9,7 +9,7 @@
 #include "llm/llm_net.h"
 #include "llm/llm_plan.h"
 
-enum { FIRST_GROUP = 1000 };
+enum { FIRST_GROUP = 1000 }; /* as in the reference */
 
 /* A send or a receive; a rank's list has them behind its elements. */
 typedef struct {
@@ -38,9 +38,10 @@ typedef struct {
 typedef struct {
     df_llm_plan plan;
     int32_t replicas, first_id;
-    int32_t *place; /* [element]: among the elements of its device */
-    int32_t *group; /* [element]: of its first replica */
-    drafts *ranks;  /* [replica * devices + device] */
+    int32_t first_group; /* the ids before it are those of devices over replicas */
+    int32_t *place;      /* [element]: among the elements of its device */
+    int32_t *group;      /* [element]: of its first replica */
+    drafts *ranks;       /* [replica * devices + device] */
     message *messages;
     int32_t num_messages, message_room;
     int32_t *last_of; /* [element]: last message that it sends, -1 */
@@ -65,59 +66,31 @@ static df_status fail_memory(df_err *err)
 
 /* ---- Groups ---- */
 
-/* Devices that run a collective together: some of the members of its label. */
+/* Collectives of one label, by number; those that run together follow one another. */
 typedef struct {
-    int32_t first, count;
-    int32_t part, number; /* of the label's name among all, and of the team in it */
-} team;
-
-typedef struct {
-    char name[64];
-    int32_t label, count, end; /* of its members, how many and where they end */
+    int32_t count, end; /* of its members, how many and where they end */
 } label_part;
 
 typedef struct {
-    label_part *parts; /* [label], then by name */
+    label_part *parts; /* [label] */
     int32_t labels;
-    int32_t *members; /* elements, by part and then by number */
+    int32_t *members; /* elements, by label and then by number */
     int32_t num_members;
-    team *teams;
-    int32_t num_teams;
 } grouping;
+
+/* A group of devices: all collectives of these devices are done in it. */
+typedef struct {
+    int32_t *devices; /* behind one another, of all groups */
+    int32_t *first;   /* [group] of its devices; where the next one begins */
+    int32_t *chains;  /* [device of the graph]: the last group that begins with it, -1 */
+    int32_t *before;  /* [group]: the one before it that begins with the same device, -1 */
+    int32_t count;
+} device_groups;
 
 static bool is_operator_collective(const tracer *t, int32_t e)
 {
     return t->plan.device[e] != DF_LLM_NOWHERE &&
            df_dag_told(t->plan.dag, e)->role == DF_LLM_ROLE_OPERATOR_COLLECTIVE;
-}
-
-static int by_name(const void *a, const void *b)
-{
-    return strcmp(((const label_part *)a)->name, ((const label_part *)b)->name);
-}
-
-/* The number as text, as a number: 1, 10, 100, 11, 2 are in order. */
-static int64_t as_text(int32_t number)
-{
-    int64_t text = number;
-    while (text > 0 && text < 1000000000) {
-        text *= 10;
-    }
-    return text;
-}
-
-/* By name: that of a label's first team is the label, that of the others has a number too. */
-static int by_team_name(const void *a, const void *b)
-{
-    const team *const x = a;
-    const team *const y = b;
-    if (x->part != y->part) {
-        return x->part < y->part ? -1 : 1;
-    }
-    const int64_t text_x = as_text(x->number);
-    const int64_t text_y = as_text(y->number);
-    return text_x != text_y ? (text_x > text_y) - (text_x < text_y)
-                            : (x->number > y->number) - (x->number < y->number);
 }
 
 static bool count_members(const tracer *t, grouping *g)
@@ -138,88 +111,117 @@ static bool count_members(const tracer *t, grouping *g)
 
 static bool list_members(const tracer *t, grouping *g)
 {
-    int32_t *const part_of = malloc(((size_t)g->labels + 1) * sizeof *part_of);
     g->members = malloc(((size_t)g->num_members + 1) * sizeof *g->members);
-    if (!part_of || !g->members) {
-        free(part_of);
+    if (!g->members) {
         return false;
-    }
-    for (int32_t i = 0; i < g->labels; i++) {
-        g->parts[i].label = i;
-        if (g->parts[i].count > 0) {
-            df_llm_label_name(i, g->parts[i].name, sizeof g->parts[i].name);
-        }
-    }
-    if (g->labels > 0) {
-        qsort(g->parts, (size_t)g->labels, sizeof *g->parts, by_name);
     }
     int32_t sum = 0;
     for (int32_t i = 0; i < g->labels; i++) {
-        part_of[g->parts[i].label] = i;
         g->parts[i].end = sum;
         sum += g->parts[i].count;
     }
     for (int32_t e = 0; e < t->plan.elements; e++) {
         if (is_operator_collective(t, e)) {
-            g->members[g->parts[part_of[df_dag_told(t->plan.dag, e)->label]].end++] = e;
+            g->members[g->parts[df_dag_told(t->plan.dag, e)->label].end++] = e;
         }
     }
-    free(part_of);
     return true;
 }
 
-/* Members of a team follow one another by number; the next team of the label follows them. */
-static bool cut_teams(const tracer *t, grouping *g)
+static bool open_groups(const tracer *t, const grouping *g, device_groups *d)
 {
-    g->teams = malloc(((size_t)g->num_members + 1) * sizeof *g->teams);
-    for (int32_t part = 0; g->teams && part < g->labels; part++) {
-        const int32_t end = g->parts[part].end;
-        int32_t number = 0;
-        for (int32_t i = end - g->parts[part].count; i < end;) {
+    const size_t most = (size_t)g->num_members + 1;
+    d->devices = malloc(most * sizeof *d->devices);
+    d->first = calloc(most, sizeof *d->first);
+    d->before = malloc(most * sizeof *d->before);
+    d->chains = malloc(((size_t)t->plan.devices + 1) * sizeof *d->chains);
+    for (int32_t i = 0; d->chains && i < t->plan.devices; i++) {
+        d->chains[i] = -1;
+    }
+    return d->devices && d->first && d->before && d->chains;
+}
+
+static void close_groups(device_groups *d)
+{
+    free(d->devices);
+    free(d->first);
+    free(d->before);
+    free(d->chains);
+}
+
+/* Whether a group has the devices of the fresh one, which lie behind all. */
+static bool same_devices(const device_groups *d, int32_t group, int32_t count)
+{
+    const int32_t *const known = &d->devices[d->first[group]];
+    return d->first[group + 1] - d->first[group] == count &&
+           memcmp(known, &d->devices[d->first[d->count]], (size_t)count * sizeof *known) == 0;
+}
+
+/* The group of the devices of some elements. */
+static int32_t group_of(const tracer *t, device_groups *d, const int32_t *elements, int32_t count)
+{
+    int32_t *const devices = &d->devices[d->first[d->count]];
+    for (int32_t i = 0; i < count; i++) {
+        devices[i] = t->plan.device[elements[i]];
+    }
+    for (int32_t group = d->chains[devices[0]]; group >= 0; group = d->before[group]) {
+        if (same_devices(d, group, count)) {
+            return group;
+        }
+    }
+    d->before[d->count] = d->chains[devices[0]];
+    d->chains[devices[0]] = d->count;
+    d->first[d->count + 1] = d->first[d->count] + count;
+    return d->count++;
+}
+
+/* Cuts the members of each label into those that run together. (The reference makes a group
+ * for each collective; this takes the same time with a hundredth of the groups.) */
+static void cut_teams(tracer *t, const grouping *g, device_groups *d)
+{
+    for (int32_t label = 0; label < g->labels; label++) {
+        const int32_t end = g->parts[label].end;
+        for (int32_t i = end - g->parts[label].count; i < end;) {
             const int32_t wanted = df_dag_told(t->plan.dag, g->members[i])->participants;
             const int32_t size = wanted < 1 ? 1 : wanted;
             const int32_t count = size < end - i ? size : end - i;
-            g->teams[g->num_teams++] = (team){i, count, part, number++};
+            const int32_t group = group_of(t, d, &g->members[i], count);
+            for (int32_t m = i; m < i + count; m++) {
+                t->group[g->members[m]] = t->first_group + group * t->replicas;
+            }
             i += count;
         }
     }
-    if (g->teams && g->num_teams > 0) {
-        qsort(g->teams, (size_t)g->num_teams, sizeof *g->teams, by_team_name);
-    }
-    return g->teams != NULL;
 }
 
-/* ranks has room for all of a team. */
-static df_status add_teams(tracer *t, const grouping *g, int32_t *ranks, df_err *err)
+static df_status add_groups(tracer *t, const device_groups *d, df_err *err)
 {
-    int32_t id = FIRST_GROUP;
-    for (int32_t i = 0; i < g->num_teams; i++) {
-        const team *const one = &g->teams[i];
-        for (int32_t m = 0; m < one->count; m++) {
-            t->group[g->members[one->first + m]] = id;
+    int32_t *const ranks = malloc(((size_t)t->plan.devices + 1) * sizeof *ranks);
+    df_status status = ranks ? DF_OK : fail_memory(err);
+    for (int32_t i = 0; i < d->count * t->replicas && status == DF_OK; i++) {
+        const int32_t group = i / t->replicas;
+        const int32_t count = d->first[group + 1] - d->first[group];
+        for (int32_t m = 0; m < count; m++) {
+            ranks[m] = i % t->replicas * t->plan.devices + d->devices[d->first[group] + m];
         }
-        for (int32_t r = 0; r < t->replicas; r++) {
-            for (int32_t m = 0; m < one->count; m++) {
-                ranks[m] = r * t->plan.devices + t->plan.device[g->members[one->first + m]];
-            }
-            DF_TRY(df_net_program_add_group(t->program, id++, ranks, one->count, err));
-        }
+        status = df_net_program_add_group(t->program, t->first_group + i, ranks, count, err);
     }
-    return DF_OK;
+    free(ranks);
+    return status;
 }
 
 static df_status add_operator_groups(tracer *t, df_err *err)
 {
-    grouping g = {NULL, 0, NULL, 0, NULL, 0};
+    grouping g = {NULL, 0, NULL, 0};
+    device_groups d = {NULL, NULL, NULL, NULL, 0};
     df_status status = fail_memory(err);
-    if (count_members(t, &g) && list_members(t, &g) && cut_teams(t, &g)) {
-        int32_t *const ranks = malloc(((size_t)g.num_members + 1) * sizeof *ranks);
-        status = ranks ? add_teams(t, &g, ranks, err) : status;
-        free(ranks);
+    if (count_members(t, &g) && list_members(t, &g) && open_groups(t, &g, &d)) {
+        cut_teams(t, &g, &d);
+        status = add_groups(t, &d, err);
     }
     free(g.parts);
     free(g.members);
-    free(g.teams);
+    close_groups(&d);
     return status;
 }
 
@@ -551,13 +553,18 @@ df_status df_llm_trace(const df_dag *dag,
                        int32_t root,
                        int32_t replicas,
                        int32_t first_id,
+                       const df_rules *rules,
                        df_net_program **program,
                        df_err *err)
 {
     tracer t = {.replicas = replicas, .first_id = first_id};
+    if (!rules->astra_tags_meet) {
+        t.tags = (uint32_t)(df_dag_count(dag) + first_id); /* behind those of edges */
+    }
     df_status status = df_llm_plan_make(dag, root, replicas, &t.plan, err);
     if (status == DF_OK) {
         const int32_t ranks = t.plan.devices * replicas;
+        t.first_group = t.plan.devices < FIRST_GROUP ? FIRST_GROUP : t.plan.devices + 1;
         t.program = df_net_program_new(ranks > 1 ? ranks : 2); /* one alone has a twin */
         status = t.program && open_tracer(&t) ? fill_program(&t, err) : fail_memory(err);
     }

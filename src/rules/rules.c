@@ -213,6 +213,10 @@ const df_rule df_rule_table[] = {
     RULE(astra_hop_skips_collective,
          "flattened, a layer's output leaves before the layer's last collective",
          "it leaves after it"),
+    RULE(astra_tags_meet,
+         "messages without an edge are tagged from 1 on, as edges are: one may be taken for "
+         "another, and large steps cannot finish",
+         "each tag is of one message"),
     RULE(llm_energy_one_layer,
          "the energy of an inference has flops and DRAM traffic of one layer and one device",
          "it has those of all layers and devices, and all memory levels"),

@@ -77,6 +77,7 @@ typedef struct {
     bool astra_block_collectives_twice;
     bool astra_reductions_on_first_devices;
     bool astra_hop_skips_collective;
+    bool astra_tags_meet;
     /* LLMs: energy, output */
     bool llm_energy_one_layer;
     bool llm_energy_one_head;
