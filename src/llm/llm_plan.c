@@ -18,6 +18,7 @@ typedef struct {
     df_llm_numbers order; /* what the root leads to, depth first */
     int32_t *seen[2];     /* [element]: when last looked at, directly or through a collective */
     int32_t stamp;
+    bool skips; /* what leaves a device is not behind its collectives (rules) */
     ancestor *stack;
     int32_t depth, stack_room;
     bool failed; /* out of memory */
@@ -228,13 +229,20 @@ static void add_collective(planner *p, int32_t e, int32_t collective)
     }
 }
 
+/* Whether others wait for a collective of operators as they do for what computes. */
+static bool sends(const planner *p, int32_t e)
+{
+    return !p->skips && p->plan->device[e] != DF_LLM_NOWHERE &&
+           df_dag_told(p->dag, e)->role == DF_LLM_ROLE_OPERATOR_COLLECTIVE;
+}
+
 /* Across a hop: what computes before it, and collectives before it on the same device. */
 static void look_across(planner *p, int32_t e, ancestor hop)
 {
     int32_t count;
     const int32_t *const parents = df_dag_parents(p->dag, hop.element, &count);
     for (int32_t i = 0; i < count; i++) {
-        if (df_llm_is_compute(p->dag, parents[i])) {
+        if (df_llm_is_compute(p->dag, parents[i]) || sends(p, parents[i])) {
             add_source(p, e, (ancestor){parents[i], hop.through}, hop.element);
         } else if (has_home(p->dag, parents[i]) && !hop.through) {
             add_collective(p, e, parents[i]);
@@ -253,6 +261,8 @@ static void look_at(planner *p, int32_t e, ancestor a)
         look_across(p, e, a);
     } else if (is_mark(dag, a.element)) {
         push_parents(p, a.element, a.through);
+    } else if (sends(p, a.element)) {
+        add_source(p, e, a, DF_LLM_NOWHERE);
     } else {
         add_collective(p, e, a.element);
         push_parents(p, a.element, true);
@@ -397,10 +407,14 @@ static bool open_planner(planner *p)
     return true;
 }
 
-df_status
-df_llm_plan_make(const df_dag *dag, int32_t root, int32_t replicas, df_llm_plan *plan, df_err *err)
+df_status df_llm_plan_make(const df_dag *dag,
+                           int32_t root,
+                           int32_t replicas,
+                           const df_rules *rules,
+                           df_llm_plan *plan,
+                           df_err *err)
 {
-    planner p = {.dag = dag, .plan = plan};
+    planner p = {.dag = dag, .plan = plan, .skips = rules->astra_hop_skips_collective};
     memset(plan, 0, sizeof *plan);
     plan->dag = dag;
     plan->elements = df_dag_count(dag);

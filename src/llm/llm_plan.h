@@ -3,6 +3,7 @@
 #ifndef DF_LLM_PLAN_H
 #define DF_LLM_PLAN_H
 #include "graph/dag.h"
+#include "rules/rules.h"
 
 enum { DF_LLM_NOWHERE = -1 };
 
@@ -40,8 +41,12 @@ typedef struct {
 
 /* Plans what root leads to. Collectives among replicas are nothing where there is one.
  * Free the plan after a failure too. DF_ENOMEM; DF_ERUNTIME: elements wait for each other. */
-DF_NODISCARD df_status
-df_llm_plan_make(const df_dag *dag, int32_t root, int32_t replicas, df_llm_plan *plan, df_err *err);
+DF_NODISCARD df_status df_llm_plan_make(const df_dag *dag,
+                                        int32_t root,
+                                        int32_t replicas,
+                                        const df_rules *rules,
+                                        df_llm_plan *plan,
+                                        df_err *err);
 void df_llm_plan_free(df_llm_plan *plan);
 
 bool df_llm_is_compute(const df_dag *dag, int32_t element);

@@ -561,7 +561,7 @@ df_status df_llm_trace(const df_dag *dag,
     if (!rules->astra_tags_meet) {
         t.tags = (uint32_t)(df_dag_count(dag) + first_id); /* behind those of edges */
     }
-    df_status status = df_llm_plan_make(dag, root, replicas, &t.plan, err);
+    df_status status = df_llm_plan_make(dag, root, replicas, rules, &t.plan, err);
     if (status == DF_OK) {
         const int32_t ranks = t.plan.devices * replicas;
         t.first_group = t.plan.devices < FIRST_GROUP ? FIRST_GROUP : t.plan.devices + 1;
