@@ -1,0 +1,61 @@
+/* The three ways to simulate a step time the same model, so they must nearly agree where they
+ * should: one replica, and a network on which nobody is in another's way. */
+#include "support/llm_case.h"
+
+static const df_astra_mode modes[] = {DF_ASTRA_HYBRID, DF_ASTRA_HIERARCHICAL, DF_ASTRA_FLATTENED};
+
+enum { MODES = sizeof modes / sizeof modes[0] };
+
+static void check(df_cfg *cfg)
+{
+    const df_rules rules = df_rules_corrected();
+    double time_s[MODES];
+    cfg->backend.model = DF_BACKEND_ASTRA;
+    cfg->intra_topology = DF_TOPO_SWITCH;
+    for (int i = 0; i < MODES; i++) {
+        cfg->backend.mode = modes[i];
+        time_s[i] = df_llm_case_predict(cfg, &rules).time_s;
+    }
+    for (int i = 1; i < MODES; i++) {
+        if (time_s[i] < 0.97 * time_s[0] || time_s[i] > 1.1 * time_s[0]) {
+            fail_msg("hybrid %g s, hierarchical %g s, flattened %g s: tp %d lp %d mb %d, sequence "
+                     "parallel %d, schedule %d",
+                     time_s[0], time_s[1], time_s[2], (int)cfg->sched.tp, (int)cfg->sched.lp,
+                     (int)cfg->sched.mb, cfg->sched.tp_sp, (int)cfg->sched.schedule);
+        }
+    }
+}
+
+static void pipelines_take_their_turns_in_every_mode(void **state)
+{
+    static const df_schedule schedules[] = {DF_SCHEDULE_GPIPE, DF_SCHEDULE_1F1B};
+    (void)state;
+    for (int64_t tp = 1; tp <= 4; tp *= 2) {
+        for (int64_t lp = 1; lp <= 4; lp *= 2) {
+            for (int64_t mb = 1; mb <= 8; mb *= 2) {
+                for (int i = 0; i < 4; i++) {
+                    df_cfg cfg = df_llm_case(DF_RUN_TRAINING);
+                    cfg.llm.num_layers = 8;
+                    cfg.llm.batch_size = 8 * mb;
+                    cfg.llm.hidden_dim = 2048;
+                    cfg.llm.intermediate_size = 8192;
+                    cfg.llm.seq_len = 1024;
+                    df_llm_case_split(&cfg, tp, 1, lp, mb);
+                    cfg.sched.schedule = schedules[i % 2];
+                    cfg.sched.tp_sp = i / 2;
+                    if (tp * lp > 1) {
+                        check(&cfg);
+                    }
+                }
+            }
+        }
+    }
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(pipelines_take_their_turns_in_every_mode),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
