@@ -196,9 +196,11 @@ static df_status use_budgets(df_eval *eval, df_err *err)
 {
     df_hw_device dev;
     if (!eval->cfg.has_breakdown) {
-        return df_fail(err, DF_EINVAL,
-                       "area_breakdown, power_breakdown, perimeter_breakdown: expected these "
-                       "sections for a search of the hardware, found not all of them");
+        return df_fail(
+            err, DF_EINVAL,
+            "area_breakdown, power_breakdown, perimeter_breakdown: expected these "
+            "sections for a search of the hardware, found not all of them (on the device "
+            "as it is: --fix_hardware)");
     }
     read_template(eval);
     choose_searched(eval);

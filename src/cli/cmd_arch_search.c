@@ -151,6 +151,10 @@ static int print_plan(const df_sweep_plan *plan, int ranks)
     printf("evaluations  about %" PRId64 "\n", df_sweep_evaluations(plan));
     printf("time         about %.3g s on %d rank(s): %.3g core hours\n", core_s / ranks, ranks,
            core_s / 3600);
+    if (plan->num_strategies > plan->num_searched) {
+        puts("not feasible");
+        df_search_print_reasons(stdout, plan);
+    }
     return df_cli_finish(0);
 }
 

@@ -43,7 +43,8 @@ static bool read_args(int argc, char **argv, query_args *a, int *exit_code)
                     "which rows: comparisons of columns with and, or, not, parentheses"),
         df_arg_text("sort", &a->sort, "by these columns; -COLUMN: largest first"),
         df_arg_int("top", &a->top, 0, DF_ARG_INT_MAX, "how many rows at the most; 0: all"),
-        df_arg_text("columns", &a->columns, "which columns; left out: the most telling, or all"),
+        df_arg_text("columns", &a->columns,
+                    "which columns; left out: those that tell rows apart; in csv and json all"),
         df_arg_choice("format", &a->format, "text|csv|json", "how rows are printed"),
     };
     const df_command command = {"query", "rows of results.h5 that fulfil a condition", EXAMPLES,
@@ -78,11 +79,80 @@ static bool next_name(const char **list, char name[NAME])
     return true;
 }
 
+static bool same_cells(const df_cell *a, const df_cell *b)
+{
+    return a->is_text ? strcmp(a->text, b->text) == 0
+                      : a->number == b->number || (isnan(a->number) && isnan(b->number));
+}
+
+/* Whether rows differ in a column; one row alone does. */
+static bool differs(const query *q, int column)
+{
+    const int64_t rows = df_table_rows(q->table);
+    df_cell first;
+    df_cell cell;
+    for (int64_t row = 0; row < rows; row++) {
+        df_table_get(q->table, row, column, row == 0 ? &first : &cell);
+        if (row > 0 && !same_cells(&first, &cell)) {
+            return true;
+        }
+    }
+    return rows == 1;
+}
+
+/* Whether a column has what another has: best_value is the time where that alone is sought. */
+static bool repeats(const query *q, int column, int other)
+{
+    df_cell a;
+    df_cell b;
+    for (int64_t row = 0; row < df_table_rows(q->table); row++) {
+        df_table_get(q->table, row, column, &a);
+        df_table_get(q->table, row, other, &b);
+        if (!same_cells(&a, &b)) {
+            return false;
+        }
+    }
+    return true;
+}
+
+static void add_column(query *q, int column)
+{
+    if (column >= 0) {
+        q->columns[q->num_columns++] = column;
+    }
+}
+
+/* What was found, and of what describes a search what tells it from others. */
+static void choose_telling(query *q)
+{
+    static const char *const telling[] = {"energy_j",   "kp_type",
+                                          "kp1",        "kp2",
+                                          "tp",         "cp",
+                                          "dp",         "lp",
+                                          "mb",         "tp_sp",
+                                          "zero_stage", "recompute",
+                                          "schedule",   "virtual_stages",
+                                          "layout",     "num_wafer",
+                                          "wafer_dim",  "devices_per_node",
+                                          "num_worker", "index"};
+    const int time = df_table_find(q->table, "best_time_s");
+    const int value = df_table_find(q->table, "best_value");
+    add_column(q, df_table_find(q->table, "work_id"));
+    add_column(q, df_table_find(q->table, "status"));
+    add_column(q, time);
+    if (time >= 0 && value >= 0 && !repeats(q, value, time)) {
+        add_column(q, value);
+    }
+    for (size_t i = 0; i < sizeof telling / sizeof telling[0]; i++) {
+        const int column = df_table_find(q->table, telling[i]);
+        if (column >= 0 && differs(q, column)) {
+            add_column(q, column);
+        }
+    }
+}
+
 static df_status choose_columns(query *q, const query_args *a, df_err *err)
 {
-    static const char *const telling[] = {"work_id", "status", "best_time_s", "dp",   "lp",
-                                          "kp_type", "kp1",    "kp2",         "tp",   "cp",
-                                          "mb",      "layout", "num_worker",  "index"};
     char name[NAME];
     if (a->columns) {
         for (const char *list = a->columns; next_name(&list, name);) {
@@ -99,12 +169,7 @@ static df_status choose_columns(query *q, const query_args *a, df_err *err)
         }
         return DF_OK;
     }
-    for (size_t i = 0; i < sizeof telling / sizeof telling[0]; i++) {
-        const int column = df_table_find(q->table, telling[i]);
-        if (column >= 0) {
-            q->columns[q->num_columns++] = column;
-        }
-    }
+    choose_telling(q);
     return DF_OK;
 }
 
@@ -234,12 +299,20 @@ static void print_json_cell(const df_cell *cell)
     }
 }
 
-static void print_text_cell(const df_cell *cell)
+/* Of a column of the text: of its head, or of a number with six digits and an exponent. */
+static int width_of(const query *q, int column)
+{
+    enum { NUMBER = 12 };
+    const int head = (int)strlen(df_table_column_name(q->table, column));
+    return head > NUMBER ? head : NUMBER;
+}
+
+static void print_text_cell(const df_cell *cell, int width)
 {
     if (cell->is_text) {
-        printf("%12s", cell->text);
+        printf("%*s", width, cell->text);
     } else {
-        printf("%12.6g", cell->number);
+        printf("%*.6g", width, cell->number);
     }
 }
 
@@ -258,7 +331,7 @@ static void print_row(const query *q, int64_t row, char format)
             print_csv_cell(&cell);
         } else {
             printf("%s", i > 0 ? " " : "");
-            print_text_cell(&cell);
+            print_text_cell(&cell, width_of(q, q->columns[i]));
         }
     }
 }
@@ -270,7 +343,7 @@ static void print_heads(const query *q, char format)
         if (format == 'c') {
             printf("%s%s", i > 0 ? "," : "", name);
         } else {
-            printf("%s%12s", i > 0 ? " " : "", name);
+            printf("%s%*s", i > 0 ? " " : "", width_of(q, q->columns[i]), name);
         }
     }
     puts(format == 'j' ? "[" : "");

@@ -10,6 +10,7 @@
 #include "cli.h"
 #include "commands.h"
 #include "search_dir.h"
+#include "search_table.h"
 #include "store/store_read.h"
 
 enum { BEST = 10, CHUNK = 1024 };
@@ -96,16 +97,17 @@ static void print_standing(const char *path, const df_results *r, const standing
     if (stat(path, &is) == 0) {
         printf(", written %.0f s ago", difftime(time(NULL), is.st_mtime));
     }
-    printf("\n%3s %12s %12s  %-24s %-6s %6s\n", "", "best value", "time (s)", "strategy", "layout",
+    printf("\n%3s %12s %12s  %-24s %-10s %6s\n", "", "best value", "time (s)", "strategy",
+           s->count > 0 ? df_search_layout_head(&r->strategies[s->best[0].strategy_id]) : "layout",
            "index");
     for (int i = 0; i < s->count; i++) {
         const df_store_search *const b = &s->best[i];
         const df_store_strategy *const row = &r->strategies[b->strategy_id];
         char name[DF_STRATEGY_NAME];
-        char layout[DF_AXES + 1];
+        char layout[DF_SEARCH_LAYOUT];
         df_strategy_name(&row->strategy, name, sizeof name);
-        df_layout_name(&row->layout, layout);
-        printf("%3d %12.6g %12.6g  %-24s %-6s %6d\n", i + 1, b->descent.best_value,
+        df_search_layout_text(row, layout);
+        printf("%3d %12.6g %12.6g  %-24s %-10s %6d\n", i + 1, b->descent.best_value,
                b->descent.best_time_s, name, layout, b->index);
     }
 }

@@ -450,21 +450,19 @@ static void close_output(output *to)
     df_search_unlock_dir(to->lock);
 }
 
-/* ---- Nothing feasible ---- */
+/* ---- What is not feasible ---- */
 
-int df_search_fail_infeasible(const df_sweep_plan *plan)
+void df_search_print_reasons(FILE *out, const df_sweep_plan *plan)
 {
     enum { SHOWN = 12 };
     const char *reason[SHOWN];
     int64_t times[SHOWN];
     int shown = 0;
-    df_err err;
-    const df_status status =
-        df_fail(&err, DF_INFEASIBLE, "expected a feasible strategy, found none of %" PRId64,
-                plan->num_strategies);
-    const int exit_code = df_cli_fail(status, &err);
     for (int64_t i = 0; i < plan->num_strategies; i++) {
         int at = 0;
+        if (plan->strategies[i].feasible) {
+            continue;
+        }
         while (at < shown && !df_strategy_same_reason(reason[at], plan->strategies[i].reason)) {
             at++;
         }
@@ -476,9 +474,19 @@ int df_search_fail_infeasible(const df_sweep_plan *plan)
     }
     for (int i = 0; i < shown; i++) {
         const bool several = times[i] > 1 && strpbrk(reason[i], "0123456789");
-        fprintf(stderr, "  %6" PRId64 " x %s%s\n", times[i], reason[i],
+        fprintf(out, "  %6" PRId64 " x %s%s\n", times[i], reason[i],
                 several ? " (or other numbers)" : "");
     }
+}
+
+int df_search_fail_infeasible(const df_sweep_plan *plan)
+{
+    df_err err;
+    const df_status status =
+        df_fail(&err, DF_INFEASIBLE, "expected a feasible strategy, found none of %" PRId64,
+                plan->num_strategies);
+    const int exit_code = df_cli_fail(status, &err);
+    df_search_print_reasons(stderr, plan);
     return exit_code;
 }
 

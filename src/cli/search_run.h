@@ -67,7 +67,9 @@ void df_search_catch_signals(void);
 int df_search_execute(
     const df_search *search, const df_search_args *a, int argc, char **argv, df_dist *dist);
 
-/* Prints why nothing is feasible, reasons counted whatever their numbers; returns the exit code. */
+/* Prints why strategies and layouts are not feasible, counted by reason, whatever its numbers. */
+void df_search_print_reasons(FILE *out, const df_sweep_plan *plan);
+/* Says that nothing is feasible, and why; returns the exit code. */
 int df_search_fail_infeasible(const df_sweep_plan *plan);
 
 #endif

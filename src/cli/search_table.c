@@ -8,10 +8,7 @@
 #include "base/units.h"
 #include "search_split.h"
 
-enum { LAYOUT_ROOM = 32 };
-
-/* "2013", or on nodes the axes that leave one: "dp lp". */
-static void layout_text(const df_store_strategy *row, char text[LAYOUT_ROOM])
+void df_search_layout_text(const df_store_strategy *row, char text[DF_SEARCH_LAYOUT])
 {
     static const char *const kernels[DF_AXES] = {"kp1", "kp2", "dp", "lp"};
     static const char *const llm[DF_AXES] = {"tp", "cp", "dp", "lp"};
@@ -21,28 +18,33 @@ static void layout_text(const df_store_strategy *row, char text[LAYOUT_ROOM])
         df_layout_name(&row->layout, text);
         return;
     }
-    snprintf(text, LAYOUT_ROOM, "none");
+    snprintf(text, DF_SEARCH_LAYOUT, "none");
     for (int axis = 0; axis < DF_AXES; axis++) {
         if (row->layout.inter[axis]) {
-            used += (size_t)snprintf(text + used, LAYOUT_ROOM - used, "%s%s", used > 0 ? " " : "",
-                                     names[axis]);
+            used += (size_t)snprintf(text + used, DF_SEARCH_LAYOUT - used, "%s%s",
+                                     used > 0 ? " " : "", names[axis]);
         }
     }
 }
 
-static void system_text(const df_system_size *size, char text[LAYOUT_ROOM])
+const char *df_search_layout_head(const df_store_strategy *row)
+{
+    return row->size.devices_per_node > 0 ? "leave node" : "layout";
+}
+
+static void system_text(const df_system_size *size, char text[DF_SEARCH_LAYOUT])
 {
     const int64_t each = size->devices_per_node > 0 ? size->devices_per_node : size->wafer_dim;
-    snprintf(text, LAYOUT_ROOM, "%" PRId64 "x%" PRId64, size->num_wafer, each);
+    snprintf(text, DF_SEARCH_LAYOUT, "%" PRId64 "x%" PRId64, size->num_wafer, each);
 }
 
 /* ---- Columns that rows have by what is searched ---- */
 
 static void print_heads(const df_sweep_plan *plan, const df_store_search *best, int width)
 {
-    const bool nodes = plan->strategies[best->strategy_id].size.devices_per_node > 0;
+    const df_store_strategy *const row = &plan->strategies[best->strategy_id];
     printf("%3s %12s  %-*s %-10s %-8s", "", "time (s)", width, "strategy",
-           nodes ? "leave node" : "layout", nodes ? "nodes" : "wafers");
+           df_search_layout_head(row), row->size.devices_per_node > 0 ? "nodes" : "wafers");
     if (plan->options.cfg.mode == DF_MODE_LLM) {
         printf(" %10s %10s %8s", "tokens/s", "energy (J)", "need GB");
     }
@@ -77,10 +79,10 @@ static df_status print_row(
     const df_store_strategy *const row = &plan->strategies[search->strategy_id];
     const df_eval_metrics *const m = &search->descent.metrics;
     char name[DF_STRATEGY_NAME];
-    char layout[LAYOUT_ROOM];
-    char size[LAYOUT_ROOM];
+    char layout[DF_SEARCH_LAYOUT];
+    char size[DF_SEARCH_LAYOUT];
     df_strategy_name(&row->strategy, name, sizeof name);
-    layout_text(row, layout);
+    df_search_layout_text(row, layout);
     system_text(&row->size, size);
     printf("%3d %12.6g  %-*s %-10s %-8s", rank, search->descent.best_time_s, width, name, layout,
            size);

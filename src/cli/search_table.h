@@ -3,6 +3,13 @@
 #define DF_SEARCH_TABLE_H
 #include "sweep/sweep.h"
 
+enum { DF_SEARCH_LAYOUT = 32 };
+
+/* "2013", or on nodes the axes that leave one: "dp lp". */
+void df_search_layout_text(const df_store_strategy *row, char text[DF_SEARCH_LAYOUT]);
+/* What that is. */
+const char *df_search_layout_head(const df_store_strategy *row);
+
 /* Prints the best `top` rows of the store, at most, and notes through *found how many working
  * designs there are, up to `top` or 1. */
 DF_NODISCARD df_status df_search_print_best(

@@ -128,12 +128,93 @@ static void top_shows_the_best(void **state)
     df_outcome_free(&o);
 }
 
+/* Of an LLM the columns in which its strategies differ; one system has one number of nodes. */
+static void text_has_what_differs(void **state)
+{
+    char arguments[1024];
+    snprintf(arguments, sizeof arguments,
+             "arch_search --search " DF_CONFIGS "/search/llama2_7b_a100.yaml --exp_dir %s/llm",
+             (const char *)*state);
+    df_outcome o = df_program(arguments);
+    assert_int_equal(o.exit_code, 0);
+    df_outcome_free(&o);
+    snprintf(arguments, sizeof arguments, "query %s/llm --top 1", (const char *)*state);
+    o = df_program(arguments);
+    assert_int_equal(strncmp(o.out, "     work_id       status  best_time_s     energy_j ", 51), 0);
+    static const char *const there[] = {" tp ", " mb ", " zero_stage ", " recompute ",
+                                        " schedule "};
+    static const char *const left_out[] = {" cp ", " kp1 ", " num_worker ", " index",
+                                           " best_value "};
+    for (size_t i = 0; i < 5; i++) {
+        assert_non_null(strstr(o.out, there[i]));
+        assert_null(strstr(o.out, left_out[i]));
+    }
+    df_outcome_free(&o);
+    snprintf(arguments, sizeof arguments, "top %s/llm --once", (const char *)*state);
+    o = df_program(arguments);
+    assert_non_null(strstr(o.out, " leave node "));
+    assert_non_null(strstr(o.out, " none "));
+    df_outcome_free(&o);
+}
+
+/* A plan counts what is not feasible by its reason. */
+static void plans_say_what_is_not_feasible(void **state)
+{
+    (void)state;
+    df_outcome o =
+        df_program("arch_search --search " DF_CONFIGS "/search/llama2_7b_a100.yaml --no_launch");
+    char *end;
+    assert_int_equal(o.exit_code, 0);
+    const char *const line = strstr(o.out, "\nlayouts ");
+    const char *reasons = strstr(o.out, "\nnot feasible\n");
+    assert_non_null(line);
+    assert_non_null(reasons);
+    long long layouts = strtoll(line + 9, &end, 10);
+    const long long feasible = strtoll(end + 1, &end, 10);
+    assert_int_equal(strncmp(end, " of them feasible", 17), 0);
+    for (reasons += 14; *reasons != '\0'; reasons += strcspn(reasons, "\n") + 1) {
+        layouts -= strtoll(reasons, NULL, 10);
+    }
+    assert_true(feasible > 0);
+    assert_int_equal(layouts, feasible);
+    df_outcome_free(&o);
+}
+
+/* docs/results.md names every column; those of areas and the like from first to last. */
+static void columns_are_described(void **state)
+{
+    char arguments[512];
+    snprintf(arguments, sizeof arguments, "query %s/a --format csv --top 1", (const char *)*state);
+    df_outcome o = df_program(arguments);
+    char *const doc = df_read_file(DF_CONFIGS "/../docs/results.md");
+    o.out[strcspn(o.out, "\n")] = '\0';
+    int named = 0;
+    for (char *rest = o.out, *name; (name = strtok_r(rest, ",", &rest));) {
+        if (strncmp(name, "area_", 5) == 0 || strncmp(name, "power_", 6) == 0) {
+            continue;
+        }
+        bool found = false;
+        for (const char *at = doc; !found && (at = strstr(at, name)); at++) {
+            const char after = at[strlen(name)];
+            found = strchr(" ,", at[-1]) && (after == ' ' || after == ',');
+        }
+        if (!found) {
+            fail_msg("docs/results.md: expected the column %s", name);
+        }
+        named++;
+    }
+    assert_true(named > 30);
+    free(doc);
+    df_outcome_free(&o);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(conditions_select_rows), cmocka_unit_test(rows_are_sorted),
         cmocka_unit_test(csv_has_a_head),         cmocka_unit_test(errors_say_where),
-        cmocka_unit_test(top_shows_the_best),
+        cmocka_unit_test(top_shows_the_best),     cmocka_unit_test(text_has_what_differs),
+        cmocka_unit_test(columns_are_described),  cmocka_unit_test(plans_say_what_is_not_feasible),
     };
     return cmocka_run_group_tests(tests, setup, teardown);
 }
