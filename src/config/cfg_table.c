@@ -75,6 +75,7 @@ static const df_opt_word words_astra_mode[] = {
 static const df_opt_word words_algo[] = {{"auto", DF_ALGO_AUTO, false},
                                          {"ring", DF_ALGO_RING, false},
                                          {"direct", DF_ALGO_DIRECT, false},
+                                         {"direct#", DF_ALGO_DIRECT_OF, false},
                                          {"halvingDoubling", DF_ALGO_HALVING_DOUBLING, false},
                                          {"doubleBinaryTree", DF_ALGO_DOUBLE_BINARY_TREE, false},
                                          {"oneRing", DF_ALGO_RING, true}, /* in one dimension */

@@ -93,11 +93,29 @@ static bool read_unit(const char *text, bool rate, double *factor)
     return *text == '\0' || (rate && strcmp(text, "/s") == 0);
 }
 
+/* Whether a text is the word, or one of the numbered ones that it stands for. */
+static bool is_word(const df_opt_word *word, const char *text, double *value)
+{
+    const char *rest;
+    double number;
+    const char *const mark = strchr(word->word, '#');
+    *value = word->value;
+    if (!mark) {
+        return strcasecmp(word->word, text) == 0;
+    }
+    const size_t stem = (size_t)(mark - word->word);
+    if (strncasecmp(word->word, text, stem) != 0 || !is_digit(text[stem]) ||
+        !read_number(text + stem, &number, &rest) || *rest != '\0') {
+        return false;
+    }
+    *value += number;
+    return number == floor(number) && number >= 1.0 && number <= DF_OPT_NUMBERED;
+}
+
 static bool read_word(const df_opt_word *words, const char *text, double *value)
 {
     for (; words->word; words++) {
-        if (strcasecmp(words->word, text) == 0) {
-            *value = words->value;
+        if (is_word(words, text, value)) {
             return true;
         }
     }

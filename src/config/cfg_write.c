@@ -107,6 +107,17 @@ static void print_text(const char *text, FILE *out)
     fputc('\'', out);
 }
 
+/* Of a value that no word has. */
+static void print_numbered(const df_opt_word *words, double value, FILE *out)
+{
+    for (; words->word; words++) {
+        const char *const mark = strchr(words->word, '#');
+        if (mark && value > words->value) {
+            fprintf(out, "%.*s%.0f", (int)(mark - words->word), words->word, value - words->value);
+        }
+    }
+}
+
 static void print_value(const df_opt *opt, const df_cfg *cfg, FILE *out)
 {
     char number[NUMBER_ROOM];
@@ -116,6 +127,10 @@ static void print_value(const df_opt *opt, const df_cfg *cfg, FILE *out)
     }
     const double value = value_of(opt, cfg);
     const char *const word = opt->words ? df_opt_word_of(opt->words, value) : NULL;
+    if (!word && opt->words && opt->kind == DF_OPT_ENUM) {
+        print_numbered(opt->words, value, out);
+        return;
+    }
     number_text(value, number);
     fputs(word ? word : number, out);
 }

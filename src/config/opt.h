@@ -6,8 +6,9 @@
 #include <stddef.h>
 
 enum {
-    DF_OPT_SCALAR = 64,    /* room for a value; longer ones are cut, and refused */
-    DF_OPT_EXPECTED = 256, /* room for df_opt_expected */
+    DF_OPT_SCALAR = 64,        /* room for a value; longer ones are cut, and refused */
+    DF_OPT_EXPECTED = 256,     /* room for df_opt_expected */
+    DF_OPT_NUMBERED = 1 << 20, /* highest number of a numbered word */
 };
 
 /* What the text of an option is, and what it is kept in. */
@@ -25,9 +26,9 @@ typedef enum {
 } df_opt_kind;
 
 typedef struct {
-    const char *word; /* NULL ends a list */
-    double value;
-    bool alias; /* another spelling of an earlier word: not listed */
+    const char *word; /* NULL ends a list; "direct#" stands for direct1, direct2 and so on */
+    double value;     /* to which a number is added */
+    bool alias;       /* another spelling of an earlier word: not listed */
 } df_opt_word;
 
 typedef struct {

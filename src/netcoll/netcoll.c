@@ -89,6 +89,9 @@ df_net_network df_netcoll_network(const df_cfg *cfg, double ranks, const df_hw_l
 
 static df_net_algorithm algorithm_of(df_coll_algo wanted, df_net_topology topology)
 {
+    if (wanted > DF_ALGO_DIRECT_OF) {
+        return (df_net_algorithm){DF_NET_ALG_DIRECT, (int32_t)wanted - DF_ALGO_DIRECT_OF};
+    }
     switch (wanted) {
     case DF_ALGO_RING:
         return (df_net_algorithm){DF_NET_ALG_RING, 0};
@@ -98,6 +101,7 @@ static df_net_algorithm algorithm_of(df_coll_algo wanted, df_net_topology topolo
         return (df_net_algorithm){DF_NET_ALG_HALVING_DOUBLING, 0};
     case DF_ALGO_DOUBLE_BINARY_TREE:
         return (df_net_algorithm){DF_NET_ALG_BINARY_TREE, 0};
+    case DF_ALGO_DIRECT_OF:
     case DF_ALGO_AUTO:
         break;
     }

@@ -137,10 +137,12 @@ static void words_have_many_spellings(void **state)
                                      "      all_reduce: oneHalvingDoubling\n"
                                      "      all_gather: oneRing\n"
                                      "      all_to_all: oneDirect\n"
+                                     "      reduce_scatter: direct4\n"
                                      "scheduling_param:");
     assert_int_equal(cfg.backend.all_reduce, DF_ALGO_HALVING_DOUBLING);
     assert_int_equal(cfg.backend.all_gather, DF_ALGO_RING);
     assert_int_equal(cfg.backend.all_to_all, DF_ALGO_DIRECT);
+    assert_int_equal(cfg.backend.reduce_scatter, DF_ALGO_DIRECT_OF + 4);
 }
 
 /* The simulator's mode may be that of no simulation; one that nobody knows counts as hybrid,
@@ -320,6 +322,7 @@ static void written_files_read_back(void **state)
             free(text);
             cfg.tech.core.util = 1.0 / 3;
             cfg.sched.kp_type[DF_PART_SOFTMAX] = DF_KP_RC;
+            cfg.backend.all_gather = (df_coll_algo)(DF_ALGO_DIRECT_OF + 12);
             cfg.system.inter_derate = 0.1 + 0.2;
             cfg.sw.precision.kv_cache_bytes = 1;
             snprintf(cfg.backend.binary, sizeof cfg.backend.binary, "/it's: #here");

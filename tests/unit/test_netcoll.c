@@ -76,6 +76,20 @@ static void algorithms_can_be_chosen(void **state)
     df_assert_rel(time_of(&cfg, DF_COLL_ALL_REDUCE, mib, 4), 17185e-9, 1e-14);
 }
 
+/* Three quarters to three others, one after another, and AstraSim reduces every other one that
+ * comes in; or all at once, as there are no more than three. */
+static void direct_may_have_a_window(void **state)
+{
+    (void)state;
+    df_cfg cfg = machine(DF_TOPO_FC);
+    cfg.backend.reduce_scatter = (df_coll_algo)(DF_ALGO_DIRECT_OF + 1);
+    df_assert_rel(time_of(&cfg, DF_COLL_REDUCE_SCATTER, mib, 4),
+                  (10 + 2941 + (10 + 489) + 2941 + 10 + 2941 + (10 + 489)) * 1e-9, 1e-14);
+    cfg.backend.reduce_scatter = (df_coll_algo)(DF_ALGO_DIRECT_OF + 3);
+    df_assert_rel(time_of(&cfg, DF_COLL_REDUCE_SCATTER, mib, 4), (10 + 2941 + 10 + 489) * 1e-9,
+                  1e-14);
+}
+
 /* A shard of 256 KiB makes n - 1 = 3 hops round a ring; nothing is reduced. */
 static void all_gather_moves_a_shard_in_each_step(void **state)
 {
@@ -172,6 +186,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(all_reduce_follows_the_topology),
         cmocka_unit_test(algorithms_can_be_chosen),
+        cmocka_unit_test(direct_may_have_a_window),
         cmocka_unit_test(all_gather_moves_a_shard_in_each_step),
         cmocka_unit_test(hop_is_one_message),
         cmocka_unit_test(two_on_a_ring_are_connected),
