@@ -5,7 +5,12 @@
 #include <string.h>
 #include <time.h>
 
+#include "base/clock.h"
 #include "dist/dist_impl.h"
+
+static const double BEAT_S = 0.25;
+/* Looking for messages costs a microsecond or so: not after each short item. */
+static const double POLL_S = 0.0002;
 
 df_dist *df_dist_init(int *argc, char ***argv)
 {
@@ -64,9 +69,9 @@ int df_dist_agree(df_dist *dist, int code)
     return worst;
 }
 
-size_t df_dist_message_bytes(const df_dist_job *job)
+df_dist_load df_dist_served(const df_dist *dist)
 {
-    return sizeof(int64_t) + job->result_bytes;
+    return dist->load;
 }
 
 void df_dist_end_with(df_dist *dist, df_status status, const df_err *err)
@@ -89,11 +94,8 @@ bool df_dist_interrupted(df_dist *dist)
     return dist->job->interrupted && dist->job->interrupted(dist->job->ctx);
 }
 
-bool df_dist_poll(df_dist *dist)
+bool df_dist_look(df_dist *dist)
 {
-    if (!dist->job) {
-        return true;
-    }
     if (!dist->stopping && df_dist_interrupted(dist)) {
         df_dist_end_with(dist, DF_EINTERRUPTED, &(df_err){"interrupted"});
     }
@@ -102,7 +104,19 @@ bool df_dist_poll(df_dist *dist)
     } else {
         df_dist_listen(dist);
     }
+    dist->polled_s = df_clock_s();
     return !dist->stopping;
+}
+
+bool df_dist_poll(df_dist *dist)
+{
+    if (!dist->job) {
+        return true;
+    }
+    if (df_clock_s() - dist->polled_s < POLL_S) {
+        return !dist->stopping;
+    }
+    return df_dist_look(dist);
 }
 
 /* All ranks learn how rank 0 ended. Waiting ranks sleep: a broadcast would spin. */
@@ -119,29 +133,50 @@ static void share_end(df_dist *dist)
     }
 }
 
+/* Room for messages: small results are many to a room. */
+static void size_rooms(df_dist *dist)
+{
+    const size_t result_bytes = (dist->job->result_bytes + 7) / 8 * 8;
+    dist->entry_bytes = sizeof(int64_t) + result_bytes;
+    const size_t fit = DF_DIST_ROOM_BYTES / dist->entry_bytes;
+    dist->room_results = fit < 1 ? 1 : (int)fit;
+}
+
 static bool allocate(df_dist *dist)
 {
-    const size_t bytes = df_dist_message_bytes(dist->job);
-    dist->message = malloc(bytes);
-    dist->sent[0] = malloc(bytes);
-    dist->sent[1] = malloc(bytes);
-    return dist->message && dist->sent[0] && dist->sent[1];
+    size_rooms(dist);
+    const size_t bytes = (size_t)dist->room_results * dist->entry_bytes;
+    dist->result = calloc(1, dist->entry_bytes);
+    if (dist->size == 1) {
+        return dist->result;
+    }
+    if (dist->rank == 0) {
+        dist->message = malloc(bytes);
+        return dist->result && dist->message;
+    }
+    dist->rooms[0].bytes = malloc(bytes);
+    dist->rooms[1].bytes = malloc(bytes);
+    return dist->result && dist->rooms[0].bytes && dist->rooms[1].bytes;
 }
 
 static void release(df_dist *dist)
 {
+    free(dist->result);
     free(dist->message);
-    free(dist->sent[0]);
-    free(dist->sent[1]);
+    free(dist->rooms[0].bytes);
+    free(dist->rooms[1].bytes);
+    dist->result = NULL;
     dist->message = NULL;
-    dist->sent[0] = NULL;
-    dist->sent[1] = NULL;
+    dist->rooms[0].bytes = NULL;
+    dist->rooms[1].bytes = NULL;
     dist->job = NULL;
 }
 
 df_status df_dist_run(df_dist *dist, const df_dist_job *job, df_err *err)
 {
     dist->job = job;
+    dist->beat_s = job->beat_s > 0 ? job->beat_s : BEAT_S;
+    dist->polled_s = 0;
     dist->stopping = false;
     dist->end.status = DF_OK;
     if (df_dist_agree(dist, allocate(dist) ? 0 : 1) != 0) {

@@ -25,29 +25,38 @@ int df_dist_agree(df_dist *dist, int code);
 
 typedef struct {
     int64_t num_items;
-    size_t result_bytes; /* of one item */
+    size_t result_bytes; /* of one item; aligned to 8 bytes where work and sink get it */
     /* Any rank: does item, fills result. Must call df_dist_poll(dist) every
      * millisecond or so (rank 0 serves the others from it) and return
      * DF_EINTERRUPTED soon when it answers false. */
     df_status (*work)(void *ctx, int64_t item, void *result, df_err *err);
     /* Rank 0: items that need no work (done earlier). NULL: none. */
     bool (*skip)(void *ctx, int64_t item);
-    /* Rank 0: a result has arrived, in any order. */
+    /* Rank 0: a result has arrived, in any order (those of a rank in the order of its work). */
     df_status (*sink)(void *ctx, int64_t item, const void *result, df_err *err);
-    /* Rank 0, some times a second: to flush, to show progress. NULL: none. */
+    /* Rank 0, every beat_s: to flush, to show progress. NULL: none. */
     df_status (*tick)(void *ctx, df_err *err);
+    /* Finished results wait on their rank so long at the most, to travel together. 0: 0.25 s. */
+    double beat_s;
     /* Any rank: true asks all to stop (a signal came). */
     bool (*interrupted)(void *ctx);
     void *ctx;
 } df_dist_job;
 
 /* Collective. Does all items, each once, on whichever rank is free; rank 0 works too, and
- * serves the others between. A failure on any rank stops all and is returned on every rank
- * (err with the text of the first). DF_EINTERRUPTED: stopped; every result that was
- * finished went to sink. */
+ * serves the others between, or, when they are many, only serves. A failure on any rank stops all
+ * and is returned on every rank (err with the text of the first). DF_EINTERRUPTED: stopped; every
+ * result that was finished went to sink. */
 DF_NODISCARD df_status df_dist_run(df_dist *dist, const df_dist_job *job, df_err *err);
 
-/* From within work(): keeps messages moving. False: stop. */
+/* From within work(): keeps messages moving; cheap when it was just called. False: stop. */
 bool df_dist_poll(df_dist *dist);
+
+/* What the last run cost rank 0. */
+typedef struct {
+    int64_t asks, messages, results; /* of other ranks: for work, with results; results in them */
+    double served_s;                 /* that they took rank 0, sink included */
+} df_dist_load;
+df_dist_load df_dist_served(const df_dist *dist);
 
 #endif

@@ -2,15 +2,22 @@
  *
  *   dist.c         start, end, agreement; which side a rank is on
  *   dist_rank0.c   hands out items, takes results, works between
- *   dist_worker.c  asks for items, sends results
+ *   dist_worker.c  asks for items, works, asks ahead
+ *   dist_room.c    a worker's finished results on their way
  *
- * A worker asks for more when it begins the last item that it has, so that the answer is
- * there when it needs it. Results go out one by one as they come.
+ * A worker says how long its items take and gets a quarter of a second's worth of them, less
+ * when few are left. It asks for more when what it has lasts 10 ms or is the last item, so that
+ * the answer is there when it needs it. Its results gather in a room, which is sent when it is
+ * full, when its first result has waited for a beat, and before BYE and FAILURE; meanwhile they
+ * gather in the other one. A room that has waited stays when the other one is still under way,
+ * so that a rank 0 that is behind gets few large messages; and rooms are sent such that MPI
+ * holds no more of them than there are (MPI_Issend). So what a rank holds is bounded, and rank 0
+ * gets a few messages a second from each, however long items take, up to what fits in rooms.
  *
  *     worker                        rank 0
- *       ASK ------------------------>
- *          <----- BATCH (items; none: there are no more)
- *       RESULT (item, result) ------>
+ *       ASK (seconds of an item) --->
+ *          <----- BATCH (ranges of items; none: there are no more)
+ *       RESULTS (item, result, ...) ->
  *       FAILURE (status, text) ----->   then, to all workers:
  *          <----- STOP
  *       BYE (all was sent) --------->   */
@@ -20,9 +27,17 @@
 
 #include "dist/dist.h"
 
-typedef enum { TAG_ASK = 1, TAG_BATCH, TAG_RESULT, TAG_FAILURE, TAG_STOP, TAG_BYE } df_dist_tag;
+typedef enum { TAG_ASK = 1, TAG_BATCH, TAG_RESULTS, TAG_FAILURE, TAG_STOP, TAG_BYE } df_dist_tag;
 
-enum { DF_DIST_BATCH = 64 };
+enum {
+    DF_DIST_RANGES = 64,           /* of a batch */
+    DF_DIST_ROOM_BYTES = 256 << 10 /* of a room, unless one result is larger */
+};
+
+/* Consecutive items. */
+typedef struct {
+    int64_t first, count;
+} df_dist_range;
 
 /* How a run ended on a rank. */
 typedef struct {
@@ -30,31 +45,47 @@ typedef struct {
     char text[DF_ERR_TEXT];
 } df_dist_end;
 
+/* Finished results of a worker that travel together. */
+typedef struct {
+    unsigned char *bytes;
+    MPI_Request sending;
+} df_dist_room;
+
 struct df_dist {
     int rank, size;
     bool mpi;               /* started by df_dist_init */
     const df_dist_job *job; /* the run at work */
+    double beat_s;          /* of the job */
+    double polled_s;        /* when messages were looked for */
     bool stopping;
     df_dist_end end;
+    void *result;       /* room for one that is being made */
+    size_t entry_bytes; /* of an item and its result in a message */
+    int room_results;   /* that fit in a room */
+    bool stop_sent;     /* on a worker: received */
     /* rank 0 */
     int64_t next;           /* item to hand out */
     int workers;            /* that have not said BYE */
-    bool stop_sent;         /* on a worker: received */
-    unsigned char *message; /* room for one RESULT */
+    unsigned char *message; /* room for a RESULTS */
     double last_tick_s;
+    df_dist_load load;
+    double weighed_s, weighed_served_s; /* when its load was looked at, and served_s then */
+    bool only_serves;
     /* worker */
-    MPI_Request sending[2]; /* results under way */
-    unsigned char *sent[2]; /* their bytes */
+    df_dist_room rooms[2];
+    int filling; /* which of them */
+    int held;    /* results in it */
+    double held_since_s;
 };
 
-/* Bytes of a RESULT: the item's number, then the result. */
-size_t df_dist_message_bytes(const df_dist_job *job);
 /* Notes how the run ends, unless something did before; begins to stop. */
 void df_dist_end_with(df_dist *dist, df_status status, const df_err *err);
 /* Sleeps a moment, so that a waiting rank leaves the core to a working one. */
 void df_dist_rest(void);
 /* Whether somebody asked to stop. */
 bool df_dist_interrupted(df_dist *dist);
+/* df_dist_poll, whenever the last one was. */
+bool df_dist_look(df_dist *dist);
 
 /* The two sides. Everything is in dist->end afterwards. */
 void df_dist_rank0(df_dist *dist);
@@ -64,5 +95,14 @@ void df_dist_serve(df_dist *dist);
 void df_dist_listen(df_dist *dist);
 /* A worker takes the STOP that is certain to come. */
 void df_dist_take_stop(df_dist *dist);
+
+/* Waits for a message to go or come; looks for others meanwhile. */
+void df_dist_wait(df_dist *dist, MPI_Request *request, MPI_Status *status);
+/* Puts dist->result into a room; sends the room when it is full. */
+void df_dist_keep(df_dist *dist, int64_t item);
+/* Sends what has waited for a beat, if the other room is there. */
+void df_dist_send_old(df_dist *dist);
+/* Sends what there is. */
+void df_dist_send_held(df_dist *dist);
 
 #endif

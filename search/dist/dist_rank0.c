@@ -3,7 +3,21 @@
 #include "base/clock.h"
 #include "dist/dist_impl.h"
 
-static const double TICK_S = 0.25;
+/* Items that take so long are a batch. Short: ranks end together, results are soon there. Long:
+ * few messages. */
+static const double BATCH_S = 0.25;
+enum {
+    FIRST_ITEMS = 16, /* of a rank that does not know yet how long they take */
+    SPREAD = 4,       /* a batch is at most a fourth of a rank's fair share of what is left */
+};
+
+/* When messages take more than this share of rank 0's time, it does no items of its own: they
+ * would take ever longer, and the others wait for the last. Looked at every so often. */
+static const double SERVES_SHARE = 0.25;
+static const double WEIGH_S = 0.5;
+
+/* However many messages wait, it looks up after so long. */
+static const double SERVE_S = 0.01;
 
 /* The next item that needs work, or -1. */
 static int64_t take_item(df_dist *dist)
@@ -31,7 +45,7 @@ static void tick(df_dist *dist)
 {
     const double now = df_clock_s();
     df_err err;
-    if (!dist->job->tick || now - dist->last_tick_s < TICK_S) {
+    if (!dist->job->tick || now - dist->last_tick_s < dist->beat_s) {
         return;
     }
     dist->last_tick_s = now;
@@ -41,41 +55,67 @@ static void tick(df_dist *dist)
     }
 }
 
+static int64_t batch_items(const df_dist *dist, double item_s)
+{
+    const int64_t fair = (dist->job->num_items - dist->next) / (SPREAD * (int64_t)dist->size);
+    const double timed = item_s > 0 ? BATCH_S / item_s : FIRST_ITEMS;
+    const int64_t most = timed < (double)fair ? (int64_t)timed : fair;
+    return most < 1 ? 1 : most;
+}
+
 /* Large batches at first, which saves messages; single items at the end, so that all
  * ranks finish together. */
-static void answer(df_dist *dist, int worker)
+static void answer(df_dist *dist, int worker, double item_s)
 {
-    int64_t items[DF_DIST_BATCH];
+    df_dist_range ranges[DF_DIST_RANGES];
     int count = 0;
-    const int64_t left = dist->job->num_items - dist->next;
-    const int64_t fair = left / (8 * (int64_t)dist->size);
-    const int64_t most = fair < 1 ? 1 : fair > DF_DIST_BATCH ? DF_DIST_BATCH : fair;
-    while (count < most) {
+    for (int64_t left = batch_items(dist, item_s); left > 0; left--) {
         const int64_t item = take_item(dist);
         if (item < 0) {
             break;
         }
-        items[count++] = item;
+        if (count > 0 && item == ranges[count - 1].first + ranges[count - 1].count) {
+            ranges[count - 1].count++;
+            continue;
+        }
+        ranges[count++] = (df_dist_range){item, 1};
+        if (count == DF_DIST_RANGES) {
+            break;
+        }
     }
-    MPI_Send(items, count, MPI_INT64_T, worker, TAG_BATCH, MPI_COMM_WORLD);
+    MPI_Send(ranges, count * (int)sizeof ranges[0], MPI_BYTE, worker, TAG_BATCH, MPI_COMM_WORLD);
 }
 
-static void receive(df_dist *dist, const MPI_Status *message)
+static void receive_results(df_dist *dist, MPI_Status *message)
+{
+    int bytes;
+    MPI_Get_count(message, MPI_BYTE, &bytes);
+    MPI_Recv(dist->message, bytes, MPI_BYTE, message->MPI_SOURCE, TAG_RESULTS, MPI_COMM_WORLD,
+             MPI_STATUS_IGNORE);
+    const unsigned char *const end = dist->message + bytes;
+    for (const unsigned char *at = dist->message; at < end; at += dist->entry_bytes) {
+        int64_t item;
+        memcpy(&item, at, sizeof item);
+        take_result(dist, item, at + sizeof item);
+        dist->load.results++;
+    }
+    dist->load.messages++;
+}
+
+static void receive(df_dist *dist, MPI_Status *message)
 {
     const int from = message->MPI_SOURCE;
-    int64_t item;
+    double item_s;
     df_dist_end end;
     df_err err;
     switch ((df_dist_tag)message->MPI_TAG) {
     case TAG_ASK:
-        MPI_Recv(NULL, 0, MPI_BYTE, from, TAG_ASK, MPI_COMM_WORLD, MPI_STATUS_IGNORE);
-        answer(dist, from);
+        MPI_Recv(&item_s, 1, MPI_DOUBLE, from, TAG_ASK, MPI_COMM_WORLD, MPI_STATUS_IGNORE);
+        answer(dist, from, item_s);
+        dist->load.asks++;
         return;
-    case TAG_RESULT:
-        MPI_Recv(dist->message, (int)df_dist_message_bytes(dist->job), MPI_BYTE, from, TAG_RESULT,
-                 MPI_COMM_WORLD, MPI_STATUS_IGNORE);
-        memcpy(&item, dist->message, sizeof item);
-        take_result(dist, item, dist->message + sizeof item);
+    case TAG_RESULTS:
+        receive_results(dist, message);
         return;
     case TAG_FAILURE:
         MPI_Recv(&end, (int)sizeof end, MPI_BYTE, from, TAG_FAILURE, MPI_COMM_WORLD,
@@ -101,15 +141,25 @@ static void send_stop(df_dist *dist)
     dist->stop_sent = true;
 }
 
+/* Takes the next message; false: there is none. */
+static bool serve_one(df_dist *dist)
+{
+    MPI_Status message;
+    int waiting = 0;
+    const double begin_s = df_clock_s();
+    MPI_Iprobe(MPI_ANY_SOURCE, MPI_ANY_TAG, MPI_COMM_WORLD, &waiting, &message);
+    if (waiting) {
+        receive(dist, &message);
+        dist->load.served_s += df_clock_s() - begin_s;
+    }
+    return waiting;
+}
+
 void df_dist_serve(df_dist *dist)
 {
-    int waiting = dist->size > 1;
-    while (waiting) {
-        MPI_Status message;
-        MPI_Iprobe(MPI_ANY_SOURCE, MPI_ANY_TAG, MPI_COMM_WORLD, &waiting, &message);
-        if (waiting) {
-            receive(dist, &message);
-        }
+    const double until_s = df_clock_s() + SERVE_S;
+    while (dist->size > 1 && serve_one(dist) && df_clock_s() < until_s) {
+        tick(dist);
     }
     if (dist->stopping && !dist->stop_sent) {
         send_stop(dist);
@@ -117,21 +167,45 @@ void df_dist_serve(df_dist *dist)
     tick(dist);
 }
 
-/* Rank 0's own share. A result that is not whole is dropped. */
-static void work_between(df_dist *dist)
+/* One item of rank 0's own. A result that is not whole is dropped. */
+static void work_on(df_dist *dist, int64_t item)
 {
     const df_dist_job *const job = dist->job;
-    /* not dist->message: messages arrive while this is filled */
-    unsigned char *const result = dist->sent[0];
-    for (int64_t item = take_item(dist); item >= 0; item = take_item(dist)) {
-        df_err err;
-        const df_status status = job->work(job->ctx, item, result, &err);
-        if (status == DF_OK) {
-            take_result(dist, item, result);
-        } else if (status != DF_EINTERRUPTED || !dist->stopping) {
-            df_dist_end_with(dist, status, &err);
+    df_err err;
+    const df_status status = job->work(job->ctx, item, dist->result, &err);
+    if (status == DF_OK) {
+        take_result(dist, item, dist->result);
+    } else if (status != DF_EINTERRUPTED || !dist->stopping) {
+        df_dist_end_with(dist, status, &err);
+    }
+    df_dist_poll(dist);
+}
+
+/* Decides now and then whether rank 0 has time for items of its own. */
+static void weigh(df_dist *dist)
+{
+    const double now_s = df_clock_s();
+    const double passed_s = now_s - dist->weighed_s;
+    if (passed_s < WEIGH_S) {
+        return;
+    }
+    dist->only_serves = dist->load.served_s - dist->weighed_served_s > SERVES_SHARE * passed_s;
+    dist->weighed_s = now_s;
+    dist->weighed_served_s = dist->load.served_s;
+}
+
+/* Rank 0's own share. */
+static void work_between(df_dist *dist)
+{
+    while (!dist->stopping && dist->next < dist->job->num_items) {
+        const int64_t item = dist->only_serves ? -1 : take_item(dist);
+        if (item >= 0) {
+            work_on(dist, item);
+        } else {
+            df_dist_look(dist);
+            df_dist_rest();
         }
-        df_dist_poll(dist);
+        weigh(dist);
     }
 }
 
@@ -141,9 +215,13 @@ void df_dist_rank0(df_dist *dist)
     dist->workers = dist->size - 1;
     dist->stop_sent = false;
     dist->last_tick_s = df_clock_s();
+    dist->load = (df_dist_load){0, 0, 0, 0};
+    dist->weighed_s = dist->last_tick_s;
+    dist->weighed_served_s = 0;
+    dist->only_serves = false;
     work_between(dist);
     while (dist->workers > 0) {
-        df_dist_poll(dist);
+        df_dist_look(dist);
         df_dist_rest();
     }
     if (dist->stopping && !dist->stop_sent) {

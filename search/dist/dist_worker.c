@@ -1,14 +1,20 @@
 #include <string.h>
 
+#include "base/clock.h"
 #include "dist/dist_impl.h"
+
+/* More is asked for when what there is lasts so long. */
+static const double AHEAD_S = 0.01;
 
 /* The items at hand, and whether more are on their way. */
 typedef struct {
-    int64_t items[DF_DIST_BATCH];
-    int count, next;
-    int64_t arriving[DF_DIST_BATCH];
+    df_dist_range ranges[DF_DIST_RANGES];
+    int count, at;
+    int64_t left; /* items */
+    df_dist_range arriving[DF_DIST_RANGES];
     MPI_Request request;
     bool asked, no_more;
+    double item_s; /* that one takes, of late; 0: unknown */
 } queue;
 
 void df_dist_take_stop(df_dist *dist)
@@ -25,21 +31,14 @@ void df_dist_listen(df_dist *dist)
         df_dist_take_stop(dist);
         df_dist_end_with(dist, DF_EINTERRUPTED, NULL); /* rank 0 knows why */
     }
-}
-
-static void wait_for(df_dist *dist, MPI_Request *request, MPI_Status *status)
-{
-    int done = 0;
-    while (MPI_Test(request, &done, status) == MPI_SUCCESS && !done) {
-        df_dist_poll(dist);
-        df_dist_rest();
-    }
+    df_dist_send_old(dist);
 }
 
 static void ask(queue *q)
 {
-    MPI_Irecv(q->arriving, DF_DIST_BATCH, MPI_INT64_T, 0, TAG_BATCH, MPI_COMM_WORLD, &q->request);
-    MPI_Send(NULL, 0, MPI_BYTE, 0, TAG_ASK, MPI_COMM_WORLD);
+    MPI_Irecv(q->arriving, (int)sizeof q->arriving, MPI_BYTE, 0, TAG_BATCH, MPI_COMM_WORLD,
+              &q->request);
+    MPI_Send(&q->item_s, 1, MPI_DOUBLE, 0, TAG_ASK, MPI_COMM_WORLD);
     q->asked = true;
 }
 
@@ -47,39 +46,53 @@ static void ask(queue *q)
 static void refill(df_dist *dist, queue *q)
 {
     MPI_Status status;
-    wait_for(dist, &q->request, &status);
-    MPI_Get_count(&status, MPI_INT64_T, &q->count);
-    memcpy(q->items, q->arriving, (size_t)q->count * sizeof q->items[0]);
-    q->next = 0;
+    int bytes;
+    df_dist_wait(dist, &q->request, &status);
+    MPI_Get_count(&status, MPI_BYTE, &bytes);
+    memcpy(q->ranges, q->arriving, (size_t)bytes);
+    q->count = bytes / (int)sizeof q->ranges[0];
+    q->at = 0;
+    for (int i = 0; i < q->count; i++) {
+        q->left += q->ranges[i].count;
+    }
     q->asked = false;
     q->no_more = q->count == 0;
 }
 
-/* The next item, or -1. Asks for more with the last one, to have it in time. */
+static int64_t take(queue *q)
+{
+    df_dist_range *const range = &q->ranges[q->at];
+    const int64_t item = range->first++;
+    range->count--;
+    q->left--;
+    q->at += range->count == 0;
+    return item;
+}
+
+/* The next item, or -1. Asks for more in time. */
 static int64_t next_item(df_dist *dist, queue *q)
 {
-    if (!q->asked && !q->no_more && q->next >= q->count) {
+    if (q->left == 0 && !q->asked && !q->no_more) {
         ask(q);
     }
-    if (q->next == q->count && q->asked) {
+    if (q->left == 0 && q->asked) {
         refill(dist, q);
     }
-    if (dist->stopping || q->next == q->count) {
+    if (dist->stopping || q->left == 0) {
         return -1;
     }
-    const int64_t item = q->items[q->next++];
-    if (q->next == q->count) {
+    const int64_t item = take(q);
+    const bool soon = q->item_s > 0 && (double)q->left * q->item_s < AHEAD_S;
+    if (!q->asked && (q->left == 0 || soon)) {
         ask(q);
     }
     return item;
 }
 
-/* Sends from one of two rooms, so that the next item can be worked on meanwhile. */
-static void send_result(df_dist *dist, int room, int64_t item)
+/* The mean of the last ten or so. */
+static void note_time(queue *q, double item_s)
 {
-    memcpy(dist->sent[room], &item, sizeof item);
-    MPI_Isend(dist->sent[room], (int)df_dist_message_bytes(dist->job), MPI_BYTE, 0, TAG_RESULT,
-              MPI_COMM_WORLD, &dist->sending[room]);
+    q->item_s = q->item_s == 0 ? item_s : q->item_s + 0.1 * (item_s - q->item_s);
 }
 
 static void send_failure(df_dist *dist, df_status status, const df_err *err)
@@ -88,9 +101,10 @@ static void send_failure(df_dist *dist, df_status status, const df_err *err)
     MPI_Send(&dist->end, (int)sizeof dist->end, MPI_BYTE, 0, TAG_FAILURE, MPI_COMM_WORLD);
 }
 
-/* What the interrupted and the failed tell rank 0, once. */
+/* What the interrupted and the failed tell rank 0, once, after their results. */
 static void tell_end(df_dist *dist, df_status status, const df_err *err)
 {
+    df_dist_send_held(dist);
     if (!dist->stop_sent) {
         send_failure(dist, status, err);
     }
@@ -99,17 +113,17 @@ static void tell_end(df_dist *dist, df_status status, const df_err *err)
 static void work_off(df_dist *dist, queue *q)
 {
     const df_dist_job *const job = dist->job;
-    int room = 0;
     for (int64_t item = next_item(dist, q); item >= 0; item = next_item(dist, q)) {
         df_err err = {"interrupted"};
-        wait_for(dist, &dist->sending[room], MPI_STATUS_IGNORE);
-        const df_status status = job->work(job->ctx, item, dist->sent[room] + sizeof item, &err);
+        const double begin_s = df_clock_s();
+        const df_status status = job->work(job->ctx, item, dist->result, &err);
         if (status != DF_OK) {
             tell_end(dist, status, &err);
             return;
         }
-        send_result(dist, room, item);
-        room = 1 - room;
+        df_dist_keep(dist, item);
+        note_time(q, df_clock_s() - begin_s);
+        df_dist_poll(dist);
     }
     if (dist->stopping) {
         tell_end(dist, DF_EINTERRUPTED, &(df_err){"interrupted"});
@@ -119,11 +133,12 @@ static void work_off(df_dist *dist, queue *q)
 /* Every message that is on its way here must be taken before MPI may end. */
 static void finish(df_dist *dist, queue *q)
 {
+    df_dist_send_held(dist);
     for (int room = 0; room < 2; room++) {
-        wait_for(dist, &dist->sending[room], MPI_STATUS_IGNORE);
+        df_dist_wait(dist, &dist->rooms[room].sending, MPI_STATUS_IGNORE);
     }
     if (q->asked) {
-        wait_for(dist, &q->request, MPI_STATUS_IGNORE);
+        df_dist_wait(dist, &q->request, MPI_STATUS_IGNORE);
     }
     while (dist->stopping && !dist->stop_sent) { /* somebody's STOP is coming */
         df_dist_listen(dist);
@@ -135,8 +150,10 @@ static void finish(df_dist *dist, queue *q)
 void df_dist_worker(df_dist *dist)
 {
     queue q = {.request = MPI_REQUEST_NULL};
-    dist->sending[0] = MPI_REQUEST_NULL;
-    dist->sending[1] = MPI_REQUEST_NULL;
+    dist->rooms[0].sending = MPI_REQUEST_NULL;
+    dist->rooms[1].sending = MPI_REQUEST_NULL;
+    dist->filling = 0;
+    dist->held = 0;
     dist->stop_sent = false;
     work_off(dist, &q);
     finish(dist, &q);

@@ -10,7 +10,11 @@
 
 #include "store/store_impl.h"
 
-enum { CHUNK_ROWS = 1024 };
+enum {
+    CHUNK_ROWS = 1024,
+    HELD_ROWS = 256,          /* so many at most wait to be written */
+    HELD_BYTES = 1024 * 1024, /* or as many as have so many bytes of iterates; at least one */
+};
 
 int64_t df_store_rows(const df_store_plan *plan)
 {
@@ -170,6 +174,19 @@ static df_status reserve_all(const df_store *store, df_err *err)
 
 /* ---- Opening ---- */
 
+/* Makes room for what waits to be written; false: out of memory. */
+static bool allocate_held(df_store *store)
+{
+    df_store_held *const held = &store->held;
+    const int64_t each = (int64_t)iterates_bytes(store);
+    held->most = each * HELD_ROWS <= HELD_BYTES ? HELD_ROWS : HELD_BYTES / each;
+    held->most = held->most < 1 ? 1 : held->most;
+    held->rows = calloc((size_t)held->most, sizeof *held->rows);
+    held->pending = calloc((size_t)held->most, sizeof *held->pending);
+    held->iterates = calloc((size_t)held->most, (size_t)each + 1);
+    return held->rows && held->pending && held->iterates;
+}
+
 /* Opens a file that has all its tables. */
 static df_status new_store(const char *path, const df_store_plan *plan, df_store **out, df_err *err)
 {
@@ -183,9 +200,8 @@ static df_status new_store(const char *path, const df_store_plan *plan, df_store
     store->goals = df_store_goals(plan->settings);
     store->pareto_rows = df_store_pareto_rows(plan);
     snprintf(store->path, sizeof store->path, "%s", path);
-    store->iterates = calloc((size_t)plan->trajectory_rows + 1, sizeof *store->iterates);
-    df_status status = store->iterates ? df_store_find(path, plan, &store->at, err)
-                                       : df_fail(err, DF_ENOMEM, "out of memory");
+    df_status status = allocate_held(store) ? df_store_find(path, plan, &store->at, err)
+                                            : df_fail(err, DF_ENOMEM, "out of memory");
     if (status == DF_OK) {
         store->fd = open(path, O_RDWR | O_CLOEXEC);
         status = store->fd < 0 ? fail_errno(path, "cannot be opened", errno, err) : DF_OK;
@@ -295,10 +311,11 @@ static df_status repair_row(
         return DF_OK;
     }
     if (store->trajectory_rows > 0) {
-        DF_TRY(read_at(store, iterates_at(store, id), store->iterates, iterates_bytes(store), err));
+        DF_TRY(read_at(store, iterates_at(store, id), store->held.iterates, iterates_bytes(store),
+                       err));
     }
     if (row->work_id == id &&
-        row->checksum == df_row_checksum(row, store->iterates, store->trajectory_rows)) {
+        row->checksum == df_row_checksum(row, store->held.iterates, store->trajectory_rows)) {
         return DF_OK;
     }
     pending_row(plan, id, &pending);
@@ -357,42 +374,63 @@ df_status df_store_resume(const char *path, const df_store_plan *plan, df_store 
 
 /* ---- Rows of a run ---- */
 
-static df_status write_iterates(
-    df_store *store, int64_t work_id, const df_iterate *iterates, int32_t count, df_err *err)
+size_t df_store_entry_bytes(int32_t trajectory_rows)
 {
-    memset(store->iterates, 0, iterates_bytes(store)); /* those that are not used too */
-    for (int32_t i = 0; i < count && i < store->trajectory_rows; i++) {
-        df_iterate_to_row(work_id, &iterates[i], &store->iterates[i]);
-    }
-    return df_store_write_at(store, iterates_at(store, work_id), store->iterates,
-                             iterates_bytes(store), err);
+    return sizeof(df_search_row) + (size_t)trajectory_rows * sizeof(df_iterate_row);
 }
 
-df_status df_store_put(df_store *store,
-                       const df_store_search *search,
-                       const df_iterate *iterates,
-                       int32_t num_iterates,
-                       df_err *err)
+void df_store_pack(const df_store_search *search,
+                   const df_iterate *iterates,
+                   int32_t num_iterates,
+                   int32_t trajectory_rows,
+                   void *entry)
 {
-    df_search_row row;
-    df_search_row pending;
-    const int64_t at = search_at(store, search->work_id);
-    if (store->trajectory_rows > 0) {
-        DF_TRY(write_iterates(store, search->work_id, iterates, num_iterates, err));
+    df_search_row *const row = entry;
+    df_iterate_row *const kept = (df_iterate_row *)(row + 1);
+    memset(entry, 0, df_store_entry_bytes(trajectory_rows)); /* iterates that are not used too */
+    for (int32_t i = 0; i < num_iterates && i < trajectory_rows; i++) {
+        df_iterate_to_row(search->work_id, &iterates[i], &kept[i]);
     }
-    df_search_to_row(search, &row);
-    row.checksum = df_row_checksum(&row, store->iterates, store->trajectory_rows);
+    df_search_to_row(search, row);
+    row->checksum = df_row_checksum(row, kept, trajectory_rows);
+}
+
+df_status df_store_put(df_store *store, const void *entry, df_err *err)
+{
+    const df_search_row *const row = entry;
+    df_store_held *const held = &store->held;
+    if (held->count == held->most || row->work_id != held->first + held->count) {
+        DF_TRY(df_store_flush(store, err));
+        held->first = row->work_id;
+    }
+    memcpy(held->iterates + held->count * store->trajectory_rows, row + 1, iterates_bytes(store));
+    held->rows[held->count] = *row;
+    held->pending[held->count] = *row;
+    df_row_set_status(&held->pending[held->count], DF_SEARCH_PENDING);
+    held->count++;
+    return DF_OK;
+}
+
+df_status df_store_flush(df_store *store, df_err *err)
+{
+    df_store_held *const held = &store->held;
+    const size_t count = (size_t)held->count;
+    const int64_t at = search_at(store, held->first);
+    held->count = 0; /* what cannot be written is done again by who resumes */
+    if (store->trajectory_rows > 0 && count > 0) {
+        DF_TRY(df_store_write_at(store, iterates_at(store, held->first), held->iterates,
+                                 count * iterates_bytes(store), err));
+    }
     /* the status last: who reads meanwhile sees a row that is pending, or whole */
-    pending = row;
-    df_row_set_status(&pending, DF_SEARCH_PENDING);
-    DF_TRY(df_store_write_at(store, at, &pending, sizeof pending, err));
-    return df_store_write_at(store, at, &row, sizeof row, err);
+    DF_TRY(df_store_write_at(store, at, held->pending, count * sizeof *held->pending, err));
+    return df_store_write_at(store, at, held->rows, count * sizeof *held->rows, err);
 }
 
 df_status
 df_store_get(df_store *store, int64_t first, int64_t count, df_store_search *searches, df_err *err)
 {
     const size_t size = (size_t)count * sizeof(df_search_row);
+    DF_TRY(df_store_flush(store, err));
     df_search_row *const rows = malloc(size);
     if (!rows) {
         return df_fail(err, DF_ENOMEM, "out of memory");
@@ -412,6 +450,7 @@ df_status df_store_sync(df_store *store, const df_store_account *run, df_err *er
 {
     const int64_t evaluations = store->before.evaluations + run->evaluations;
     const double wall_s = store->before.wall_s + run->wall_s;
+    DF_TRY(df_store_flush(store, err));
     DF_TRY(df_store_write_at(store, store->at.evaluations, &evaluations, sizeof evaluations, err));
     DF_TRY(df_store_write_at(store, store->at.wall_s, &wall_s, sizeof wall_s, err));
     return sync_file(store, err);
@@ -423,7 +462,9 @@ void df_store_free(df_store *store)
         if (store->fd >= 0) {
             close(store->fd);
         }
-        free(store->iterates);
+        free(store->held.rows);
+        free(store->held.pending);
+        free(store->held.iterates);
         free(store);
     }
 }

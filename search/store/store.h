@@ -75,16 +75,25 @@ DF_NODISCARD df_status df_store_resume(const char *path,
                                        df_store **out,
                                        df_err *err);
 
-/* Writes a finished search and its iterates, at most trajectory_rows of them (NULL where
- * trajectory_rows is 0). It survives the end of this process, and after df_store_sync that
- * of the machine. */
-DF_NODISCARD df_status df_store_put(df_store *store,
-                                    const df_store_search *search,
-                                    const df_iterate *iterates,
-                                    int32_t num_iterates,
-                                    df_err *err);
+/* A finished search as it lies in the file: its row with its checksum, then its iterates. Any
+ * rank makes it, so that rank 0 has but to put it there. */
+size_t df_store_entry_bytes(int32_t trajectory_rows);
+/* Keeps at most trajectory_rows iterates (NULL where that is 0). `entry` is aligned to 8 bytes. */
+void df_store_pack(const df_store_search *search,
+                   const df_iterate *iterates,
+                   int32_t num_iterates,
+                   int32_t trajectory_rows,
+                   void *entry);
 
-/* Reads `count` rows of /searches from row `first` on. */
+/* Takes an entry, into memory: consecutive ones are written together. They are when another
+ * one does not follow on the last, when there are many, and by what is below. */
+DF_NODISCARD df_status df_store_put(df_store *store, const void *entry, df_err *err);
+
+/* Writes what was put. It survives the end of this process, and after df_store_sync that of the
+ * machine. */
+DF_NODISCARD df_status df_store_flush(df_store *store, df_err *err);
+
+/* Reads `count` rows of /searches from row `first` on, once what was put is written. */
 DF_NODISCARD df_status
 df_store_get(df_store *store, int64_t first, int64_t count, df_store_search *searches, df_err *err);
 
@@ -94,6 +103,7 @@ DF_NODISCARD df_status df_store_write_pareto(df_store *store, df_err *err);
 /* Has all that was put on the disk, and what this run has spent so far. */
 DF_NODISCARD df_status df_store_sync(df_store *store, const df_store_account *run, df_err *err);
 
-void df_store_free(df_store *store); /* NULL is fine */
+/* NULL is fine. What was put since the last flush is lost. */
+void df_store_free(df_store *store);
 
 #endif

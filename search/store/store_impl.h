@@ -25,15 +25,23 @@ typedef struct {
     int64_t evaluations, wall_s;                /* of /provenance */
 } df_store_places;
 
+/* Searches with consecutive work_ids that wait to be written. */
+typedef struct {
+    int64_t first; /* work_id */
+    int64_t count, most;
+    df_search_row *rows, *pending;
+    df_iterate_row *iterates; /* trajectory_rows of each */
+} df_store_held;
+
 struct df_store {
     int fd;
     df_store_places at;
     int64_t rows; /* of /searches */
     int32_t trajectory_rows;
-    df_goals goals;           /* of the settings */
-    int64_t pareto_rows;      /* 0: no /pareto */
-    df_iterate_row *iterates; /* room for those of one search */
-    df_store_account before;  /* of earlier runs */
+    df_goals goals;      /* of the settings */
+    int64_t pareto_rows; /* 0: no /pareto */
+    df_store_held held;
+    df_store_account before; /* of earlier runs */
     char path[DF_STORE_PATH];
 };
 

@@ -8,11 +8,16 @@
 
 enum { CHUNK_ROWS = 1024 };
 
-/* What one descent sends back: the descent, and behind it the iterates that are kept. */
+/* A result waits an eighth of flush_s on its rank, as long in the store, and half of flush_s for
+ * the disk; within bounds that keep messages few, and readers up to date. */
+static const double BEAT_LEAST_S = 0.05;
+static const double BEAT_MOST_S = 0.25;
+
+/* What one descent sends back: its rows in the file, and of them what rank 0 looks at. */
 typedef struct {
-    df_descent descent;
-    int32_t num_iterates;
-    df_iterate iterates[];
+    int64_t evaluations;
+    double best_value;
+    int64_t entry[];
 } result;
 
 /* A sweep at work on one rank. */
@@ -23,8 +28,9 @@ typedef struct {
     int32_t trajectory_rows;
     /* the search that is prepared: consecutive descents share their strategy */
     df_eval *eval;
-    int64_t eval_row; /* -1: none */
-    result *filling;
+    int64_t eval_row;     /* -1: none */
+    df_iterate *iterates; /* of the descent at work, trajectory_rows at most */
+    int32_t num_iterates;
     /* rank 0 */
     df_store *store;
     uint8_t *done; /* a bit for each descent */
@@ -76,20 +82,20 @@ static void evaluate_once(df_eval *eval, df_descent *out)
 static bool on_iterate(void *ctx, const df_iterate *iterate)
 {
     sweep *const s = ctx;
-    if (s->filling->num_iterates < s->trajectory_rows) {
-        s->filling->iterates[s->filling->num_iterates++] = *iterate;
+    if (s->num_iterates < s->trajectory_rows) {
+        s->iterates[s->num_iterates++] = *iterate;
     }
     return df_dist_poll(s->dist);
 }
 
 /* Of several objectives each descent weighs them its own way, so that together they find the
  * Pareto set; what it found is ranked with equal weights. */
-static df_status descend(sweep *s, uint32_t index, const df_point *start, df_err *err)
+static df_status
+descend(sweep *s, uint32_t index, const df_point *start, df_descent *found, df_err *err)
 {
     static const double equal[DF_GOALS] = {1, 1, 1, 1, 1};
     const df_grad_watch watch = {on_iterate, s};
     const df_sweep_options *const o = &s->plan->options;
-    df_descent *const found = &s->filling->descent;
     if (o->eval.goals.count < 2) {
         return df_grad_descend(s->eval, &o->descent, start, &watch, found, err);
     }
@@ -104,28 +110,47 @@ static df_status descend(sweep *s, uint32_t index, const df_point *start, df_err
     return DF_OK;
 }
 
-static df_status work(void *ctx, int64_t item, void *out, df_err *err)
+/* The search that an item is, as far as its number tells. */
+static void identify(const sweep *s, int64_t item, df_store_search *search)
 {
-    sweep *const s = ctx;
     const df_sweep_options *const o = &s->plan->options;
-    const int64_t row = s->plan->searched[item / o->num_search];
-    const uint32_t index = (uint32_t)(o->first_index + item % o->num_search);
+    memset(search, 0, sizeof *search);
+    search->work_id = item;
+    search->strategy_id = s->plan->searched[item / o->num_search];
+    search->index = o->first_index + (int32_t)(item % o->num_search);
+}
+
+static df_status do_search(sweep *s, df_store_search *search, df_err *err)
+{
+    const df_sweep_options *const o = &s->plan->options;
+    const uint32_t index = (uint32_t)search->index;
     df_point start;
-    DF_TRY(prepare_row(s, row, err));
-    s->filling = out;
-    s->filling->num_iterates = 0;
+    DF_TRY(prepare_row(s, search->strategy_id, err));
+    s->num_iterates = 0;
     if (o->eval.fix_hardware) {
-        evaluate_once(s->eval, &s->filling->descent);
+        evaluate_once(s->eval, &search->descent);
         return DF_OK;
     }
     DF_TRY(df_grad_start(s->eval, &o->descent, index, &start, err));
-    return descend(s, index, &start, err);
+    return descend(s, index, &start, &search->descent, err);
+}
+
+static df_status work(void *ctx, int64_t item, void *out, df_err *err)
+{
+    sweep *const s = ctx;
+    result *const r = out;
+    df_store_search search;
+    identify(s, item, &search);
+    DF_TRY(do_search(s, &search, err));
+    r->evaluations = search.descent.evaluations;
+    r->best_value = search.descent.best_value;
+    df_store_pack(&search, s->iterates, s->num_iterates, s->trajectory_rows, r->entry);
+    return DF_OK;
 }
 
 static size_t result_bytes(const sweep *s)
 {
-    const size_t bytes = sizeof(result) + (size_t)s->trajectory_rows * sizeof(df_iterate);
-    return (bytes + 15) / 16 * 16;
+    return sizeof(result) + df_store_entry_bytes(s->trajectory_rows);
 }
 
 /* ---- Rank 0 ---- */
@@ -140,11 +165,11 @@ static bool skip(void *ctx, int64_t item)
     return is_done(ctx, item);
 }
 
-static void note_best(sweep *s, const df_descent *d)
+static void note_best(sweep *s, double value)
 {
     double *const best = &s->progress.best_value;
-    if (isfinite(d->best_value) && (*best == 0 || d->best_value < *best)) {
-        *best = d->best_value;
+    if (isfinite(value) && (*best == 0 || value < *best)) {
+        *best = value;
     }
 }
 
@@ -152,18 +177,11 @@ static df_status sink(void *ctx, int64_t item, const void *in, df_err *err)
 {
     sweep *const s = ctx;
     const result *const r = in;
-    const df_sweep_options *const o = &s->plan->options;
-    df_store_search search;
-    memset(&search, 0, sizeof search);
-    search.work_id = item;
-    search.strategy_id = s->plan->searched[item / o->num_search];
-    search.index = o->first_index + (int32_t)(item % o->num_search);
-    search.descent = r->descent;
+    (void)item;
     s->progress.done++;
-    s->progress.evaluations += r->descent.evaluations;
-    note_best(s, &r->descent);
-    return df_store_put(s->store, &search, s->trajectory_rows > 0 ? r->iterates : NULL,
-                        r->num_iterates, err);
+    s->progress.evaluations += r->evaluations;
+    note_best(s, r->best_value);
+    return df_store_put(s->store, r->entry, err);
 }
 
 static df_status sync_store(sweep *s, df_err *err)
@@ -181,7 +199,7 @@ static df_status tick(void *ctx, df_err *err)
     }
     /* half of it: what the disk takes for that is on top */
     if (now_s - s->synced_s < s->watch->flush_s / 2) {
-        return DF_OK;
+        return df_store_flush(s->store, err);
     }
     s->synced_s = now_s;
     return sync_store(s, err);
@@ -234,7 +252,7 @@ static void note_done(void *ctx, const df_store_search *search)
     if (mine && search->descent.status != DF_SEARCH_PENDING) {
         s->progress.done++;
         s->progress.done_before++;
-        note_best(s, &search->descent);
+        note_best(s, search->descent.best_value);
     }
 }
 
@@ -251,6 +269,12 @@ static df_status read_done(sweep *s, df_err *err)
 
 /* ---- Public ---- */
 
+static double beat_s(const sweep *s)
+{
+    const double wanted_s = s->watch->flush_s / 8;
+    return wanted_s < BEAT_LEAST_S ? BEAT_LEAST_S : wanted_s > BEAT_MOST_S ? BEAT_MOST_S : wanted_s;
+}
+
 static df_status run_job(sweep *s, df_err *err)
 {
     const df_dist_job job = {.num_items = df_sweep_descents(s->plan),
@@ -260,8 +284,36 @@ static df_status run_job(sweep *s, df_err *err)
                              .sink = sink,
                              .tick = tick,
                              .interrupted = interrupted,
+                             .beat_s = beat_s(s),
                              .ctx = s};
     return df_dist_run(s->dist, &job, err);
+}
+
+/* What this rank needs before it can work. */
+static df_status begin(sweep *s, df_err *err)
+{
+    df_store_plan rows;
+    df_sweep_store_plan(s->plan, &rows);
+    s->trajectory_rows = rows.trajectory_rows;
+    s->iterates = calloc((size_t)s->trajectory_rows + 1, sizeof *s->iterates);
+    if (!s->iterates) {
+        return df_fail(err, DF_ENOMEM, "out of memory");
+    }
+    return df_dist_rank(s->dist) == 0 ? read_done(s, err) : DF_OK;
+}
+
+/* Rank 0, however the run ended: what was finished goes to the disk. */
+static df_status settle(sweep *s, df_status status, df_err *err)
+{
+    df_err failed;
+    if (status == DF_OK) {
+        status = df_store_write_pareto(s->store, err);
+    }
+    const df_status synced = sync_store(s, &failed);
+    if (synced != DF_OK && (status == DF_OK || status == DF_EINTERRUPTED)) {
+        return df_fail(err, synced, "%s", failed.text);
+    }
+    return status;
 }
 
 df_status df_sweep_run(const df_sweep_plan *plan,
@@ -270,31 +322,23 @@ df_status df_sweep_run(const df_sweep_plan *plan,
                        const df_sweep_watch *watch,
                        df_err *err)
 {
-    df_store_plan rows;
     sweep s = {.plan = plan, .watch = watch, .dist = dist, .eval_row = -1, .store = store};
-    df_sweep_store_plan(plan, &rows);
-    s.trajectory_rows = rows.trajectory_rows;
-    const bool first = df_dist_rank(dist) == 0;
-    df_status status = first ? read_done(&s, err) : DF_OK;
+    df_status status = begin(&s, err);
     s.begin_s = df_clock_s();
     s.synced_s = s.begin_s;
     if (df_dist_agree(dist, (int)status) == DF_OK) {
         status = run_job(&s, err);
     } else if (status == DF_OK) {
-        status = df_fail(err, DF_ERUNTIME, "rank 0 cannot read the results");
+        status = df_fail(err, DF_ERUNTIME, "another rank cannot begin");
     }
-    if (first && watch->progress) {
-        watch->progress(watch->ctx, &s.progress);
-    }
-    if (first && status == DF_OK) {
-        status = df_store_write_pareto(store, err);
-    }
-    if (first && (status == DF_OK || status == DF_EINTERRUPTED)) {
-        df_err failed;
-        const df_status synced = sync_store(&s, &failed);
-        status = synced == DF_OK ? status : df_fail(err, synced, "%s", failed.text);
+    if (df_dist_rank(dist) == 0) {
+        if (watch->progress) {
+            watch->progress(watch->ctx, &s.progress);
+        }
+        status = settle(&s, status, err);
     }
     df_eval_free(s.eval);
+    free(s.iterates);
     free(s.done);
     return status;
 }

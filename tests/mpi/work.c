@@ -1,12 +1,15 @@
 /* A program for test_dist: squares numbers over all ranks.
- *   dist_work ITEMS [fail ITEM | die ITEM | stop ITEM]
- * Rank 0 prints how often each item came, and how the run ended. */
+ *   dist_work ITEMS [fail ITEM | die ITEM | stop ITEM | quick 0 | slow COUNT]
+ * quick: items take no time, and results are small. slow: the item that a worker does after COUNT
+ * others takes two seconds. Each rank prints how many items it finished; rank 0 how often each
+ * came, how the run ended, how many messages brought results, and the longest way of one. */
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
 
+#include "base/clock.h"
 #include "dist/dist.h"
 
 typedef struct {
@@ -15,37 +18,63 @@ typedef struct {
     const char *what;
     int64_t at;
     int *times; /* each item came */
+    int64_t finished;
+    double longest_s; /* from its end to sink */
     bool wrong;
     bool interrupted;
 } program;
 
 typedef struct {
     int64_t square;
+    double finished_s;   /* all ranks have the same clock here */
     char padding[20000]; /* larger than MPI sends at once */
 } result;
+
+static bool does(const program *p, const char *what)
+{
+    return strcmp(p->what, what) == 0;
+}
+
+/* False: stop. */
+static bool sleep_a_moment(const program *p)
+{
+    const struct timespec moment = {0, 300000};
+    nanosleep(&moment, NULL);
+    return df_dist_poll(p->dist);
+}
+
+static bool spend_time(const program *p)
+{
+    if (does(p, "slow") && df_dist_rank(p->dist) > 0 && p->finished == p->at) {
+        const double begin_s = df_clock_s();
+        while (df_clock_s() - begin_s < 2) {
+            if (!sleep_a_moment(p)) {
+                return false;
+            }
+        }
+    }
+    return sleep_a_moment(p) && sleep_a_moment(p) && sleep_a_moment(p);
+}
 
 static df_status work(void *ctx, int64_t item, void *out, df_err *err)
 {
     program *p = ctx;
     result *r = out;
-    memset(r, 0, sizeof *r);
     r->square = item * item;
-    if (item == p->at && strcmp(p->what, "fail") == 0) {
+    if (item == p->at && does(p, "fail")) {
         return df_fail(err, DF_ERUNTIME, "item %lld failed", (long long)item);
     }
-    if (item == p->at && strcmp(p->what, "die") == 0) {
+    if (item == p->at && does(p, "die")) {
         raise(SIGKILL);
     }
-    if (item == p->at && strcmp(p->what, "stop") == 0) {
+    if (item == p->at && does(p, "stop")) {
         p->interrupted = true;
     }
-    for (int i = 0; i < 3; i++) {
-        const struct timespec moment = {0, 300000};
-        nanosleep(&moment, NULL);
-        if (!df_dist_poll(p->dist)) {
-            return df_fail(err, DF_EINTERRUPTED, "interrupted");
-        }
+    if (!does(p, "quick") && !spend_time(p)) {
+        return df_fail(err, DF_EINTERRUPTED, "interrupted");
     }
+    r->finished_s = df_clock_s();
+    p->finished++;
     return DF_OK;
 }
 
@@ -60,8 +89,10 @@ static df_status sink(void *ctx, int64_t item, const void *in, df_err *err)
 {
     program *p = ctx;
     const result *r = in;
+    const double way_s = df_clock_s() - r->finished_s;
     (void)err;
     p->times[item]++;
+    p->longest_s = way_s > p->longest_s ? way_s : p->longest_s;
     p->wrong = p->wrong || r->square != item * item;
     return DF_OK;
 }
@@ -76,12 +107,14 @@ static void print(const program *p, df_status status, const df_err *err)
 {
     int64_t once = 0;
     int64_t more = 0;
+    const df_dist_load load = df_dist_served(p->dist);
     for (int64_t i = 0; i < p->items; i++) {
         once += p->times[i] == 1;
         more += p->times[i] > 1;
     }
     printf("status %d once %lld more %lld wrong %d: %s\n", (int)status, (long long)once,
            (long long)more, p->wrong, status == DF_OK ? "" : err->text);
+    printf("messages %lld longest %.3f\n", (long long)load.messages, p->longest_s);
 }
 
 int main(int argc, char **argv)
@@ -98,17 +131,20 @@ int main(int argc, char **argv)
     }
     p.times = calloc((size_t)p.items + 1, sizeof *p.times);
     const df_dist_job job = {.num_items = p.items,
-                             .result_bytes = sizeof(result),
+                             .result_bytes =
+                                 does(&p, "quick") ? offsetof(result, padding) : sizeof(result),
                              .work = work,
                              .skip = skip,
                              .sink = sink,
                              .interrupted = interrupted,
+                             .beat_s = 0.1,
                              .ctx = &p};
     const df_status status = df_dist_run(p.dist, &job, &err);
     const int code = df_status_exit_code(status);
     if (df_dist_rank(p.dist) == 0) {
         print(&p, status, &err);
     }
+    printf("finished %lld\n", (long long)p.finished);
     df_dist_fini(p.dist);
     free(p.times);
     return code;

@@ -77,7 +77,7 @@ static df_store_search finished(int64_t work_id)
     df_store_search s;
     memset(&s, 0, sizeof s);
     s.work_id = work_id;
-    s.strategy_id = SEARCHED_ROWS[work_id / INDICES];
+    s.strategy_id = SEARCHED_ROWS[work_id / INDICES % SEARCHED];
     s.index = (int32_t)(work_id % INDICES);
     s.descent.status = DF_SEARCH_CONVERGED;
     s.descent.iterations = 17;
@@ -91,15 +91,26 @@ static df_store_search finished(int64_t work_id)
     return s;
 }
 
-static void put(df_store *store, int64_t work_id)
+static df_status try_put(df_store *store, int64_t work_id, df_err *err)
 {
     const df_store_search s = finished(work_id);
-    df_iterate iterates[ITERATES];
-    df_err err;
+    df_iterate iterates[2];
     memset(iterates, 0, sizeof iterates);
     iterates[1].iteration = 1;
     iterates[1].result.time_s = 3.5;
-    assert_int_equal(df_store_put(store, &s, iterates, 2, &err), DF_OK);
+    void *const entry = malloc(df_store_entry_bytes(ITERATES));
+    assert_non_null(entry);
+    df_store_pack(&s, iterates, 2, ITERATES, entry);
+    const df_status status = df_store_put(store, entry, err);
+    free(entry);
+    return status;
+}
+
+static void put(df_store *store, int64_t work_id)
+{
+    df_err err;
+    assert_int_equal(try_put(store, work_id, &err), DF_OK);
+    assert_int_equal(df_store_flush(store, &err), DF_OK);
 }
 
 static void get_all(df_store *store, df_store_search searches[ROWS])
@@ -286,6 +297,66 @@ static void damage(const fixture *f, const char *dataset, long long at)
     assert_int_equal(fclose(file), 0);
 }
 
+/* Whoever opens the file meanwhile finds that searches so far are pending or not. */
+static void assert_written(const fixture *f, const char *expected)
+{
+    df_store_search s[ROWS];
+    df_store *reader;
+    df_err err;
+    assert_int_equal(df_store_resume(f->path, &f->plan, &reader, &err), DF_OK);
+    get_all(reader, s);
+    df_store_free(reader);
+    for (int id = 0; id < ROWS; id++) {
+        assert_int_equal(s[id].descent.status,
+                         expected[id] == 'x' ? DF_SEARCH_CONVERGED : DF_SEARCH_PENDING);
+    }
+}
+
+/* Consecutive searches wait for each other, until something asks for them. */
+static void searches_are_written_together(void **state)
+{
+    const fixture *f = *state;
+    df_store_search s[ROWS];
+    df_err err;
+    df_store *store = create(f);
+    assert_int_equal(try_put(store, 1, &err), DF_OK);
+    assert_int_equal(try_put(store, 2, &err), DF_OK);
+    assert_written(f, "......");
+    assert_int_equal(try_put(store, 5, &err), DF_OK); /* does not follow */
+    assert_written(f, ".xx...");
+    get_all(store, s);
+    assert_written(f, ".xx..x");
+    assert_int_equal(try_put(store, 4, &err), DF_OK);
+    assert_int_equal(df_store_sync(store, &(df_store_account){0, 0}, &err), DF_OK);
+    assert_written(f, ".xx.xx");
+    assert_int_equal(try_put(store, 0, &err), DF_OK);
+    assert_int_equal(df_store_flush(store, &err), DF_OK);
+    assert_written(f, "xxx.xx");
+    df_store_free(store);
+}
+
+/* More than are held at once: put one after the other, and each on its own. */
+static void many_in_a_row_are_as_many_apart(void **state)
+{
+    enum { MANY = 1000 };
+    fixture *f = *state;
+    df_err err;
+    f->plan.num_indices = MANY / SEARCHED;
+    df_store *store = create(f);
+    for (int i = MANY - 1; i >= 0; i--) {
+        put(store, i);
+    }
+    df_store_free(store);
+    keep_copy(f, "apart.h5");
+    store = create(f);
+    for (int i = 0; i < MANY; i++) {
+        assert_int_equal(try_put(store, i, &err), DF_OK);
+    }
+    assert_int_equal(df_store_flush(store, &err), DF_OK);
+    df_store_free(store);
+    assert_same_as(f, "apart.h5");
+}
+
 /* The torn row is pending again, its neighbours stay; put again, all is as if nothing had been. */
 static void a_torn_row_is_done_again(void **state)
 {
@@ -436,11 +507,10 @@ static void a_failed_write_loses_nothing(void **state)
     df_store *store = create(f);
     put(store, 0);
     put(store, 5);
-    const df_store_search failed = finished(2);
-    const df_iterate iterate = {.iteration = 0};
     signal(SIGXFSZ, SIG_IGN);
     limit_files(4096);
-    const df_status status = df_store_put(store, &failed, &iterate, 1, &err);
+    assert_int_equal(try_put(store, 2, &err), DF_OK);
+    const df_status status = df_store_flush(store, &err);
     limit_files(0);
     assert_int_equal(status, DF_EIO);
     assert_non_null(strstr(err.text, "results.h5: cannot be written: File too large"));
@@ -485,6 +555,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(a_search_goes_on_where_it_was, setup, teardown),
         cmocka_unit_test_setup_teardown(a_search_goes_on_without_a_front, setup, teardown),
         cmocka_unit_test_setup_teardown(other_inputs_are_refused, setup, teardown),
+        cmocka_unit_test_setup_teardown(searches_are_written_together, setup, teardown),
+        cmocka_unit_test_setup_teardown(many_in_a_row_are_as_many_apart, setup, teardown),
         cmocka_unit_test_setup_teardown(a_torn_row_is_done_again, setup, teardown),
         cmocka_unit_test_setup_teardown(only_rows_are_written, setup, teardown),
         cmocka_unit_test_setup_teardown(checksums_are_those_of_zlib, setup, teardown),
