@@ -52,10 +52,10 @@ DF_NODISCARD df_status df_dist_run(df_dist *dist, const df_dist_job *job, df_err
 /* From within work(): keeps messages moving; cheap when it was just called. False: stop. */
 bool df_dist_poll(df_dist *dist);
 
-/* What the last run cost rank 0. */
+/* What other ranks' messages cost rank 0 in the last run. */
 typedef struct {
-    int64_t asks, messages, results; /* of other ranks: for work, with results; results in them */
-    double served_s;                 /* that they took rank 0, sink included */
+    int64_t asks, messages, results; /* for work; with results; results in them */
+    double ask_s, result_s;          /* that they took, sink included */
 } df_dist_load;
 df_dist_load df_dist_served(const df_dist *dist);
 

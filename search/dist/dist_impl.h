@@ -69,7 +69,7 @@ struct df_dist {
     unsigned char *message; /* room for a RESULTS */
     double last_tick_s;
     df_dist_load load;
-    double weighed_s, weighed_served_s; /* when its load was looked at, and served_s then */
+    double weighed_s, weighed_served_s; /* when its load was looked at, and the load then */
     bool only_serves;
     /* worker */
     df_dist_room rooms[2];

@@ -150,7 +150,8 @@ static bool serve_one(df_dist *dist)
     MPI_Iprobe(MPI_ANY_SOURCE, MPI_ANY_TAG, MPI_COMM_WORLD, &waiting, &message);
     if (waiting) {
         receive(dist, &message);
-        dist->load.served_s += df_clock_s() - begin_s;
+        *(message.MPI_TAG == TAG_ASK ? &dist->load.ask_s : &dist->load.result_s) +=
+            df_clock_s() - begin_s;
     }
     return waiting;
 }
@@ -186,12 +187,13 @@ static void weigh(df_dist *dist)
 {
     const double now_s = df_clock_s();
     const double passed_s = now_s - dist->weighed_s;
+    const double served_s = dist->load.ask_s + dist->load.result_s;
     if (passed_s < WEIGH_S) {
         return;
     }
-    dist->only_serves = dist->load.served_s - dist->weighed_served_s > SERVES_SHARE * passed_s;
+    dist->only_serves = served_s - dist->weighed_served_s > SERVES_SHARE * passed_s;
     dist->weighed_s = now_s;
-    dist->weighed_served_s = dist->load.served_s;
+    dist->weighed_served_s = served_s;
 }
 
 /* Rank 0's own share. */
@@ -215,7 +217,7 @@ void df_dist_rank0(df_dist *dist)
     dist->workers = dist->size - 1;
     dist->stop_sent = false;
     dist->last_tick_s = df_clock_s();
-    dist->load = (df_dist_load){0, 0, 0, 0};
+    dist->load = (df_dist_load){0, 0, 0, 0, 0};
     dist->weighed_s = dist->last_tick_s;
     dist->weighed_served_s = 0;
     dist->only_serves = false;
