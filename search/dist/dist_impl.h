@@ -100,8 +100,8 @@ void df_dist_take_stop(df_dist *dist);
 void df_dist_wait(df_dist *dist, MPI_Request *request, MPI_Status *status);
 /* Puts dist->result into a room; sends the room when it is full. */
 void df_dist_keep(df_dist *dist, int64_t item);
-/* Sends what has waited for a beat, if the other room is there. */
-void df_dist_send_old(df_dist *dist);
+/* Sends what will have waited for a beat so long from now, if the other room is there. */
+void df_dist_send_old(df_dist *dist, double ahead_s);
 /* Sends what there is. */
 void df_dist_send_held(df_dist *dist);
 

@@ -24,10 +24,10 @@ void df_dist_send_held(df_dist *dist)
     dist->filling = 1 - dist->filling;
 }
 
-void df_dist_send_old(df_dist *dist)
+void df_dist_send_old(df_dist *dist, double ahead_s)
 {
     int done = 0;
-    if (dist->held == 0 || df_clock_s() - dist->held_since_s < dist->beat_s) {
+    if (dist->held == 0 || df_clock_s() + ahead_s - dist->held_since_s < dist->beat_s) {
         return;
     }
     MPI_Test(&dist->rooms[1 - dist->filling].sending, &done, MPI_STATUS_IGNORE);

@@ -31,7 +31,7 @@ void df_dist_listen(df_dist *dist)
         df_dist_take_stop(dist);
         df_dist_end_with(dist, DF_EINTERRUPTED, NULL); /* rank 0 knows why */
     }
-    df_dist_send_old(dist);
+    df_dist_send_old(dist, 0);
 }
 
 static void ask(queue *q)
@@ -124,6 +124,7 @@ static void work_off(df_dist *dist, queue *q)
         df_dist_keep(dist, item);
         note_time(q, df_clock_s() - begin_s);
         df_dist_poll(dist);
+        df_dist_send_old(dist, q->item_s); /* the next one may not poll */
     }
     if (dist->stopping) {
         tell_end(dist, DF_EINTERRUPTED, &(df_err){"interrupted"});

@@ -1,6 +1,7 @@
 /* What messages and results cost rank 0, with rows of a results file: mpirun -n 2 df_bench_dist
  * A line for each way that results travel: alone, some together (as those of searches do), and
  * rooms full of them (as those of short items do). */
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -10,7 +11,7 @@
 #include "dist/dist.h"
 #include "store/store.h"
 
-enum { ITEMS = 300000 };
+enum { ITEMS = 300000, TRIES = 9 };
 
 typedef struct {
     df_dist *dist;
@@ -46,7 +47,7 @@ static df_status tick(void *ctx, df_err *err)
     return df_store_flush(((const program *)ctx)->store, err);
 }
 
-static void stop(const program *p, const df_err *err)
+_Noreturn static void stop(const program *p, const df_err *err)
 {
     fprintf(stderr, "%s\n", err->text);
     df_dist_abort(p->dist, 1);
@@ -79,8 +80,7 @@ static df_store *create(const program *p, const char *path)
     return store;
 }
 
-/* So many items, each of so many seconds, whose results wait so long. */
-static void measure(program *p, int64_t items, double item_s, double beat_s)
+static df_dist_load run(program *p, int64_t items, double beat_s)
 {
     const df_dist_job job = {.num_items = items,
                              .result_bytes = df_store_entry_bytes(0),
@@ -90,15 +90,32 @@ static void measure(program *p, int64_t items, double item_s, double beat_s)
                              .beat_s = beat_s,
                              .ctx = p};
     df_err err;
-    p->item_s = item_s;
     if (df_dist_run(p->dist, &job, &err) != DF_OK) {
         stop(p, &err);
     }
-    const df_dist_load load = df_dist_served(p->dist);
+    return df_dist_served(p->dist);
+}
+
+/* So many items, each of so many seconds, whose results wait so long; of some runs the one with
+ * the least time, for a machine is seldom alone. */
+static void measure(program *p, int64_t items, double item_s, double beat_s)
+{
+    double together = 0;
+    double result_s = HUGE_VAL;
+    double ask_s = HUGE_VAL;
+    p->item_s = item_s;
+    for (int i = 0; i < TRIES; i++) {
+        const df_dist_load load = run(p, items, beat_s);
+        const double each_s = load.result_s / (double)load.results;
+        if (each_s < result_s) {
+            result_s = each_s;
+            together = (double)load.results / (double)load.messages;
+        }
+        ask_s = fmin(ask_s, load.ask_s / (double)load.asks);
+    }
     if (df_dist_rank(p->dist) == 0) {
-        printf("%9.1f %11.2f %10.2f %8.2f\n", (double)load.results / (double)load.messages,
-               1e6 * load.result_s / (double)load.messages,
-               1e6 * load.result_s / (double)load.results, 1e6 * load.ask_s / (double)load.asks);
+        printf("%8.1f %10.2f %9.2f %8.2f\n", together, 1e6 * result_s * together, 1e6 * result_s,
+               1e6 * ask_s);
     }
 }
 
