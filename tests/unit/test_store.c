@@ -91,6 +91,17 @@ static df_store_search finished(int64_t work_id)
     return s;
 }
 
+static df_status put_search(
+    df_store *store, const df_store_search *s, const df_iterate *iterates, int count, df_err *err)
+{
+    void *const entry = malloc(df_store_entry_bytes(ITERATES));
+    assert_non_null(entry);
+    df_store_pack(s, iterates, count, ITERATES, entry);
+    const df_status status = df_store_put(store, entry, err);
+    free(entry);
+    return status;
+}
+
 static df_status try_put(df_store *store, int64_t work_id, df_err *err)
 {
     const df_store_search s = finished(work_id);
@@ -98,12 +109,7 @@ static df_status try_put(df_store *store, int64_t work_id, df_err *err)
     memset(iterates, 0, sizeof iterates);
     iterates[1].iteration = 1;
     iterates[1].result.time_s = 3.5;
-    void *const entry = malloc(df_store_entry_bytes(ITERATES));
-    assert_non_null(entry);
-    df_store_pack(&s, iterates, 2, ITERATES, entry);
-    const df_status status = df_store_put(store, entry, err);
-    free(entry);
-    return status;
+    return put_search(store, &s, iterates, 2, err);
 }
 
 static void put(df_store *store, int64_t work_id)
@@ -248,7 +254,7 @@ static void a_search_goes_on_without_a_front(void **state)
     for (int i = 0; i < 3; i++) { /* slower ones, that take less energy */
         df_store_search s = finished(i);
         s.descent.metrics.energy_j = 10.0 - i;
-        assert_int_equal(df_store_put(store, &s, NULL, 0, &err), DF_OK);
+        assert_int_equal(put_search(store, &s, NULL, 0, &err), DF_OK);
     }
     assert_int_equal(df_store_write_pareto(store, &err), DF_OK);
     assert_int_equal(front_rows(f), 3);
