@@ -89,6 +89,11 @@ void df_dist_rest(void)
     nanosleep(&moment, NULL);
 }
 
+double df_dist_round_s(const df_dist *dist)
+{
+    return 1e-5 * dist->size; /* measured, on a busy machine: 3 us to answer, 5 us for results */
+}
+
 bool df_dist_interrupted(df_dist *dist)
 {
     return dist->job->interrupted && dist->job->interrupted(dist->job->ctx);

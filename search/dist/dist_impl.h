@@ -6,13 +6,14 @@
  *   dist_room.c    a worker's finished results on their way
  *
  * A worker says how long its items take and gets a quarter of a second's worth of them, less
- * when few are left. It asks for more when what it has lasts 10 ms or is the last item, so that
- * the answer is there when it needs it. Its results gather in a room, which is sent when it is
- * full, when its first result has waited for a beat, and before BYE and FAILURE; meanwhile they
- * gather in the other one. A room that has waited stays when the other one is still under way,
- * so that a rank 0 that is behind gets few large messages; and rooms are sent such that MPI
- * holds no more of them than there are (MPI_Issend). So what a rank holds is bounded, and rank 0
- * gets a few messages a second from each, however long items take, up to what fits in rooms.
+ * when few are left. It asks for more when what it has lasts 10 ms (10 us for each rank, when
+ * that is more) or is the last item, so that the answer is there when it needs it. Its results
+ * gather in a room, which is sent when it is full, when its first result has waited for a beat, and
+ * before BYE and FAILURE; meanwhile they gather in the other one. A room that has waited stays when
+ * the other one is still under way, so that a rank 0 that is behind gets few large messages; and
+ * rooms are sent such that MPI holds no more of them than there are (MPI_Issend). So what a rank
+ * holds is bounded, and rank 0 gets a few messages a second from each, however long items take, up
+ * to what fits in rooms.
  *
  *     worker                        rank 0
  *       ASK (seconds of an item) --->
@@ -84,6 +85,8 @@ void df_dist_end_with(df_dist *dist, df_status status, const df_err *err);
 void df_dist_rest(void);
 /* Whether somebody asked to stop. */
 bool df_dist_interrupted(df_dist *dist);
+/* Seconds in which rank 0 certainly answers every rank once. */
+double df_dist_round_s(const df_dist *dist);
 /* df_dist_poll, whenever the last one was. */
 bool df_dist_look(df_dist *dist);
 

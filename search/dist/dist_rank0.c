@@ -1,3 +1,4 @@
+#include <math.h>
 #include <string.h>
 
 #include "base/clock.h"
@@ -57,14 +58,15 @@ static void tick(df_dist *dist)
 
 static int64_t batch_items(const df_dist *dist, double item_s)
 {
-    const int64_t fair = (dist->job->num_items - dist->next) / (SPREAD * (int64_t)dist->size);
+    const int64_t left = dist->job->num_items - dist->next;
+    const double fair = (double)(left / (SPREAD * (int64_t)dist->size));
+    const double least = item_s > 0 ? df_dist_round_s(dist) / item_s : 0;
     const double timed = item_s > 0 ? BATCH_S / item_s : FIRST_ITEMS;
-    const int64_t most = timed < (double)fair ? (int64_t)timed : fair;
-    return most < 1 ? 1 : most;
+    return (int64_t)fmax(1, fmin(fmin(timed, fmax(fair, least)), (double)left));
 }
 
-/* Large batches at first, which saves messages; single items at the end, so that all
- * ranks finish together. */
+/* Large batches at first, which saves messages; small ones at the end, so that all ranks finish
+ * together, but none that would be done before rank 0 can answer all. */
 static void answer(df_dist *dist, int worker, double item_s)
 {
     df_dist_range ranges[DF_DIST_RANGES];

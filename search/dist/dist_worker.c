@@ -1,9 +1,10 @@
+#include <math.h>
 #include <string.h>
 
 #include "base/clock.h"
 #include "dist/dist_impl.h"
 
-/* More is asked for when what there is lasts so long. */
+/* More is asked for when what there is lasts so long, or until rank 0 can answer. */
 static const double AHEAD_S = 0.01;
 
 /* The items at hand, and whether more are on their way. */
@@ -82,7 +83,8 @@ static int64_t next_item(df_dist *dist, queue *q)
         return -1;
     }
     const int64_t item = take(q);
-    const bool soon = q->item_s > 0 && (double)q->left * q->item_s < AHEAD_S;
+    const bool soon =
+        q->item_s > 0 && (double)q->left * q->item_s < fmax(AHEAD_S, df_dist_round_s(dist));
     if (!q->asked && (q->left == 0 || soon)) {
         ask(q);
     }

@@ -12,11 +12,12 @@
 
 /* As search/dist has them. */
 static const double BATCH_S = 0.25;
+static const double ROUND_S = 1e-5; /* of each rank */
 static const double BEAT_S = 0.25;
 static const double AHEAD_S = 0.01;
 static const double WEIGH_S = 0.5;
 static const double SERVES_SHARE = 0.25;
-enum { FIRST_ITEMS = 16, SPREAD = 4, ROOM = 938 /* rows of a search in 256 KiB */ };
+enum { FIRST_ITEMS = 16, SPREAD = 4, ROOM = 936 /* rows of a search in 256 KiB */ };
 /* Rank 0 looks for messages so often: between iterates of its own search, or when it rests. */
 static const double LOOK_WORKING_S = 1e-3;
 static const double LOOK_RESTING_S = 1.6e-4;
@@ -91,10 +92,10 @@ static double serve(simulation *s, double now_s, double takes_s)
 
 static void ask(simulation *s, worker *w, double now_s)
 {
-    const long fair = s->left / (SPREAD * s->set->ranks);
+    const double fair = (double)(s->left / (SPREAD * s->set->ranks));
+    const double least = w->knows ? ROUND_S * (double)s->set->ranks / s->set->unit_s : 0;
     const double timed = w->knows ? BATCH_S / s->set->unit_s : FIRST_ITEMS;
-    long most = timed < (double)fair ? (long)timed : fair;
-    most = most < 1 ? 1 : most;
+    const long most = (long)fmax(1, fmin(timed, fmax(fair, least)));
     w->arriving = most < s->left ? most : s->left;
     s->left -= w->arriving;
     w->batch_s = serve(s, now_s, s->set->ask_s);
@@ -142,7 +143,8 @@ static void begin_item(simulation *s, worker *w, double now_s)
         return;
     }
     w->left--;
-    if (!w->asked && (w->left == 0 || (w->knows && (double)w->left * s->set->unit_s < AHEAD_S))) {
+    const double ahead_s = fmax(AHEAD_S, ROUND_S * (double)s->set->ranks);
+    if (!w->asked && (w->left == 0 || (w->knows && (double)w->left * s->set->unit_s < ahead_s))) {
         ask(s, w, now_s);
     }
     w->item_end_s = now_s + duration_s(s);
