@@ -132,13 +132,22 @@ static df_status write_pending(const df_store *store, const df_store_plan *plan,
 
 static df_status write_strategies(const df_store *store, const df_store_plan *plan, df_err *err)
 {
-    for (int64_t i = 0; i < plan->num_strategies; i++) {
-        df_strategy_row row;
-        df_strategy_to_row(&plan->strategies[i], &row);
-        DF_TRY(df_store_write_at(store, store->at.strategies + i * (int64_t)sizeof row, &row,
-                                 sizeof row, err));
+    df_strategy_row *const chunk = malloc(CHUNK_ROWS * sizeof *chunk);
+    df_status status = DF_OK;
+    if (!chunk) {
+        return df_fail(err, DF_ENOMEM, "out of memory");
     }
-    return DF_OK;
+    for (int64_t first = 0; status == DF_OK && first < plan->num_strategies; first += CHUNK_ROWS) {
+        const int64_t left = plan->num_strategies - first;
+        const size_t count = left < CHUNK_ROWS ? (size_t)left : CHUNK_ROWS;
+        for (size_t i = 0; i < count; i++) {
+            df_strategy_to_row(&plan->strategies[first + (int64_t)i], &chunk[i]);
+        }
+        status = df_store_write_at(store, store->at.strategies + first * (int64_t)sizeof *chunk,
+                                   chunk, count * sizeof *chunk, err);
+    }
+    free(chunk);
+    return status;
 }
 
 /* Takes so many bytes of the disk for the file, now, so that a disk that fills up later does

@@ -133,6 +133,27 @@ static void gathers_that_hold_up_have_a_formula(void **state)
     }
 }
 
+/* Where a rule has all micro-batches of one stage run, each adds as much as another. */
+static void one_stage_takes_each_batch_alike(void **state)
+{
+    (void)state;
+    df_mt19937 rng;
+    double room[1];
+    df_mt_init(&rng, 7);
+    for (int i = 0; i < 200; i++) {
+        double time_s[4];
+        df_llm_step step = random_gated(&rng);
+        step.stages = 1;
+        for (int64_t b = 1; b <= 3; b++) {
+            step.batches = b;
+            time_s[b] = df_llm_gated_s(&step, 1.0, room);
+        }
+        assert_true(time_s[2] - time_s[1] == time_s[3] - time_s[2]);
+        assert_true(time_s[2] - time_s[1] >=
+                    (double)step.layers * (step.t.block[0] + step.t.block[1]));
+    }
+}
+
 /* As a prediction's durations are: sums differ by their order. */
 static void formulas_round_as_little_as_graphs(void **state)
 {
@@ -159,6 +180,7 @@ int main(void)
         cmocka_unit_test(few_batches_stand_for_many),
         cmocka_unit_test(the_first_batch_has_a_formula),
         cmocka_unit_test(gathers_that_hold_up_have_a_formula),
+        cmocka_unit_test(one_stage_takes_each_batch_alike),
         cmocka_unit_test(formulas_round_as_little_as_graphs),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
