@@ -59,7 +59,7 @@ static void tick(df_dist *dist)
 static int64_t batch_items(const df_dist *dist, double item_s)
 {
     const int64_t left = dist->job->num_items - dist->next;
-    const double fair = (double)(left / (SPREAD * (int64_t)dist->size));
+    const double fair = (double)left / (SPREAD * (double)dist->size);
     const double least = item_s > 0 ? df_dist_round_s(dist) / item_s : 0;
     const double timed = item_s > 0 ? BATCH_S / item_s : FIRST_ITEMS;
     return (int64_t)fmax(1, fmin(fmin(timed, fmax(fair, least)), (double)left));

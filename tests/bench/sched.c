@@ -92,7 +92,7 @@ static double serve(simulation *s, double now_s, double takes_s)
 
 static void ask(simulation *s, worker *w, double now_s)
 {
-    const double fair = (double)(s->left / (SPREAD * s->set->ranks));
+    const double fair = (double)s->left / (SPREAD * (double)s->set->ranks);
     const double least = w->knows ? ROUND_S * (double)s->set->ranks / s->set->unit_s : 0;
     const double timed = w->knows ? BATCH_S / s->set->unit_s : FIRST_ITEMS;
     const long most = (long)fmax(1, fmin(timed, fmax(fair, least)));
