@@ -39,6 +39,7 @@ int df_status_exit_code(df_status status)
     case DF_EIO:
     case DF_ENOMEM:
     case DF_ERUNTIME:
+    case DF_ESTUCK:
         break;
     }
     return 1;

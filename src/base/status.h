@@ -13,6 +13,7 @@ typedef enum {
     DF_EIO,          /* a file could not be read or written: exit code 1 */
     DF_ENOMEM,       /* out of memory: exit code 1 */
     DF_ERUNTIME,     /* failed while running (MPI, HDF5, GSL): exit code 1 */
+    DF_ESTUCK,       /* simulated ranks wait for each other: exit code 1 */
     DF_EINTERRUPTED, /* stopped by a signal; --resume continues: exit code 75 */
 } df_status;
 

@@ -134,13 +134,17 @@ typedef struct {
     const char *name, *artifacts; /* for those who look on, and the folder of its files */
 } graph_run;
 
-static df_status simulate_graph(df_llm *x, const graph_run *run, double *time_s)
+static df_status run_graph(df_llm *x, const graph_run *run, bool in_turns, double *time_s)
 {
+    const df_llm_traced what = {.dag = run->dag,
+                                .root = run->root,
+                                .replicas = run->replicas,
+                                .first_id = run->first_id,
+                                .rules = x->rules,
+                                .in_turns = in_turns};
     df_net_program *program;
     char folder[96];
-    DF_TRY(df_llm_show(x, run->name, run->dag));
-    DF_TRY(df_llm_trace(run->dag, run->root, run->replicas, run->first_id, x->rules, &program,
-                        x->err));
+    DF_TRY(df_llm_trace(&what, &program, x->err));
     const int32_t ranks = df_net_program_ranks(program);
     const df_net_network network = network_of(x, (double)ranks);
     const df_net_system system = graph_system(x, ranks);
@@ -154,6 +158,16 @@ static df_status simulate_graph(df_llm *x, const graph_run *run, double *time_s)
     const df_status status = df_netcoll_run(x->memory->net, &job, time_s, x->err);
     df_net_program_free(program);
     return status;
+}
+
+/* Devices take the collectives that are ready. Where they then wait for each other for ever, they
+ * keep to one order. */
+static df_status simulate_graph(df_llm *x, const graph_run *run, double *time_s)
+{
+    DF_TRY(df_llm_show(x, run->name, run->dag));
+    const df_status status = run_graph(x, run, false, time_s);
+    const bool again = status == DF_ESTUCK && !x->rules->astra_order_open;
+    return again ? run_graph(x, run, true, time_s) : status;
 }
 
 static df_status simulate_block(df_llm *x, const df_llm_pass *pass, int direction, double *time_s)

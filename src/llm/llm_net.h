@@ -2,6 +2,7 @@
  *
  *   llm_flat.c   a step's graph taken apart into devices
  *   llm_plan.c   a graph's elements: where they run, what for they wait, in which order
+ *   llm_team.c   which devices do a collective together; llm_turn.c: in which order
  *   llm_trace.c  a graph as programs of the simulator's ranks
  *   llm_name.c   what elements are called, in traces and pictures
  *   llm_astra.c  collectives, blocks and steps timed by the simulator */
@@ -50,13 +51,18 @@ df_dag *df_llm_flatten(const df_dag *step,
  * context. */
 void df_llm_name_node(const void *dag, const df_net_node *node, char *name, size_t size);
 
-/* A graph as the simulator's programs: `replicas` of each device. first_id: number of the
- * graph's first element, which messages are tagged with. A rank alone has a twin. */
-DF_NODISCARD df_status df_llm_trace(const df_dag *dag,
-                                    int32_t root,
-                                    int32_t replicas,
-                                    int32_t first_id,
-                                    const df_rules *rules,
+/* A graph that is to be simulated. */
+typedef struct {
+    const df_dag *dag;
+    int32_t root;
+    int32_t replicas; /* of each device */
+    int32_t first_id; /* number of the first element, which messages are tagged with */
+    const df_rules *rules;
+    bool in_turns; /* devices do their collectives in one order (llm_team.h) */
+} df_llm_traced;
+
+/* The simulator's programs of a graph. A rank alone has a twin. */
+DF_NODISCARD df_status df_llm_trace(const df_llm_traced *what,
                                     df_net_program **program,
                                     df_err *err);
 

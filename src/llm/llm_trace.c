@@ -7,7 +7,7 @@
 
 #include "base/grow.h"
 #include "llm/llm_net.h"
-#include "llm/llm_plan.h"
+#include "llm/llm_team.h"
 
 enum { FIRST_GROUP = 1000 }; /* as in the reference */
 
@@ -15,6 +15,7 @@ enum { FIRST_GROUP = 1000 }; /* as in the reference */
 typedef struct {
     df_net_node node;
     int32_t source; /* element that a send follows */
+    int32_t next;   /* of those that a collective waits for, -1 */
     bool first;     /* goes to the front of the rank */
 } draft;
 
@@ -38,10 +39,14 @@ typedef struct {
 typedef struct {
     df_llm_plan plan;
     int32_t replicas, first_id;
+    bool in_turns;
+    df_llm_teams teams;
     int32_t first_group; /* the ids before it are those of devices over replicas */
     int32_t *place;      /* [element]: among the elements of its device */
-    int32_t *group;      /* [element]: of its first replica */
-    drafts *ranks;       /* [replica * devices + device] */
+    df_llm_turns turns;  /* where they are in turns */
+    int32_t
+        *sent_before; /* [element]: the first send of its rank that a collective waits for, -1 */
+    drafts *ranks;    /* [replica * devices + device] */
     message *messages;
     int32_t num_messages, message_room;
     int32_t *last_of; /* [element]: last message that it sends, -1 */
@@ -52,7 +57,7 @@ typedef struct {
     df_net_program *program;
     /* of the rank at hand */
     int32_t rank, replica;
-    const drafts *drafts;
+    drafts *drafts;
     uint64_t *ids;   /* of its messages */
     uint64_t before; /* so many of them come before its elements */
     uint64_t *deps;  /* of a node */
@@ -65,165 +70,6 @@ static df_status fail_memory(df_err *err)
 }
 
 /* ---- Groups ---- */
-
-/* Collectives of one label, by number; those that run together follow one another. */
-typedef struct {
-    int32_t count, end; /* of its members, how many and where they end */
-} label_part;
-
-typedef struct {
-    label_part *parts; /* [label] */
-    int32_t labels;
-    int32_t *members; /* elements, by label and then by number */
-    int32_t num_members;
-} grouping;
-
-/* A group of devices: all collectives of these devices are done in it. */
-typedef struct {
-    int32_t *devices; /* behind one another, of all groups */
-    int32_t *first;   /* [group] of its devices; where the next one begins */
-    int32_t *chains;  /* [device of the graph]: the last group that begins with it, -1 */
-    int32_t *before;  /* [group]: the one before it that begins with the same device, -1 */
-    int32_t count;
-} device_groups;
-
-static bool is_operator_collective(const tracer *t, int32_t e)
-{
-    return t->plan.device[e] != DF_LLM_NOWHERE &&
-           df_dag_told(t->plan.dag, e)->role == DF_LLM_ROLE_OPERATOR_COLLECTIVE;
-}
-
-static bool count_members(const tracer *t, grouping *g)
-{
-    for (int32_t e = 0; e < t->plan.elements; e++) {
-        const int32_t label = df_dag_told(t->plan.dag, e)->label;
-        g->labels = label >= g->labels ? label + 1 : g->labels;
-    }
-    g->parts = calloc((size_t)g->labels + 1, sizeof *g->parts);
-    for (int32_t e = 0; g->parts && e < t->plan.elements; e++) {
-        if (is_operator_collective(t, e)) {
-            g->parts[df_dag_told(t->plan.dag, e)->label].count++;
-            g->num_members++;
-        }
-    }
-    return g->parts != NULL;
-}
-
-static bool list_members(const tracer *t, grouping *g)
-{
-    g->members = malloc(((size_t)g->num_members + 1) * sizeof *g->members);
-    if (!g->members) {
-        return false;
-    }
-    int32_t sum = 0;
-    for (int32_t i = 0; i < g->labels; i++) {
-        g->parts[i].end = sum;
-        sum += g->parts[i].count;
-    }
-    for (int32_t e = 0; e < t->plan.elements; e++) {
-        if (is_operator_collective(t, e)) {
-            g->members[g->parts[df_dag_told(t->plan.dag, e)->label].end++] = e;
-        }
-    }
-    return true;
-}
-
-static bool open_groups(const tracer *t, const grouping *g, device_groups *d)
-{
-    const size_t most = (size_t)g->num_members + 1;
-    d->devices = malloc(most * sizeof *d->devices);
-    d->first = calloc(most, sizeof *d->first);
-    d->before = malloc(most * sizeof *d->before);
-    d->chains = malloc(((size_t)t->plan.devices + 1) * sizeof *d->chains);
-    for (int32_t i = 0; d->chains && i < t->plan.devices; i++) {
-        d->chains[i] = -1;
-    }
-    return d->devices && d->first && d->before && d->chains;
-}
-
-static void close_groups(device_groups *d)
-{
-    free(d->devices);
-    free(d->first);
-    free(d->before);
-    free(d->chains);
-}
-
-/* Whether a group has the devices of the fresh one, which lie behind all. */
-static bool same_devices(const device_groups *d, int32_t group, int32_t count)
-{
-    const int32_t *const known = &d->devices[d->first[group]];
-    return d->first[group + 1] - d->first[group] == count &&
-           memcmp(known, &d->devices[d->first[d->count]], (size_t)count * sizeof *known) == 0;
-}
-
-/* The group of the devices of some elements. */
-static int32_t group_of(const tracer *t, device_groups *d, const int32_t *elements, int32_t count)
-{
-    int32_t *const devices = &d->devices[d->first[d->count]];
-    for (int32_t i = 0; i < count; i++) {
-        devices[i] = t->plan.device[elements[i]];
-    }
-    for (int32_t group = d->chains[devices[0]]; group >= 0; group = d->before[group]) {
-        if (same_devices(d, group, count)) {
-            return group;
-        }
-    }
-    d->before[d->count] = d->chains[devices[0]];
-    d->chains[devices[0]] = d->count;
-    d->first[d->count + 1] = d->first[d->count] + count;
-    return d->count++;
-}
-
-/* Cuts the members of each label into those that run together. (The reference makes a group
- * for each collective; this takes the same time with a hundredth of the groups.) */
-static void cut_teams(tracer *t, const grouping *g, device_groups *d)
-{
-    for (int32_t label = 0; label < g->labels; label++) {
-        const int32_t end = g->parts[label].end;
-        for (int32_t i = end - g->parts[label].count; i < end;) {
-            const int32_t wanted = df_dag_told(t->plan.dag, g->members[i])->participants;
-            const int32_t size = wanted < 1 ? 1 : wanted;
-            const int32_t count = size < end - i ? size : end - i;
-            const int32_t group = group_of(t, d, &g->members[i], count);
-            for (int32_t m = i; m < i + count; m++) {
-                t->group[g->members[m]] = t->first_group + group * t->replicas;
-            }
-            i += count;
-        }
-    }
-}
-
-static df_status add_groups(tracer *t, const device_groups *d, df_err *err)
-{
-    int32_t *const ranks = malloc(((size_t)t->plan.devices + 1) * sizeof *ranks);
-    df_status status = ranks ? DF_OK : fail_memory(err);
-    for (int32_t i = 0; i < d->count * t->replicas && status == DF_OK; i++) {
-        const int32_t group = i / t->replicas;
-        const int32_t count = d->first[group + 1] - d->first[group];
-        for (int32_t m = 0; m < count; m++) {
-            ranks[m] = i % t->replicas * t->plan.devices + d->devices[d->first[group] + m];
-        }
-        status = df_net_program_add_group(t->program, t->first_group + i, ranks, count, err);
-    }
-    free(ranks);
-    return status;
-}
-
-static df_status add_operator_groups(tracer *t, df_err *err)
-{
-    grouping g = {NULL, 0, NULL, 0};
-    device_groups d = {NULL, NULL, NULL, NULL, 0};
-    df_status status = fail_memory(err);
-    if (count_members(t, &g) && list_members(t, &g) && open_groups(t, &g, &d)) {
-        cut_teams(t, &g, &d);
-        status = add_groups(t, &d, err);
-    }
-    free(g.parts);
-    free(g.members);
-    close_groups(&d);
-    return status;
-}
 
 /* The replicas of each device. */
 static df_status add_replica_groups(const tracer *t, df_err *err)
@@ -432,7 +278,8 @@ static df_net_node node_of(const tracer *t, int32_t e)
         node.type = DF_NET_COMM;
         node.collective = collective_of(info->collective);
         node.bytes = (uint64_t)info->bytes;
-        node.group = over_replicas ? t->plan.device[e] + 1 : t->group[e] + t->replica;
+        node.group = over_replicas ? t->plan.device[e] + 1
+                                   : t->first_group + t->teams.group[e] * t->replicas + t->replica;
     }
     return node;
 }
@@ -463,12 +310,36 @@ static bool add_deps(tracer *t, int32_t e, df_net_node *node)
             return false;
         }
     }
+    if (t->turns.previous[e] >= 0 && !add_dep(t, node, id_of(t, t->turns.previous[e]))) {
+        return false;
+    }
+    for (int32_t i = t->sent_before[e]; i >= 0; i = t->drafts->all[i].next) {
+        if (!add_dep(t, node, t->ids[i])) {
+            return false;
+        }
+    }
     for (int32_t i = t->waits_of[t->replica * t->plan.elements + e]; i >= 0; i = t->waits[i].next) {
         if (!add_dep(t, node, t->ids[t->waits[i].receipt])) {
             return false;
         }
     }
     return true;
+}
+
+/* Has the collectives of a device wait for what is to be sent before them. */
+static void put_sends_in_turn(tracer *t, int32_t begin, int32_t end)
+{
+    for (int32_t i = begin; i < end; i++) {
+        t->sent_before[t->plan.queue[i]] = -1;
+    }
+    for (int32_t i = 0; i < t->drafts->count; i++) {
+        draft *const d = &t->drafts->all[i];
+        const int32_t next = d->source == DF_LLM_NOWHERE ? -1 : t->turns.next[d->source];
+        if (next >= 0) {
+            d->next = t->sent_before[next];
+            t->sent_before[next] = i;
+        }
+    }
 }
 
 /* Fills a rank of the program with what rank `from` of the graph has; nodes go by id. */
@@ -483,6 +354,7 @@ static df_status add_rank(tracer *t, int32_t from, int32_t rank, df_err *err)
     if (!number_messages(t, (uint64_t)(end - begin))) {
         return fail_memory(err);
     }
+    put_sends_in_turn(t, begin, end);
     DF_TRY(add_messages(t, true, err));
     for (int32_t i = begin; i < end; i++) {
         df_net_node node = node_of(t, t->plan.queue[i]);
@@ -501,13 +373,19 @@ static bool open_tracer(tracer *t)
     const size_t n = (size_t)t->plan.elements + 1;
     const size_t waits = n * (size_t)t->replicas;
     t->place = calloc(n, sizeof *t->place);
-    t->group = calloc(n, sizeof *t->group);
+    t->turns.previous = malloc(n * sizeof *t->turns.previous);
+    t->turns.next = malloc(n * sizeof *t->turns.next);
+    t->sent_before = malloc(n * sizeof *t->sent_before);
     t->last_of = malloc(n * sizeof *t->last_of);
     t->waits_of = malloc(waits * sizeof *t->waits_of);
     t->ranks = calloc((size_t)t->plan.devices * (size_t)t->replicas + 1, sizeof *t->ranks);
-    if (!t->place || !t->group || !t->last_of || !t->waits_of || !t->ranks) {
+    if (!t->place || !t->turns.previous || !t->turns.next || !t->sent_before || !t->last_of ||
+        !t->waits_of || !t->ranks) {
         return false;
     }
+    memset(t->turns.previous, -1, n * sizeof *t->turns.previous);
+    memset(t->turns.next, -1, n * sizeof *t->turns.next);
+    memset(t->sent_before, -1, n * sizeof *t->sent_before);
     memset(t->last_of, -1, n * sizeof *t->last_of);
     memset(t->waits_of, -1, waits * sizeof *t->waits_of);
     for (int32_t d = 0; d < t->plan.devices; d++) {
@@ -524,7 +402,10 @@ static void close_tracer(tracer *t)
         free(t->ranks[r].all);
     }
     free(t->place);
-    free(t->group);
+    free(t->turns.previous);
+    free(t->turns.next);
+    free(t->sent_before);
+    df_llm_teams_free(&t->teams);
     free(t->last_of);
     free(t->waits_of);
     free(t->ranks);
@@ -541,7 +422,11 @@ static df_status fill_program(tracer *t, df_err *err)
     if (t->replicas > 1) {
         DF_TRY(add_replica_groups(t, err));
     }
-    DF_TRY(add_operator_groups(t, err));
+    DF_TRY(df_llm_teams_make(&t->plan, &t->teams, err));
+    DF_TRY(df_llm_teams_add(&t->plan, &t->teams, t->replicas, t->first_group, t->program, err));
+    if (t->in_turns) {
+        DF_TRY(df_llm_take_turns(&t->plan, &t->teams, &t->turns, err));
+    }
     DF_TRY(draft_messages(t, err));
     for (int32_t r = 0; r < df_net_program_ranks(t->program); r++) {
         DF_TRY(add_rank(t, r % count, r, err));
@@ -549,21 +434,16 @@ static df_status fill_program(tracer *t, df_err *err)
     return df_net_program_seal(t->program, err);
 }
 
-df_status df_llm_trace(const df_dag *dag,
-                       int32_t root,
-                       int32_t replicas,
-                       int32_t first_id,
-                       const df_rules *rules,
-                       df_net_program **program,
-                       df_err *err)
+df_status df_llm_trace(const df_llm_traced *what, df_net_program **program, df_err *err)
 {
-    tracer t = {.replicas = replicas, .first_id = first_id};
-    if (!rules->astra_tags_meet) {
-        t.tags = (uint32_t)(df_dag_count(dag) + first_id); /* behind those of edges */
+    tracer t = {.replicas = what->replicas, .first_id = what->first_id, .in_turns = what->in_turns};
+    if (!what->rules->astra_tags_meet) {
+        t.tags = (uint32_t)(df_dag_count(what->dag) + t.first_id); /* behind those of edges */
     }
-    df_status status = df_llm_plan_make(dag, root, replicas, rules, &t.plan, err);
+    df_status status =
+        df_llm_plan_make(what->dag, what->root, t.replicas, what->rules, &t.plan, err);
     if (status == DF_OK) {
-        const int32_t ranks = t.plan.devices * replicas;
+        const int32_t ranks = t.plan.devices * t.replicas;
         t.first_group = t.plan.devices < FIRST_GROUP ? FIRST_GROUP : t.plan.devices + 1;
         t.program = df_net_program_new(ranks > 1 ? ranks : 2); /* one alone has a twin */
         status = t.program && open_tracer(&t) ? fill_program(&t, err) : fail_memory(err);

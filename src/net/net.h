@@ -180,7 +180,7 @@ void df_net_sim_limit(df_net_sim *sim, uint64_t bytes, uint64_t events);
 
 /* Runs a sealed program. The arrays of *result are the simulator's, until its next run.
  * DF_EINVAL: what program, network or system ask for is not possible.
- * DF_ERUNTIME: the run cannot finish; the text names ranks, nodes and what they wait for. */
+ * DF_ESTUCK: the run cannot finish; the text names ranks, nodes and what they wait for. */
 DF_NODISCARD df_status df_net_run(df_net_sim *sim,
                                   const df_net_program *program,
                                   const df_net_network *network,

@@ -84,7 +84,7 @@ void df_net_fail_stuck(df_net_sim *sim)
     if (stuck > named) {
         tell(&s, "; and %d more ranks", (int)(stuck - named));
     }
-    df_net_fail(sim, DF_ERUNTIME,
+    df_net_fail(sim, DF_ESTUCK,
                 "the run cannot finish: %d of %d ranks are stuck at %" PRIu64 " ns%s", (int)stuck,
                 (int)sim->program->num_ranks, sim->now_ns, s.text);
 }

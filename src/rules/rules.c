@@ -217,6 +217,10 @@ const df_rule df_rule_table[] = {
          "messages without an edge are tagged from 1 on, as edges are: one may be taken for "
          "another, and large steps cannot finish",
          "each tag is of one message"),
+    RULE(astra_order_open,
+         "simulated devices begin collectives in any order, and where two wait for each other "
+         "there is no result",
+         "there they keep to one order"),
     RULE(llm_energy_one_layer,
          "the energy of an inference has flops and DRAM traffic of one layer and one device",
          "it has those of all layers and devices, and all memory levels"),

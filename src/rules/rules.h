@@ -78,6 +78,7 @@ typedef struct {
     bool astra_reductions_on_first_devices;
     bool astra_hop_skips_collective;
     bool astra_tags_meet;
+    bool astra_order_open;
     /* LLMs: energy, output */
     bool llm_energy_one_layer;
     bool llm_energy_one_head;

@@ -52,9 +52,44 @@ static void pipelines_take_their_turns_in_every_mode(void **state)
     }
 }
 
+/* Devices whose collectives and messages wait for each other keep to one order then. */
+static void steps_that_would_be_stuck_end(void **state)
+{
+    (void)state;
+    df_rules rules = df_rules_corrected();
+    for (int64_t tp = 1; tp <= 2; tp++) {
+        df_cfg cfg = df_llm_case(DF_RUN_TRAINING);
+        df_llm_result result;
+        df_err err;
+        cfg.llm.num_layers = 4;
+        cfg.llm.batch_size = 8;
+        cfg.sched.cp = 2;
+        cfg.sched.schedule = DF_SCHEDULE_1F1B;
+        cfg.sw.dp_zero_stage = 3;
+        df_llm_case_split(&cfg, tp, tp == 1 ? 2 : 1, 4, 4);
+        cfg.backend.model = DF_BACKEND_ASTRA;
+        cfg.backend.mode = DF_ASTRA_FLATTENED;
+        const df_hw_device dev = df_llm_case_device(&cfg);
+        df_llm_predictor *const predictor = df_llm_predictor_new();
+        assert_non_null(predictor);
+        rules.astra_order_open = true;
+        assert_int_equal(df_llm_predict(predictor, &cfg, &dev, &rules, &result, &err), DF_ESTUCK);
+        rules.astra_order_open = false;
+        assert_int_equal(df_llm_predict(predictor, &cfg, &dev, &rules, &result, &err), DF_OK);
+        df_llm_predictor_free(predictor);
+        /* Others are in the way on the ring, so that it takes longer than without them. */
+        const double flattened_s = result.time_s;
+        cfg.backend.mode = DF_ASTRA_HIERARCHICAL;
+        const double hierarchical_s = df_llm_case_predict(&cfg, &rules).time_s;
+        assert_true(flattened_s > 0.9 * hierarchical_s);
+        assert_true(flattened_s < 3 * hierarchical_s);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(steps_that_would_be_stuck_end),
         cmocka_unit_test(pipelines_take_their_turns_in_every_mode),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

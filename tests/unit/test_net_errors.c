@@ -40,7 +40,7 @@ static void receive_without_send(void **state)
     df_net_case_receive(&c, 1, 5, NO_DEP, 0);
     df_net_case_compute(&c, 1, 6, 5, 1);
     df_net_case_compute(&c, 1, 7, 6, 1);
-    refuse(&c, DF_ERUNTIME,
+    refuse(&c, DF_ESTUCK,
            WORDS("1 of 2 ranks are stuck at 10 ns",
                  "rank 1: node 5 waits for 1048576 bytes from rank 0 with tag 0", "and 2 more"));
 }
@@ -53,7 +53,7 @@ static void receive_of_another_size(void **state)
     const df_net_node receive = {.id = 5, .type = DF_NET_RECEIVE, .bytes = 99, .tag = 3};
     df_net_case_send(&c, 0, 0, NO_DEP, 1);
     df_net_case_add(&c, 1, &receive);
-    refuse(&c, DF_ERUNTIME, WORDS("rank 1: node 5 waits for 99 bytes from rank 0 with tag 3"));
+    refuse(&c, DF_ESTUCK, WORDS("rank 1: node 5 waits for 99 bytes from rank 0 with tag 3"));
 }
 
 /* Each rank sends only when it has received. */
@@ -65,7 +65,7 @@ static void ranks_that_wait_for_each_other(void **state)
         df_net_case_receive(&c, rank, 1, NO_DEP, 1 - rank);
         df_net_case_send(&c, rank, 2, 1, 1 - rank);
     }
-    refuse(&c, DF_ERUNTIME,
+    refuse(&c, DF_ESTUCK,
            WORDS("2 of 2 ranks are stuck at 0 ns", "rank 0: node 1 waits for 1048576 bytes",
                  "from rank 1", "rank 1: node 1 waits for", "from rank 0", "(and 1 more)"));
 }
@@ -78,7 +78,7 @@ static void collective_without_a_member(void **state)
     df_net_case_add_group(&c, 12, (int32_t[]){0, 2, 3}, 3);
     df_net_case_add(&c, 0, &node);
     df_net_case_add(&c, 3, &node);
-    refuse(&c, DF_ERUNTIME,
+    refuse(&c, DF_ESTUCK,
            WORDS("2 of 4 ranks are stuck",
                  "rank 0: node 8 waits for the other ranks in its "
                  "all-reduce of 1048576 bytes in group 12",
@@ -98,7 +98,7 @@ static void collective_of_all_behind_one_of_a_group(void **state)
     for (int32_t rank = 0; rank < 3; rank++) {
         df_net_case_collective(&c, rank, 1, DF_NET_ALL_REDUCE, MIB);
     }
-    refuse(&c, DF_ERUNTIME, WORDS("3 of 3 ranks are stuck", "rank 2: node 1 waits"));
+    refuse(&c, DF_ESTUCK, WORDS("3 of 3 ranks are stuck", "rank 2: node 1 waits"));
 }
 
 static void many_stuck_ranks_are_counted(void **state)
@@ -108,7 +108,7 @@ static void many_stuck_ranks_are_counted(void **state)
     for (int32_t rank = 1; rank < 8; rank++) {
         df_net_case_receive(&c, rank, 0, NO_DEP, 0);
     }
-    refuse(&c, DF_ERUNTIME,
+    refuse(&c, DF_ESTUCK,
            WORDS("7 of 8 ranks are stuck", "rank 1:", "rank 4:", "and 3 more ranks"));
 }
 
@@ -121,7 +121,7 @@ static void mark_alone_starts_nothing(void **state)
     df_net_case_add(&c, 0, &mark);
     df_net_case_compute(&c, 0, 1, 0, 10);
     df_net_case_compute(&c, 1, 0, NO_DEP, 10);
-    refuse(&c, DF_ERUNTIME, WORDS("1 of 2 ranks", "rank 0: 1 nodes have not ended"));
+    refuse(&c, DF_ESTUCK, WORDS("1 of 2 ranks", "rank 0: 1 nodes have not ended"));
 }
 
 /* ---- Programs ---- */

@@ -1,0 +1,242 @@
+/* An order of communication that all devices keep.
+ *
+ * A device does one collective or sends one message at a time, and takes the first that is
+ * ready. Where one device takes A and then B, and another one B and then A, both wait for ever;
+ * so do two that wait for messages which are to be sent after their collectives. So all are put
+ * into one order in which each comes after what it waits for: by the earliest time at which it
+ * could begin if nothing but its sources held it up. Where no collective begins before those
+ * that precede it, and what is sent before it, the first that is not done can always be done. */
+#include <stdlib.h>
+
+#include "llm/llm_team.h"
+
+/* What is done as a whole: a team's elements, or an element that is in no team. */
+typedef struct {
+    double begin_s;
+    int32_t place; /* in an order in which each comes after its sources */
+    int32_t waits; /* sources that have no place yet */
+} unit;
+
+/* A collective on a device, or what an element of it sends. */
+typedef struct {
+    int32_t device, element;
+    double begin_s;
+    int32_t place;
+    bool sends;
+} turn;
+
+typedef struct {
+    const df_llm_plan *plan;
+    const df_llm_teams *teams;
+    unit *units;
+    int32_t *queue;                    /* units that have their place */
+    int32_t *next_member;              /* [element]: another element of its unit, -1 */
+    int32_t *member;                   /* [unit]: its last element, -1 */
+    int32_t *follower_end, *followers; /* elements that wait for an element */
+    turn *turns;
+} scheduler;
+
+static int32_t unit_of(const scheduler *s, int32_t e)
+{
+    return s->teams->team[e] >= 0 ? s->plan->elements + s->teams->team[e] : e;
+}
+
+static int32_t num_units(const scheduler *s)
+{
+    return s->plan->elements + s->teams->teams;
+}
+
+/* The i-th that an element waits for, on its device or elsewhere. */
+static int32_t source_of(const df_llm_plan *plan, int32_t e, int32_t i)
+{
+    return i < plan->near[e].count
+               ? plan->sources.all[plan->near[e].first + i]
+               : plan->remotes.all[plan->far[e].first + i - plan->near[e].count].source;
+}
+
+static int32_t num_sources(const df_llm_plan *plan, int32_t e)
+{
+    return plan->near[e].count + plan->far[e].count;
+}
+
+static bool open_scheduler(scheduler *s)
+{
+    const size_t elements = (size_t)s->plan->elements + 1;
+    const size_t units = (size_t)num_units(s) + 1;
+    const size_t edges = (size_t)s->plan->sources.count + (size_t)s->plan->remotes.count + 1;
+    s->units = calloc(units, sizeof *s->units);
+    s->queue = malloc(units * sizeof *s->queue);
+    s->next_member = malloc(elements * sizeof *s->next_member);
+    s->member = malloc(units * sizeof *s->member);
+    s->follower_end = calloc(elements + 1, sizeof *s->follower_end);
+    s->followers = malloc(edges * sizeof *s->followers);
+    s->turns = malloc(2 * elements * sizeof *s->turns);
+    return s->units && s->queue && s->next_member && s->member && s->follower_end && s->followers &&
+           s->turns;
+}
+
+static void close_scheduler(scheduler *s)
+{
+    free(s->units);
+    free(s->queue);
+    free(s->next_member);
+    free(s->member);
+    free(s->follower_end);
+    free(s->followers);
+    free(s->turns);
+}
+
+static void list_members(scheduler *s)
+{
+    for (int32_t u = 0; u < num_units(s); u++) {
+        s->member[u] = -1;
+    }
+    for (int32_t e = s->plan->elements - 1; e >= 0; e--) {
+        const int32_t u = unit_of(s, e);
+        s->next_member[e] = s->member[u];
+        s->member[u] = e;
+    }
+}
+
+/* Followers of e are those from follower_end[e - 1] to follower_end[e] afterwards. */
+static void list_followers(scheduler *s)
+{
+    const df_llm_plan *const plan = s->plan;
+    for (int32_t e = 0; e < plan->elements; e++) {
+        for (int32_t i = 0; i < num_sources(plan, e); i++) {
+            s->follower_end[source_of(plan, e, i) + 1]++;
+            s->units[unit_of(s, e)].waits++;
+        }
+    }
+    for (int32_t e = 0; e < plan->elements; e++) {
+        s->follower_end[e + 1] += s->follower_end[e];
+    }
+    for (int32_t e = 0; e < plan->elements; e++) {
+        for (int32_t i = 0; i < num_sources(plan, e); i++) {
+            s->followers[s->follower_end[source_of(plan, e, i)]++] = e;
+        }
+    }
+}
+
+/* Lets those that wait for e go on. */
+static int32_t count_off(scheduler *s, int32_t e, double end_s, int32_t placed)
+{
+    for (int32_t i = e > 0 ? s->follower_end[e - 1] : 0; i < s->follower_end[e]; i++) {
+        const int32_t follower = unit_of(s, s->followers[i]);
+        unit *const u = &s->units[follower];
+        u->begin_s = end_s > u->begin_s ? end_s : u->begin_s;
+        if (--u->waits == 0) {
+            s->queue[placed++] = follower;
+        }
+    }
+    return placed;
+}
+
+/* Gives each unit its time and its place; false when some wait for each other. */
+static bool place_units(scheduler *s)
+{
+    int32_t all = 0;
+    int32_t placed = 0;
+    for (int32_t u = 0; u < num_units(s); u++) {
+        all += s->member[u] >= 0;
+        if (s->member[u] >= 0 && s->units[u].waits == 0) {
+            s->queue[placed++] = u;
+        }
+    }
+    for (int32_t i = 0; i < placed; i++) {
+        unit *const u = &s->units[s->queue[i]];
+        u->place = i;
+        for (int32_t e = s->member[s->queue[i]]; e >= 0; e = s->next_member[e]) {
+            placed = count_off(s, e, u->begin_s + df_dag_duration_s(s->plan->dag, e), placed);
+        }
+    }
+    return placed == all;
+}
+
+/* What an element sends has the element's place, but goes when it ends. */
+static int by_device_and_time(const void *a, const void *b)
+{
+    const turn *const x = a;
+    const turn *const y = b;
+    if (x->device != y->device) {
+        return x->device < y->device ? -1 : 1;
+    }
+    if (x->begin_s != y->begin_s) {
+        return x->begin_s < y->begin_s ? -1 : 1;
+    }
+    if (x->place != y->place) {
+        return x->place < y->place ? -1 : 1;
+    }
+    return (x->sends > y->sends) - (x->sends < y->sends);
+}
+
+static size_t list_turns(scheduler *s)
+{
+    const df_dag *const dag = s->plan->dag;
+    size_t count = 0;
+    for (int32_t e = 0; e < s->plan->elements; e++) {
+        const unit *const u = &s->units[unit_of(s, e)];
+        const int32_t device = s->plan->device[e];
+        if (device == DF_LLM_NOWHERE) {
+            continue;
+        }
+        if (!df_llm_is_compute(dag, e)) {
+            s->turns[count++] = (turn){device, e, u->begin_s, u->place, false};
+        }
+        s->turns[count++] =
+            (turn){device, e, u->begin_s + df_dag_duration_s(dag, e), u->place, true};
+    }
+    qsort(s->turns, count, sizeof *s->turns, by_device_and_time);
+    return count;
+}
+
+static void order_devices(scheduler *s, const df_llm_turns *turns)
+{
+    const size_t count = list_turns(s);
+    int32_t device = -1;
+    int32_t last = -1; /* collective of the device */
+    for (size_t i = 0; i < count; i++) {
+        const turn *const t = &s->turns[i];
+        last = t->device == device ? last : -1;
+        device = t->device;
+        if (!t->sends) {
+            turns->previous[t->element] = last;
+            last = t->element;
+        }
+    }
+    device = -1;
+    for (size_t i = count; i > 0; i--) {
+        const turn *const t = &s->turns[i - 1];
+        last = t->device == device ? last : -1;
+        device = t->device;
+        if (t->sends) {
+            turns->next[t->element] = last;
+        } else {
+            last = t->element;
+        }
+    }
+}
+
+df_status df_llm_take_turns(const df_llm_plan *plan,
+                            const df_llm_teams *teams,
+                            const df_llm_turns *turns,
+                            df_err *err)
+{
+    scheduler s = {.plan = plan, .teams = teams};
+    df_status status = DF_OK;
+    if (!open_scheduler(&s)) {
+        status = df_fail(err, DF_ENOMEM, "out of memory for the simulator's program");
+    } else {
+        list_members(&s);
+        list_followers(&s);
+        if (place_units(&s)) {
+            order_devices(&s, turns);
+        } else {
+            status = df_fail(err, DF_ERUNTIME,
+                             "expected collectives in an order, found some that wait for each "
+                             "other");
+        }
+    }
+    close_scheduler(&s);
+    return status;
+}
