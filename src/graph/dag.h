@@ -25,6 +25,7 @@ typedef struct {
     int32_t participants; /* of a collective */
     int32_t batch, layer; /* what it belongs to, for its name */
     double bytes;         /* of an edge */
+    int32_t mate;         /* this is a copy, for another device, of the element so many before it */
 } df_dag_info;
 
 /* NULL when out of memory. */

@@ -130,6 +130,7 @@ static df_net_system graph_system(const df_llm *x, int32_t ranks)
 typedef struct {
     const df_dag *dag;
     int32_t root, replicas;
+    bool exchanges;
     int32_t first_id;             /* number of its first element */
     const char *name, *artifacts; /* for those who look on, and the folder of its files */
 } graph_run;
@@ -139,6 +140,7 @@ static df_status run_graph(df_llm *x, const graph_run *run, bool in_turns, doubl
     const df_llm_traced what = {.dag = run->dag,
                                 .root = run->root,
                                 .replicas = run->replicas,
+                                .exchanges = run->exchanges,
                                 .first_id = run->first_id,
                                 .rules = x->rules,
                                 .in_turns = in_turns};
@@ -202,7 +204,11 @@ static df_status simulate_block(df_llm *x, const df_llm_pass *pass, int directio
 static df_status simulate_step(
     df_llm *x, const df_llm_pass *pass, const df_llm_step *step, bool flat, double *time_s)
 {
-    graph_run run = {.replicas = step->training ? (int32_t)x->dp : 1,
+    /* Devices that split a context have the same parameters: replicas, unless they are ranks of
+     * their own. */
+    const double replicas = flat ? x->dp : step->replicas;
+    graph_run run = {.replicas = step->training ? (int32_t)replicas : 1,
+                     .exchanges = step->data_parallel,
                      .first_id = flat ? 1 : 0,
                      .name = flat ? "flattened" : "hierarchical",
                      .artifacts = flat ? "astra_flat" : "astra_hier"};
@@ -212,9 +218,12 @@ static df_status simulate_step(
         for (int i = 0; i < DF_LLM_DIRECTIONS; i++) {
             read_chain(x, pass, i, &chains[i]);
         }
+        const df_llm_split split = {
+            .stages = (int32_t)step->stages,
+            .ranks = (int32_t)(x->tp * x->cp),
+            .shares = step->data_parallel ? (int32_t)(step->replicas / x->dp) : 1};
         df_dag *const whole = dag;
-        dag = df_llm_flatten(whole, &run.root, chains, (int32_t)(x->tp * x->cp),
-                             (int32_t)step->stages, x->rules);
+        dag = df_llm_flatten(whole, &run.root, chains, &split, x->rules);
         df_dag_free(whole);
     }
     if (!dag) {

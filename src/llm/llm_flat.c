@@ -27,6 +27,7 @@ typedef struct {
     df_dag *flat;
     const df_llm_chain *chains; /* [direction] */
     int32_t ranks;              /* devices that share a layer */
+    int32_t shares, part;       /* parts with the same parameters, and their devices */
     const df_rules *rules;
     stand_in *of; /* [element of the step] */
     frame *stack;
@@ -92,6 +93,23 @@ df_llm_add_chain(df_dag *dag, const df_llm_chain *chain, int32_t device, const d
     return head;
 }
 
+/* A collective of data parallelism for each part of its stage. */
+static stand_in copy_collective(flattening *f, int32_t e)
+{
+    df_dag_info info = *df_dag_told(f->step, e);
+    const int32_t home = info.home > 0 ? info.home * f->ranks : 0;
+    stand_in copies = {-1, 1, f->shares};
+    for (int32_t i = 0; i < f->shares; i++) {
+        const int32_t made =
+            df_dag_add(f->flat, DF_DAG_COLLECTIVE, 0, df_dag_duration_s(f->step, e));
+        info.home = home + i * f->part;
+        info.mate = i;
+        df_dag_tell(f->flat, made, &info);
+        copies.first = i == 0 ? made : copies.first;
+    }
+    return copies;
+}
+
 /* The same element on one device. */
 static int32_t copy_element(flattening *f, int32_t e)
 {
@@ -116,6 +134,7 @@ static int32_t copy_gather(flattening *f, int32_t gather, int32_t e)
     for (int32_t r = 0; r < f->ranks; r++) {
         df_dag_info info = *df_dag_told(f->step, gather);
         info.home = home_of(f, e, r);
+        info.mate = r / f->part * f->part;
         const int32_t made = df_dag_add(f->flat, DF_DAG_COLLECTIVE, 0, 0.0);
         df_dag_tell(f->flat, made, &info);
         first = first < 0 ? made : first;
@@ -138,6 +157,20 @@ static void attach(flattening *f, int32_t from, int32_t child)
     const stand_in *const s = &f->of[child];
     for (int32_t i = 0; i < s->count; i++) {
         df_dag_link(f->flat, from, s->first + i * s->stride);
+    }
+}
+
+/* The same from several; copies for several devices go with those of their own. */
+static void attach_all(flattening *f, const stand_in *from, int32_t child)
+{
+    const stand_in *const to = &f->of[child];
+    for (int32_t i = 0; i < from->count; i++) {
+        const int32_t element = from->first + i * from->stride;
+        if (from->count == to->count) {
+            df_dag_link(f->flat, element, to->first + i * to->stride);
+        } else {
+            attach(f, element, child);
+        }
     }
 }
 
@@ -193,6 +226,8 @@ static void push(flattening *f, int32_t e)
         }
         f->of[e].stride = chain->count;
         f->of[e].count = f->ranks;
+    } else if (f->shares > 1 && is_data_parallel(f, e)) {
+        f->of[e] = copy_collective(f, e);
     } else {
         f->of[e] = (stand_in){copy_element(f, e), 1, 1};
         if (df_dag_kind_of(f->step, e) == DF_DAG_COMPUTE) {
@@ -223,11 +258,11 @@ static bool take_child(flattening *f, frame *at, int32_t child)
     for (int32_t r = 0; copies >= 0 && r < f->ranks; r++) {
         attach(f, copies + r, child);
     }
-    attach(f, f->of[e].first, child);
+    attach_all(f, &f->of[e], child);
     return true;
 }
 
-/* A reduction or gather of a block hangs from its first device. */
+/* A reduction or gather of a block hangs from the first device of each part. */
 static bool take_data_parallel(flattening *f, frame *at, int32_t child)
 {
     const int32_t block = at->element;
@@ -238,7 +273,8 @@ static bool take_data_parallel(flattening *f, frame *at, int32_t child)
     if (!ready(f, child)) {
         return false;
     }
-    attach(f, tail_of(f, block, 0), child);
+    const stand_in tails = {tail_of(f, block, 0), f->part * chain_of(f, block)->count, f->shares};
+    attach_all(f, &tails, child);
     return true;
 }
 
@@ -336,18 +372,32 @@ static void advance(flattening *f)
     f->depth--;
 }
 
+/* What stands for the root; a mark before it where that is several. */
+static int32_t root_of(flattening *f, int32_t root)
+{
+    if (f->of[root].count == 1) {
+        return f->of[root].first;
+    }
+    const int32_t mark = df_dag_add(f->flat, DF_DAG_COLLECTIVE, 0, 0.0);
+    df_dag_tell(f->flat, mark, &(df_dag_info){.role = DF_LLM_ROLE_MARK, .home = -1});
+    attach(f, mark, root);
+    f->failed = df_dag_failed(f->flat);
+    return mark;
+}
+
 df_dag *df_llm_flatten(const df_dag *step,
                        int32_t *root,
                        const df_llm_chain chains[DF_LLM_DIRECTIONS],
-                       int32_t ranks,
-                       int32_t stages,
+                       const df_llm_split *split,
                        const df_rules *rules)
 {
     const int32_t count = df_dag_count(step);
     flattening f = {.step = step,
-                    .flat = df_dag_new(ranks * stages),
+                    .flat = df_dag_new(split->ranks * split->stages),
                     .chains = chains,
-                    .ranks = ranks,
+                    .ranks = split->ranks,
+                    .shares = split->shares,
+                    .part = split->ranks / split->shares,
                     .rules = rules,
                     .of = malloc((size_t)count * sizeof *f.of)};
     f.failed = !f.flat || !f.of;
@@ -361,7 +411,7 @@ df_dag *df_llm_flatten(const df_dag *step,
         advance(&f);
     }
     f.failed = f.failed || df_dag_failed(f.flat);
-    *root = f.failed ? 0 : f.of[*root].first;
+    *root = f.failed ? 0 : root_of(&f, *root);
     free(f.of);
     free(f.stack);
     if (f.failed) {

@@ -38,13 +38,18 @@ int32_t df_llm_label_of(df_llm_op op, int direction, df_coll_kind kind);
 /* "MHA_forward", "MHA_forward_all_reduce". */
 void df_llm_label_name(int32_t label, char *name, size_t size);
 
+/* How many devices share a layer. They fall into `shares` parts with the same parameters, which
+ * exchange gradients as replicas do; the first device of a part does it for the part. */
+typedef struct {
+    int32_t stages, ranks, shares;
+} df_llm_split;
+
 /* The step that *root leads to, by devices; *root becomes the root of that graph. NULL when
- * out of memory. `ranks` devices share a layer. */
+ * out of memory. */
 df_dag *df_llm_flatten(const df_dag *step,
                        int32_t *root,
                        const df_llm_chain chains[DF_LLM_DIRECTIONS],
-                       int32_t ranks,
-                       int32_t stages,
+                       const df_llm_split *split,
                        const df_rules *rules);
 
 /* Names the nodes of a program that df_llm_trace made: a df_et_namer, with the graph as its
@@ -56,6 +61,7 @@ typedef struct {
     const df_dag *dag;
     int32_t root;
     int32_t replicas; /* of each device */
+    bool exchanges;   /* collectives of data parallelism are done */
     int32_t first_id; /* number of the first element, which messages are tagged with */
     const df_rules *rules;
     bool in_turns; /* devices do their collectives in one order (llm_team.h) */

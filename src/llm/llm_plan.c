@@ -139,7 +139,7 @@ static void number_devices(planner *p, int32_t *number, int32_t most)
     }
 }
 
-static void place_elements(planner *p, int32_t replicas)
+static void place_elements(planner *p, bool exchanges)
 {
     int32_t most = 0;
     for (int32_t i = 0; i < p->order.count; i++) {
@@ -156,7 +156,7 @@ static void place_elements(planner *p, int32_t replicas)
     number_devices(p, number, most);
     for (int32_t i = 0; i < p->order.count; i++) {
         const int32_t e = p->order.all[i];
-        const bool dropped = replicas == 1 && df_llm_is_data_parallel(p->dag, e);
+        const bool dropped = !exchanges && df_llm_is_data_parallel(p->dag, e);
         const int32_t home = dropped ? DF_LLM_NOWHERE : home_of(p->dag, e);
         p->plan->device[e] = home >= 0 && home < most ? number[home] : DF_LLM_NOWHERE;
     }
@@ -409,7 +409,7 @@ static bool open_planner(planner *p)
 
 df_status df_llm_plan_make(const df_dag *dag,
                            int32_t root,
-                           int32_t replicas,
+                           bool exchanges,
                            const df_rules *rules,
                            df_llm_plan *plan,
                            df_err *err)
@@ -423,7 +423,7 @@ df_status df_llm_plan_make(const df_dag *dag,
         collect(&p, root);
     }
     if (!p.failed) {
-        place_elements(&p, replicas);
+        place_elements(&p, exchanges);
     }
     if (!p.failed) {
         find_sources(&p);

@@ -39,11 +39,11 @@ typedef struct {
     int32_t *begin; /* [devices + 1]: where a device's begin in the queue */
 } df_llm_plan;
 
-/* Plans what root leads to. Collectives among replicas are nothing where there is one.
+/* Plans what root leads to. Without `exchanges`, collectives of data parallelism are nothing.
  * Free the plan after a failure too. DF_ENOMEM; DF_ERUNTIME: elements wait for each other. */
 DF_NODISCARD df_status df_llm_plan_make(const df_dag *dag,
                                         int32_t root,
-                                        int32_t replicas,
+                                        bool exchanges,
                                         const df_rules *rules,
                                         df_llm_plan *plan,
                                         df_err *err);

@@ -43,6 +43,7 @@ typedef struct {
     df_llm_teams teams;
     int32_t first_group; /* the ids before it are those of devices over replicas */
     int32_t *place;      /* [element]: among the elements of its device */
+    int32_t *mate;       /* [device]: the first of those that it exchanges gradients with */
     df_llm_turns turns;  /* where they are in turns */
     int32_t
         *sent_before; /* [element]: the first send of its rank that a collective waits for, -1 */
@@ -71,19 +72,41 @@ static df_status fail_memory(df_err *err)
 
 /* ---- Groups ---- */
 
-/* The replicas of each device. */
+/* Finds the devices that exchange gradients with each device: those of one number. */
+static void find_mates(const tracer *t)
+{
+    for (int32_t d = 0; d < t->plan.devices; d++) {
+        t->mate[d] = d;
+    }
+    for (int32_t e = 0; e < t->plan.elements; e++) {
+        const int32_t of = e - df_dag_told(t->plan.dag, e)->mate;
+        if (of < e && t->plan.device[e] != DF_LLM_NOWHERE && t->plan.device[of] != DF_LLM_NOWHERE) {
+            t->mate[t->plan.device[e]] = t->plan.device[of];
+        }
+    }
+}
+
+/* Devices that exchange gradients, in all replicas. */
 static df_status add_replica_groups(const tracer *t, df_err *err)
 {
-    int32_t *const ranks = malloc((size_t)t->replicas * sizeof *ranks);
+    int32_t *const ranks =
+        malloc((size_t)t->replicas * (size_t)t->plan.devices * sizeof *ranks + 1);
     df_status status = DF_OK;
     if (!ranks) {
         return fail_memory(err);
     }
     for (int32_t d = 0; d < t->plan.devices && status == DF_OK; d++) {
+        int32_t count = 0;
         for (int32_t r = 0; r < t->replicas; r++) {
-            ranks[r] = r * t->plan.devices + d;
+            for (int32_t other = d; other < t->plan.devices; other++) {
+                if (t->mate[other] == d) {
+                    ranks[count++] = r * t->plan.devices + other;
+                }
+            }
         }
-        status = df_net_program_add_group(t->program, d + 1, ranks, t->replicas, err);
+        if (count > 1) {
+            status = df_net_program_add_group(t->program, d + 1, ranks, count, err);
+        }
     }
     free(ranks);
     return status;
@@ -278,7 +301,7 @@ static df_net_node node_of(const tracer *t, int32_t e)
         node.type = DF_NET_COMM;
         node.collective = collective_of(info->collective);
         node.bytes = (uint64_t)info->bytes;
-        node.group = over_replicas ? t->plan.device[e] + 1
+        node.group = over_replicas ? t->mate[t->plan.device[e]] + 1
                                    : t->first_group + t->teams.group[e] * t->replicas + t->replica;
     }
     return node;
@@ -373,14 +396,15 @@ static bool open_tracer(tracer *t)
     const size_t n = (size_t)t->plan.elements + 1;
     const size_t waits = n * (size_t)t->replicas;
     t->place = calloc(n, sizeof *t->place);
+    t->mate = malloc(((size_t)t->plan.devices + 1) * sizeof *t->mate);
     t->turns.previous = malloc(n * sizeof *t->turns.previous);
     t->turns.next = malloc(n * sizeof *t->turns.next);
     t->sent_before = malloc(n * sizeof *t->sent_before);
     t->last_of = malloc(n * sizeof *t->last_of);
     t->waits_of = malloc(waits * sizeof *t->waits_of);
     t->ranks = calloc((size_t)t->plan.devices * (size_t)t->replicas + 1, sizeof *t->ranks);
-    if (!t->place || !t->turns.previous || !t->turns.next || !t->sent_before || !t->last_of ||
-        !t->waits_of || !t->ranks) {
+    if (!t->place || !t->mate || !t->turns.previous || !t->turns.next || !t->sent_before ||
+        !t->last_of || !t->waits_of || !t->ranks) {
         return false;
     }
     memset(t->turns.previous, -1, n * sizeof *t->turns.previous);
@@ -402,6 +426,7 @@ static void close_tracer(tracer *t)
         free(t->ranks[r].all);
     }
     free(t->place);
+    free(t->mate);
     free(t->turns.previous);
     free(t->turns.next);
     free(t->sent_before);
@@ -419,9 +444,8 @@ static void close_tracer(tracer *t)
 static df_status fill_program(tracer *t, df_err *err)
 {
     const int32_t count = t->plan.devices * t->replicas;
-    if (t->replicas > 1) {
-        DF_TRY(add_replica_groups(t, err));
-    }
+    find_mates(t);
+    DF_TRY(add_replica_groups(t, err));
     DF_TRY(df_llm_teams_make(&t->plan, &t->teams, err));
     DF_TRY(df_llm_teams_add(&t->plan, &t->teams, t->replicas, t->first_group, t->program, err));
     if (t->in_turns) {
@@ -441,7 +465,7 @@ df_status df_llm_trace(const df_llm_traced *what, df_net_program **program, df_e
         t.tags = (uint32_t)(df_dag_count(what->dag) + t.first_id); /* behind those of edges */
     }
     df_status status =
-        df_llm_plan_make(what->dag, what->root, t.replicas, what->rules, &t.plan, err);
+        df_llm_plan_make(what->dag, what->root, what->exchanges, what->rules, &t.plan, err);
     if (status == DF_OK) {
         const int32_t ranks = t.plan.devices * t.replicas;
         t.first_group = t.plan.devices < FIRST_GROUP ? FIRST_GROUP : t.plan.devices + 1;

@@ -10,7 +10,7 @@
 
 #include "llm/llm_team.h"
 
-/* What is done as a whole: a team's elements, or an element that is in no team. */
+/* What is done as a whole: a team's elements, copies for several devices, or an element alone. */
 typedef struct {
     double begin_s;
     int32_t place; /* in an order in which each comes after its sources */
@@ -38,7 +38,8 @@ typedef struct {
 
 static int32_t unit_of(const scheduler *s, int32_t e)
 {
-    return s->teams->team[e] >= 0 ? s->plan->elements + s->teams->team[e] : e;
+    return s->teams->team[e] >= 0 ? s->plan->elements + s->teams->team[e]
+                                  : e - df_dag_told(s->plan->dag, e)->mate;
 }
 
 static int32_t num_units(const scheduler *s)

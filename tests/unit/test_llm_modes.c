@@ -52,21 +52,51 @@ static void pipelines_take_their_turns_in_every_mode(void **state)
     }
 }
 
+/* Devices that split a context see other tokens, so that they exchange gradients. */
+static void gradients_are_reduced_over_the_context_in_every_mode(void **state)
+{
+    (void)state;
+    const df_rules all = df_rules_corrected();
+    df_rules unreduced = all;
+    unreduced.llm_context_gradients_unreduced = true;
+    for (int zero = 0; zero <= 3; zero++) {
+        for (int i = 0; i < MODES; i++) {
+            df_cfg cfg = df_llm_case(DF_RUN_TRAINING);
+            cfg.llm.num_layers = 4;
+            cfg.llm.batch_size = 2;
+            cfg.sched.cp = 2;
+            cfg.sched.schedule = DF_SCHEDULE_1F1B;
+            cfg.sw.dp_zero_stage = zero;
+            df_llm_case_split(&cfg, 2, 1, 2, 2);
+            cfg.intra_topology = DF_TOPO_FC;
+            cfg.backend.model = DF_BACKEND_ASTRA;
+            cfg.backend.mode = modes[i];
+            const double time_s = df_llm_case_predict(&cfg, &all).time_s;
+            const double without_s = df_llm_case_predict(&cfg, &unreduced).time_s;
+            if (!(time_s > 1.005 * without_s)) {
+                fail_msg("mode %d, ZeRO %d: %g s with reductions, %g s without", (int)modes[i],
+                         zero, time_s, without_s);
+            }
+        }
+    }
+}
+
 /* Devices whose collectives and messages wait for each other keep to one order then. */
 static void steps_that_would_be_stuck_end(void **state)
 {
     (void)state;
     df_rules rules = df_rules_corrected();
-    for (int64_t tp = 1; tp <= 2; tp++) {
+    for (int zero = 0; zero <= 2; zero++) {
         df_cfg cfg = df_llm_case(DF_RUN_TRAINING);
         df_llm_result result;
         df_err err;
-        cfg.llm.num_layers = 4;
-        cfg.llm.batch_size = 8;
+        cfg.llm.num_layers = 1;
+        cfg.llm.batch_size = 2;
         cfg.sched.cp = 2;
-        cfg.sched.schedule = DF_SCHEDULE_1F1B;
-        cfg.sw.dp_zero_stage = 3;
-        df_llm_case_split(&cfg, tp, tp == 1 ? 2 : 1, 4, 4);
+        cfg.sched.tp_sp = false;
+        cfg.sw.dp_zero_stage = zero;
+        cfg.intra_topology = DF_TOPO_SWITCH;
+        df_llm_case_split(&cfg, 1, 1, 1, 2);
         cfg.backend.model = DF_BACKEND_ASTRA;
         cfg.backend.mode = DF_ASTRA_FLATTENED;
         const df_hw_device dev = df_llm_case_device(&cfg);
@@ -89,6 +119,7 @@ static void steps_that_would_be_stuck_end(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(gradients_are_reduced_over_the_context_in_every_mode),
         cmocka_unit_test(steps_that_would_be_stuck_end),
         cmocka_unit_test(pipelines_take_their_turns_in_every_mode),
     };
