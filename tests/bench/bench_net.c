@@ -12,7 +12,7 @@
 
 enum { REPEATS = 5, CASES = 4 };
 
-/* A program, and what AstraSim made of it: an x86 server's core, one run each. */
+/* A program, and what AstraSim made of it: recorded, a core of an x86 server, one run each. */
 typedef struct {
     const char *name;
     df_net_case (*make)(void);
@@ -20,6 +20,7 @@ typedef struct {
     double astrasim_cpu_s, astrasim_mib;
 } bench_case;
 
+static const double LONG_S = 1;
 static const double TARGET_EACH = 10;
 static const double TARGET_MEDIAN = 20;
 
@@ -173,45 +174,64 @@ static double seconds(struct timeval t)
     return (double)t.tv_sec + 1e-6 * (double)t.tv_usec;
 }
 
-/* What the system says of a child's memory includes this process's at the fork. */
-static usage run_process(const char *dir)
+/* Runs a program in a folder. What the system says of its memory includes this process's at the
+ * fork. */
+static usage run_process(const char *dir, const char *const words[])
 {
-    char workload[300];
-    char system[300];
-    char network[300];
     struct rusage used;
     int status;
-    snprintf(workload, sizeof workload, "%s/workload", dir);
-    snprintf(system, sizeof system, "%s/system.json", dir);
-    snprintf(network, sizeof network, "%s/network.yml", dir);
     const pid_t child = fork();
     if (child == 0) {
         const int nowhere = open("/dev/null", O_WRONLY | O_CLOEXEC);
-        if (dup2(nowhere, STDOUT_FILENO) >= 0) {
-            execl(DF_BIN, DF_BIN, "astra", "run", "--workload", workload, "--system", system,
-                  "--network", network, (char *)NULL);
+        if (dup2(nowhere, STDOUT_FILENO) >= 0 && chdir(dir) == 0) {
+            execv(words[0], (char *const *)(uintptr_t)words);
         }
         _exit(127);
     }
     if (child < 0 || wait4(child, &status, 0, &used) != child || status != 0) {
-        df_bench_stop(&(df_err){"deepflow astra run failed"});
+        df_err err;
+        (void)df_fail(&err, DF_ERUNTIME, "%s failed", words[0]);
+        df_bench_stop(&err);
     }
     return (usage){seconds(used.ru_utime) + seconds(used.ru_stime), (double)used.ru_maxrss / 1024};
 }
 
-static usage best_process(const df_net_case *c)
+/* The least of some runs; of one that takes long. */
+static usage best_process(const char *dir, const char *const words[])
 {
-    char dir[256];
-    usage best = {1e300, 0};
-    df_make_dir(dir);
-    df_net_case_write(c, dir);
-    for (int i = 0; i < REPEATS; i++) {
-        const usage u = run_process(dir);
+    usage best = run_process(dir, words);
+    for (int i = 1; i < REPEATS && best.cpu_s < LONG_S; i++) {
+        const usage u = run_process(dir, words);
         best.cpu_s = u.cpu_s < best.cpu_s ? u.cpu_s : best.cpu_s;
         best.mib = u.mib > best.mib ? u.mib : best.mib;
     }
-    df_remove_dir(dir);
     return best;
+}
+
+static usage run_ours(const char *dir)
+{
+    const char *const words[] = {DF_BIN,     "astra",       "run",       "--workload",  "workload",
+                                 "--system", "system.json", "--network", "network.yml", NULL};
+    return best_process(dir, words);
+}
+
+/* AstraSim itself where it is named, else what is recorded of it. */
+static usage run_astrasim(const char *dir, const bench_case *c)
+{
+    const char *const program = getenv("DEEPFLOW_TEST_ASTRASIM");
+    const char *const words[] = {program,
+                                 "--workload-configuration=workload",
+                                 "--system-configuration=system.json",
+                                 "--network-configuration=network.yml",
+                                 "--remote-memory-configuration=memory.json",
+                                 NULL};
+    char path[300];
+    if (!program || !*program) {
+        return (usage){c->astrasim_cpu_s, c->astrasim_mib};
+    }
+    snprintf(path, sizeof path, "%s/memory.json", dir);
+    df_write_file(path, "{\"memory-type\": \"NO_MEMORY_EXPANSION\"}");
+    return best_process(dir, words);
 }
 
 void df_bench_net(void)
@@ -222,23 +242,28 @@ void df_bench_net(void)
         {"64 ranks, direct all-reduce and all-to-all", direct_64, 69210, 2.55, 96.5},
         {"pipeline of 16 stages, 32 micro-batches", pipeline, 42038000, 0.02, 16.3},
     };
-    usage processes[CASES];
+    usage ours[CASES];
+    usage astrasim[CASES];
     double ratios[CASES];
     for (int i = 0; i < CASES; i++) {
+        char dir[256];
         df_net_case c = cases[i].make();
-        processes[i] = best_process(&c);
-        ratios[i] = cases[i].astrasim_cpu_s / processes[i].cpu_s;
+        df_make_dir(dir);
+        df_net_case_write(&c, dir);
+        ours[i] = run_ours(dir);
+        astrasim[i] = run_astrasim(dir, &cases[i]);
+        ratios[i] = astrasim[i].cpu_s / ours[i].cpu_s;
+        df_remove_dir(dir);
         df_net_case_free(&c);
     }
     for (int i = 0; i < CASES; i++) {
         df_net_case c = cases[i].make();
         printf("Network simulator: %s\n", cases[i].name);
         printf("  %-56s %12.4g 1/s\n", "events", events_ps(&c, cases[i].max_ns));
-        df_bench_print("  `deepflow astra run`, processor time", 1e3 * processes[i].cpu_s, "ms",
+        df_bench_print("  `deepflow astra run`, processor time", 1e3 * ours[i].cpu_s, "ms",
                        ratios[i] / TARGET_EACH);
-        df_bench_print("  its memory", processes[i].mib, "MiB",
-                       cases[i].astrasim_mib / processes[i].mib);
-        printf("  %.1f times as fast as AstraSim\n", ratios[i]);
+        df_bench_print("  its memory", ours[i].mib, "MiB", astrasim[i].mib / ours[i].mib);
+        printf("  %.1f times as fast as AstraSim, %.4g s\n", ratios[i], astrasim[i].cpu_s);
         df_net_case_free(&c);
     }
     qsort(ratios, CASES, sizeof ratios[0], df_bench_by_value);
