@@ -13,7 +13,7 @@
 #include "search_table.h"
 #include "store/store_read.h"
 
-enum { BEST = 10, CHUNK = 1024 };
+enum { BEST = 10, CHUNK = 1024, QUIET_S = 3 };
 
 typedef struct {
     df_words file;
@@ -95,7 +95,12 @@ static void print_standing(const char *path, const df_results *r, const standing
                (double)r->evaluations / r->wall_s, (double)(r->num_searches - s->done) / rate);
     }
     if (stat(path, &is) == 0) {
-        printf(", written %.0f s ago", difftime(time(NULL), is.st_mtime));
+        const double ago_s = difftime(time(NULL), is.st_mtime);
+        printf(", written %.0f s ago", ago_s);
+        /* one that has just ended, or has not begun, is no news */
+        if (s->done < r->num_searches && ago_s > QUIET_S && df_search_nobody_writes(path)) {
+            printf("; stopped: nobody writes there (arch_search --resume goes on)");
+        }
     }
     printf("\n%3s %12s %12s  %-24s %-10s %6s\n", "", "best value", "time (s)", "strategy",
            s->count > 0 ? df_search_layout_head(&r->strategies[s->best[0].strategy_id]) : "layout",

@@ -13,6 +13,8 @@
 
 enum { PATH_ROOM = 4096, HOLDER_ROOM = 512 };
 
+static const double LOOK_S = 0.25; /* others may look whether there is a writer */
+
 /* The holder writes who it is into the lock file, for those that are refused. */
 static void sign(int lock)
 {
@@ -48,6 +50,7 @@ static void rest(void)
 static df_status take(const char *dir, const df_search_lock *how, int lock, df_err *err)
 {
     const double begin_s = df_clock_s();
+    const double wait_s = how->wait_s > LOOK_S ? how->wait_s : LOOK_S;
     while (flock(lock, LOCK_EX | LOCK_NB) != 0) {
         if (errno != EWOULDBLOCK && errno != EINTR) {
             return df_fail(err, DF_EIO,
@@ -58,7 +61,7 @@ static df_status take(const char *dir, const df_search_lock *how, int lock, df_e
         if (how->interrupted && how->interrupted(how->ctx)) {
             return df_fail(err, DF_EINTERRUPTED, "%s: interrupted while waiting for it", dir);
         }
-        if (df_clock_s() - begin_s >= how->wait_s) {
+        if (df_clock_s() - begin_s >= wait_s) {
             return refuse(dir, lock, err);
         }
         rest();
@@ -93,6 +96,20 @@ void df_search_unlock_dir(int lock)
     if (lock >= 0) {
         close(lock);
     }
+}
+
+bool df_search_nobody_writes(const char *results_path)
+{
+    char path[PATH_ROOM];
+    const char *const slash = strrchr(results_path, '/');
+    const int dir = slash ? (int)(slash - results_path) + 1 : 0;
+    snprintf(path, sizeof path, "%.*s.lock", dir, results_path);
+    const int file = open(path, O_RDONLY | O_CLOEXEC);
+    const bool nobody = file >= 0 && flock(file, LOCK_SH | LOCK_NB) == 0;
+    if (file >= 0) {
+        close(file); /* and with it the lock */
+    }
+    return nobody;
 }
 
 void df_search_results_path(const char *name, char path[DF_SEARCH_PATH])

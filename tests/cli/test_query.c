@@ -128,6 +128,32 @@ static void top_shows_the_best(void **state)
     df_outcome_free(&o);
 }
 
+/* What a killed search left is told from one that goes on. */
+static void top_tells_that_nobody_writes(void **state)
+{
+    static const char STOPPED[] = "; stopped: nobody writes there (arch_search --resume goes on)";
+    char command[2048];
+    char *out;
+    int exit_code;
+    snprintf(command, sizeof command,
+             "cd %s && { '" DF_BIN "' arch_search --exp_config " DF_CONFIGS
+             "/search/lstm_4x4.yaml --num_search 100000 --exp_dir k >k.out 2>&1 & pid=$!; "
+             "while [ ! -s k/results.h5 ]; do sleep 0.1; done; kill -9 $pid; "
+             "touch -d '1 minute ago' k/results.h5; '" DF_BIN "' top k --once; }",
+             (const char *)*state);
+    df_run(command, &exit_code, &out, NULL);
+    assert_int_equal(exit_code, 0);
+    assert_non_null(strstr(out, STOPPED));
+    free(out);
+    snprintf(command, sizeof command, "cd %s && flock k/.lock '" DF_BIN "' top k/results.h5 --once",
+             (const char *)*state);
+    df_run(command, &exit_code, &out, NULL);
+    assert_int_equal(exit_code, 0);
+    assert_null(strstr(out, STOPPED));
+    assert_non_null(strstr(out, ", written "));
+    free(out);
+}
+
 /* Of an LLM the columns in which its strategies differ; one system has one number of nodes. */
 static void text_has_what_differs(void **state)
 {
@@ -211,10 +237,15 @@ static void columns_are_described(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(conditions_select_rows), cmocka_unit_test(rows_are_sorted),
-        cmocka_unit_test(csv_has_a_head),         cmocka_unit_test(errors_say_where),
-        cmocka_unit_test(top_shows_the_best),     cmocka_unit_test(text_has_what_differs),
-        cmocka_unit_test(columns_are_described),  cmocka_unit_test(plans_say_what_is_not_feasible),
+        cmocka_unit_test(conditions_select_rows),
+        cmocka_unit_test(rows_are_sorted),
+        cmocka_unit_test(csv_has_a_head),
+        cmocka_unit_test(errors_say_where),
+        cmocka_unit_test(top_shows_the_best),
+        cmocka_unit_test(text_has_what_differs),
+        cmocka_unit_test(top_tells_that_nobody_writes),
+        cmocka_unit_test(columns_are_described),
+        cmocka_unit_test(plans_say_what_is_not_feasible),
     };
     return cmocka_run_group_tests(tests, setup, teardown);
 }
