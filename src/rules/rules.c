@@ -215,7 +215,7 @@ const df_rule df_rule_table[] = {
          "it leaves after it"),
     RULE(astra_tags_meet,
          "messages without an edge are tagged from 1 on, as edges are: one may be taken for "
-         "another, and large steps cannot finish",
+         "another, unless the step cannot finish then",
          "each tag is of one message"),
     RULE(astra_order_open,
          "simulated devices begin collectives in any order, and where two wait for each other "
