@@ -2,15 +2,19 @@
 #include <math.h>
 #include <stdio.h>
 
+#include "base/units.h"
 #include "llm/llm_net.h"
 
 /* ---- One collective ---- */
 
-/* Of so many devices, over the network of tensor parallelism. */
+/* Of so many devices, over the network of tensor parallelism. One device alone has no links, but
+ * the simulator wants two: any link between it and its twin will do. */
 static df_net_network network_of(const df_llm *x, double ranks)
 {
+    static const df_hw_link unused = {DF_GIB, 1e-6};
+    const bool alone = x->tp * x->cp * x->dp * x->lp == 1.0 && !x->rules->astra_links_underated;
     const df_hw_link link = df_netcoll_link(x->dev, x->rules, &x->tensor);
-    return df_netcoll_network(x->cfg, ranks, &link);
+    return df_netcoll_network(x->cfg, ranks, alone ? &unused : &link);
 }
 
 double df_llm_simulated_s(

@@ -212,6 +212,27 @@ static void messages_of_one_tag_end(void **state)
     df_assert_rel(meet.time_s, df_llm_case_predict(&cfg, &rules).time_s, 0);
 }
 
+/* It communicates with nobody: durations are in whole microseconds, and else nothing differs. */
+static void one_device_is_simulated(void **state)
+{
+    (void)state;
+    static const df_astra_mode modes[] = {DF_ASTRA_HYBRID, DF_ASTRA_HIERARCHICAL,
+                                          DF_ASTRA_FLATTENED};
+    const df_rules rules[] = {df_rules_reference(), df_rules_corrected()};
+    for (size_t i = 0; i < 2 * sizeof modes / sizeof modes[0]; i++) {
+        df_cfg cfg = df_llm_case(DF_RUN_TRAINING);
+        df_llm_case_split(&cfg, 1, 1, 1, 1);
+        const df_llm_result formula = df_llm_case_predict(&cfg, &rules[i % 2]);
+        cfg.backend.model = DF_BACKEND_ASTRA;
+        cfg.backend.mode = modes[i / 2];
+        const df_llm_result simulated = df_llm_case_predict(&cfg, &rules[i % 2]);
+        /* four operators of a layer forward, four backward; embedding and logits */
+        const double most = (8.0 * (double)cfg.llm.num_layers + 4.0) * 0.5e-6;
+        assert_true(fabs(simulated.time_s - formula.time_s) < most);
+        assert_true(most < 0.05 * formula.time_s);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -220,6 +241,7 @@ int main(void)
         cmocka_unit_test(the_simulator_keeps_the_orders),
         cmocka_unit_test(simulated_edges_need_no_other_links),
         cmocka_unit_test(messages_of_one_tag_end),
+        cmocka_unit_test(one_device_is_simulated),
         cmocka_unit_test(one_stage_has_no_order),
         cmocka_unit_test(reductions_only_trail),
         cmocka_unit_test(recomputing_repeats_forward_work),
