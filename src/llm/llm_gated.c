@@ -2,7 +2,7 @@
  * of ZeRO 3 (Rajbhandari et al., SC 2020) that hold up reductions and other micro-batches, and
  * micro-batches of a single stage that nothing leads to. The same as simulating the graph of
  * llm_graph.c, whose links leave no device a choice: each element begins when its parents have
- * ended, which is followed here from stage to stage. unit.llm.gated compares the two. */
+ * ended, which is followed here from stage to stage. unit.llm.graph compares the two. */
 #include <math.h>
 
 #include "llm/llm_impl.h"

@@ -181,7 +181,8 @@ static df_status run_file(const df_fuzz *f, df_fuzz_file file, df_err *err)
 
 static void check_failure(df_status status, const df_err *err)
 {
-    if (status != DF_EINVAL && status != DF_ERUNTIME && status != DF_ENOMEM && status != DF_EIO) {
+    if (status != DF_EINVAL && status != DF_ERUNTIME && status != DF_ESTUCK &&
+        status != DF_ENOMEM && status != DF_EIO) {
         stop("another status");
     }
     if (err->text[0] == '\0') {
