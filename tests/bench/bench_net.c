@@ -176,7 +176,7 @@ static double seconds(struct timeval t)
 
 /* Runs a program in a folder. What the system says of its memory includes this process's at the
  * fork. */
-static usage run_process(const char *dir, const char *const words[])
+static usage run_process(const char *dir, char *const words[])
 {
     struct rusage used;
     int status;
@@ -184,7 +184,7 @@ static usage run_process(const char *dir, const char *const words[])
     if (child == 0) {
         const int nowhere = open("/dev/null", O_WRONLY | O_CLOEXEC);
         if (dup2(nowhere, STDOUT_FILENO) >= 0 && chdir(dir) == 0) {
-            execv(words[0], (char *const *)(uintptr_t)words);
+            execv(words[0], words);
         }
         _exit(127);
     }
@@ -197,7 +197,7 @@ static usage run_process(const char *dir, const char *const words[])
 }
 
 /* The least of some runs; of one that takes long. */
-static usage best_process(const char *dir, const char *const words[])
+static usage best_process(const char *dir, char *const words[])
 {
     usage best = run_process(dir, words);
     for (int i = 1; i < REPEATS && best.cpu_s < LONG_S; i++) {
@@ -210,21 +210,21 @@ static usage best_process(const char *dir, const char *const words[])
 
 static usage run_ours(const char *dir)
 {
-    const char *const words[] = {DF_BIN,     "astra",       "run",       "--workload",  "workload",
-                                 "--system", "system.json", "--network", "network.yml", NULL};
+    char *const words[] = {DF_BIN,     "astra",       "run",       "--workload",  "workload",
+                           "--system", "system.json", "--network", "network.yml", NULL};
     return best_process(dir, words);
 }
 
 /* AstraSim itself where it is named, else what is recorded of it. */
 static usage run_astrasim(const char *dir, const bench_case *c)
 {
-    const char *const program = getenv("DEEPFLOW_TEST_ASTRASIM");
-    const char *const words[] = {program,
-                                 "--workload-configuration=workload",
-                                 "--system-configuration=system.json",
-                                 "--network-configuration=network.yml",
-                                 "--remote-memory-configuration=memory.json",
-                                 NULL};
+    char *const program = getenv("DEEPFLOW_TEST_ASTRASIM");
+    char *const words[] = {program,
+                           "--workload-configuration=workload",
+                           "--system-configuration=system.json",
+                           "--network-configuration=network.yml",
+                           "--remote-memory-configuration=memory.json",
+                           NULL};
     char path[300];
     if (!program || !*program) {
         return (usage){c->astrasim_cpu_s, c->astrasim_mib};
