@@ -10,7 +10,8 @@ int32_t df_llm_label_of(df_llm_op op, int direction, df_coll_kind kind)
     return ((int32_t)op * DF_LLM_DIRECTIONS + direction) * KINDS + (int32_t)kind;
 }
 
-void df_llm_label_name(int32_t label, char *name, size_t size)
+/* "MHA_forward", "MHA_forward_all_reduce". */
+static void name_label(int32_t label, char *name, size_t size)
 {
     static const char *const kinds[KINDS] = {[DF_COLL_ALL_REDUCE] = "_all_reduce",
                                              [DF_COLL_REDUCE_SCATTER] = "_reduce_scatter",
@@ -27,7 +28,7 @@ void df_llm_label_name(int32_t label, char *name, size_t size)
 static void name_operator(const df_dag_info *info, char *name, size_t size)
 {
     char label[64];
-    df_llm_label_name(info->label, label, sizeof label);
+    name_label(info->label, label, sizeof label);
     snprintf(name, size, "%s_b%d_layer%d", label, (int)info->batch, (int)info->layer);
 }
 

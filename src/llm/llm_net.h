@@ -35,8 +35,6 @@ df_llm_add_chain(df_dag *dag, const df_llm_chain *chain, int32_t device, const d
 
 /* Of an operator (kind P2P), or of a collective behind it. */
 int32_t df_llm_label_of(df_llm_op op, int direction, df_coll_kind kind);
-/* "MHA_forward", "MHA_forward_all_reduce". */
-void df_llm_label_name(int32_t label, char *name, size_t size);
 
 /* How many devices share a layer. They fall into `shares` parts with the same parameters, which
  * exchange gradients as replicas do; the first device of a part does it for the part. */
