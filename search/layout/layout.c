@@ -6,7 +6,7 @@
 
 /* One device's index along each axis; -1: none yet. */
 typedef struct {
-    int32_t at[DF_AXES];
+    int32_t at[DF_LAYOUT_AXES];
 } place_of;
 
 typedef struct {
@@ -16,11 +16,11 @@ typedef struct {
 /* The room of one search through the layouts of a strategy. */
 typedef struct {
     int64_t dim, num_wafer;
-    int64_t node_devices; /* 0: wafers */
-    int64_t ps[DF_AXES];  /* sizes of the axes */
-    int64_t workers;      /* their product */
-    place_of *device;     /* [wafer][x][y] */
-    int64_t *device_of;   /* number of the device of each index tuple, or -1 */
+    int64_t node_devices;       /* 0: wafers */
+    int64_t ps[DF_LAYOUT_AXES]; /* sizes of the axes */
+    int64_t workers;            /* their product */
+    place_of *device;           /* [wafer][x][y] */
+    int64_t *device_of;         /* number of the device of each index tuple, or -1 */
     /* Streams on each link: along x from (x, y) to (x + 1, y), along y from (x, y) to
      * (x, y + 1), both by device number, and between wafers by [wafer][y]. */
     int32_t *x_link, *y_link, *crossing;
@@ -214,7 +214,7 @@ static way choose_way(const work *w, const int *order, int count, const region *
     return block->width <= r->width ? BY_COLUMNS : BY_WAFERS;
 }
 
-/* Lays the axes order[0..count-1] out in the region. Recursion ends after DF_AXES. */
+/* Lays the axes order[0..count-1] out in the region. Recursion ends after DF_LAYOUT_AXES. */
 static bool place(work *w, const int *order, int count, const region *r)
 {
     if (count == 0) {
@@ -227,10 +227,10 @@ static bool place(work *w, const int *order, int count, const region *r)
 
 /* ---- Traffic ---- */
 
-static int64_t tuple_number(const work *w, const int64_t at[DF_AXES])
+static int64_t tuple_number(const work *w, const int64_t at[DF_LAYOUT_AXES])
 {
     int64_t number = 0;
-    for (int axis = DF_AXES - 1; axis >= 0; axis--) {
+    for (int axis = DF_LAYOUT_AXES - 1; axis >= 0; axis--) {
         number = number * w->ps[axis] + at[axis];
     }
     return number;
@@ -244,9 +244,9 @@ static bool map_tuples(work *w)
         w->device_of[i] = -1;
     }
     for (int64_t device = 0; device < devices; device++) {
-        int64_t at[DF_AXES];
+        int64_t at[DF_LAYOUT_AXES];
         bool inside = true;
-        for (int axis = 0; axis < DF_AXES; axis++) {
+        for (int axis = 0; axis < DF_LAYOUT_AXES; axis++) {
             at[axis] = w->device[device].at[axis];
             inside = inside && at[axis] >= 0 && at[axis] < w->ps[axis];
         }
@@ -353,7 +353,7 @@ static void count_traffic(work *w, df_layout *layout)
     memset(w->x_link, 0, (size_t)devices * sizeof w->x_link[0]);
     memset(w->y_link, 0, (size_t)devices * sizeof w->y_link[0]);
     memset(w->crossing, 0, (size_t)(w->num_wafer * w->dim) * sizeof w->crossing[0]);
-    for (int axis = 0; axis < DF_AXES; axis++) {
+    for (int axis = 0; axis < DF_LAYOUT_AXES; axis++) {
         count_axis(w, axis, layout);
     }
     const int64_t x = largest(w->x_link, devices);
@@ -366,14 +366,16 @@ static void count_traffic(work *w, df_layout *layout)
 
 /* The axes of size != 1 in all orders, sorted; `by_size`: of those that give the same sequence
  * of sizes only the first. Those of size 1 follow. */
-static int list_orders(const int64_t ps[DF_AXES], bool by_size, int orders[DF_MAX_LAYOUTS][DF_AXES])
+static int list_orders(const int64_t ps[DF_LAYOUT_AXES],
+                       bool by_size,
+                       int orders[DF_MAX_LAYOUTS][DF_LAYOUT_AXES])
 {
     int count = 0;
     for (int code = 0; code < 256; code++) { /* four digits of base 4, ascending */
-        const int order[DF_AXES] = {code >> 6, code >> 4 & 3, code >> 2 & 3, code & 3};
+        const int order[DF_LAYOUT_AXES] = {code >> 6, code >> 4 & 3, code >> 2 & 3, code & 3};
         unsigned seen = 0;
         bool listed = true;
-        for (int i = 0; i < DF_AXES; i++) {
+        for (int i = 0; i < DF_LAYOUT_AXES; i++) {
             seen |= 1U << order[i];
             /* an axis of size 1 before a larger one, or before a smaller axis of size 1 */
             const bool after_one = i > 0 && ps[order[i - 1]] == 1;
@@ -381,7 +383,7 @@ static int list_orders(const int64_t ps[DF_AXES], bool by_size, int orders[DF_MA
         }
         for (int j = 0; listed && by_size && j < count; j++) {
             bool same = true;
-            for (int i = 0; i < DF_AXES; i++) {
+            for (int i = 0; i < DF_LAYOUT_AXES; i++) {
                 same = same && ps[orders[j][i]] == ps[order[i]];
             }
             listed = !same;
@@ -399,9 +401,9 @@ static int list_orders(const int64_t ps[DF_AXES], bool by_size, int orders[DF_MA
 static void number_workers(work *w, const df_layout *layout)
 {
     for (int64_t i = 0; i < w->workers; i++) {
-        int64_t at[DF_AXES];
+        int64_t at[DF_LAYOUT_AXES];
         int64_t rest = i;
-        for (int k = 0; k < DF_AXES; k++) {
+        for (int k = 0; k < DF_LAYOUT_AXES; k++) {
             const int axis = layout->order[k];
             at[axis] = rest % w->ps[axis];
             rest /= w->ps[axis];
@@ -415,7 +417,7 @@ static bool lay_out(work *w, df_layout *layout)
     if (w->node_devices > 0) {
         w->layout = layout;
         number_workers(w, layout);
-        for (int axis = 0; axis < DF_AXES; axis++) {
+        for (int axis = 0; axis < DF_LAYOUT_AXES; axis++) {
             count_axis(w, axis, layout);
         }
         return true;
@@ -425,7 +427,7 @@ static bool lay_out(work *w, df_layout *layout)
     const region all = {0, 0, edge, edge, 0, w->num_wafer};
     w->layout = layout;
     memset(w->device, 0xff, (size_t)devices * sizeof w->device[0]); /* all -1 */
-    if (!place(w, layout->order, DF_AXES, &all) || !map_tuples(w)) {
+    if (!place(w, layout->order, DF_LAYOUT_AXES, &all) || !map_tuples(w)) {
         return false;
     }
     count_traffic(w, layout);
@@ -484,7 +486,7 @@ df_status df_layout_list(const df_system_size *size,
                          int *count,
                          df_err *err)
 {
-    int orders[DF_MAX_LAYOUTS][DF_AXES];
+    int orders[DF_MAX_LAYOUTS][DF_LAYOUT_AXES];
     work w = {.dim = size->devices_per_node > 0 ? 0 : size->wafer_dim,
               .num_wafer = size->num_wafer,
               .node_devices = size->devices_per_node,
@@ -510,12 +512,12 @@ df_status df_layout_list(const df_system_size *size,
     return DF_OK;
 }
 
-void df_layout_name(const df_layout *layout, char text[DF_AXES + 1])
+void df_layout_name(const df_layout *layout, char text[DF_LAYOUT_AXES + 1])
 {
-    for (int i = 0; i < DF_AXES; i++) {
+    for (int i = 0; i < DF_LAYOUT_AXES; i++) {
         text[i] = (char)('0' + layout->order[i]);
     }
-    text[DF_AXES] = '\0';
+    text[DF_LAYOUT_AXES] = '\0';
 }
 
 void df_layout_apply(const df_layout *layout,
@@ -524,7 +526,7 @@ void df_layout_apply(const df_layout *layout,
                      df_cfg *cfg)
 {
     df_cfg_system *const system = &cfg->system;
-    int64_t axes[DF_AXES];
+    int64_t axes[DF_LAYOUT_AXES];
     df_strategy_axes(strategy, axes);
     const int64_t workers = axes[0] * axes[1] * axes[2] * axes[3];
     const int64_t area = df_system_node_devices(size);

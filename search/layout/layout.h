@@ -5,9 +5,9 @@
 #include "strategy/strategy.h"
 
 typedef struct {
-    int order[DF_AXES];                 /* the axes, innermost first: the layout's identity */
+    int order[DF_LAYOUT_AXES];          /* the axes, innermost first: the layout's identity */
     int64_t inter_derate, intra_derate; /* most rings on one link; 0: none used */
-    bool inter[DF_AXES];                /* the axis leaves a wafer, or a node */
+    bool inter[DF_LAYOUT_AXES];         /* the axis leaves a wafer, or a node */
     bool feasible;
     const char *reason; /* why not; "" if it is. Lives forever. */
 } df_layout;
@@ -27,7 +27,7 @@ DF_NODISCARD df_status df_layout_list(const df_system_size *size,
                                       df_err *err);
 
 /* "2013": the order as digits. */
-void df_layout_name(const df_layout *layout, char text[DF_AXES + 1]);
+void df_layout_name(const df_layout *layout, char text[DF_LAYOUT_AXES + 1]);
 
 /* Writes derates, inter flags, num_nodes and num_devices_per_node into *cfg. In nodes the
  * file's derates stay, of the networks that are used. */

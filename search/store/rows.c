@@ -72,10 +72,10 @@ hid_t df_strategy_row_type(void)
                  add(type, "lp", AT(lp), H5T_NATIVE_INT64) &&
                  add(type, "kp1", AT(kp1), H5T_NATIVE_INT64) &&
                  add(type, "kp2", AT(kp2), H5T_NATIVE_INT64) && add_llm(type) &&
-                 add_text(type, "layout", AT(layout), DF_AXES) &&
+                 add_text(type, "layout", AT(layout), DF_LAYOUT_AXES) &&
                  add(type, "inter_derate", AT(inter_derate), H5T_NATIVE_INT64) &&
                  add(type, "intra_derate", AT(intra_derate), H5T_NATIVE_INT64);
-    for (size_t axis = 0; axis < DF_AXES; axis++) {
+    for (size_t axis = 0; axis < DF_LAYOUT_AXES; axis++) {
         added = added && add(type, inter[axis], AT(inter) + axis, H5T_NATIVE_UINT8);
     }
     return whole(type, added && add(type, "wafer_dim", AT(wafer_dim), H5T_NATIVE_INT64) &&
@@ -157,7 +157,7 @@ static void llm_to_row(const df_strategy *s, df_strategy_row *row)
 
 void df_strategy_to_row(const df_store_strategy *s, df_strategy_row *row)
 {
-    char layout[DF_AXES + 1];
+    char layout[DF_LAYOUT_AXES + 1];
     memset(row, 0, sizeof *row); /* padding and texts too: the same bytes each time */
     df_layout_name(&s->layout, layout);
     row->strategy_id = s->strategy_id;
@@ -169,10 +169,10 @@ void df_strategy_to_row(const df_store_strategy *s, df_strategy_row *row)
     if (s->strategy.tp > 0) {
         llm_to_row(&s->strategy, row);
     }
-    memcpy(row->layout, layout, DF_AXES);
+    memcpy(row->layout, layout, DF_LAYOUT_AXES);
     row->inter_derate = s->layout.inter_derate;
     row->intra_derate = s->layout.intra_derate;
-    for (int axis = 0; axis < DF_AXES; axis++) {
+    for (int axis = 0; axis < DF_LAYOUT_AXES; axis++) {
         row->inter[axis] = s->layout.inter[axis];
     }
     row->wafer_dim = s->size.wafer_dim;
@@ -308,9 +308,9 @@ bool df_strategy_from_row(const df_strategy_row *row, df_store_strategy *s)
     s->strategy.kp1 = row->kp1;
     s->strategy.kp2 = row->kp2;
     known = llm_from_row(row, &s->strategy) && known;
-    for (int axis = 0; axis < DF_AXES; axis++) {
+    for (int axis = 0; axis < DF_LAYOUT_AXES; axis++) {
         const int digit = row->layout[axis] - '0';
-        known = known && digit >= 0 && digit < DF_AXES;
+        known = known && digit >= 0 && digit < DF_LAYOUT_AXES;
         s->layout.order[axis] = known ? digit : 0;
         s->layout.inter[axis] = row->inter[axis] != 0;
     }

@@ -15,9 +15,9 @@ typedef struct {
     int64_t zero_stage;
     char recompute[DF_ROW_WORD], schedule[DF_ROW_WORD]; /* else "" */
     int64_t virtual_stages;
-    char layout[DF_AXES];
+    char layout[DF_LAYOUT_AXES];
     int64_t inter_derate, intra_derate;
-    uint8_t inter[DF_AXES]; /* of kp1, kp2, dp, lp */
+    uint8_t inter[DF_LAYOUT_AXES]; /* of kp1, kp2, dp, lp */
     int64_t wafer_dim, num_wafer, devices_per_node, num_worker;
     uint8_t feasible;
     char reason[DF_ROW_REASON];

@@ -14,7 +14,7 @@ int64_t df_system_workers(const df_system_size *size)
     return size->num_worker < 0 ? size->num_wafer * df_system_node_devices(size) : size->num_worker;
 }
 
-void df_strategy_axes(const df_strategy *s, int64_t axes[DF_AXES])
+void df_strategy_axes(const df_strategy *s, int64_t axes[DF_LAYOUT_AXES])
 {
     axes[0] = s->tp > 0 ? s->tp : s->kp1;
     axes[1] = s->tp > 0 ? s->cp : s->kp2;

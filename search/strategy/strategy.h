@@ -94,8 +94,8 @@ const char *df_strategy_reason_llm(const df_strategy *strategy, const df_cfg *cf
 bool df_strategy_same_reason(const char *a, const char *b);
 
 /* The sizes of the axes, as layouts have them: kp1, kp2, dp, lp, or tp, cp, dp, lp. */
-enum { DF_AXES = 4 };
-void df_strategy_axes(const df_strategy *strategy, int64_t axes[DF_AXES]);
+enum { DF_LAYOUT_AXES = 4 };
+void df_strategy_axes(const df_strategy *strategy, int64_t axes[DF_LAYOUT_AXES]);
 
 /* "CR", "RC" or "none". */
 const char *df_kp_type_name(df_kp_type type);

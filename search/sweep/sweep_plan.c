@@ -147,7 +147,7 @@ df_status df_sweep_plan_add(df_sweep_plan *plan,
 
 /* All layouts of the strategies that are made up of the same degrees. */
 typedef struct {
-    int64_t axes[DF_AXES];
+    int64_t axes[DF_LAYOUT_AXES];
     df_layout layouts[DF_MAX_LAYOUTS];
     int count;
 } layout_set;
@@ -159,10 +159,10 @@ typedef struct {
 } layout_memo;
 
 /* The set of these axes; NULL: it is not there. */
-static const layout_set *find_set(const layout_memo *memo, const int64_t axes[DF_AXES])
+static const layout_set *find_set(const layout_memo *memo, const int64_t axes[DF_LAYOUT_AXES])
 {
     for (size_t i = 0; i < memo->count; i++) {
-        if (memcmp(memo->sets[i].axes, axes, DF_AXES * sizeof axes[0]) == 0) {
+        if (memcmp(memo->sets[i].axes, axes, DF_LAYOUT_AXES * sizeof axes[0]) == 0) {
             return &memo->sets[i];
         }
     }
@@ -170,7 +170,7 @@ static const layout_set *find_set(const layout_memo *memo, const int64_t axes[DF
 }
 
 /* A new set, empty; NULL when out of memory. */
-static layout_set *add_set(layout_memo *memo, const int64_t axes[DF_AXES])
+static layout_set *add_set(layout_memo *memo, const int64_t axes[DF_LAYOUT_AXES])
 {
     if (memo->count > 0 && (memo->sets[0].axes[0] != axes[0] || memo->sets[0].axes[1] != axes[1])) {
         memo->count = 0;
@@ -196,7 +196,7 @@ static df_status add_layouts(df_sweep_plan *plan,
                              layout_memo *memo,
                              df_err *err)
 {
-    int64_t axes[DF_AXES];
+    int64_t axes[DF_LAYOUT_AXES];
     df_strategy_axes(s, axes);
     const layout_set *set = find_set(memo, axes);
     if (!set) {

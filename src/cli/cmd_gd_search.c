@@ -13,7 +13,7 @@ typedef struct {
     int64_t kp_type;
     df_strategy strategy;
     int64_t inter_derate, intra_derate;
-    bool inter[DF_AXES];
+    bool inter[DF_LAYOUT_AXES];
     const char *recompute, *schedule;
     bool kp1_inter;
 } gd_args;
@@ -109,14 +109,14 @@ static void settle_strategy(gd_args *a, bool llm)
 
 static df_status add_strategy(gd_args *a, df_sweep_plan *plan, df_err *err)
 {
-    static const int order[DF_AXES] = {0, 1, 2, 3};
+    static const int order[DF_LAYOUT_AXES] = {0, 1, 2, 3};
     df_layout layout = {
         .inter_derate = a->inter_derate, .intra_derate = a->intra_derate, .feasible = true};
     if (a->kp_type == 0) {
         return df_fail(err, DF_EINVAL, "--kp_type: expected -1, 1 or 2, found 0");
     }
     settle_strategy(a, plan->options.cfg.mode == DF_MODE_LLM);
-    int64_t axes[DF_AXES];
+    int64_t axes[DF_LAYOUT_AXES];
     df_strategy_axes(&a->strategy, axes);
     const double workers = (double)axes[0] * (double)axes[1] * (double)axes[2] * (double)axes[3];
     if (workers > DF_SYSTEM_DEVICES_MAX) {

@@ -40,7 +40,7 @@ static bool read_args(int argc, char **argv, strategies_args *a, int *exit_code)
 
 static void print_csv(const strategies_args *a, const df_strategy *s, const df_layout *l, int id)
 {
-    char order[DF_AXES + 1];
+    char order[DF_LAYOUT_AXES + 1];
     df_layout_name(l, order);
     printf("%" PRId64 ",%" PRId64 ",%" PRId64 ",%d,%" PRId64 ",%" PRId64 ",%" PRId64 ",%" PRId64
            ",%d,%s,",
@@ -57,12 +57,12 @@ static void print_csv(const strategies_args *a, const df_strategy *s, const df_l
 static void print_text(const df_strategy *s, const df_layout *l)
 {
     char name[64];
-    char order[DF_AXES + 1];
-    char leaving[DF_AXES * 4 + 1] = "";
+    char order[DF_LAYOUT_AXES + 1];
+    char leaving[DF_LAYOUT_AXES * 4 + 1] = "";
     static const char *const axes[] = {"kp1 ", "kp2 ", "dp ", "lp "};
     df_strategy_name(s, name, sizeof name);
     df_layout_name(l, order);
-    for (int axis = 0; axis < DF_AXES; axis++) {
+    for (int axis = 0; axis < DF_LAYOUT_AXES; axis++) {
         strncat(leaving, l->inter[axis] ? axes[axis] : "", sizeof leaving - strlen(leaving) - 1);
     }
     if (l->feasible) {
@@ -76,7 +76,7 @@ static void print_text(const df_strategy *s, const df_layout *l)
 static void add_json(json_t *rows, const df_strategy *s, const df_layout *l, int id)
 {
     static const char *const inter[] = {"kp1_inter", "kp2_inter", "dp_inter", "lp_inter"};
-    char order[DF_AXES + 1];
+    char order[DF_LAYOUT_AXES + 1];
     json_t *const row = json_object();
     json_array_append_new(rows, row);
     df_layout_name(l, order);
@@ -89,7 +89,7 @@ static void add_json(json_t *rows, const df_strategy *s, const df_layout *l, int
     df_json_text(row, "order", order);
     df_json_real(row, "inter_derate", (double)l->inter_derate);
     df_json_real(row, "intra_derate", (double)l->intra_derate);
-    for (int axis = 0; axis < DF_AXES; axis++) {
+    for (int axis = 0; axis < DF_LAYOUT_AXES; axis++) {
         df_json_bool(row, inter[axis], l->inter[axis]);
     }
     df_json_bool(row, "feasible", l->feasible);

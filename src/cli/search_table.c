@@ -10,8 +10,8 @@
 
 void df_search_layout_text(const df_store_strategy *row, char text[DF_SEARCH_LAYOUT])
 {
-    static const char *const kernels[DF_AXES] = {"kp1", "kp2", "dp", "lp"};
-    static const char *const llm[DF_AXES] = {"tp", "cp", "dp", "lp"};
+    static const char *const kernels[DF_LAYOUT_AXES] = {"kp1", "kp2", "dp", "lp"};
+    static const char *const llm[DF_LAYOUT_AXES] = {"tp", "cp", "dp", "lp"};
     const char *const *const names = row->strategy.tp > 0 ? llm : kernels;
     size_t used = 0;
     if (row->size.devices_per_node == 0) {
@@ -19,7 +19,7 @@ void df_search_layout_text(const df_store_strategy *row, char text[DF_SEARCH_LAY
         return;
     }
     snprintf(text, DF_SEARCH_LAYOUT, "none");
-    for (int axis = 0; axis < DF_AXES; axis++) {
+    for (int axis = 0; axis < DF_LAYOUT_AXES; axis++) {
         if (row->layout.inter[axis]) {
             used += (size_t)snprintf(text + used, DF_SEARCH_LAYOUT - used, "%s%s",
                                      used > 0 ? " " : "", names[axis]);

@@ -11,6 +11,7 @@
 #include <stdio.h>
 
 #include "base/status.h"
+#include "config/axis.h"
 
 enum { DF_CFG_LEVELS = 4, DF_CFG_SRAMS = 3 };
 
@@ -160,7 +161,12 @@ typedef struct {
 typedef struct {
     int64_t num_devices_per_node, num_nodes;
     double inter_derate, intra_derate; /* 0: no such network */
-    bool kp1_inter, kp2_inter, dp_inter, lp_inter, tp_inter;
+    union { /* whether an axis runs between nodes, by name or by df_axis */
+        struct {
+            bool dp_inter, lp_inter, tp_inter, cp_inter, kp1_inter, kp2_inter;
+        };
+        bool inter[DF_AXES];
+    };
 } df_cfg_system;
 
 typedef struct {
@@ -170,13 +176,18 @@ typedef struct {
 
 typedef struct {
     bool auto_schedule;
-    int64_t dp, lp, mb, tp, cp;
+    union { /* degrees, by name or by df_axis; of tp, cp, kp1, kp2 0 is null, not given */
+        struct {
+            int64_t dp, lp, tp, cp, kp1, kp2;
+        };
+        int64_t degree[DF_AXES];
+    };
+    int64_t mb;
     bool tp_sp;
     df_recompute recompute;
     df_schedule schedule;
     int64_t virtual_stages; /* parts of the model on each stage, when interleaved */
     df_gemm_split t;
-    int64_t kp1, kp2; /* 0: null, not given */
     int64_t kp_dim1[DF_PARTS], kp_dim2[DF_PARTS];
     df_kp_type kp_type[DF_PARTS];
 } df_cfg_sched;

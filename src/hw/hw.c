@@ -444,10 +444,9 @@ void df_hw_derive_links(const df_cfg *cfg, const df_hw_device *dev, df_hw_links 
             inter.bytes_ps = fmin(inter.bytes_ps, intra.bytes_ps);
         }
     }
-    out->kp1 = sys->kp1_inter ? inter : intra;
-    out->kp2 = sys->kp2_inter ? inter : intra;
-    out->dp = sys->dp_inter ? inter : intra;
-    out->lp = sys->lp_inter ? inter : intra;
+    for (int axis = 0; axis < DF_AXES; axis++) {
+        out->axis[axis] = sys->inter[axis] ? inter : intra;
+    }
 }
 
 /* 1 - have/need, but never 0: what a part without a rate lacks of a budget. */

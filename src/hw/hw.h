@@ -64,13 +64,18 @@ typedef struct {
     double h2d_bytes_ps;      /* <= 0: not timed */
 } df_hw_device;
 
-/* Speed and latency of the links that one kind of parallelism uses. */
+/* Speed and latency of the links that one axis of parallelism uses. */
 typedef struct {
     double bytes_ps, latency_s;
 } df_hw_link;
 
 typedef struct {
-    df_hw_link kp1, kp2, dp, lp;
+    union { /* by name or by df_axis */
+        struct {
+            df_hw_link dp, lp, tp, cp, kp1, kp2;
+        };
+        df_hw_link axis[DF_AXES];
+    };
 } df_hw_links;
 
 /* Derives *out from the hardware sections of *cfg. A part that gets no area or

@@ -81,11 +81,9 @@ static void read_model(df_llm *x)
 
 static void read_links(df_llm *x)
 {
-    df_cfg cfg = *x->cfg;
     df_hw_links links;
-    cfg.system.kp1_inter = cfg.system.tp_inter; /* whatever its name, a group is a group */
-    df_hw_derive_links(&cfg, x->dev, &links);
-    x->tensor = links.kp1;
+    df_hw_derive_links(x->cfg, x->dev, &links);
+    x->tensor = links.tp;
     x->data = links.dp;
     x->pipeline = links.lp;
 }

@@ -15,7 +15,7 @@ static int64_t integer(const df_csv *row, const char *column)
 static const df_layout *find_order(const df_layout *layouts, int count, const char *order)
 {
     for (int i = 0; i < count; i++) {
-        char name[DF_AXES + 1];
+        char name[DF_LAYOUT_AXES + 1];
         df_layout_name(&layouts[i], name);
         if (strcmp(name, order) == 0) {
             return &layouts[i];
@@ -35,7 +35,7 @@ static bool row_holds(const df_csv *row, const df_layout *layout)
     }
     bool same = layout->feasible && layout->inter_derate == integer(row, "inter_derate") &&
                 layout->intra_derate == integer(row, "intra_derate");
-    for (int axis = 0; axis < DF_AXES; axis++) {
+    for (int axis = 0; axis < DF_LAYOUT_AXES; axis++) {
         same = same && layout->inter[axis] == (inter[axis] == '1');
     }
     return same;

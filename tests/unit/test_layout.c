@@ -16,7 +16,7 @@ static df_layout layout_of(const df_system_size *size,
     df_err err;
     assert_int_equal(df_layout_list(size, s, rules, layouts, &count, &err), DF_OK);
     for (int i = 0; i < count; i++) {
-        char name[DF_AXES + 1];
+        char name[DF_LAYOUT_AXES + 1];
         df_layout_name(&layouts[i], name);
         if (strcmp(name, order) == 0) {
             return layouts[i];

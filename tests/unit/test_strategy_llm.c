@@ -261,7 +261,7 @@ static void axes_leave_nodes(void **state)
     assert_int_equal(df_layout_list(&size, &s, &rules, layouts, &count, &err), DF_OK);
     assert_int_equal(count, 4);
     for (int i = 0; i < count; i++) {
-        char name[DF_AXES + 1];
+        char name[DF_LAYOUT_AXES + 1];
         df_layout_name(&layouts[i], name);
         assert_string_equal(name, expected[i].order);
         assert_true(layouts[i].feasible && layouts[i].inter_derate == 1);
