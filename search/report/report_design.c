@@ -56,7 +56,7 @@ static json_t *device_json(const df_hw_device *dev)
 
 /* ---- Operators ---- */
 
-static json_t *op_json(const df_op *op)
+static json_t *op_json(const df_usage *op)
 {
     json_t *const o = json_object();
     json_t *const traffic = json_array();
@@ -97,21 +97,21 @@ static void add_llm_result(json_t *o, const df_cfg *cfg, const df_llm_result *r)
     json_object_set_new(o, "memory_bytes", parts);
 }
 
-static df_status
-list_ops(maker *m, const df_cfg *cfg, const df_hw_device *dev, json_t *o, df_ops *ops, df_err *err)
+static df_status list_ops(
+    maker *m, const df_cfg *cfg, const df_hw_device *dev, json_t *o, df_usages *ops, df_err *err)
 {
     const df_rules *const rules = &m->source->options.rules;
     df_llm_result llm;
     df_prediction prediction;
     if (cfg->mode == DF_MODE_LLM) {
         DF_TRY(df_llm_predict(m->llm, cfg, dev, rules, &llm, err));
-        df_llm_list_ops(cfg, dev, &llm, ops);
+        df_llm_list_usages(cfg, dev, &llm, ops);
         add_llm_result(o, cfg, &llm);
         return DF_OK;
     }
     DF_TRY(df_predict(m->predictor, cfg, dev, rules, &prediction, err));
     df_report_real(o, "predicted_s", prediction.time_s);
-    return df_predict_ops(m->predictor, cfg, dev, rules, ops, err);
+    return df_predict_usages(m->predictor, cfg, dev, rules, ops, err);
 }
 
 /* ---- Designs ---- */
@@ -137,7 +137,7 @@ static df_status fill(maker *m, const df_store_search *search, json_t *o, df_err
 {
     df_cfg cfg;
     df_hw_device dev;
-    df_ops ops = {.count = 0};
+    df_usages ops = {.count = 0};
     if (!df_report_config(m->source, search, &cfg)) {
         return df_fail(err, DF_INFEASIBLE, "it does not work with this version");
     }
@@ -145,7 +145,7 @@ static df_status fill(maker *m, const df_store_search *search, json_t *o, df_err
     DF_TRY(list_ops(m, &cfg, &dev, o, &ops, err));
     json_t *const list = json_array();
     for (int i = 0; i < ops.count; i++) {
-        json_array_append_new(list, op_json(&ops.op[i]));
+        json_array_append_new(list, op_json(&ops.item[i]));
     }
     json_object_set_new(o, "ops", list);
     json_object_set_new(o, "device", device_json(&dev));

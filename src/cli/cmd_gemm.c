@@ -3,7 +3,7 @@
 
 #include "cli.h"
 #include "commands.h"
-#include "gemm/gemm.h"
+#include "compat/compat.h"
 #include "json_out.h"
 
 typedef struct {
@@ -39,15 +39,17 @@ static df_status solve(gemm_args *a, df_hw_device *dev, df_gemm_cost *cost, df_e
     DF_TRY(df_rules_parse(a->rules_text, &a->rules, err));
     DF_TRY(df_cfg_load(a->hardware_config, NULL, DF_CFG_NEED_HARDWARE, &cfg, err));
     DF_TRY(df_hw_derive(&cfg, &a->rules, dev, err));
-    df_gemm_model *const gemm = df_gemm_tiled_new();
+    const df_gemm_traffic traffic = df_compat_gemm_traffic(&a->rules);
+    df_gemm_search *const gemm = df_gemm_search_new();
     if (!gemm) {
         return df_fail(err, DF_ENOMEM, "out of memory");
     }
-    df_status status = gemm->prepare(gemm, dev, &a->rules, err);
+    df_status status = df_gemm_search_use(gemm, dev, &traffic, err);
     if (status == DF_OK) {
-        status = gemm->solve(gemm, &shape, cost, err);
+        status = df_gemm_search_solve(gemm, &shape, cost, err);
+        cost->time_s += dev->launch_overhead_s;
     }
-    gemm->free(gemm);
+    df_gemm_search_free(gemm);
     return status;
 }
 

@@ -6,9 +6,9 @@
 
 #include "base/units.h"
 
-static const char *bound_name(const df_hw_device *dev, const df_llm_row *row, int direction)
+static const char *bound_name(const df_hw_device *dev, const df_row *row, int direction)
 {
-    return df_llm_bound_names[df_llm_find_bound(dev, row, direction)];
+    return df_cost_names[df_usage_bound(dev, &row->side[direction])];
 }
 
 double df_llm_flops_use(const df_llm_report *report)
@@ -25,24 +25,24 @@ double df_llm_memory_use(const df_llm_report *report)
 
 /* ---- JSON ---- */
 
-static void add_row(json_t *operators, const df_hw_device *dev, df_llm_op op, const df_llm_row *row)
+static void add_row(json_t *operators, const df_hw_device *dev, df_row_name op, const df_row *row)
 {
-    json_t *const o = df_json_object(operators, df_llm_op_names[op]);
-    df_json_real(o, "forward_s", row->forward_s);
-    df_json_real(o, "backward_s", row->backward_s);
-    df_json_real(o, "forward_comm_s", row->forward_comm_s);
-    df_json_real(o, "backward_comm_s", row->backward_comm_s);
-    df_json_real(o, "comm_bytes_forward", row->forward_comm_bytes);
-    df_json_real(o, "comm_bytes_backward", row->backward_comm_bytes);
-    df_json_real(o, "flops", row->flops);
+    json_t *const o = df_json_object(operators, df_row_names[op]);
+    df_json_real(o, "forward_s", row->side[DF_FORWARD].time_s);
+    df_json_real(o, "backward_s", row->side[DF_BACKWARD].time_s);
+    df_json_real(o, "forward_comm_s", row->side[DF_FORWARD].comm_s);
+    df_json_real(o, "backward_comm_s", row->side[DF_BACKWARD].comm_s);
+    df_json_real(o, "comm_bytes_forward", row->side[DF_FORWARD].comm_bytes);
+    df_json_real(o, "comm_bytes_backward", row->side[DF_BACKWARD].comm_bytes);
+    df_json_real(o, "flops", row->counted_flops);
     json_t *const memory = df_json_object(o, "memory_bytes");
     for (int level = 0; level < DF_HW_LEVELS; level++) {
         char key[8];
         snprintf(key, sizeof key, "L%d", level);
-        df_json_real(memory, key, row->traffic_bytes[level]);
+        df_json_real(memory, key, row->counted_bytes[level]);
     }
-    df_json_text(o, "bound_forward", bound_name(dev, row, DF_LLM_FORWARD));
-    df_json_text(o, "bound_backward", bound_name(dev, row, DF_LLM_BACKWARD));
+    df_json_text(o, "bound_forward", bound_name(dev, row, DF_FORWARD));
+    df_json_text(o, "bound_backward", bound_name(dev, row, DF_BACKWARD));
 }
 
 static void add_inference(json_t *root, const df_llm_result *r)
@@ -64,15 +64,15 @@ static void add_inference(json_t *root, const df_llm_result *r)
     df_json_real(cache, "decode_fetch_bytes", r->kv_decode_fetch_bytes);
 }
 
-static void add_nodes(json_t *root, const df_llm_pass *pass)
+static void add_nodes(json_t *root, const df_breakdown *pass)
 {
     json_t *const o = df_json_object(root, "node_breakdown");
-    df_json_real(o, "transformer_time_f", pass->block_forward_s);
-    df_json_real(o, "transformer_time_b", pass->block_backward_s);
-    df_json_real(o, "embedding_f", pass->row[DF_LLM_EMBEDDING].forward_s);
-    df_json_real(o, "embedding_b", pass->row[DF_LLM_EMBEDDING].backward_s);
-    df_json_real(o, "linear_softmax_f", pass->row[DF_LLM_LOGITS].forward_s);
-    df_json_real(o, "linear_softmax_b", pass->row[DF_LLM_LOGITS].backward_s);
+    df_json_real(o, "transformer_time_f", pass->block_s[DF_FORWARD]);
+    df_json_real(o, "transformer_time_b", pass->block_s[DF_BACKWARD]);
+    df_json_real(o, "embedding_f", pass->row[DF_ROW_EMBEDDING].side[DF_FORWARD].time_s);
+    df_json_real(o, "embedding_b", pass->row[DF_ROW_EMBEDDING].side[DF_BACKWARD].time_s);
+    df_json_real(o, "linear_softmax_f", pass->row[DF_ROW_LOGITS].side[DF_FORWARD].time_s);
+    df_json_real(o, "linear_softmax_b", pass->row[DF_ROW_LOGITS].side[DF_BACKWARD].time_s);
 }
 
 static void add_memory(json_t *root, const df_llm_report *report)
@@ -88,7 +88,7 @@ static void add_memory(json_t *root, const df_llm_report *report)
     df_json_real(o, "stage", (double)report->memory->stage);
 }
 
-static void add_energy(json_t *root, const df_llm_energy *energy)
+static void add_energy(json_t *root, const df_energy *energy)
 {
     static const char *const levels[DF_HW_LEVELS] = {"registers_j", "L1_j", "L2_j", "DRAM_j"};
     json_t *const o = df_json_object(root, "energy");
@@ -102,12 +102,12 @@ static void add_energy(json_t *root, const df_llm_energy *energy)
 }
 
 static void
-add_operators(json_t *root, const char *key, const df_hw_device *dev, const df_llm_pass *pass)
+add_operators(json_t *root, const char *key, const df_hw_device *dev, const df_breakdown *pass)
 {
     json_t *const operators = df_json_object(root, key);
-    for (int op = 0; op < DF_LLM_ROWS; op++) {
+    for (int op = 0; op < DF_ROWS; op++) {
         if (pass->row[op].present) {
-            add_row(operators, dev, (df_llm_op)op, &pass->row[op]);
+            add_row(operators, dev, (df_row_name)op, &pass->row[op]);
         }
     }
 }
@@ -138,16 +138,17 @@ void df_llm_add_json(json_t *root, const df_llm_report *report)
 
 /* ---- Text ---- */
 
-static double runs_of(const df_llm_report *report, df_llm_op op)
+static double runs_of(const df_llm_report *report, df_row_name op)
 {
     return df_llm_runs(report->cfg, report->result, op);
 }
 
 /* Time of an operator in a step, on one device of an average stage. */
-static double spent_s(const df_llm_report *report, const df_llm_row *row, df_llm_op op)
+static double spent_s(const df_llm_report *report, const df_row *row, df_row_name op)
 {
-    const double backward_s = df_llm_runs_backward(report->result, op) ? row->backward_s : 0.0;
-    return runs_of(report, op) * (row->forward_s + backward_s);
+    const double backward_s =
+        df_llm_runs_backward(report->result, op) ? row->side[DF_BACKWARD].time_s : 0.0;
+    return runs_of(report, op) * (row->side[DF_FORWARD].time_s + backward_s);
 }
 
 static void print_share(const char *name, double seconds, double whole_s)
@@ -155,25 +156,27 @@ static void print_share(const char *name, double seconds, double whole_s)
     printf("  %-44s %14.5g %8.1f\n", name, seconds, 100 * seconds / whole_s);
 }
 
-static void
-print_operator(const df_llm_report *report, const df_llm_pass *pass, df_llm_op op, double whole_s)
+static void print_operator(const df_llm_report *report,
+                           const df_breakdown *pass,
+                           df_row_name op,
+                           double whole_s)
 {
-    const df_llm_row *const row = &pass->row[op];
-    const df_llm_work *const f = &row->work[DF_LLM_FORWARD];
-    const df_llm_work *const b = &row->work[DF_LLM_BACKWARD];
+    const df_row *const row = &pass->row[op];
+    const df_row_side *const f = &row->side[DF_FORWARD];
+    const df_row_side *const b = &row->side[DF_BACKWARD];
     const bool training = report->result->run_type == DF_RUN_TRAINING;
     const double bytes =
         f->traffic_bytes[DF_HW_LEVELS - 1] + (training ? b->traffic_bytes[DF_HW_LEVELS - 1] : 0.0);
-    printf("  %-22s %8.0f", df_llm_op_names[op], runs_of(report, op));
-    printf(" %11.4g", row->forward_s);
+    printf("  %-22s %8.0f", df_row_names[op], runs_of(report, op));
+    printf(" %11.4g", row->side[DF_FORWARD].time_s);
     if (training) {
-        printf(" %11.4g", row->backward_s);
+        printf(" %11.4g", row->side[DF_BACKWARD].time_s);
     }
     printf(" %7.1f %10.4g %10.4g %10.4g  %s", 100 * spent_s(report, row, op) / whole_s,
            f->flops + (training ? b->flops : 0.0), bytes,
-           row->sent_bytes[DF_LLM_FORWARD] + (training ? row->sent_bytes[DF_LLM_BACKWARD] : 0.0),
-           bound_name(report->dev, row, DF_LLM_FORWARD));
-    printf(training ? ", %s\n" : "%.0s\n", bound_name(report->dev, row, DF_LLM_BACKWARD));
+           row->side[DF_FORWARD].sent_bytes + (training ? row->side[DF_BACKWARD].sent_bytes : 0.0),
+           bound_name(report->dev, row, DF_FORWARD));
+    printf(training ? ", %s\n" : "%.0s\n", bound_name(report->dev, row, DF_BACKWARD));
 }
 
 static void print_columns(bool training)
@@ -187,7 +190,7 @@ static void print_columns(bool training)
 
 /* One device of an average stage: each operator, and what is left. */
 static void print_breakdown(const df_llm_report *report,
-                            const df_llm_pass *pass,
+                            const df_breakdown *pass,
                             const char *title,
                             double whole_s)
 {
@@ -196,15 +199,15 @@ static void print_breakdown(const df_llm_report *report,
     double sum_s = 0.0;
     printf("\n%s: %.5g s\n", title, whole_s);
     print_columns(training);
-    for (int i = 0; i < DF_LLM_LEAVES; i++) {
-        const df_llm_row *const row = &pass->row[df_llm_leaves[i]];
+    for (int i = 0; i < DF_BREAKDOWN_LEAVES; i++) {
+        const df_row *const row = &pass->row[df_breakdown_leaves[i]];
         if (row->present) {
-            print_operator(report, pass, df_llm_leaves[i], whole_s);
-            sum_s += spent_s(report, row, df_llm_leaves[i]);
+            print_operator(report, pass, df_breakdown_leaves[i], whole_s);
+            sum_s += spent_s(report, row, df_breakdown_leaves[i]);
         }
     }
     const double recompute_s =
-        result->cut_short ? 0.0 : runs_of(report, DF_LLM_MHA) * pass->recompute_s;
+        result->cut_short ? 0.0 : runs_of(report, DF_ROW_MHA) * pass->recompute_s;
     const double optimizer_s = training ? result->optimizer_s : 0.0;
     if (recompute_s > 0) {
         print_share("recomputed forward work", recompute_s, whole_s);
@@ -265,7 +268,7 @@ static void print_memory(const df_llm_report *report)
     putchar('\n');
 }
 
-static void print_energy(const df_llm_energy *e)
+static void print_energy(const df_energy *e)
 {
     const double parts[] = {e->compute_j,   e->memory_j[0], e->memory_j[1], e->memory_j[2],
                             e->memory_j[3], e->network_j,   e->static_j};

@@ -71,26 +71,27 @@ draw_graph(void *context, const char *where, const char *name, const df_dag *dag
 
 /* ---- Operators ---- */
 
-static void print_operators(FILE *out, const df_llm_pass *pass)
+static void print_operators(FILE *out, const df_breakdown *pass)
 {
     fprintf(out, "%-24s %13s %13s %13s %13s %15s %15s %13s\n", "operator", "forward s",
             "backward s", "its comm. s", "its comm. s", "comm. bytes fwd", "comm. bytes bwd",
             "flops");
-    for (int op = 0; op < DF_LLM_ROWS; op++) {
-        const df_llm_row *const row = &pass->row[op];
+    for (int op = 0; op < DF_ROWS; op++) {
+        const df_row *const row = &pass->row[op];
         if (row->present) {
             fprintf(out, "%-24s %13.6g %13.6g %13.6g %13.6g %15.6g %15.6g %13.6g\n",
-                    df_llm_op_names[op], row->forward_s, row->backward_s, row->forward_comm_s,
-                    row->backward_comm_s, row->forward_comm_bytes, row->backward_comm_bytes,
-                    row->flops);
+                    df_row_names[op], row->side[DF_FORWARD].time_s, row->side[DF_BACKWARD].time_s,
+                    row->side[DF_FORWARD].comm_s, row->side[DF_BACKWARD].comm_s,
+                    row->side[DF_FORWARD].comm_bytes, row->side[DF_BACKWARD].comm_bytes,
+                    row->counted_flops);
         }
     }
-    fprintf(out, "%-24s %13.6g %13.6g\n", "transformer block", pass->block_forward_s,
-            pass->block_backward_s);
+    fprintf(out, "%-24s %13.6g %13.6g\n", "transformer block", pass->block_s[DF_FORWARD],
+            pass->block_s[DF_BACKWARD]);
 }
 
 static df_status
-write_operators(void *context, const char *where, const df_llm_pass *pass, df_err *err)
+write_operators(void *context, const char *where, const df_breakdown *pass, df_err *err)
 {
     char path[PATH_ROOM];
     DF_TRY(path_of(*(const char **)context, where, "operators.txt", path, err));

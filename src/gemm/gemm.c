@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "gemm/tiles.h"
+#include "hw/roof.h"
 
 /* Loops over candidates run over all lanes, whole vectors of whatever the machine
  * has; those past the last candidate repeat the first. */
@@ -31,15 +32,14 @@ typedef struct {
     double inv_m[LANES], inv_k[LANES], inv_n[LANES];
 } tile_columns;
 
-typedef struct {
-    df_gemm_model model; /* first: the interface's pointer is ours */
+struct df_gemm_search {
     df_tile_stream stream;
     tile_columns l1, l2;
     df_hw_device dev;
     double s_per_byte[DF_HW_LEVELS]; /* inf: no bandwidth */
     double inflection[DF_HW_LEVELS]; /* flops/byte where a level stops binding */
-    bool output_uncounted, reuse_floored;
-} tiled;
+    df_gemm_traffic traffic;
+};
 
 /* One shape's figures that all tilings share. */
 typedef struct {
@@ -124,7 +124,7 @@ static inline double smaller(double a, double b)
     return a < b ? a : b;
 }
 
-/* See roof.c. Tilings are compared by this; the chosen one is timed by roof.c itself.
+/* See hw/roof.c. Tilings are compared by this; the chosen one is timed by roof.c itself.
  * Where both sides are equal but for rounding the level does not bind. */
 static inline double level_time(level_roof r, double bytes)
 {
@@ -133,7 +133,7 @@ static inline double level_time(level_roof r, double bytes)
     return r.flops < bytes * r.inflection * slack ? memory_s : r.compute_s;
 }
 
-static inline level_roof roof_of(const tiled *self, const problem *p, int level)
+static inline level_roof roof_of(const df_gemm_search *self, const problem *p, int level)
 {
     return (level_roof){p->flops, p->compute_s, self->s_per_byte[level],
                         self->dev.mem[level].latency_s, self->inflection[level]};
@@ -153,7 +153,7 @@ static void set_columns(tile_columns *columns, const df_gemm_tile *tiles, int co
     }
 }
 
-static df_status draw_level(tiled *self, int level, tile_columns *columns, df_err *err)
+static df_status draw_level(df_gemm_search *self, int level, tile_columns *columns, df_err *err)
 {
     const df_hw_mem *mem = &self->dev.mem[level];
     const double elems = mem->size_per_bundle_bytes / self->dev.elem_bytes;
@@ -174,13 +174,13 @@ static df_status draw_level(tiled *self, int level, tile_columns *columns, df_er
     return DF_OK;
 }
 
-static df_status
-prepare(df_gemm_model *model, const df_hw_device *dev, const df_rules *rules, df_err *err)
+df_status df_gemm_search_use(df_gemm_search *self,
+                             const df_hw_device *dev,
+                             const df_gemm_traffic *traffic,
+                             df_err *err)
 {
-    tiled *self = (tiled *)model;
     self->dev = *dev;
-    self->output_uncounted = rules->gemm_output_uncounted;
-    self->reuse_floored = rules->gemm_dram_reuse_floored;
+    self->traffic = *traffic;
     for (int i = 0; i < DF_HW_LEVELS; i++) {
         const double bytes_ps = dev->mem[i].throughput_bytes_ps;
         self->inflection[i] = bytes_ps > 0.0 ? dev->core.throughput_flops_ps / bytes_ps : HUGE_VAL;
@@ -253,7 +253,7 @@ static void list_loops(df_dataflow flow, problem *p)
     p->num_loops = 3;
 }
 
-static void pose(const tiled *self, const df_gemm_shape *shape, problem *p)
+static void pose(const df_gemm_search *self, const df_gemm_shape *shape, problem *p)
 {
     const df_hw_device *dev = &self->dev;
     const double fx = dev->fma_d1;
@@ -269,8 +269,8 @@ static void pose(const tiled *self, const df_gemm_shape *shape, problem *p)
     p->sys_s = level_time(roof_of(self, p, 0), p->sys_bytes);
     const double whole_bytes =
         (shape->m * shape->k + shape->k * shape->n + shape->m * shape->n) * p->q;
-    p->output_counted =
-        !self->output_uncounted || whole_bytes > dev->mem[DF_HW_LEVELS - 1].size_per_bundle_bytes;
+    p->output_counted = !self->traffic.output_uncounted ||
+                        whole_bytes > dev->mem[DF_HW_LEVELS - 1].size_per_bundle_bytes;
     list_loops(dev->dataflow, p);
 }
 
@@ -302,15 +302,18 @@ static inline void count_passes(
 }
 
 /* DRAM traffic. Innermost along m B's tile stays, along k C's, along n A's. */
-static inline void dram_traffic(
-    const tiled *self, const problem *p, const outer_tiles *t, df_gemm_loop loop, double bytes[])
+static inline void dram_traffic(const df_gemm_search *self,
+                                const problem *p,
+                                const outer_tiles *t,
+                                df_gemm_loop loop,
+                                double bytes[])
 {
     const df_gemm_shape s = p->shape;
     const tile_columns *const l2 = &self->l2;
     const double a = s.m * s.k * p->q;
     const double b = s.k * s.n * p->q;
     const double c = p->output_counted ? s.m * s.n * p->q : 0.0;
-    const bool floored = self->reuse_floored;
+    const bool floored = self->traffic.reuse_floored;
     double pm[LANES];
     double pk[LANES];
     double pn[LANES];
@@ -355,8 +358,11 @@ least_l2_traffic(double q, const outer_tiles *t, df_gemm_loop loop, double bytes
     }
 }
 
-static inline void bound_loop(
-    const tiled *self, const problem *p, const outer_tiles *t, df_gemm_loop loop, loop_bounds *b)
+static inline void bound_loop(const df_gemm_search *self,
+                              const problem *p,
+                              const outer_tiles *t,
+                              df_gemm_loop loop,
+                              loop_bounds *b)
 {
     const level_roof dram = roof_of(self, p, DF_HW_LEVELS - 1);
     const level_roof l2 = roof_of(self, p, 2);
@@ -403,7 +409,7 @@ static inline void divide_tile(const tile_columns *l1, const outer_tiles *t, int
 }
 
 /* Bundles work on different level-2 tiles at once. */
-static inline double busy_bundles(const tiled *self, double tiles)
+static inline double busy_bundles(const df_gemm_search *self, double tiles)
 {
     const double busy = smaller(self->dev.core.num_bundle, tiles);
     return busy > 0.0 ? busy : 1.0;
@@ -411,7 +417,7 @@ static inline double busy_bundles(const tiled *self, double tiles)
 
 /* Traffic of level 1, of all bundles together, and its time. */
 static inline void
-cost_level_1(const tiled *self, const problem *p, const outer_tiles *t, inner_tiles *in)
+cost_level_1(const df_gemm_search *self, const problem *p, const outer_tiles *t, inner_tiles *in)
 {
     const tile_columns *const l1 = &self->l1;
     const level_roof roof = roof_of(self, p, 1);
@@ -440,7 +446,7 @@ static inline bool may_beat(double time_s, double metric, const choice *best)
 }
 
 /* Takes over what is best of the level-1 tiles below one level-2 tile. */
-static inline void take_best(const tiled *self,
+static inline void take_best(const df_gemm_search *self,
                              const choice *common,
                              const double time_s[],
                              const double l2_bytes[],
@@ -468,7 +474,7 @@ static inline void take_best(const tiled *self,
 
 /* Tries all level-1 tiles below level-2 tile z with innermost loop number i. */
 static inline void
-try_level_1(const tiled *self, const problem *p, search *s, int i, int z, choice *best)
+try_level_1(const df_gemm_search *self, const problem *p, search *s, int i, int z, choice *best)
 {
     inner_tiles *const in = &s->inner;
     const level_roof roof = roof_of(self, p, 2);
@@ -521,7 +527,7 @@ static inline void find_first(const search *s, int num_loops, int count, int *lo
 
 /* Branch and bound over (level-2 tile, innermost loop): the most promising one first,
  * then those whose lower bound may still beat it. */
-WIDE static choice search_tiles(const tiled *self, const problem *p)
+WIDE static choice search_tiles(const df_gemm_search *self, const problem *p)
 {
     search s;
     choice best = {.time_s = HUGE_VAL, .metric = HUGE_VAL, .l1_bytes = HUGE_VAL};
@@ -557,10 +563,11 @@ static double tiles_of(const tile_columns *l2, const df_gemm_shape *s, int z)
            ceil_small(s->n * l2->inv_n[z]);
 }
 
-static df_status
-solve(df_gemm_model *model, const df_gemm_shape *shape, df_gemm_cost *out, df_err *err)
+df_status df_gemm_search_solve(const df_gemm_search *self,
+                               const df_gemm_shape *shape,
+                               df_gemm_cost *out,
+                               df_err *err)
 {
-    const tiled *self = (const tiled *)model;
     if (!(shape->m > 0.0) || !(shape->k > 0.0) || !(shape->n > 0.0)) {
         return df_fail(err, DF_EINVAL, "gemm: expected dimensions above 0, found %g x %g x %g",
                        shape->m, shape->k, shape->n);
@@ -572,7 +579,7 @@ solve(df_gemm_model *model, const df_gemm_shape *shape, df_gemm_cost *out, df_er
     const double share = busy_bundles(self, tiles_of(&self->l2, shape, best.z));
     const double bytes[DF_HW_LEVELS] = {p.sys_bytes, best.l1_bytes / share, best.l2_bytes,
                                         best.dram_bytes};
-    out->time_s = df_roof_levels(&self->dev, p.flops, bytes) + self->dev.launch_overhead_s;
+    out->time_s = df_roof_levels(&self->dev, p.flops, bytes);
     out->flops = p.flops;
     out->traffic_bytes[0] = p.sys_bytes;
     out->traffic_bytes[1] = best.l1_bytes;
@@ -585,20 +592,37 @@ solve(df_gemm_model *model, const df_gemm_shape *shape, df_gemm_cost *out, df_er
     return DF_OK;
 }
 
-static void tiled_free(df_gemm_model *model)
+WIDE static double least_level_1(const df_gemm_search *self, const problem *p)
 {
-    free(model);
+    search s;
+    double least_bytes = HUGE_VAL;
+    clip_tiles(&self->l2, p->shape, &s.outer);
+    for (int z = 0; z < self->l2.count; z++) {
+        divide_tile(&self->l1, &s.outer, z, &s.inner);
+        cost_level_1(self, p, &s.outer, &s.inner);
+        least_bytes =
+            smaller(least_bytes, least(s.inner.bytes) / busy_bundles(self, s.outer.total[z]));
+    }
+    return least_bytes;
 }
 
-df_gemm_model *df_gemm_tiled_new(void)
+double df_gemm_search_least_l1_bytes(const df_gemm_search *self, const df_gemm_shape *shape)
 {
-    tiled *self = calloc(1, sizeof *self);
-    if (!self) {
-        return NULL;
+    problem p;
+    pose(self, shape, &p);
+    return least_level_1(self, &p);
+}
+
+df_gemm_search *df_gemm_search_new(void)
+{
+    df_gemm_search *const self = calloc(1, sizeof *self);
+    if (self) {
+        df_tile_stream_init(&self->stream);
     }
-    self->model.prepare = prepare;
-    self->model.solve = solve;
-    self->model.free = tiled_free;
-    df_tile_stream_init(&self->stream);
-    return &self->model;
+    return self;
+}
+
+void df_gemm_search_free(df_gemm_search *self)
+{
+    free(self);
 }

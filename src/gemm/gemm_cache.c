@@ -1,6 +1,5 @@
 #include "gemm/gemm_cache.h"
 
-#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -20,19 +19,19 @@ typedef struct {
     df_gemm_cost cost; /* of LEAST_L1: traffic_bytes[1] alone */
 } entry;
 
-/* All of a device and of the rules that a GEMM's time depends on. */
+/* All of a device and of the counting of traffic that a GEMM's time depends on. */
 enum { PER_LEVEL = 6, FACTS = 8 + PER_LEVEL * DF_HW_LEVELS };
 
 typedef struct {
     uint64_t serial; /* 0: free */
     double facts[FACTS];
     df_hw_device dev;
-    df_rules rules;
+    df_gemm_traffic traffic;
 } device;
 
 struct df_gemm_cache {
-    df_gemm_model *model;
-    bool prepared; /* the model, for the device in use */
+    df_gemm_search *search;
+    bool prepared; /* the search, for the device in use */
     int used;      /* index of the device in use */
     int oldest;
     uint64_t last_serial;
@@ -44,9 +43,9 @@ df_gemm_cache *df_gemm_cache_new(void)
 {
     df_gemm_cache *const cache = calloc(1, sizeof *cache);
     if (cache) {
-        cache->model = df_gemm_tiled_new();
+        cache->search = df_gemm_search_new();
     }
-    if (cache && !cache->model) {
+    if (cache && !cache->search) {
         free(cache);
         return NULL;
     }
@@ -56,7 +55,7 @@ df_gemm_cache *df_gemm_cache_new(void)
 void df_gemm_cache_free(df_gemm_cache *cache)
 {
     if (cache) {
-        cache->model->free(cache->model);
+        df_gemm_search_free(cache->search);
         free(cache);
     }
 }
@@ -66,7 +65,7 @@ void df_gemm_cache_clear(df_gemm_cache *cache)
     memset(cache->entries, 0, sizeof cache->entries);
 }
 
-static void read_facts(const df_hw_device *dev, const df_rules *rules, double facts[FACTS])
+static void read_facts(const df_hw_device *dev, const df_gemm_traffic *traffic, double facts[FACTS])
 {
     const double whole[FACTS - PER_LEVEL * DF_HW_LEVELS] = {dev->core.throughput_flops_ps,
                                                             dev->core.num_bundle,
@@ -74,8 +73,8 @@ static void read_facts(const df_hw_device *dev, const df_rules *rules, double fa
                                                             dev->fma_d2,
                                                             (double)dev->dataflow,
                                                             dev->elem_bytes,
-                                                            (double)rules->gemm_output_uncounted,
-                                                            (double)rules->gemm_dram_reuse_floored};
+                                                            (double)traffic->output_uncounted,
+                                                            (double)traffic->reuse_floored};
     memcpy(facts, whole, sizeof whole);
     facts += sizeof whole / sizeof whole[0];
     for (int i = 0; i < DF_HW_LEVELS; i++) {
@@ -98,10 +97,12 @@ static bool equal(const double a[FACTS], const double b[FACTS])
     return true;
 }
 
-void df_gemm_cache_use(df_gemm_cache *cache, const df_hw_device *dev, const df_rules *rules)
+void df_gemm_cache_use(df_gemm_cache *cache,
+                       const df_hw_device *dev,
+                       const df_gemm_traffic *traffic)
 {
     double facts[FACTS];
-    read_facts(dev, rules, facts);
+    read_facts(dev, traffic, facts);
     for (int i = 0; i < DEVICES; i++) {
         if (cache->devices[i].serial > 0 && equal(cache->devices[i].facts, facts)) {
             cache->prepared = cache->prepared && i == cache->used;
@@ -116,8 +117,7 @@ void df_gemm_cache_use(df_gemm_cache *cache, const df_hw_device *dev, const df_r
     device *const fresh = &cache->devices[cache->used];
     fresh->serial = ++cache->last_serial;
     fresh->dev = *dev;
-    fresh->dev.launch_overhead_s = 0;
-    fresh->rules = *rules;
+    fresh->traffic = *traffic;
     memcpy(fresh->facts, facts, sizeof facts);
 }
 
@@ -156,6 +156,17 @@ static void keep(entry *set, const entry *fresh)
     set[0] = *fresh;
 }
 
+/* Readies the search for the device in use, once. */
+static df_status prepare(df_gemm_cache *cache, df_err *err)
+{
+    const device *const d = &cache->devices[cache->used];
+    if (!cache->prepared) {
+        DF_TRY(df_gemm_search_use(cache->search, &d->dev, &d->traffic, err));
+        cache->prepared = true;
+    }
+    return DF_OK;
+}
+
 df_status df_gemm_cache_solve(df_gemm_cache *cache,
                               const df_gemm_shape *shape,
                               df_gemm_cost *out,
@@ -168,69 +179,30 @@ df_status df_gemm_cache_solve(df_gemm_cache *cache,
         *out = *known;
         return DF_OK;
     }
-    if (!cache->prepared) {
-        DF_TRY(cache->model->prepare(cache->model, &d->dev, &d->rules, err));
-        cache->prepared = true;
-    }
     entry fresh = {.kind = SOLVED, .device = d->serial, .shape = *shape};
-    DF_TRY(cache->model->solve(cache->model, shape, &fresh.cost, err));
+    DF_TRY(prepare(cache, err));
+    DF_TRY(df_gemm_search_solve(cache->search, shape, &fresh.cost, err));
     keep(set, &fresh);
     *out = fresh.cost;
     return DF_OK;
 }
 
-static double busy_bundles(const df_hw_device *dev, double tiles)
-{
-    const double busy = fmin(dev->core.num_bundle, tiles);
-    return busy > 0.0 ? busy : 1.0;
-}
-
-/* L1 traffic of one bundle with a pair of tiles. */
-static double l1_bytes(const df_hw_device *dev,
-                       const df_gemm_shape *s,
-                       const df_gemm_tile *l1,
-                       const df_gemm_tile *l2)
-{
-    const double m2 = fmin(l2->m, s->m);
-    const double k2 = fmin(l2->k, s->k);
-    const double n2 = fmin(l2->n, s->n);
-    const double m1 = fmin(l1->m, m2);
-    const double k1 = fmin(l1->k, k2);
-    const double n1 = fmin(l1->n, n2);
-    const double tiles = ceil(s->m / m2) * ceil(s->k / k2) * ceil(s->n / n2);
-    const double outputs = ceil(m2 / m1) * ceil(n2 / n1);
-    const double moved = (m1 + n1) * k1 * ceil(k2 / k1) + m1 * n1;
-    return moved * outputs * tiles * dev->elem_bytes / busy_bundles(dev, tiles);
-}
-
-static double least_l1_bytes(const df_hw_device *dev, const df_gemm_shape *shape)
-{
-    df_gemm_tile l1[DF_TILES];
-    df_gemm_tile l2[DF_TILES];
-    const df_hw_mem *const mem = dev->mem;
-    const int count1 =
-        df_gemm_tiles(1, mem[1].size_per_bundle_bytes / dev->elem_bytes, mem[1].tile_dim, l1);
-    const int count2 =
-        df_gemm_tiles(2, mem[2].size_per_bundle_bytes / dev->elem_bytes, mem[2].tile_dim, l2);
-    double least = HUGE_VAL;
-    for (int y = 0; y < count1; y++) {
-        for (int z = 0; z < count2; z++) {
-            least = fmin(least, l1_bytes(dev, shape, &l1[y], &l2[z]));
-        }
-    }
-    return least;
-}
-
-double df_gemm_cache_least_l1_bytes(df_gemm_cache *cache, const df_gemm_shape *shape)
+df_status df_gemm_cache_least_l1_bytes(df_gemm_cache *cache,
+                                       const df_gemm_shape *shape,
+                                       double *bytes,
+                                       df_err *err)
 {
     const device *const d = &cache->devices[cache->used];
     entry *const set = set_of(cache, LEAST_L1, d->serial, shape);
     const df_gemm_cost *const known = find(set, LEAST_L1, d->serial, shape);
     if (known) {
-        return known->traffic_bytes[1];
+        *bytes = known->traffic_bytes[1];
+        return DF_OK;
     }
     entry fresh = {.kind = LEAST_L1, .device = d->serial, .shape = *shape};
-    fresh.cost.traffic_bytes[1] = least_l1_bytes(&d->dev, shape);
+    DF_TRY(prepare(cache, err));
+    fresh.cost.traffic_bytes[1] = df_gemm_search_least_l1_bytes(cache->search, shape);
     keep(set, &fresh);
-    return fresh.cost.traffic_bytes[1];
+    *bytes = fresh.cost.traffic_bytes[1];
+    return DF_OK;
 }

@@ -1,64 +1,14 @@
-/* llm.h: time of training or inference of a transformer, with the analytical backend.
+/* llm.h: time, energy and operators of training or inference of a transformer.
  * docs/models.md, section 10. */
 #ifndef DF_LLM_H
 #define DF_LLM_H
 #include "astra/astra.h"
-#include "coll/coll.h"
 #include "config/cfg.h"
-#include "gemm/gemm.h"
-#include "gemm/op.h"
+#include "fold/breakdown.h"
+#include "fold/energy.h"
+#include "fold/usage.h"
 #include "graph/dag.h"
-
-/* The rows of the operator table, in the order in which they are printed. */
-typedef enum {
-    DF_LLM_QKV,
-    DF_LLM_SCORE,
-    DF_LLM_SOFTMAX,
-    DF_LLM_AV,
-    DF_LLM_ATTENTION,
-    DF_LLM_OUT,
-    DF_LLM_FFN1,
-    DF_LLM_FFN2,
-    DF_LLM_EMBEDDING,
-    DF_LLM_NORM1,
-    DF_LLM_NORM2,
-    DF_LLM_ACTIVATION,
-    DF_LLM_LOGITS,
-    DF_LLM_MHA,
-    DF_LLM_MLP,
-    DF_LLM_ROWS
-} df_llm_op;
-
-extern const char *const df_llm_op_names[DF_LLM_ROWS]; /* "qkv_proj", ... */
-
-/* What a device does: flops, and bytes moved at each level ([0] registers, [3] DRAM). */
-typedef struct {
-    double flops;
-    double traffic_bytes[DF_HW_LEVELS];
-} df_llm_work;
-
-enum { DF_LLM_FORWARD, DF_LLM_BACKWARD, DF_LLM_DIRECTIONS };
-
-/* One operator of one layer on one device. Times include the collective. The flops and
- * traffic_bytes are what the rules count for energy, the work is what a device really does. */
-typedef struct {
-    double forward_s, backward_s;
-    double forward_comm_s, backward_comm_s;
-    double forward_comm_bytes, backward_comm_bytes;
-    double flops;
-    double traffic_bytes[DF_HW_LEVELS]; /* [0] registers */
-    df_llm_work work[DF_LLM_DIRECTIONS];
-    double sent_bytes[DF_LLM_DIRECTIONS]; /* by each device in the collective */
-    double launch_s[DF_LLM_DIRECTIONS];   /* launch overhead in the times */
-    bool present;
-} df_llm_row;
-
-/* All operators of one pass. */
-typedef struct {
-    df_llm_row row[DF_LLM_ROWS];
-    double block_forward_s, block_backward_s; /* one layer */
-    double recompute_s;                       /* part of the latter */
-} df_llm_pass;
+#include "rules/rules.h"
 
 /* Seconds of a decode step, and tokens a second, at steps of the decode phase. */
 typedef struct {
@@ -66,25 +16,16 @@ typedef struct {
     int64_t midpoint_step;
 } df_llm_rates;
 
-/* Energy of the whole run on all devices, J. */
-typedef struct {
-    double compute_j;
-    double memory_j[DF_HW_LEVELS]; /* [0] registers, [3] DRAM */
-    double network_j;
-    double static_j; /* leakage of the memories while it runs */
-    double total_j;
-} df_llm_energy;
-
 typedef struct {
     df_run_type run_type;
     double time_s;
-    df_llm_pass pass;   /* of training, or of the prefill */
-    df_llm_pass decode; /* of the last step */
-    double optimizer_s; /* part of a training step's time */
-    double micro_batch; /* sequences of one micro-batch on one replica */
-    bool cut_short;     /* training ends with the logits' backward pass of the first micro-batch */
-    df_llm_energy energy;
-    double model_flops; /* that training or inference needs at least: without recomputation */
+    df_breakdown pass;   /* of training, or of the prefill */
+    df_breakdown decode; /* of the last step */
+    double optimizer_s;  /* part of a training step's time */
+    double micro_batch;  /* sequences of one micro-batch on one replica */
+    bool cut_short;      /* training ends with the logits' backward pass of the first micro-batch */
+    df_energy energy;    /* of the whole run on all devices */
+    double model_flops;  /* that training or inference needs at least: without recomputation */
     /* inference */
     double prefill_s, decode_s, first_token_s;
     df_llm_rates tokens_ps;
@@ -92,40 +33,18 @@ typedef struct {
     double kv_prefill_store_bytes, kv_decode_store_bytes, kv_decode_fetch_bytes;
 } df_llm_result;
 
-/* What takes most of an operator's time. */
-typedef enum {
-    DF_LLM_BY_NOTHING, /* it takes none */
-    DF_LLM_BY_COMPUTE,
-    DF_LLM_BY_REGISTERS,
-    DF_LLM_BY_L1,
-    DF_LLM_BY_L2,
-    DF_LLM_BY_DRAM,
-    DF_LLM_BY_NETWORK,
-    DF_LLM_BY_LAUNCH,
-    DF_LLM_BOUNDS
-} df_llm_bound;
-
-extern const char *const df_llm_bound_names[DF_LLM_BOUNDS]; /* "compute", ... */
-
-/* direction: DF_LLM_FORWARD or DF_LLM_BACKWARD. */
-df_llm_bound df_llm_find_bound(const df_hw_device *dev, const df_llm_row *row, int direction);
-
-/* The operators that a step's time is the sum of. */
-enum { DF_LLM_LEAVES = 10 };
-extern const df_llm_op df_llm_leaves[DF_LLM_LEAVES];
-
 /* Times that a stage runs an operator in one step, on average over the stages. */
-double df_llm_runs(const df_cfg *cfg, const df_llm_result *result, df_llm_op op);
+double df_llm_runs(const df_cfg *cfg, const df_llm_result *result, df_row_name row);
 
 /* Whether a step runs the operator backward. */
-bool df_llm_runs_backward(const df_llm_result *result, df_llm_op op);
+bool df_llm_runs_backward(const df_llm_result *result, df_row_name row);
 
 /* What a step's time goes to, operator by operator; of an inference prefill and decode, all decode
  * steps being as the last. What stages wait, hops and reductions are not in it. */
-void df_llm_list_ops(const df_cfg *cfg,
-                     const df_hw_device *dev,
-                     const df_llm_result *result,
-                     df_ops *ops);
+void df_llm_list_usages(const df_cfg *cfg,
+                        const df_hw_device *dev,
+                        const df_llm_result *result,
+                        df_usages *usages);
 
 /* Memory for predictions, and solved GEMMs. One per thread. */
 typedef struct df_llm_predictor df_llm_predictor;
@@ -136,14 +55,16 @@ void df_llm_predictor_free(df_llm_predictor *predictor);
 /* Forgets solved GEMMs. */
 void df_llm_predictor_clear(df_llm_predictor *predictor);
 
-/* Time of a collective of an LLM. Its bytes are all that a device ends up with or begins with: of
- * an all-gather too, where df_coll_ring wants one shard. */
-double df_llm_collective_s(const df_hw_device *dev, const df_rules *rules, const df_coll_op *op);
+/* Time of a collective of an LLM in closed form: bytes as op/op.h has them. */
+double df_llm_collective_s(const df_hw_device *dev,
+                           const df_rules *rules,
+                           const df_op_collective *what,
+                           const df_cost_group *group);
 
 /* Has another one run the simulator's programs; it is borrowed. Before the first prediction. */
 void df_llm_predictor_use(df_llm_predictor *predictor, df_astra *astra);
 
-/* Looks on while a prediction is made. `where` is "" in training and in the prefill, and
+/* Observes a prediction as it is made. `where` is "" in training and in the prefill, and
  * "decode_samples/step_0007/" in a decode step. A failure ends the prediction. */
 typedef struct {
     void *context;
@@ -151,10 +72,10 @@ typedef struct {
     df_status (*graph)(
         void *context, const char *where, const char *name, const df_dag *dag, df_err *err);
     /* The operators of a pass. */
-    df_status (*pass)(void *context, const char *where, const df_llm_pass *pass, df_err *err);
+    df_status (*pass)(void *context, const char *where, const df_breakdown *pass, df_err *err);
 } df_llm_watch;
 
-/* The watch is borrowed; NULL: nobody looks on, which is the fastest. */
+/* The watch is borrowed; NULL disables watching, which is the fastest. */
 void df_llm_predictor_show(df_llm_predictor *predictor, const df_llm_watch *watch);
 
 /* What an element of such a graph is called. */

@@ -1,115 +1,103 @@
 /* Collectives, blocks and whole steps timed by the network simulator. */
+#include <assert.h>
 #include <math.h>
 #include <stdio.h>
 
 #include "base/units.h"
 #include "llm/llm_net.h"
 
-/* ---- One collective ---- */
-
-/* Of so many devices, over the network of tensor parallelism. One device alone has no links, but
- * the simulator wants two: any link between it and its twin will do. */
+/* A network of the simulator for so many ranks, over the network of tensor parallelism. One device
+ * alone has no links, but the simulator wants two: any link between it and its twin will do. */
 static df_net_network network_of(const df_llm *x, double ranks)
 {
     static const df_hw_link unused = {DF_GIB, 1e-6};
-    const bool alone = x->tp * x->cp * x->dp * x->lp == 1.0 && !x->rules->astra_links_underated;
-    const df_hw_link link = df_netcoll_link(x->dev, x->rules, &x->tensor);
-    return df_netcoll_network(x->cfg, ranks, alone ? &unused : &link);
-}
-
-double df_llm_simulated_s(
-    df_llm *x, df_coll_kind kind, double bytes, double participants, double algorithm_ranks)
-{
-    if (!(bytes > 0.0) || !(participants > 1.0) || x->status != DF_OK) {
-        return 0.0;
-    }
-    const double chosen_for = x->rules->astra_algorithm_stale ? algorithm_ranks : participants;
-    const df_netcoll_op op = {.kind = kind,
-                              .bytes = df_llm_told_bytes(x->rules, kind, bytes, participants),
-                              .network = network_of(x, participants),
-                              .system = df_netcoll_system(x->cfg, chosen_for)};
-    double time_s = 0.0;
-    x->status = df_netcoll_time(x->memory->net, &op, &time_s, x->err);
-    return x->status == DF_OK ? time_s + x->launch_s : 0.0;
+    const df_split *const s = &x->split;
+    const df_hw_device *const dev = x->coster.dev;
+    const df_hw_link intra = {dev->intra.throughput_bytes_ps, dev->intra.latency_s};
+    const bool alone = s->tp * s->cp * s->dp * s->pp == 1.0;
+    return df_netcoll_network(x->cfg, ranks,
+                              x->simulated.links_underated ? &intra
+                              : alone                      ? &unused
+                                                           : &x->coster.links.tp);
 }
 
 /* ---- A layer as a chain ---- */
 
-typedef struct {
-    df_llm_op op;
-    df_coll_kind kind; /* of the collective behind it; P2P: none */
-    bool over_context;
-    bool with_comm; /* its duration has its collectives in */
-} link_row;
+/* Rows of the table that follow one another in a chain, each with its collectives behind it. */
+static const df_row_name tensor_rows[] = {DF_ROW_NORM1, DF_ROW_MHA, DF_ROW_NORM2, DF_ROW_MLP};
+static const df_row_name context_rows[] = {DF_ROW_NORM1, DF_ROW_QKV,   DF_ROW_ATTENTION,
+                                           DF_ROW_OUT,   DF_ROW_NORM2, DF_ROW_MLP};
 
-/* tp alone, or none. */
-static int tensor_rows(const df_llm *x, link_row rows[6])
+/* Whether the row of an operator is part of a row of the chain. */
+static bool is_within(df_row_name row, df_row_name of)
 {
-    const bool sequence = x->mode == DF_LLM_SEQUENCE;
-    const df_coll_kind norm = sequence ? DF_COLL_ALL_GATHER : DF_COLL_ALL_REDUCE;
-    const df_coll_kind gemm = sequence ? DF_COLL_REDUCE_SCATTER : DF_COLL_ALL_REDUCE;
-    const bool twice = x->rules->astra_block_collectives_twice;
-    rows[0] = (link_row){DF_LLM_NORM1, norm, false, twice};
-    rows[1] = (link_row){DF_LLM_MHA, gemm, false, twice};
-    rows[2] = (link_row){DF_LLM_NORM2, norm, false, twice};
-    rows[3] = (link_row){DF_LLM_MLP, gemm, false, twice};
-    return 4;
-}
-
-static int context_rows(const df_llm *x, int direction, link_row rows[6])
-{
-    const bool back = direction == DF_LLM_BACKWARD;
-    const bool hybrid = x->mode == DF_LLM_HYBRID;
-    const df_coll_kind none = DF_COLL_P2P;
-    const df_coll_kind tensor_scatter = hybrid ? DF_COLL_REDUCE_SCATTER : none;
-    const df_coll_kind norm = hybrid ? DF_COLL_ALL_GATHER : none;
-    rows[0] = (link_row){DF_LLM_NORM1, norm, false, false};
-    rows[1] = (link_row){DF_LLM_QKV, back ? tensor_scatter : DF_COLL_ALL_GATHER, !back, false};
-    rows[2] = (link_row){DF_LLM_ATTENTION, back ? DF_COLL_REDUCE_SCATTER : none, back, false};
-    rows[3] = (link_row){DF_LLM_OUT, back ? DF_COLL_ALL_GATHER : tensor_scatter, back, false};
-    rows[4] = (link_row){DF_LLM_NORM2, norm, false, false};
-    rows[5] =
-        (link_row){DF_LLM_MLP, tensor_scatter, false, x->rules->astra_block_collectives_twice};
-    return 6;
-}
-
-static void add_row(
-    const df_llm *x, const df_llm_row *row, const link_row *how, int direction, df_llm_chain *chain)
-{
-    const bool back = direction == DF_LLM_BACKWARD;
-    const double time_s = back ? row->backward_s : row->forward_s;
-    const double comm_s = back ? row->backward_comm_s : row->forward_comm_s;
-    const double bytes = ceil(back ? row->backward_comm_bytes : row->forward_comm_bytes);
-    const double n = how->over_context ? x->cp : x->tp;
-    chain->item[chain->count++] =
-        (df_llm_chain_item){.duration_s = how->with_comm ? time_s : time_s - comm_s,
-                            .label = df_llm_label_of(how->op, direction, DF_COLL_P2P)};
-    if (how->kind != DF_COLL_P2P && bytes > 0.0 && n > 1.0) {
-        chain->item[chain->count++] =
-            (df_llm_chain_item){.is_collective = true,
-                                .kind = how->kind,
-                                .bytes = ceil(df_llm_told_bytes(x->rules, how->kind, bytes, n)),
-                                .participants = (int32_t)n,
-                                .label = df_llm_label_of(how->op, direction, how->kind)};
+    const bool attention = row <= DF_ROW_ATTENTION && row >= DF_ROW_SCORE;
+    switch (of) {
+    case DF_ROW_MHA:
+        return attention || row == DF_ROW_QKV || row == DF_ROW_OUT;
+    case DF_ROW_MLP:
+        return row == DF_ROW_FFN1 || row == DF_ROW_ACTIVATION || row == DF_ROW_FFN2;
+    case DF_ROW_ATTENTION:
+        return attention;
+    default:
+        return row == of;
     }
 }
 
-/* In a decode step the norms' durations are without their collectives in any case. */
+static df_llm_chain_item *add_item(df_llm_chain *chain)
+{
+    assert(chain->count < DF_LLM_CHAIN_MAX);
+    return &chain->item[chain->count++];
+}
+
+static void add_collectives(
+    const df_llm *x, const df_llm_pass *pass, df_row_name row, int direction, df_llm_chain *chain)
+{
+    for (int i = 0; i < pass->ops.count; i++) {
+        const df_op *const op = &pass->ops.op[i];
+        if (op->kind != DF_OP_COLLECTIVE || df_op_direction(op) != direction ||
+            !is_within((df_row_name)op->row, row)) {
+            continue;
+        }
+        const double bytes = ceil(op->coll.bytes);
+        const double n = df_coster_group(&x->coster, op->coll.axes).members;
+        if (bytes > 0.0 && n > 1.0) {
+            *add_item(chain) = (df_llm_chain_item){
+                .is_collective = true,
+                .kind = op->coll.kind,
+                .bytes = ceil(df_simulated_bytes(&x->simulated, op->coll.kind, bytes, n)),
+                .participants = (int32_t)n,
+                .label = df_llm_label_of(row, direction, op->coll.kind)};
+        }
+    }
+}
+
+/* By the reference's rules, some rows last as long as with their collectives, which are simulated
+ * too: not the norms of a decode step, and with context parallelism the MLP alone. */
+static bool lasts_with_collectives(const df_llm *x, df_row_name row)
+{
+    const bool norm = row == DF_ROW_NORM1 || row == DF_ROW_NORM2;
+    return x->rules->astra_block_collectives_twice && !(norm && x->coster.forward_only) &&
+           (x->split.cp == 1.0 || row == DF_ROW_MLP);
+}
+
 static void read_chain(const df_llm *x, const df_llm_pass *pass, int direction, df_llm_chain *chain)
 {
-    link_row rows[6];
-    const int count =
-        df_llm_splits_context(x) ? context_rows(x, direction, rows) : tensor_rows(x, rows);
+    const bool context = x->split.cp > 1.0;
+    const df_row_name *const rows = context ? context_rows : tensor_rows;
+    const int count = (int)(context ? sizeof context_rows : sizeof tensor_rows) / (int)sizeof *rows;
     chain->count = 0;
     for (int i = 0; i < count; i++) {
-        const int at = direction == DF_LLM_BACKWARD ? count - 1 - i : i;
-        if (x->forward_only && (rows[at].op == DF_LLM_NORM1 || rows[at].op == DF_LLM_NORM2)) {
-            rows[at].with_comm = false;
-        }
-        add_row(x, &pass->row[rows[at].op], &rows[at], direction, chain);
+        const df_row_name row = rows[direction == DF_BACKWARD ? count - 1 - i : i];
+        const df_row_side *const side = &pass->table.row[row].side[direction];
+        const double comm_s = lasts_with_collectives(x, row) ? 0.0 : side->comm_s;
+        *add_item(chain) =
+            (df_llm_chain_item){.duration_s = side->time_s - comm_s,
+                                .label = df_llm_label_of(row, direction, DF_COLL_P2P)};
+        add_collectives(x, pass, row, direction, chain);
     }
-    if (direction == DF_LLM_BACKWARD) {
-        chain->item[0].duration_s += pass->recompute_s;
+    if (direction == DF_BACKWARD) {
+        chain->item[0].duration_s += pass->table.recompute_s;
     }
 }
 
@@ -118,14 +106,14 @@ static void read_chain(const df_llm *x, const df_llm_pass *pass, int direction, 
  * be simulated, all devices that share the layer are. */
 static int32_t block_ranks(const df_llm *x)
 {
-    const bool alone = x->cp > 1.0 && fmod(x->tp, x->cp) == 1.0;
-    return (int32_t)(alone ? x->tp * x->cp : x->tp);
+    const bool alone = x->split.cp > 1.0 && fmod(x->split.tp, x->split.cp) == 1.0;
+    return (int32_t)(alone ? x->split.tp * x->split.cp : x->split.tp);
 }
 
 /* Algorithms that a run over a graph uses. */
 static df_net_system graph_system(const df_llm *x, int32_t ranks)
 {
-    const double shared = x->tp * x->cp;
+    const double shared = x->split.tp * x->split.cp;
     return df_netcoll_system(
         x->cfg, x->rules->astra_algorithm_stale && shared > 1.0 ? shared : (double)ranks);
 }
@@ -187,8 +175,8 @@ static df_status simulate_graph(df_llm *x, const graph_run *run, double *time_s)
 static df_status simulate_block(df_llm *x, const df_llm_pass *pass, int direction, double *time_s)
 {
     static const graph_run runs[] = {
-        [DF_LLM_FORWARD] = {.name = "block_forward", .artifacts = "astra_hier/fwd"},
-        [DF_LLM_BACKWARD] = {.name = "block_backward", .artifacts = "astra_hier/bwd"}};
+        [DF_FORWARD] = {.name = "block_forward", .artifacts = "astra_hier/fwd"},
+        [DF_BACKWARD] = {.name = "block_backward", .artifacts = "astra_hier/bwd"}};
     const df_dag_info start = {.role = DF_LLM_ROLE_MARK, .home = -1};
     df_llm_chain chain;
     const int32_t ranks = block_ranks(x);
@@ -218,7 +206,7 @@ static df_status simulate_step(
 {
     /* Devices that split a context have the same parameters: replicas, unless they are ranks of
      * their own. */
-    const double replicas = flat ? x->dp : step->replicas;
+    const double replicas = flat ? x->split.dp : step->replicas;
     graph_run run = {.replicas = step->training ? (int32_t)replicas : 1,
                      .exchanges = step->data_parallel,
                      .first_id = flat ? 1 : 0,
@@ -226,14 +214,14 @@ static df_status simulate_step(
                      .artifacts = flat ? "astra_flat" : "astra_hier"};
     df_dag *dag = df_llm_build_graph(step, &run.root);
     if (dag && flat) {
-        df_llm_chain chains[DF_LLM_DIRECTIONS];
-        for (int i = 0; i < DF_LLM_DIRECTIONS; i++) {
+        df_llm_chain chains[DF_DIRECTIONS];
+        for (int i = 0; i < DF_DIRECTIONS; i++) {
             read_chain(x, pass, i, &chains[i]);
         }
         const df_llm_split split = {
             .stages = (int32_t)step->stages,
-            .ranks = (int32_t)(x->tp * x->cp),
-            .shares = step->data_parallel ? (int32_t)(step->replicas / x->dp) : 1};
+            .ranks = (int32_t)(x->split.tp * x->split.cp),
+            .shares = step->data_parallel ? (int32_t)(step->replicas / x->split.dp) : 1};
         df_dag *const whole = dag;
         dag = df_llm_flatten(whole, &run.root, chains, &split, x->rules);
         df_dag_free(whole);
@@ -250,15 +238,15 @@ static df_status simulate_step(
 /* Blocks as the simulator times them. */
 static df_status simulate_blocks(df_llm *x, const df_llm_pass *pass, df_llm_step *step)
 {
-    double block_s[DF_LLM_DIRECTIONS] = {0.0, 0.0};
-    for (int i = 0; i < (step->training ? DF_LLM_DIRECTIONS : 1); i++) {
+    double block_s[DF_DIRECTIONS] = {0.0, 0.0};
+    for (int i = 0; i < (step->training ? DF_DIRECTIONS : 1); i++) {
         DF_TRY(simulate_block(x, pass, i, &block_s[i]));
         step->t.block[i] = block_s[i];
     }
     return DF_OK;
 }
 
-df_status df_llm_run_net_step(df_llm *x, df_llm_pass *pass, df_llm_step *step, double *time_s)
+df_status df_llm_run_net_step(df_llm *x, const df_llm_pass *pass, df_llm_step *step, double *time_s)
 {
     const df_astra_mode mode = x->cfg->backend.mode;
     if (mode == DF_ASTRA_FLATTENED) {

@@ -1,53 +1,8 @@
 #include <string.h>
 
+#include "base/units.h"
+#include "compat/energy.h"
 #include "llm/llm_impl.h"
-
-enum { DRAM = DF_HW_LEVELS - 1 };
-
-static const double bits_per_byte = 8.0;
-
-/* What is inside a layer, and beside the layers. */
-static const df_llm_op in_layer[] = {DF_LLM_MHA, DF_LLM_MLP, DF_LLM_NORM1, DF_LLM_NORM2};
-static const df_llm_op beside[] = {DF_LLM_EMBEDDING, DF_LLM_LOGITS};
-enum { IN_LAYER = 4, BESIDE = 2 };
-
-/* Bytes between two stages of a pass. */
-static double hop_bytes(const df_llm *x, double tokens)
-{
-    return x->batch * tokens * x->d * x->bytes.activation;
-}
-
-/* ---- As the reference counts ---- */
-
-static double as_reference_j(const df_llm *x, const df_llm_pass *pass, const df_llm_span *span)
-{
-    const df_cfg_tech *const tech = &x->cfg->tech;
-    const bool absent = tech->intra.nominal_energy_per_link_j == DF_CFG_ABSENT_J;
-    const double link_j =
-        absent && !x->rules->llm_energy_default_link ? 0.0 : tech->intra.nominal_energy_per_link_j;
-    const double tokens = span->decode                                  ? 1.0
-                          : x->rules->llm_energy_prefill_whole_sequence ? x->s
-                                                                        : span->tokens;
-    double flops = 0.0;
-    double dram = 0.0;
-    double moved = 0.0;
-    for (int i = 0; i < IN_LAYER; i++) {
-        const df_llm_row *const row = &pass->row[in_layer[i]];
-        flops += row->flops;
-        dram += row->traffic_bytes[DRAM];
-        moved += row->forward_comm_bytes;
-    }
-    for (int i = 0; i < BESIDE && !span->decode; i++) {
-        flops += pass->row[beside[i]].flops;
-        dram += pass->row[beside[i]].traffic_bytes[DRAM];
-    }
-    return tech->core.nominal_energy_per_flop_j * flops +
-           bits_per_byte * tech->dram.dynamic_energy_per_bit_j * dram +
-           bits_per_byte * link_j *
-               ((double)x->m->num_layers * moved + (x->lp - 1.0) * hop_bytes(x, tokens));
-}
-
-/* ---- All devices, all layers ---- */
 
 /* An energy of the file, 0 where it gives none. */
 static double given_j(double value_j)
@@ -55,162 +10,92 @@ static double given_j(double value_j)
     return value_j == DF_CFG_ABSENT_J ? 0.0 : value_j;
 }
 
-static double level_j_per_bit(const df_llm *x, int level)
+df_tariff df_llm_tariff(const df_cfg *cfg, const df_hw_device *dev)
 {
-    const df_mem_type type = x->dev->mem[level].type;
-    const df_cfg_tech *const tech = &x->cfg->tech;
-    return given_j(type == DF_MEM_DRAM ? tech->dram.dynamic_energy_per_bit_j
-                                       : tech->sram[type].dynamic_energy_per_bit_j);
-}
-
-static double level_static_w_per_bit(const df_llm *x, int level)
-{
-    const df_mem_type type = x->dev->mem[level].type;
-    const df_cfg_tech *const tech = &x->cfg->tech;
-    return given_j(type == DF_MEM_DRAM ? tech->dram.static_power_per_bit_w
-                                       : tech->sram[type].static_power_per_bit_w);
-}
-
-static double network_j(const df_llm *x, bool inter, double bytes)
-{
-    const df_cfg_link *const link = inter ? &x->cfg->tech.inter : &x->cfg->tech.intra;
-    return bits_per_byte * given_j(link->nominal_energy_per_link_j) * bytes;
-}
-
-static void add_work(const df_llm *x, const df_llm_work *work, double times, df_llm_energy *energy)
-{
-    energy->compute_j += given_j(x->cfg->tech.core.nominal_energy_per_flop_j) * work->flops * times;
+    const df_cfg_tech *const tech = &cfg->tech;
+    df_tariff t = {.flop_j = given_j(tech->core.nominal_energy_per_flop_j)};
     for (int level = 0; level < DF_HW_LEVELS; level++) {
-        energy->memory_j[level] +=
-            bits_per_byte * level_j_per_bit(x, level) * work->traffic_bytes[level] * times;
+        const df_hw_mem *const mem = &dev->mem[level];
+        const bool dram = mem->type == DF_MEM_DRAM;
+        const double bit_j = dram ? tech->dram.dynamic_energy_per_bit_j
+                                  : tech->sram[mem->type].dynamic_energy_per_bit_j;
+        const double bit_w =
+            dram ? tech->dram.static_power_per_bit_w : tech->sram[mem->type].static_power_per_bit_w;
+        t.byte_j[level] = DF_BITS_PER_BYTE * given_j(bit_j);
+        t.leakage_w[level] = given_j(bit_w) * DF_BITS_PER_BYTE * mem->size_bytes;
     }
-}
-
-/* A row on all devices that run it: forward, and in training backward. */
-static void add_row(const df_llm *x, const df_llm_row *row, double times, df_llm_energy *energy)
-{
-    const int directions = x->m->run_type == DF_RUN_TRAINING ? DF_LLM_DIRECTIONS : 1;
-    for (int i = 0; i < directions; i++) {
-        add_work(x, &row->work[i], times, energy);
-        energy->network_j += network_j(x, x->cfg->system.tp_inter, row->sent_bytes[i] * times);
+    for (int axis = 0; axis < DF_AXES; axis++) {
+        const df_cfg_link *const link = cfg->system.inter[axis] ? &tech->inter : &tech->intra;
+        t.sent_byte_j[axis] = DF_BITS_PER_BYTE * given_j(link->nominal_energy_per_link_j);
     }
+    t.sent_byte_j[DF_AXIS_CP] = t.sent_byte_j[DF_AXIS_TP];
+    return t;
 }
 
 static double batches_of(const df_llm *x)
 {
-    return df_llm_accumulates(x) ? x->mb : 1.0;
+    return df_llm_accumulates(x) ? x->split.micro_batches : 1.0;
 }
 
-void df_llm_pass_energy(const df_llm *x,
-                        const df_llm_pass *pass,
-                        const df_llm_span *span,
-                        df_llm_energy *energy)
+void df_llm_pass_energy(const df_llm *x, const df_llm_pass *pass, df_energy *energy)
 {
-    const bool training = x->m->run_type == DF_RUN_TRAINING;
-    const double runs = x->tp * x->cp * x->dp * batches_of(x);
-    const double layers = (double)x->m->num_layers;
+    const bool training = x->cfg->llm.run_type == DF_RUN_TRAINING;
+    const df_recompute again = training ? x->cfg->sched.recompute : DF_RECOMPUTE_NONE;
+    const double once = x->split.tp * x->split.cp * x->split.dp * batches_of(x);
+    const df_energy_runs runs = {.layer = x->dims.layers * once,
+                                 .once = once,
+                                 .backward = training,
+                                 .layer_again = again == DF_RECOMPUTE_FULL,
+                                 .attention_again = again == DF_RECOMPUTE_SELECTIVE};
+    const double hops = (x->split.pp - 1.0) * x->split.dp * batches_of(x) * (training ? 2.0 : 1.0);
+    const double hop_bytes =
+        x->split.batch * pass->span.tokens * x->dims.hidden * x->dims.bytes.activation;
     memset(energy, 0, sizeof *energy);
-    for (int i = 0; i < IN_LAYER; i++) {
-        const df_llm_row *const row = &pass->row[in_layer[i]];
-        add_row(x, row, layers * runs, energy);
-        if (training && x->cfg->sched.recompute == DF_RECOMPUTE_FULL) {
-            add_work(x, &row->work[DF_LLM_FORWARD], layers * runs, energy);
-            energy->network_j += network_j(x, x->cfg->system.tp_inter,
-                                           row->sent_bytes[DF_LLM_FORWARD] * layers * runs);
-        }
-    }
-    for (int i = 0; training && x->cfg->sched.recompute == DF_RECOMPUTE_SELECTIVE &&
-                    i <= DF_LLM_AV - DF_LLM_SCORE;
-         i++) {
-        add_work(x, &pass->row[DF_LLM_SCORE + i].work[DF_LLM_FORWARD], layers * runs, energy);
-    }
-    for (int i = 0; i < BESIDE; i++) {
-        add_row(x, &pass->row[beside[i]], runs, energy);
-    }
-    const double hops = (x->lp - 1.0) * x->dp * batches_of(x) * (training ? 2.0 : 1.0);
-    energy->network_j += network_j(x, x->cfg->system.lp_inter, hops * hop_bytes(x, span->tokens));
+    df_energy_add_ops(&x->tariff, &pass->ops, pass->price, &runs, energy);
+    df_energy_add_sent(&x->tariff, 1U << DF_AXIS_LP, hops * hop_bytes, energy);
 }
 
-double df_llm_pass_energy_j(const df_llm *x, const df_llm_pass *pass, const df_llm_span *span)
+double df_llm_pass_energy_j(const df_llm *x, const df_llm_pass *pass)
 {
-    df_llm_energy e;
+    df_energy e;
     if (x->rules->llm_energy_one_layer) {
-        return as_reference_j(x, pass, span);
+        const df_compat_case of = {&x->dims, &x->split, &pass->span};
+        return df_compat_pass_energy_j(x->rules, &x->cfg->tech, &of, &pass->table);
     }
-    df_llm_pass_energy(x, pass, span, &e);
-    double sum_j = e.compute_j + e.network_j;
-    for (int level = 0; level < DF_HW_LEVELS; level++) {
-        sum_j += e.memory_j[level];
-    }
-    return sum_j;
+    df_llm_pass_energy(x, pass, &e);
+    return df_energy_dynamic_j(&e);
 }
 
-void df_llm_add_energy(df_llm_energy *sum, const df_llm_energy *part, double times)
+/* Bytes that a device sends to its replicas in one step. */
+static double sent_bytes(const df_llm *x, const df_exchange *e)
 {
-    sum->compute_j += part->compute_j * times;
-    sum->network_j += part->network_j * times;
-    for (int level = 0; level < DF_HW_LEVELS; level++) {
-        sum->memory_j[level] += part->memory_j[level] * times;
-    }
-}
-
-/* Reductions, gathers and the optimizer of a training step. */
-static void add_data_parallel(const df_llm *x, df_llm_energy *energy)
-{
-    const double n = df_llm_replicas(x);
     const int64_t zero = x->cfg->sw.dp_zero_stage;
-    const double layers = (double)x->m->num_layers;
-    const double devices = x->tp * x->cp * x->dp;
     const double all = batches_of(x);
     const double times = zero >= 2 || x->rules->llm_reductions_every_batch ? all : 1.0;
     const df_coll_kind kind = zero >= 2 ? DF_COLL_REDUCE_SCATTER : DF_COLL_ALL_REDUCE;
-    const df_llm_sizes g = df_llm_gradient_bytes(x);
-    const df_llm_sizes p = df_llm_parameter_bytes(x);
     const double gathers = zero >= 3 ? 2.0 * all : zero == 2 ? times : 0.0;
-    const bool gathered = zero >= 3
-                              ? !x->m->tied_embeddings || !x->rules->llm_tied_logits_not_gathered
-                              : !x->m->tied_embeddings;
-    const double parameters = p.embedding + layers * p.layer + (gathered ? p.logits : 0.0);
-    const double sent =
-        times * df_llm_sent_bytes(kind, g.embedding + layers * g.layer + g.logits, n) +
-        gathers * df_llm_sent_bytes(DF_COLL_ALL_GATHER, parameters, n);
-    const double exchanged =
-        2.0 * df_llm_sent_bytes(DF_COLL_ALL_REDUCE, df_llm_shared_table_bytes(x), 2.0);
-    energy->network_j += network_j(x, x->cfg->system.dp_inter, devices * sent) +
-                         network_j(x, x->cfg->system.lp_inter, devices * exchanged);
+    const double gradients =
+        e->gradients.embedding + x->dims.layers * e->gradients.layer + e->gradients.head;
+    const double parameters = e->parameters.embedding + x->dims.layers * e->parameters.layer +
+                              (e->head_apart ? e->parameters.head : 0.0);
+    return times * df_coll_sent_bytes(kind, gradients, e->replicas) +
+           gathers * df_coll_sent_bytes(DF_COLL_ALL_GATHER, parameters, e->replicas);
+}
+
+void df_llm_add_exchange_energy(const df_llm *x, df_energy *energy)
+{
+    const df_exchange *const e = &x->exchange;
+    const double devices = x->split.tp * x->split.cp * x->split.dp;
+    const double shared = 2.0 * df_coll_sent_bytes(DF_COLL_ALL_REDUCE, e->shared_bytes, 2.0);
+    df_energy_add_sent(&x->tariff, 1U << DF_AXIS_DP, devices * sent_bytes(x, e), energy);
+    df_energy_add_sent(&x->tariff, 1U << DF_AXIS_LP, devices * shared, energy);
     if (!x->rules->llm_optimizer_free) {
-        const df_llm_per_param each = df_llm_optimizer_work(x);
-        const double tables = x->m->tied_embeddings ? 1.0 : 2.0;
-        const double params =
-            layers * df_llm_layer_params(x) + tables * (double)x->m->vocab_size * x->d / x->tp;
-        const df_llm_work work = {each.flops * params, {0, 0, 0, each.bytes * params}};
-        add_work(x, &work, devices / (zero >= 1 ? n : 1.0), energy);
+        const double shards = x->cfg->sw.dp_zero_stage >= 1 ? e->replicas : 1.0;
+        const df_op step =
+            df_exchange_optimizer(&x->dims, df_exchange_model_params(&x->dims, &x->split));
+        const df_price work = {
+            .flops = step.stream.flops * step.stream.elements,
+            .traffic_bytes = {0, 0, 0, step.stream.bytes * step.stream.elements}};
+        df_energy_add_work(&x->tariff, &work, devices / shards, energy);
     }
-}
-
-void df_llm_finish_energy(const df_llm *x, double time_s, df_llm_energy *energy)
-{
-    const double devices = x->tp * x->cp * x->dp * x->lp;
-    if (x->m->run_type == DF_RUN_TRAINING) {
-        add_data_parallel(x, energy);
-    }
-    energy->total_j = energy->compute_j + energy->network_j;
-    for (int level = 0; level < DF_HW_LEVELS; level++) {
-        const double bits = bits_per_byte * x->dev->mem[level].size_bytes;
-        energy->static_j += level_static_w_per_bit(x, level) * bits * devices * time_s;
-        energy->total_j += energy->memory_j[level];
-    }
-    energy->total_j += energy->static_j;
-}
-
-double df_llm_model_flops(const df_llm *x, const df_llm_span *span)
-{
-    const double layers = (double)x->m->num_layers;
-    const double sequences = (double)x->m->batch_size;
-    const double ffn = x->top_k * (x->d * x->ffn1 + x->ffn * x->d);
-    const double layer = x->d * (x->h + 2.0 * x->h_kv) * x->e + x->d * x->d + ffn;
-    const double weights = layers * layer + (double)x->m->vocab_size * x->d;
-    /* scores and values: Vaswani et al., 2017, without regard to the causal mask */
-    const double attention = layers * 2.0 * span->context * x->d;
-    return 2.0 * sequences * span->tokens * (weights + attention);
 }

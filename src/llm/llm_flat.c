@@ -387,7 +387,7 @@ static int32_t root_of(flattening *f, int32_t root)
 
 df_dag *df_llm_flatten(const df_dag *step,
                        int32_t *root,
-                       const df_llm_chain chains[DF_LLM_DIRECTIONS],
+                       const df_llm_chain chains[DF_DIRECTIONS],
                        const df_llm_split *split,
                        const df_rules *rules)
 {

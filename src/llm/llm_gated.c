@@ -7,16 +7,16 @@
 
 #include "llm/llm_impl.h"
 
-enum { FORWARD = DF_LLM_FORWARD, BACKWARD = DF_LLM_BACKWARD };
+enum { FORWARD = DF_FORWARD, BACKWARD = DF_BACKWARD };
 
 typedef struct {
     const df_llm_step *step;
-    int64_t most;                      /* layers of each stage but the last */
-    double layer_s[DF_LLM_DIRECTIONS]; /* from one layer to the next, its gather beside */
-    double gather_logits_s;            /* beside the last layer; 0: the table is there */
-    double *free_s;                    /* [stage]: when it ended with the last micro-batch */
-    double held_s;                     /* when a gather lets other micro-batches go on */
-    double logits_s;                   /* when the last forward pass of logits began */
+    int64_t most;                  /* layers of each stage but the last */
+    double layer_s[DF_DIRECTIONS]; /* from one layer to the next, its gather beside */
+    double gather_logits_s;        /* beside the last layer; 0: the table is there */
+    double *free_s;                /* [stage]: when it ended with the last micro-batch */
+    double held_s;                 /* when a gather lets other micro-batches go on */
+    double logits_s;               /* when the last forward pass of logits began */
 } gated;
 
 static int64_t layers_of(const gated *g, int64_t stage)

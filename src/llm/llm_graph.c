@@ -16,7 +16,7 @@ typedef struct {
     int64_t zero_stage;
     bool tied, alternates;
     double replicas, hop_bytes;
-    df_llm_sizes reduced, gathered;
+    df_exchange_bytes reduced, gathered;
     int32_t *embedding[2], *logits[2]; /* [batch] */
     int32_t *block[2];                 /* [batch * layers + layer] */
     int32_t *reductions;               /* [layer], of the batch at hand */
@@ -25,7 +25,7 @@ typedef struct {
     int64_t batch, layer; /* what elements are made for at the moment */
 } pipeline;
 
-enum { FORWARD = DF_LLM_FORWARD, BACKWARD = DF_LLM_BACKWARD };
+enum { FORWARD = DF_FORWARD, BACKWARD = DF_BACKWARD };
 
 static int32_t stage_of(const pipeline *p, int64_t layer)
 {
@@ -76,7 +76,7 @@ static int32_t add_collective(pipeline *p, df_llm_role role, int32_t home)
         [DF_LLM_ROLE_GATHER_LOGITS] = t->gather_logits,
         [DF_LLM_ROLE_GATHER_REDUCED_LAYER] = t->gather_layer,
     };
-    const df_llm_sizes *const sizes = is_gather(role) ? &p->gathered : &p->reduced;
+    const df_exchange_bytes *const sizes = is_gather(role) ? &p->gathered : &p->reduced;
     const bool embedding =
         role == DF_LLM_ROLE_REDUCE_EMBEDDING || role == DF_LLM_ROLE_GATHER_EMBEDDING;
     const bool logits = role == DF_LLM_ROLE_REDUCE_LOGITS || role == DF_LLM_ROLE_GATHER_LOGITS;
@@ -87,7 +87,7 @@ static int32_t add_collective(pipeline *p, df_llm_role role, int32_t home)
                                   (int32_t)(is_gather(role) ? DF_COLL_ALL_GATHER : reduction),
                               .participants = (int32_t)p->replicas,
                               .bytes = embedding ? sizes->embedding
-                                       : logits  ? sizes->logits
+                                       : logits  ? sizes->head
                                                  : sizes->layer};
     const int32_t number = df_dag_add(p->dag, DF_DAG_COLLECTIVE, 0, duration_s[role]);
     tell(p, number, &info);

@@ -8,7 +8,7 @@
 typedef struct {
     int64_t step;
     double time_s, energy_j;
-    df_llm_energy energy;
+    df_energy energy;
 } sample;
 
 /* Sampled steps so far: where the integral has got to, and what the rates need. */
@@ -17,7 +17,7 @@ typedef struct {
     int64_t wanted[2]; /* midpoint and end */
     double at[2];
     double time_s, energy_j;
-    df_llm_energy energy;
+    df_energy energy;
     bool begun;
 } integral;
 
@@ -33,8 +33,8 @@ static void integrate(integral *sum, const sample *next)
         const double width = (double)(next->step - sum->last.step);
         sum->time_s += 0.5 * (sum->last.time_s + next->time_s) * width;
         sum->energy_j += 0.5 * (sum->last.energy_j + next->energy_j) * width;
-        df_llm_add_energy(&sum->energy, &sum->last.energy, 0.5 * width);
-        df_llm_add_energy(&sum->energy, &next->energy, 0.5 * width);
+        df_energy_add(&sum->energy, &sum->last.energy, 0.5 * width);
+        df_energy_add(&sum->energy, &next->energy, 0.5 * width);
     }
     for (int i = 0; i < 2; i++) {
         const int64_t step = sum->wanted[i];
@@ -49,17 +49,25 @@ static void integrate(integral *sum, const sample *next)
     sum->last = *next;
 }
 
-static df_status time_step(df_llm *x, int64_t prefill, int64_t step, df_llm_pass *pass, sample *out)
+static df_span span_of(const df_llm *x, double tokens, double context, bool decode)
 {
-    const df_llm_span span = {1.0, (double)(prefill + step + 1), true};
+    df_span span = df_span_of(&x->dims, &x->split, tokens, context, decode);
+    span.cached = true;
+    return span;
+}
+
+static df_status time_step(df_llm *x, int64_t prefill, int64_t step, sample *out)
+{
+    df_llm_pass *const pass = &x->memory->pass;
+    const df_span span = span_of(x, 1.0, (double)(prefill + step + 1), true);
     if (x->memory->watch || x->memory->astra) {
         snprintf(x->where, sizeof x->where, "decode_samples/step_%04lld/", (long long)step);
     }
-    df_llm_time_pass(x, &span, pass);
+    DF_TRY(df_llm_time_pass(x, &span, pass));
     out->step = step;
-    out->energy_j = df_llm_pass_energy_j(x, pass, &span);
-    df_llm_pass_energy(x, pass, &span, &out->energy);
-    return df_llm_run_step(x, pass, 1.0, NULL, &out->time_s);
+    out->energy_j = df_llm_pass_energy_j(x, pass);
+    df_llm_pass_energy(x, pass, &out->energy);
+    return df_llm_run_step(x, pass, NULL, &out->time_s);
 }
 
 static double per_second(double time_s)
@@ -69,22 +77,24 @@ static double per_second(double time_s)
 
 static df_status decode(df_llm *x, int64_t prefill, df_llm_result *out)
 {
-    const int64_t steps = x->m->decode_len;
-    const int64_t every = x->m->sample_every > 0 ? x->m->sample_every : INT64_C(2147483647);
+    const int64_t steps = x->cfg->llm.decode_len;
+    const int64_t given = x->cfg->llm.sample_every;
+    const int64_t every = given > 0 ? given : INT64_C(2147483647);
     integral sum = {.last = {.step = -1}, .wanted = {steps / 2, steps - 1}};
     double first_s = 0;
     int64_t step = 0;
     while (step < steps) {
         sample next;
-        DF_TRY(time_step(x, prefill, step, &out->decode, &next));
+        DF_TRY(time_step(x, prefill, step, &next));
         integrate(&sum, &next);
         first_s = step == 0 ? next.time_s : first_s;
         const int64_t following = (step + 1) / every * every + every - 1;
         step = step == steps - 1 ? steps : following < steps - 1 ? following : steps - 1;
     }
+    out->decode = x->memory->pass.table;
     out->decode_s = sum.time_s;
     out->decode_energy_j = sum.energy_j;
-    df_llm_add_energy(&out->energy, &sum.energy, 1.0);
+    df_energy_add(&out->energy, &sum.energy, 1.0);
     out->first_token_s = out->prefill_s + first_s;
     out->tokens_ps =
         (df_llm_rates){per_second(first_s), per_second(sum.at[0]), per_second(sum.at[1]),
@@ -92,30 +102,45 @@ static df_status decode(df_llm *x, int64_t prefill, df_llm_result *out)
     return DF_OK;
 }
 
+/* All steps take as long as the middle one: a step's work is linear in its context. */
+static double decode_flops(const df_llm *x, double prefill, double steps, double sequences)
+{
+    const df_span middle = span_of(x, 1.0, prefill + 0.5 * (steps + 1.0), true);
+    return steps * df_transformer_flops(&x->dims, &middle, sequences);
+}
+
+static df_status prefill(df_llm *x, double tokens, df_llm_result *out)
+{
+    df_llm_pass *const pass = &x->memory->pass;
+    const df_span span = span_of(x, tokens, tokens, false);
+    DF_TRY(df_llm_time_pass(x, &span, pass));
+    out->prefill_energy_j = df_llm_pass_energy_j(x, pass);
+    df_llm_pass_energy(x, pass, &out->energy);
+    DF_TRY(df_llm_run_step(x, pass, NULL, &out->prefill_s));
+    out->pass = pass->table;
+    return DF_OK;
+}
+
 df_status df_llm_infer(df_llm *x, df_llm_result *out)
 {
-    const int64_t steps = x->m->decode_len;
-    const int64_t prefill = x->m->seq_len - steps;
-    const df_llm_span span = {(double)prefill, (double)prefill, false};
-    const double layers = (double)x->m->num_layers;
-    const double token = 2.0 * x->batch * x->h_kv * x->e * x->bytes.kv;
-    if (prefill > 0) {
-        df_llm_time_pass(x, &span, &out->pass);
-        out->prefill_energy_j = df_llm_pass_energy_j(x, &out->pass, &span);
-        out->model_flops = df_llm_model_flops(x, &span);
-        df_llm_pass_energy(x, &out->pass, &span, &out->energy);
-        DF_TRY(df_llm_run_step(x, &out->pass, span.tokens, NULL, &out->prefill_s));
+    const df_cfg_llm *const m = &x->cfg->llm;
+    const double steps = (double)m->decode_len;
+    const double tokens = (double)m->seq_len - steps;
+    const double sequences = (double)m->batch_size;
+    const double token = x->split.batch * df_transformer_cache_bytes(&x->dims) * x->dims.layers;
+    if (tokens > 0) {
+        const df_span span = span_of(x, tokens, tokens, false);
+        out->model_flops = df_transformer_flops(&x->dims, &span, sequences);
+        DF_TRY(prefill(x, tokens, out));
     }
     out->first_token_s = out->prefill_s;
-    if (steps > 0) { /* a step's work is linear in its context: all as many of the middle one */
-        const df_llm_span middle = {1.0, (double)prefill + 0.5 * (double)(steps + 1), true};
-        out->model_flops += (double)steps * df_llm_model_flops(x, &middle);
-        DF_TRY(decode(x, prefill, out));
+    if (steps > 0) {
+        out->model_flops += decode_flops(x, tokens, steps, sequences);
+        DF_TRY(decode(x, m->seq_len - m->decode_len, out));
     }
-    out->kv_prefill_store_bytes = token * (double)prefill * layers;
-    out->kv_decode_store_bytes = token * (double)steps * layers;
-    out->kv_decode_fetch_bytes =
-        token * layers * floor((double)steps * (double)(prefill + x->m->seq_len) / 2.0);
+    out->kv_prefill_store_bytes = token * tokens;
+    out->kv_decode_store_bytes = token * steps;
+    out->kv_decode_fetch_bytes = token * floor(steps * (tokens + (double)m->seq_len) / 2.0);
     out->time_s = out->prefill_s + out->decode_s;
     return DF_OK;
 }

@@ -5,9 +5,9 @@
 
 enum { KINDS = DF_COLL_P2P + 1 };
 
-int32_t df_llm_label_of(df_llm_op op, int direction, df_coll_kind kind)
+int32_t df_llm_label_of(df_row_name op, int direction, df_coll_kind kind)
 {
-    return ((int32_t)op * DF_LLM_DIRECTIONS + direction) * KINDS + (int32_t)kind;
+    return ((int32_t)op * DF_DIRECTIONS + direction) * KINDS + (int32_t)kind;
 }
 
 /* "MHA_forward", "MHA_forward_all_reduce". */
@@ -19,9 +19,8 @@ static void name_label(int32_t label, char *name, size_t size)
                                              [DF_COLL_ALL_TO_ALL] = "_all_to_all",
                                              [DF_COLL_P2P] = ""};
     const int32_t row = label / KINDS;
-    snprintf(name, size, "%s_%s%s", df_llm_op_names[row / DF_LLM_DIRECTIONS],
-             row % DF_LLM_DIRECTIONS == DF_LLM_FORWARD ? "forward" : "backward",
-             kinds[label % KINDS]);
+    snprintf(name, size, "%s_%s%s", df_row_names[row / DF_DIRECTIONS],
+             row % DF_DIRECTIONS == DF_FORWARD ? "forward" : "backward", kinds[label % KINDS]);
 }
 
 /* A part of a layer: "MHA_forward_b0_layer3". */
@@ -37,7 +36,7 @@ void df_llm_name_element(const df_dag *dag, int32_t element, char *name, size_t 
     const df_dag_info *const info = df_dag_told(dag, element);
     const int b = (int)info->batch;
     const int l = (int)info->layer;
-    const char *const back = info->label == DF_LLM_BACKWARD ? "_backward" : "";
+    const char *const back = info->label == DF_BACKWARD ? "_backward" : "";
     const char *const reduction =
         info->collective == DF_COLL_REDUCE_SCATTER ? "reduce_scatter" : "all_reduce";
     switch ((df_llm_role)info->role) {

@@ -34,7 +34,7 @@ int32_t
 df_llm_add_chain(df_dag *dag, const df_llm_chain *chain, int32_t device, const df_dag_info *block);
 
 /* Of an operator (kind P2P), or of a collective behind it. */
-int32_t df_llm_label_of(df_llm_op op, int direction, df_coll_kind kind);
+int32_t df_llm_label_of(df_row_name op, int direction, df_coll_kind kind);
 
 /* How many devices share a layer. They fall into `shares` parts with the same parameters, which
  * exchange gradients as replicas do; the first device of a part does it for the part. */
@@ -46,7 +46,7 @@ typedef struct {
  * out of memory. */
 df_dag *df_llm_flatten(const df_dag *step,
                        int32_t *root,
-                       const df_llm_chain chains[DF_LLM_DIRECTIONS],
+                       const df_llm_chain chains[DF_DIRECTIONS],
                        const df_llm_split *split,
                        const df_rules *rules);
 

@@ -18,7 +18,7 @@ static df_llm_item pass_of(const df_llm_order *o, int64_t stage, int64_t number,
     const int64_t round = o->stages * o->virtual_stages;
     const int64_t place = number % round;
     const int64_t turn = place / o->stages;
-    const int64_t own = direction == DF_LLM_FORWARD ? turn : o->virtual_stages - 1 - turn;
+    const int64_t own = direction == DF_FORWARD ? turn : o->virtual_stages - 1 - turn;
     return (df_llm_item){direction, own * o->stages + stage,
                          number / round * o->stages + place % o->stages};
 }
@@ -28,12 +28,12 @@ df_llm_item df_llm_item_of(const df_llm_order *o, int64_t stage, int64_t number)
     const int64_t all = o->batches * o->virtual_stages;
     const int64_t warm = warm_up(o, stage);
     if (number < warm) {
-        return pass_of(o, stage, number, DF_LLM_FORWARD);
+        return pass_of(o, stage, number, DF_FORWARD);
     }
     if (number < warm + 2 * (all - warm)) {
         const int64_t pair = (number - warm) / 2;
-        return (number - warm) % 2 == 0 ? pass_of(o, stage, warm + pair, DF_LLM_FORWARD)
-                                        : pass_of(o, stage, pair, DF_LLM_BACKWARD);
+        return (number - warm) % 2 == 0 ? pass_of(o, stage, warm + pair, DF_FORWARD)
+                                        : pass_of(o, stage, pair, DF_BACKWARD);
     }
-    return pass_of(o, stage, number - all, DF_LLM_BACKWARD);
+    return pass_of(o, stage, number - all, DF_BACKWARD);
 }

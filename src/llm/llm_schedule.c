@@ -7,13 +7,13 @@
 
 #include "llm/llm_impl.h"
 
-enum { FORWARD = DF_LLM_FORWARD, BACKWARD = DF_LLM_BACKWARD };
+enum { FORWARD = DF_FORWARD, BACKWARD = DF_BACKWARD };
 
 /* A part of the model: consecutive layers on one stage. */
 typedef struct {
     int64_t layers;
-    bool first, last;                     /* it has the embedding, the logits */
-    double duration_s[DF_LLM_DIRECTIONS]; /* of one micro-batch */
+    bool first, last;                 /* it has the embedding, the logits */
+    double duration_s[DF_DIRECTIONS]; /* of one micro-batch */
 } part;
 
 typedef struct {
@@ -22,10 +22,10 @@ typedef struct {
     int64_t virtual; /* parts of each */
     int64_t batches;
     double hop_s;
-    double layer_s[DF_LLM_DIRECTIONS]; /* gathers and reductions beside included */
-    double beside_embedding_s;         /* what the first layer's gather takes beyond it */
-    double before_logits_s;            /* what the last layer's forward takes beyond layer_s */
-    bool serial;                       /* reductions run one after another */
+    double layer_s[DF_DIRECTIONS]; /* gathers and reductions beside included */
+    double beside_embedding_s;     /* what the first layer's gather takes beyond it */
+    double before_logits_s;        /* what the last layer's forward takes beyond layer_s */
+    bool serial;                   /* reductions run one after another */
 } plan;
 
 /* ---- Parts ---- */
@@ -48,7 +48,7 @@ static part part_of(const plan *p, int64_t number)
     q.layers = layers_of(p, number);
     q.first = number == 0;
     q.last = number == p->stages * p->virtual - 1;
-    for (int i = 0; i < DF_LLM_DIRECTIONS; i++) {
+    for (int i = 0; i < DF_DIRECTIONS; i++) {
         q.duration_s[i] = (double)q.layers * p->layer_s[i] + (q.first ? t->embedding[i] : 0.0);
     }
     q.duration_s[FORWARD] += q.first ? p->beside_embedding_s : 0.0;
@@ -138,9 +138,9 @@ static double run_gpipe(const plan *p, double begin_s, double *finish_s)
 typedef struct {
     const plan *p;
     int64_t window;
-    double *finish_s[DF_LLM_DIRECTIONS]; /* [part * window + batch % window] */
-    double *done[DF_LLM_DIRECTIONS];     /* [part]: micro-batches done */
-    double *free_s, *link_s, *next;      /* [stage] */
+    double *finish_s[DF_DIRECTIONS]; /* [part * window + batch % window] */
+    double *done[DF_DIRECTIONS];     /* [part]: micro-batches done */
+    double *free_s, *link_s, *next;  /* [stage] */
     double begin_s, last_s;
 } run_state;
 
@@ -196,7 +196,7 @@ static double run_1f1b(const plan *p, double begin_s, double *room)
 {
     const int64_t parts = p->stages * p->virtual;
     run_state r = {.p = p, .window = window_of(p), .begin_s = begin_s};
-    for (int i = 0; i < DF_LLM_DIRECTIONS; i++) {
+    for (int i = 0; i < DF_DIRECTIONS; i++) {
         r.finish_s[i] = room;
         r.done[i] = room + parts * r.window;
         room += parts * (r.window + 1);
@@ -249,7 +249,7 @@ static void overlap_layers(const df_llm *x, plan *p)
     const df_llm_step *const s = p->step;
     const df_llm_durations *const t = &s->t;
     const bool each = s->zero_stage >= 2 || x->rules->llm_reductions_every_batch;
-    double link_s[DF_LLM_DIRECTIONS] = {0.0, 0.0};
+    double link_s[DF_DIRECTIONS] = {0.0, 0.0};
     p->layer_s[FORWARD] = t->block[FORWARD];
     p->layer_s[BACKWARD] = t->block[BACKWARD];
     if (!s->data_parallel) {

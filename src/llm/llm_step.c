@@ -1,123 +1,52 @@
 #include <math.h>
+#include <string.h>
 
 #include "llm/llm_impl.h"
 
 bool df_llm_accumulates(const df_llm *x)
 {
-    return x->lp > 1 || !x->rules->llm_one_stage_one_batch ||
-           x->cfg->sched.schedule != DF_SCHEDULE_GPIPE;
-}
-
-double df_llm_layer_params(const df_llm *x)
-{
-    const double attention = x->d * (x->h + 2.0 * x->h_kv) * x->e + x->d * x->d;
-    const double ffn = x->d * x->ffn1 + x->ffn * x->d;
-    return (attention + x->experts * ffn) / x->tp;
-}
-
-double df_llm_replicas(const df_llm *x)
-{
-    return x->rules->llm_context_gradients_unreduced ? x->dp : x->dp * x->cp;
-}
-
-/* ---- Bytes that replicas exchange ---- */
-
-df_llm_sizes df_llm_gradient_bytes(const df_llm *x)
-{
-    const double gc = x->bytes.gradient_comm;
-    const double d = x->d;
-    const double table = ceil(gc * (double)x->m->vocab_size * d);
-    df_llm_sizes s = {table,
-                      ceil(3.0 * gc * d * d) + ceil(gc * d * d) + ceil(gc * x->ffn1 * d) +
-                          ceil(gc * x->ffn * d),
-                      table};
-    if (!x->rules->llm_gradients_unsharded) {
-        s.layer = ceil(gc * df_llm_layer_params(x));
-        s.embedding = ceil(gc * (double)x->m->vocab_size * d / x->tp);
-        s.logits = s.embedding;
-    }
-    if (x->m->tied_embeddings && x->lp == 1 && !x->rules->llm_tied_gradients_apart) {
-        s.logits = 0.0; /* added to the embedding's */
-    }
-    if (x->rules->llm_embedding_gradient_with_activations) {
-        s.embedding += ceil(gc * x->s * d * x->batch);
-    }
-    return s;
-}
-
-df_llm_sizes df_llm_parameter_bytes(const df_llm *x)
-{
-    const double w = x->bytes.parameter;
-    const double d = x->d;
-    const double f = x->m->model_type == DF_LLM_LLAMA ? 3.0 : 2.0;
-    const double table = ceil(w * ((double)x->m->vocab_size * d / x->tp));
-    const double layer = x->rules->llm_gradients_unsharded ? (4.0 * d * d + f * x->ffn * d) / x->tp
-                                                           : df_llm_layer_params(x);
-    return (df_llm_sizes){table, ceil(w * layer), table};
-}
-
-/* ---- The optimizer: Adam (Kingma and Ba, ICLR 2015), gradients clipped by their norm ---- */
-
-double df_llm_stage_params(const df_llm *x)
-{
-    const double table = (double)x->m->vocab_size * x->d / x->tp;
-    const double layers = ceil((double)x->m->num_layers / x->lp);
-    const double tables = x->lp > 1 || x->m->tied_embeddings ? 1.0 : 2.0;
-    return layers * df_llm_layer_params(x) + tables * table;
-}
-
-df_llm_per_param df_llm_optimizer_work(const df_llm *x)
-{
-    const double flops = 15.0; /* norm 2, clipping 1, moments 3 and 4, update 5 */
-    const df_llm_bytes *const b = &x->bytes;
-    const double gradients = 2.0 * b->gradient; /* for the norm, and for the step */
-    const double moments = 4.0 * b->optimizer;
-    const double values = b->master > 0.0 ? 2.0 * b->master + b->parameter : 2.0 * b->parameter;
-    return (df_llm_per_param){flops, gradients + moments + values};
+    return df_compat_accumulates(x->rules, x->cfg);
 }
 
 /* All gradients' norm is needed first, so that the step begins when all are reduced. */
-static double optimizer_s(const df_llm *x)
+static df_status time_optimizer(const df_llm *x, double *time_s)
 {
-    const double shards = x->cfg->sw.dp_zero_stage >= 1 ? df_llm_replicas(x) : 1.0;
-    const double n = df_llm_stage_params(x) / shards;
-    const df_llm_per_param each = df_llm_optimizer_work(x);
-    return df_llm_stream_s(x, each.flops * n, each.bytes * n) + 2.0 * x->launch_s;
-}
-
-/* Bytes of a table that both ends of a pipeline have: they add up its gradients. */
-double df_llm_shared_table_bytes(const df_llm *x)
-{
-    const bool shared = x->m->tied_embeddings && x->lp > 1 && !x->rules->llm_tied_gradients_apart;
-    const double table = (double)x->m->vocab_size * x->d / x->tp;
-    return shared ? ceil(x->bytes.gradient_comm * table) : 0.0;
+    const double shards = x->cfg->sw.dp_zero_stage >= 1 ? x->exchange.replicas : 1.0;
+    const double params = df_exchange_stage_params(&x->dims, &x->split) / shards;
+    const df_op step = df_exchange_optimizer(&x->dims, params);
+    df_price price;
+    DF_TRY(df_price_op(&x->coster, &step, &price));
+    *time_s = price.time_s;
+    return DF_OK;
 }
 
 /* ---- The step ---- */
 
-static df_llm_durations read_durations(const df_llm *x, const df_llm_pass *pass, double tokens)
+static df_llm_durations read_durations(const df_llm *x, const df_breakdown *table, double hop_bytes)
 {
-    const double n = df_llm_replicas(x);
-    const df_hw_link *const link = &x->data;
+    const df_exchange *const e = &x->exchange;
+    const double n = e->replicas;
+    const df_hw_link *const link = &x->coster.links.dp;
     const df_coll_kind kind =
         x->cfg->sw.dp_zero_stage >= 2 ? DF_COLL_REDUCE_SCATTER : DF_COLL_ALL_REDUCE;
-    const df_llm_row *const embedding = &pass->row[DF_LLM_EMBEDDING];
-    const df_llm_row *const logits = &pass->row[DF_LLM_LOGITS];
-    const df_llm_sizes gradients = df_llm_gradient_bytes(x);
-    const df_llm_sizes parameters = df_llm_parameter_bytes(x);
-    df_llm_durations t = {.embedding = {embedding->forward_s, embedding->backward_s},
-                          .block = {pass->block_forward_s, pass->block_backward_s},
-                          .logits = {logits->forward_s, logits->backward_s}};
-    if (x->lp > 1) {
-        t.hop = df_llm_coll_s(x, DF_COLL_P2P, x->bytes.activation * x->batch * x->d * tokens, 2.0,
-                              &x->pipeline);
+    const df_row_side *const embedding = table->row[DF_ROW_EMBEDDING].side;
+    const df_row_side *const logits = table->row[DF_ROW_LOGITS].side;
+    df_llm_durations t;
+    memset(&t, 0, sizeof t);
+    for (int i = 0; i < DF_DIRECTIONS; i++) {
+        t.embedding[i] = embedding[i].time_s;
+        t.block[i] = table->block_s[i];
+        t.logits[i] = logits[i].time_s;
     }
-    if (x->m->run_type == DF_RUN_TRAINING && n > 1) {
-        t.reduce_embedding = df_llm_coll_s(x, kind, gradients.embedding, n, link);
-        t.reduce_layer = df_llm_coll_s(x, kind, gradients.layer, n, link);
-        t.reduce_logits = df_llm_coll_s(x, kind, gradients.logits, n, link);
-        t.gather_embedding = df_llm_coll_s(x, DF_COLL_ALL_GATHER, parameters.embedding, n, link);
-        t.gather_layer = df_llm_coll_s(x, DF_COLL_ALL_GATHER, parameters.layer, n, link);
+    if (x->split.pp > 1) {
+        t.hop = df_llm_coll_s(x, DF_COLL_P2P, hop_bytes, 2.0, &x->coster.links.lp);
+    }
+    if (x->cfg->llm.run_type == DF_RUN_TRAINING && n > 1) {
+        t.reduce_embedding = df_llm_coll_s(x, kind, e->gradients.embedding, n, link);
+        t.reduce_layer = df_llm_coll_s(x, kind, e->gradients.layer, n, link);
+        t.reduce_logits = df_llm_coll_s(x, kind, e->gradients.head, n, link);
+        t.gather_embedding = df_llm_coll_s(x, DF_COLL_ALL_GATHER, e->parameters.embedding, n, link);
+        t.gather_layer = df_llm_coll_s(x, DF_COLL_ALL_GATHER, e->parameters.layer, n, link);
         t.gather_logits = t.gather_embedding;
     }
     return t;
@@ -160,7 +89,7 @@ static df_status show_step(df_llm *x, const df_llm_pass *pass, const df_llm_step
 {
     const df_llm_watch *const watch = x->memory->watch;
     int32_t root;
-    DF_TRY(watch->pass(watch->context, x->where, pass, x->err));
+    DF_TRY(watch->pass(watch->context, x->where, &pass->table, x->err));
     df_dag *const dag = df_llm_build_graph(step, &root);
     if (!dag) {
         return df_fail(x->err, DF_ENOMEM, "out of memory for the graph of the model");
@@ -174,7 +103,7 @@ static df_status show_step(df_llm *x, const df_llm_pass *pass, const df_llm_step
 static bool edges_timed(const df_llm *x)
 {
     const bool hybrid = x->cfg->backend.mode == DF_ASTRA_HYBRID;
-    return !x->simulated || (hybrid && !x->rules->astra_hybrid_edges_free);
+    return !x->coster.simulated || (hybrid && !x->rules->astra_hybrid_edges_free);
 }
 
 /* Infinite where the device lacks something: no order of events then. */
@@ -185,47 +114,44 @@ static bool can_end(const df_llm *x, const df_llm_durations *t)
         sum += t->hop + t->reduce_embedding + t->reduce_layer + t->reduce_logits +
                t->gather_embedding + t->gather_layer + t->gather_logits;
     }
-    for (int direction = 0; direction < DF_LLM_DIRECTIONS; direction++) {
+    for (int direction = 0; direction < DF_DIRECTIONS; direction++) {
         sum += t->embedding[direction] + t->block[direction] + t->logits[direction];
     }
     return isfinite(sum);
 }
 
-/* The simulator's gathers of parameters. */
-static void tell_gathered(const df_llm *x, df_llm_step *step)
+/* Bytes of the simulator's gathers of parameters. */
+static df_exchange_bytes gathered(const df_llm *x)
 {
-    double *const bytes[] = {&step->gathered.embedding, &step->gathered.layer,
-                             &step->gathered.logits};
-    for (size_t i = 0; i < sizeof bytes / sizeof bytes[0]; i++) {
-        *bytes[i] =
-            ceil(df_llm_told_bytes(x->rules, DF_COLL_ALL_GATHER, *bytes[i], step->replicas));
-    }
+    const df_exchange_bytes *const p = &x->exchange.parameters;
+    const double n = x->exchange.replicas;
+    return (df_exchange_bytes){
+        .embedding = ceil(df_simulated_bytes(&x->simulated, DF_COLL_ALL_GATHER, p->embedding, n)),
+        .layer = ceil(df_simulated_bytes(&x->simulated, DF_COLL_ALL_GATHER, p->layer, n)),
+        .head = ceil(df_simulated_bytes(&x->simulated, DF_COLL_ALL_GATHER, p->head, n))};
 }
 
-df_status df_llm_run_step(
-    df_llm *x, df_llm_pass *pass, double tokens, double *optimizer_time_s, double *time_s)
+df_status
+df_llm_run_step(df_llm *x, const df_llm_pass *pass, double *optimizer_time_s, double *time_s)
 {
     const bool training = optimizer_time_s != NULL;
     const bool alternates = training && x->cfg->sched.schedule != DF_SCHEDULE_GPIPE;
-    df_llm_step step = {.t = read_durations(x, pass, tokens),
-                        .layers = x->m->num_layers,
-                        .batches = (int64_t)x->mb,
-                        .stages = (int64_t)x->lp,
+    const double hop_bytes =
+        x->dims.bytes.activation * x->split.batch * x->dims.hidden * pass->span.tokens;
+    df_llm_step step = {.t = read_durations(x, &pass->table, hop_bytes),
+                        .layers = x->cfg->llm.num_layers,
+                        .batches = x->cfg->sched.mb,
+                        .stages = x->cfg->sched.lp,
                         .virtual_stages = alternates ? x->cfg->sched.virtual_stages : 1,
                         .alternates = alternates,
                         .zero_stage = x->cfg->sw.dp_zero_stage,
                         .training = training,
-                        .data_parallel = training && df_llm_replicas(x) > 1.0,
-                        .tied = x->m->tied_embeddings,
-                        .replicas = df_llm_replicas(x),
-                        .hop_bytes = x->bytes.activation * x->batch * x->d * tokens,
-                        .reduced = df_llm_gradient_bytes(x),
-                        .gathered = df_llm_parameter_bytes(x)};
-    tell_gathered(x, &step);
-    if (step.zero_stage >= 3 && !x->rules->llm_tied_logits_not_gathered) {
-        step.tied = false;
-    }
-    DF_TRY(x->status);
+                        .data_parallel = training && x->exchange.replicas > 1.0,
+                        .tied = !x->exchange.head_apart,
+                        .replicas = x->exchange.replicas,
+                        .hop_bytes = hop_bytes,
+                        .reduced = x->exchange.gradients,
+                        .gathered = gathered(x)};
     if (!can_end(x, &step.t)) {
         *time_s = HUGE_VAL;
         return DF_OK;
@@ -233,14 +159,14 @@ df_status df_llm_run_step(
     if (x->memory->watch) {
         DF_TRY(show_step(x, pass, &step));
     }
-    DF_TRY(x->simulated ? df_llm_run_net_step(x, pass, &step, time_s)
-                        : df_llm_run_order(x, &step, time_s));
+    DF_TRY(x->coster.simulated ? df_llm_run_net_step(x, pass, &step, time_s)
+                               : df_llm_run_order(x, &step, time_s));
     if (training) {
-        *time_s +=
-            df_llm_coll_s(x, DF_COLL_ALL_REDUCE, df_llm_shared_table_bytes(x), 2.0, &x->pipeline);
+        *time_s += df_llm_coll_s(x, DF_COLL_ALL_REDUCE, x->exchange.shared_bytes, 2.0,
+                                 &x->coster.links.lp);
     }
     if (training && !x->rules->llm_optimizer_free) {
-        *optimizer_time_s = optimizer_s(x);
+        DF_TRY(time_optimizer(x, optimizer_time_s));
         *time_s += *optimizer_time_s;
     }
     return DF_OK;

@@ -6,9 +6,9 @@
 #ifndef DF_NETCOLL_H
 #define DF_NETCOLL_H
 #include "astra/astra.h"
-#include "coll/coll.h"
 #include "config/cfg.h"
 #include "hw/hw.h"
+#include "op/op.h"
 
 /* One simulator, and the times of the last collectives that it solved. For one thread. */
 typedef struct df_netcoll df_netcoll;

@@ -5,8 +5,7 @@
 #include "predict/predict_impl.h"
 
 struct df_predictor {
-    df_gemm_model *gemm;
-    const df_coll_model *coll;
+    df_gemm_search *gemm;
     df_netcoll *net; /* NULL until it is needed */
     df_astra *astra; /* borrowed; NULL: net has its own */
     df_pipeline *pipe;
@@ -18,27 +17,13 @@ df_predictor *df_predictor_new(void)
     if (!predictor) {
         return NULL;
     }
-    predictor->gemm = df_gemm_tiled_new();
-    predictor->coll = &df_coll_ring;
+    predictor->gemm = df_gemm_search_new();
     predictor->pipe = df_pipeline_new();
     if (!predictor->gemm || !predictor->pipe) {
         df_predictor_free(predictor);
         return NULL;
     }
     return predictor;
-}
-
-void df_predictor_set_models(df_predictor *predictor,
-                             df_gemm_model *gemm,
-                             const df_coll_model *coll)
-{
-    if (gemm && gemm != predictor->gemm) {
-        predictor->gemm->free(predictor->gemm);
-        predictor->gemm = gemm;
-    }
-    if (coll) {
-        predictor->coll = coll;
-    }
 }
 
 void df_predictor_use(df_predictor *predictor, df_astra *astra)
@@ -48,81 +33,88 @@ void df_predictor_use(df_predictor *predictor, df_astra *astra)
 
 void df_predictor_free(df_predictor *predictor)
 {
-    if (!predictor) {
-        return;
+    if (predictor) {
+        df_gemm_search_free(predictor->gemm);
+        df_pipeline_free(predictor->pipe);
+        df_netcoll_free(predictor->net);
+        free(predictor);
     }
-    if (predictor->gemm) {
-        predictor->gemm->free(predictor->gemm);
+}
+
+/* Prices an operator and writes it down; its time. */
+static double price(df_job *job, const df_op *op)
+{
+    df_price price;
+    if (job->status != DF_OK) {
+        return 0.0;
     }
-    df_pipeline_free(predictor->pipe);
-    df_netcoll_free(predictor->net);
-    free(predictor);
+    job->status = df_price_op(&job->coster, op, &price);
+    if (job->status != DF_OK) {
+        return 0.0;
+    }
+    if (job->usage) {
+        df_usage_add_price(job->usage, job->dev, op, &price);
+    }
+    return price.time_s;
 }
 
 double df_job_gemm(df_job *job, double m, double k, double n)
 {
-    const df_gemm_shape shape = {m, k, n};
-    df_gemm_cost cost;
-    if (job->status != DF_OK) {
-        return 0.0;
-    }
-    job->status = job->gemm->solve(job->gemm, &shape, &cost, job->err);
-    if (job->op && job->status == DF_OK) {
-        df_op_add_kernel(job->op, job->dev, cost.time_s - job->launch_s, cost.flops,
-                         cost.traffic_bytes);
-    }
-    return job->status == DF_OK ? cost.time_s : 0.0;
+    return price(
+        job, &(df_op){.kind = DF_OP_GEMM, .repeats = 1.0, .launches = 1.0, .gemm = {m, k, n, 0.0}});
 }
 
 void df_job_begin_op(df_job *job, const char *name, double runs)
 {
-    if (job->ops) {
-        job->op = df_ops_add(job->ops, name, runs);
+    if (job->usages) {
+        job->usage = df_usages_add(job->usages, name, runs);
     }
 }
 
 void df_job_end_op(df_job *job, double time_s)
 {
-    if (job->op) {
-        df_op_fill(job->op, time_s);
-        job->op = NULL;
+    if (job->usage) {
+        df_usage_fill(job->usage, time_s);
+        job->usage = NULL;
     }
 }
 
 void df_job_repeat_op(df_job *job)
 {
-    if (job->op) {
-        df_op_scale(job->op, 2.0);
+    if (job->usage) {
+        df_usage_scale(job->usage, 2.0);
     }
 }
 
 double df_job_transfer(const df_job *job, double time_s)
 {
-    if (job->op) {
-        job->op->cost_s[DF_COST_NETWORK] += time_s;
+    if (job->usage) {
+        job->usage->cost_s[DF_COST_NETWORK] += time_s;
     }
     return time_s;
 }
 
-double df_job_stream(const df_job *job, double flops, double bytes)
+double df_job_stream(df_job *job, double flops, double bytes)
 {
-    const double time_s = df_roof_stream(job->dev, job->rules, flops, bytes);
-    if (job->op) {
-        double traffic[DF_HW_LEVELS] = {0};
-        traffic[job->rules->pointwise_on_registers ? 0 : DF_HW_LEVELS - 1] = bytes;
-        df_op_add_kernel(job->op, job->dev, time_s, flops, traffic);
-    }
-    return time_s;
+    return price(job,
+                 &(df_op){.kind = DF_OP_STREAM, .repeats = 1.0, .stream = {1.0, flops, bytes}});
 }
 
 double df_job_coll(
     df_job *job, df_coll_kind kind, double bytes, double participants, const df_hw_link *link)
 {
-    const df_coll_op op = {kind, bytes, participants, *link};
-    if (job->net.sim) {
-        return df_job_transfer(job, df_job_simulated_s(job, &op));
+    const df_op op = {.kind = DF_OP_COLLECTIVE, .repeats = 1.0, .coll = {kind, 0, bytes}};
+    const df_cost_group group = {participants, *link};
+    df_price result = {.time_s = 0.0};
+    if (job->status == DF_OK) {
+        job->status = df_price_collective(&job->coster, &op, &group, &result);
     }
-    return df_job_transfer(job, job->coll->time_s(job->coll, job->dev, job->rules, &op));
+    return job->status == DF_OK ? df_job_transfer(job, result.time_s) : 0.0;
+}
+
+double df_job_gather(df_job *job, double shard_bytes, double participants, const df_hw_link *link)
+{
+    return df_job_coll(job, DF_COLL_ALL_GATHER, shard_bytes * participants, participants, link);
 }
 
 df_split_time df_job_cr_forward(df_job *job, const df_split_gemm *g)
@@ -130,7 +122,7 @@ df_split_time df_job_cr_forward(df_job *job, const df_split_gemm *g)
     df_split_time t;
     t.compute_s = df_job_gemm(job, g->m, floor(g->k / g->dim1), g->n);
     t.comm_s = df_job_coll(job, DF_COLL_REDUCE_SCATTER, ceil(job->q * g->m * g->n), g->dim1,
-                           &job->links.kp1);
+                           &job->coster.links.kp1);
     return t;
 }
 
@@ -140,7 +132,7 @@ df_split_time df_job_cr_backward(df_job *job, const df_split_gemm *g)
     const double shard_bytes = ceil(ceil(job->q * g->m * g->n) / g->dim1);
     t.compute_s = df_job_gemm(job, g->k, floor(g->m / g->dim1), g->n) +
                   df_job_gemm(job, g->m, floor(g->n / g->dim1), g->k);
-    t.comm_s = df_job_coll(job, DF_COLL_ALL_GATHER, shard_bytes, g->dim1, &job->links.kp1);
+    t.comm_s = df_job_gather(job, shard_bytes, g->dim1, &job->coster.links.kp1);
     return t;
 }
 
@@ -150,7 +142,7 @@ df_split_time df_job_rc_forward(df_job *job, const df_split_gemm *g)
     const double rows = floor(g->m / g->dim1);
     const double shard_bytes = ceil(ceil(job->q * rows * g->n) / g->dim2);
     t.compute_s = df_job_gemm(job, rows, g->k, floor(g->n / g->dim2));
-    t.comm_s = df_job_coll(job, DF_COLL_ALL_GATHER, shard_bytes, g->dim2, &job->links.kp2);
+    t.comm_s = df_job_gather(job, shard_bytes, g->dim2, &job->coster.links.kp2);
     return t;
 }
 
@@ -163,12 +155,10 @@ df_split_time df_job_rc_backward(df_job *job, const df_split_gemm *g)
     const double along_columns[] = {q * (g->m / a) * g->n, q * g->k * g->n};
     df_split_time t = {0.0, 0.0};
     for (int i = 0; i < 2; i++) {
-        t.comm_s +=
-            df_job_coll(job, DF_COLL_ALL_GATHER, ceil(ceil(along_rows[i]) / a), a, &job->links.kp1);
+        t.comm_s += df_job_gather(job, ceil(ceil(along_rows[i]) / a), a, &job->coster.links.kp1);
     }
     for (int i = 0; i < 2; i++) {
-        t.comm_s += df_job_coll(job, DF_COLL_ALL_GATHER, ceil(ceil(along_columns[i]) / b), b,
-                                &job->links.kp2);
+        t.comm_s += df_job_gather(job, ceil(ceil(along_columns[i]) / b), b, &job->coster.links.kp2);
     }
     t.compute_s =
         df_job_gemm(job, g->k / a, g->m, g->n / b) + df_job_gemm(job, g->m / a, g->n, g->k / b);
@@ -182,7 +172,7 @@ double df_job_cell(df_job *job, double m, double k, double n)
 }
 
 /* Applies a gradient of x * y weights, then clips it. */
-static double update_s(const df_job *job, double x, double y)
+static double update_s(df_job *job, double x, double y)
 {
     const double n = x * y;
     return df_job_stream(job, 3.0 * n, 4.0 * n * job->q) +
@@ -190,7 +180,7 @@ static double update_s(const df_job *job, double x, double y)
 }
 
 double
-df_job_reduce_gradient(df_job *job, double k, double n, const df_split *part, df_kp_type type)
+df_job_reduce_gradient(df_job *job, double k, double n, const df_kp_split *part, df_kp_type type)
 {
     const double q = job->q;
     const double dp = (double)job->cfg->sched.dp;
@@ -198,19 +188,20 @@ df_job_reduce_gradient(df_job *job, double k, double n, const df_split *part, df
     const double b = part->dim2;
     switch (type) {
     case DF_KP_CR:
-        return df_job_coll(job, DF_COLL_ALL_REDUCE, ceil(q * (k / a) * n), dp, &job->links.dp) +
+        return df_job_coll(job, DF_COLL_ALL_REDUCE, ceil(q * (k / a) * n), dp,
+                           &job->coster.links.dp) +
                update_s(job, k / a, n);
     case DF_KP_RC: {
-        const double reduce_s =
-            df_job_coll(job, DF_COLL_ALL_REDUCE, ceil(q * (k / a) * (n / b)), dp, &job->links.dp);
-        const double gather_s = df_job_coll(job, DF_COLL_ALL_GATHER,
-                                            ceil(ceil(q * k * (n / b)) / a), a, &job->links.kp1);
+        const double reduce_s = df_job_coll(job, DF_COLL_ALL_REDUCE, ceil(q * (k / a) * (n / b)),
+                                            dp, &job->coster.links.dp);
+        const double gather_s =
+            df_job_gather(job, ceil(ceil(q * k * (n / b)) / a), a, &job->coster.links.kp1);
         return gather_s + reduce_s + update_s(job, k, n / b);
     }
     case DF_KP_NONE:
         break;
     }
-    return df_job_coll(job, DF_COLL_ALL_REDUCE, ceil(q * k * n), dp, &job->links.dp) +
+    return df_job_coll(job, DF_COLL_ALL_REDUCE, ceil(q * k * n), dp, &job->coster.links.dp) +
            update_s(job, k, n);
 }
 
@@ -253,17 +244,25 @@ static void predict_mode(df_job *job, bool dead, df_prediction *result)
 }
 
 /* Where the configuration asks for it. */
-static df_status
-use_simulator(df_predictor *predictor, const df_cfg *cfg, df_job_net *net, df_err *err)
+static df_status use_simulator(df_predictor *predictor, df_job *job, df_simulated *simulated)
 {
-    if (!df_backend_simulates(&cfg->backend)) {
+    if (!df_backend_simulates(&job->cfg->backend)) {
         return DF_OK;
     }
     if (!predictor->net) {
         predictor->net = df_netcoll_new(predictor->astra);
     }
-    net->sim = predictor->net;
-    return net->sim ? DF_OK : df_fail(err, DF_ENOMEM, "out of memory for the network simulator");
+    if (!predictor->net) {
+        return df_fail(job->err, DF_ENOMEM, "out of memory for the network simulator");
+    }
+    *simulated = (df_simulated){
+        .net = predictor->net,
+        .cfg = job->cfg,
+        .links_underated = job->rules->astra_links_underated,
+        .algorithm_ranks = job->rules->astra_algorithm_stale ? df_compat_history_ranks : NULL,
+        .context = &job->history};
+    job->coster.simulated = simulated;
+    return DF_OK;
 }
 
 typedef struct {
@@ -272,30 +271,36 @@ typedef struct {
     const df_rules *rules;
 } design;
 
-/* ops: NULL, or where operators are written down. */
-static df_status
-predict(df_predictor *predictor, const design *d, df_prediction *out, df_ops *ops, df_err *err)
+/* usages: NULL, or where operators are written down. */
+static df_status predict(
+    df_predictor *predictor, const design *d, df_prediction *out, df_usages *usages, df_err *err)
 {
     const df_cfg *const cfg = d->cfg;
     const df_hw_device *const dev = d->dev;
     const df_rules *const rules = d->rules;
+    const df_gemm_traffic traffic = df_compat_gemm_traffic(rules);
     df_prediction result;
+    df_compat_prices prices;
+    df_simulated simulated;
     memset(&result, 0, sizeof result);
     result.mode = cfg->mode;
     DF_TRY(df_predict_check(cfg, rules, err));
-    df_job job = {.gemm = predictor->gemm,
-                  .coll = predictor->coll,
-                  .pipe = predictor->pipe,
+    df_job job = {.pipe = predictor->pipe,
                   .cfg = cfg,
                   .dev = dev,
                   .rules = rules,
                   .launch_s = dev->launch_overhead_s,
                   .q = dev->elem_bytes,
-                  .ops = ops,
+                  .usages = usages,
                   .err = err};
-    df_hw_derive_links(cfg, dev, &job.links);
-    DF_TRY(use_simulator(predictor, cfg, &job.net, err));
-    DF_TRY(job.gemm->prepare(job.gemm, dev, rules, err));
+    job.coster = (df_coster){.model = df_compat_cost(rules, cfg, &prices),
+                             .options = &prices,
+                             .dev = dev,
+                             .search = predictor->gemm,
+                             .err = err};
+    df_hw_derive_links(cfg, dev, &job.coster.links);
+    DF_TRY(use_simulator(predictor, &job, &simulated));
+    DF_TRY(df_gemm_search_use(predictor->gemm, dev, &traffic, err));
     predict_mode(&job, cannot_compute(dev), &result);
     if (job.status != DF_OK) {
         return job.status;
@@ -320,14 +325,14 @@ df_status df_predict(df_predictor *predictor,
     return predict(predictor, &(design){cfg, dev, rules}, out, NULL, err);
 }
 
-df_status df_predict_ops(df_predictor *predictor,
-                         const df_cfg *cfg,
-                         const df_hw_device *dev,
-                         const df_rules *rules,
-                         df_ops *ops,
-                         df_err *err)
+df_status df_predict_usages(df_predictor *predictor,
+                            const df_cfg *cfg,
+                            const df_hw_device *dev,
+                            const df_rules *rules,
+                            df_usages *usages,
+                            df_err *err)
 {
     df_prediction result;
-    ops->count = 0;
-    return predict(predictor, &(design){cfg, dev, rules}, &result, ops, err);
+    usages->count = 0;
+    return predict(predictor, &(design){cfg, dev, rules}, &result, usages, err);
 }

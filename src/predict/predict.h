@@ -2,10 +2,8 @@
 #ifndef DF_PREDICT_H
 #define DF_PREDICT_H
 #include "astra/astra.h"
-#include "coll/coll.h"
 #include "config/cfg.h"
-#include "gemm/gemm.h"
-#include "gemm/op.h"
+#include "fold/usage.h"
 #include "graph/pipeline.h"
 #include "mem/footprint.h"
 
@@ -36,11 +34,6 @@ typedef struct df_predictor df_predictor;
 
 /* With the tiled GEMM and the ring collectives. NULL when out of memory. */
 df_predictor *df_predictor_new(void);
-/* Puts other models in their place; `gemm` becomes the predictor's to free,
- * `coll` must outlive it. NULL keeps the one at hand. */
-void df_predictor_set_models(df_predictor *predictor,
-                             df_gemm_model *gemm,
-                             const df_coll_model *coll);
 /* Has another one run the network simulator's programs; it is borrowed. Before the first
  * prediction. */
 void df_predictor_use(df_predictor *predictor, df_astra *astra);
@@ -63,12 +56,12 @@ DF_NODISCARD df_status df_predict(df_predictor *predictor,
 /* Predicts as df_predict does, and lists the operators: of a GEMM the product and its reduction;
  * of an LSTM its cell, softmax, embedding, hops and reductions. Their times add up to more or
  * less than that of the step where they overlap or wait. */
-DF_NODISCARD df_status df_predict_ops(df_predictor *predictor,
-                                      const df_cfg *cfg,
-                                      const df_hw_device *dev,
-                                      const df_rules *rules,
-                                      df_ops *ops,
-                                      df_err *err);
+DF_NODISCARD df_status df_predict_usages(df_predictor *predictor,
+                                         const df_cfg *cfg,
+                                         const df_hw_device *dev,
+                                         const df_rules *rules,
+                                         df_usages *usages,
+                                         df_err *err);
 
 /* Whether the strategy in *cfg can split the model at all (no device needed). */
 DF_NODISCARD df_status df_predict_check(const df_cfg *cfg, const df_rules *rules, df_err *err);

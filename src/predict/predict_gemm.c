@@ -53,8 +53,8 @@ static void backward(df_job *job, const df_split_gemm *g, df_gemm_times *out)
 static void reduce(df_job *job, const df_split_gemm *g, df_gemm_times *out)
 {
     if (job->cfg->sched.dp > 1) {
-        const df_split hidden = df_lstm_split(job->cfg, DF_PART_HIDDEN);
-        const df_split split = {hidden.type, g->dim1, g->dim2};
+        const df_kp_split hidden = df_lstm_split(job->cfg, DF_PART_HIDDEN);
+        const df_kp_split split = {hidden.type, g->dim1, g->dim2};
         df_job_begin_op(job, "reduction of gradients", 1.0);
         out->dp_comm_s = df_job_reduce_gradient(job, g->k, g->n, &split, hidden.type);
         df_job_end_op(job, out->dp_comm_s);

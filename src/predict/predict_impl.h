@@ -1,42 +1,24 @@
 /* predict_impl.h: what the modes of predict share. */
 #ifndef DF_PREDICT_IMPL_H
 #define DF_PREDICT_IMPL_H
-#include "netcoll/netcoll.h"
+#include "compat/algorithm.h"
+#include "compat/compat.h"
+#include "cost/simulated.h"
 #include "predict/predict.h"
 
-/* A collective that the network simulator was asked for. */
-typedef struct {
-    df_coll_kind kind;
-    double bytes, ranks;
-    double chosen_for; /* ranks that its algorithm is for */
-} df_job_run;
-
-/* More than a prediction has: of the LSTM, 5 for a split cell, 6 for the softmax, 2 for the
- * embedding, one hop, and 2 for each of three reductions. */
-enum { DF_JOB_RUNS = 24 };
-
-/* The network simulator, and what it was asked for in this prediction. */
-typedef struct {
-    df_netcoll *sim; /* NULL: collectives in closed form */
-    df_job_run run[DF_JOB_RUNS];
-    int32_t count;
-} df_job_net;
-
-/* One prediction at work. The first failure is kept in status, later calls on the
+/* One prediction in progress. The first failure is kept in status, later calls on the
  * same job return 0, so that the formulas read as formulas. */
 typedef struct {
-    df_gemm_model *gemm;
-    const df_coll_model *coll;
-    df_job_net net;
+    df_coster coster;
+    df_compat_history history;
     df_pipeline *pipe;
     const df_cfg *cfg;
     const df_hw_device *dev;
     const df_rules *rules;
-    df_hw_links links;
     double launch_s;
-    double q;    /* bytes of an element */
-    df_ops *ops; /* what is done is written down here; NULL: it is not */
-    df_op *op;   /* the operator at hand; NULL: none */
+    double q;          /* bytes of an element */
+    df_usages *usages; /* what is done is written down here; NULL: it is not */
+    df_usage *usage;   /* the current operator; NULL: none */
     df_status status;
     df_err *err;
 } df_job;
@@ -55,17 +37,19 @@ typedef struct {
 typedef struct {
     df_kp_type type;
     double dim1, dim2;
-} df_split;
+} df_kp_split;
 
 double df_job_gemm(df_job *job, double m, double k, double n);
-double df_job_stream(const df_job *job, double flops, double bytes);
-/* In closed form or simulated. The simulator's times depend on which collectives came before
- * (astra_algorithm_stale), so formulas ask in the reference's order. */
+double df_job_stream(df_job *job, double flops, double bytes);
+/* In closed form or simulated; bytes as op/op.h has them. The simulator's times depend on which
+ * collectives came before (astra_algorithm_stale), so formulas ask in the reference's order. */
 double df_job_coll(
     df_job *job, df_coll_kind kind, double bytes, double participants, const df_hw_link *link);
-double df_job_simulated_s(df_job *job, const df_coll_op *op);
 
-/* Begins an operator, and ends it, which took time_s a run. Nothing without job->ops. */
+/* An all-gather of one shard from each. */
+double df_job_gather(df_job *job, double shard_bytes, double participants, const df_hw_link *link);
+
+/* Begins an operator, and ends it, which took time_s a run. Nothing without job->usages. */
 void df_job_begin_op(df_job *job, const char *name, double runs);
 void df_job_end_op(df_job *job, double time_s);
 /* All of it so far is done twice. */
@@ -86,13 +70,13 @@ double df_job_cell(df_job *job, double m, double k, double n);
 /* Reduces and applies the gradient of k x n weights after the backward pass. `part` is
  * the part's own split, `type` decides how. */
 double
-df_job_reduce_gradient(df_job *job, double k, double n, const df_split *part, df_kp_type type);
+df_job_reduce_gradient(df_job *job, double k, double n, const df_kp_split *part, df_kp_type type);
 
 void df_predict_gemm(df_job *job, df_gemm_times *out);
 void df_predict_lstm(df_job *job, df_lstm_times *out);
 
 /* Splits of the LSTM's parts, as the configuration has them. */
-df_split df_lstm_split(const df_cfg *cfg, df_part part);
+df_kp_split df_lstm_split(const df_cfg *cfg, df_part part);
 
 df_status df_check_gemm(const df_cfg *cfg, df_err *err);
 df_status df_check_lstm(const df_cfg *cfg, const df_rules *rules, df_err *err);

@@ -6,19 +6,19 @@
 typedef struct {
     double b; /* of one data-parallel replica */
     double d, g, l, s, v;
-    df_split hidden, softmax, embedding;
+    df_kp_split hidden, softmax, embedding;
 } lstm;
 
 typedef struct {
     double forward_s, backward_s;
 } pass_times;
 
-df_split df_lstm_split(const df_cfg *cfg, df_part part)
+df_kp_split df_lstm_split(const df_cfg *cfg, df_part part)
 {
     const df_cfg_sched *sched = &cfg->sched;
     const int64_t dim1 = sched->kp1 > 0 ? sched->kp1 : sched->kp_dim1[part];
     const int64_t dim2 = sched->kp2 > 0 ? sched->kp2 : sched->kp_dim2[part];
-    df_split split = {sched->kp_type[part], (double)dim1, (double)dim2};
+    df_kp_split split = {sched->kp_type[part], (double)dim1, (double)dim2};
     if (sched->t == DF_T_RC) {
         split.type = DF_KP_RC;
     } else if (sched->t == DF_T_CR) {
@@ -48,7 +48,7 @@ static lstm read_model(const df_cfg *cfg)
 
 static double gather_s(df_job *job, double whole_bytes, double n, const df_hw_link *link)
 {
-    return df_job_coll(job, DF_COLL_ALL_GATHER, ceil(ceil(whole_bytes) / n), n, link);
+    return df_job_gather(job, ceil(ceil(whole_bytes) / n), n, link);
 }
 
 /* The four gates' activations change hands before the pointwise work. Unlike a
@@ -58,7 +58,7 @@ static double exchange_s(df_job *job, double bytes, const df_hw_link *link)
 {
     if (!(link->bytes_ps > 0.0)) {
         if (job->status == DF_OK) {
-            const bool first = link == &job->links.kp1;
+            const bool first = link == &job->coster.links.kp1;
             job->status = df_fail(job->err, DF_INFEASIBLE,
                                   "system_hierarchy.kp%d_inter: expected a network with "
                                   "bandwidth for kp%d, found none",
@@ -93,7 +93,7 @@ static pass_times hidden_cr(df_job *job, const lstm *x)
     const double bytes = 13.0 * q * x->b * w;
     const df_split_gemm g = {x->b, 2.0 * x->d, x->g * x->d, h1, 1.0};
     const double rest_s =
-        5.0 * job->launch_s + exchange_s(job, 4.0 * x->b * w * q, &job->links.kp1);
+        5.0 * job->launch_s + exchange_s(job, 4.0 * x->b * w * q, &job->coster.links.kp1);
     const df_split_time f = df_job_cr_forward(job, &g);
     const df_split_time b = df_job_cr_backward(job, &g);
     pass_times t;
@@ -112,9 +112,9 @@ static pass_times hidden_rc(df_job *job, const lstm *x)
     const double work = 5.0 * r * w;
     const double bytes = 13.0 * q * r * w;
     const double rows_back = job->rules->rc_backward_exchange_whole ? x->b : r;
-    const df_split *decides = job->rules->rc_exchange_follows_softmax ? &x->softmax : &x->hidden;
+    const df_kp_split *decides = job->rules->rc_exchange_follows_softmax ? &x->softmax : &x->hidden;
     const bool exchanged = decides->dim2 > 1.0;
-    const df_hw_link *link = &job->links.kp2;
+    const df_hw_link *link = &job->coster.links.kp2;
     const df_split_gemm g = {x->b, 2.0 * x->d, x->g * x->d, x->hidden.dim1, x->hidden.dim2};
     const df_split_time f = df_job_rc_forward(job, &g);
     const df_split_time b = df_job_rc_backward(job, &g);
@@ -149,7 +149,7 @@ static pass_times softmax_cr(df_job *job, const lstm *x)
     pass_times t;
     const df_split_time f = df_job_cr_forward(job, &g);
     t.forward_s = f.compute_s + f.comm_s + df_job_stream(job, 3.0 * share, 7.0 * q * share) +
-                  job->launch_s + gather_s(job, q * x->b, s1, &job->links.kp1);
+                  job->launch_s + gather_s(job, q * x->b, s1, &job->coster.links.kp1);
     const df_split_time b = df_job_cr_backward(job, &g);
     t.backward_s = b.compute_s + b.comm_s +
                    df_job_stream(job, 5.0 * x->b * x->v / s1, 11.0 * q * x->b * x->v / s1) +
@@ -163,7 +163,7 @@ static pass_times softmax_rc(df_job *job, const lstm *x)
     const double rows = x->b / x->softmax.dim1;
     const double share = rows * (x->v / x->softmax.dim2);
     const df_split_gemm g = {x->b, x->d, x->v, x->softmax.dim1, x->softmax.dim2};
-    const df_hw_link no_latency = {job->links.kp2.bytes_ps, 0.0};
+    const df_hw_link no_latency = {job->coster.links.kp2.bytes_ps, 0.0};
     pass_times t;
     const df_split_time f = df_job_rc_forward(job, &g);
     t.forward_s = f.compute_s + f.comm_s + df_job_stream(job, 3.0 * share, 7.0 * q * share) +
@@ -188,13 +188,14 @@ static pass_times embedding_times(df_job *job, const lstm *x)
     pass_times t = {move_s, move_s};
     switch (x->embedding.type) {
     case DF_KP_CR:
-        t.forward_s += gather_s(job, bytes, e1, &job->links.kp1);
+        t.forward_s += gather_s(job, bytes, e1, &job->coster.links.kp1);
         t.backward_s = t.forward_s;
         df_job_repeat_op(job);
         return t;
     case DF_KP_RC:
         df_job_repeat_op(job);
-        t.backward_s += gather_s(job, q * x->b * x->d / x->embedding.dim2, e1, &job->links.kp1);
+        t.backward_s +=
+            gather_s(job, q * x->b * x->d / x->embedding.dim2, e1, &job->coster.links.kp1);
         return t;
     case DF_KP_NONE:
         break;
@@ -219,7 +220,7 @@ static double hop_s(df_job *job, const lstm *x)
         bytes /= x->hidden.dim1 * x->hidden.dim2;
     }
     const double participants = 2.0;
-    return df_job_coll(job, DF_COLL_P2P, bytes, participants, &job->links.lp);
+    return df_job_coll(job, DF_COLL_P2P, bytes, participants, &job->coster.links.lp);
 }
 
 static pass_times hidden_times(df_job *job, const lstm *x)
@@ -252,7 +253,7 @@ static pass_times softmax_times(df_job *job, const lstm *x)
 typedef struct {
     const char *name; /* of their reduction */
     double k, n;
-    const df_split *split;
+    const df_kp_split *split;
     double runs;
 } weights;
 
@@ -335,7 +336,7 @@ static df_status refuse(
 
 static df_status check_hidden(const lstm *x, df_err *err)
 {
-    const df_split *h = &x->hidden;
+    const df_kp_split *h = &x->hidden;
     const double n = x->g * x->d;
     if (h->type == DF_KP_CR) {
         if (!(h->dim1 > 1.0)) {
@@ -368,7 +369,7 @@ static df_status check_hidden(const lstm *x, df_err *err)
 
 static df_status check_softmax(const lstm *x, df_err *err)
 {
-    const df_split *s = &x->softmax;
+    const df_kp_split *s = &x->softmax;
     if (s->type == DF_KP_CR && !(s->dim1 > 1.0)) {
         return refuse(err, "softmax", "dim1", s->dim1, "more than", 1.0);
     }
@@ -392,7 +393,7 @@ static df_status check_softmax(const lstm *x, df_err *err)
 
 /* The backward GEMMs of a column-row split also cut batch and columns into dim1. */
 static df_status
-check_rows(const lstm *x, const df_split *split, const char *part, double columns, df_err *err)
+check_rows(const lstm *x, const df_kp_split *split, const char *part, double columns, df_err *err)
 {
     if (split->type != DF_KP_CR) {
         return DF_OK;

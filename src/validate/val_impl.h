@@ -9,7 +9,7 @@
  *   val_score.c    errors and rankings */
 #ifndef DF_VAL_IMPL_H
 #define DF_VAL_IMPL_H
-#include "gemm/gemm.h"
+#include "compat/compat.h"
 #include "llm/llm.h"
 #include "validate/csv.h"
 #include "validate/validate.h"
@@ -40,7 +40,7 @@ struct df_val_data {
     char **text; /* reasons and names of groups, each once */
     size_t num_texts;
     df_llm_predictor *predictor;
-    df_gemm_model *gemm;
+    df_gemm_search *gemm;
 };
 
 /* A row at work. */

@@ -43,8 +43,11 @@ solve_gemm(df_val_row *r, const df_cfg *cfg, const df_rules *rules, df_gemm_cost
     DF_TRY(df_val_number(r, "n", NAN, &shape.n));
     DF_TRY(df_val_number(r, "k", NAN, &shape.k));
     DF_TRY(df_hw_derive(cfg, rules, &dev, r->err));
-    DF_TRY(r->data->gemm->prepare(r->data->gemm, &dev, rules, r->err));
-    return r->data->gemm->solve(r->data->gemm, &shape, cost, r->err);
+    const df_gemm_traffic traffic = df_compat_gemm_traffic(rules);
+    DF_TRY(df_gemm_search_use(r->data->gemm, &dev, &traffic, r->err));
+    DF_TRY(df_gemm_search_solve(r->data->gemm, &shape, cost, r->err));
+    cost->time_s += dev.launch_overhead_s;
+    return DF_OK;
 }
 
 static df_status gemm_time(df_val_row *r, const df_cfg *cfg, const df_rules *rules, double *time_s)
@@ -158,7 +161,7 @@ prefill_time(df_val_row *r, const df_cfg *cfg, const df_rules *rules, double *ti
 {
     df_llm_result result;
     DF_TRY(run_layer(r, cfg, rules, &result));
-    *time_s = result.pass.row[DF_LLM_ATTENTION].forward_s;
+    *time_s = result.pass.row[DF_ROW_ATTENTION].side[DF_FORWARD].time_s;
     return DF_OK;
 }
 
@@ -167,7 +170,7 @@ decode_time(df_val_row *r, const df_cfg *cfg, const df_rules *rules, double *tim
 {
     df_llm_result result;
     DF_TRY(run_layer(r, cfg, rules, &result));
-    *time_s = result.decode.row[DF_LLM_ATTENTION].forward_s;
+    *time_s = result.decode.row[DF_ROW_ATTENTION].side[DF_FORWARD].time_s;
     return DF_OK;
 }
 
@@ -202,9 +205,10 @@ experts_time(df_val_row *r, const df_cfg *cfg, const df_rules *rules, double *ti
 {
     df_llm_result result;
     DF_TRY(run_layer(r, cfg, rules, &result));
-    const df_llm_row *const rows = result.pass.row;
-    *time_s = rows[DF_LLM_FFN1].forward_s + rows[DF_LLM_ACTIVATION].forward_s +
-              rows[DF_LLM_FFN2].forward_s;
+    const df_row *const rows = result.pass.row;
+    *time_s = rows[DF_ROW_FFN1].side[DF_FORWARD].time_s +
+              rows[DF_ROW_ACTIVATION].side[DF_FORWARD].time_s +
+              rows[DF_ROW_FFN2].side[DF_FORWARD].time_s;
     return DF_OK;
 }
 
@@ -245,15 +249,16 @@ collective_time(df_val_row *r, const df_cfg *cfg, const df_rules *rules, double 
                  {"all_to_all", DF_COLL_ALL_TO_ALL}};
     const char *const op = df_csv_text(r->csv, r->row, "op");
     df_hw_device dev;
-    df_coll_op todo;
+    df_op_collective todo = {.axes = 0};
+    df_cost_group group;
     DF_TRY(df_val_number(r, "bytes", NAN, &todo.bytes));
-    DF_TRY(df_val_number(r, "num_gpus", NAN, &todo.participants));
+    DF_TRY(df_val_number(r, "num_gpus", NAN, &group.members));
     DF_TRY(df_hw_derive(cfg, rules, &dev, r->err));
-    todo.link = (df_hw_link){dev.intra.throughput_bytes_ps, dev.intra.latency_s};
+    group.link = (df_hw_link){dev.intra.throughput_bytes_ps, dev.intra.latency_s};
     for (size_t i = 0; i < sizeof kinds / sizeof kinds[0]; i++) {
         if (strcmp(kinds[i].name, op) == 0) {
             todo.kind = kinds[i].kind;
-            *time_s = df_llm_collective_s(&dev, rules, &todo);
+            *time_s = df_llm_collective_s(&dev, rules, &todo, &group);
             return DF_OK;
         }
     }

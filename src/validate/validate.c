@@ -124,7 +124,7 @@ static df_status load(const df_val_folders *folders, df_val_data *data, df_err *
 {
     data->hardware = strdup(folders->hardware);
     data->predictor = df_llm_predictor_new();
-    data->gemm = df_gemm_tiled_new();
+    data->gemm = df_gemm_search_new();
     if (!data->hardware || !data->predictor || !data->gemm) {
         return df_fail(err, DF_ENOMEM, "out of memory");
     }
@@ -173,9 +173,7 @@ void df_val_free(df_val_data *data)
     df_csv_free(data->more_models);
     free(data->hardware);
     df_llm_predictor_free(data->predictor);
-    if (data->gemm) {
-        data->gemm->free(data->gemm);
-    }
+    df_gemm_search_free(data->gemm);
     free(data);
 }
 

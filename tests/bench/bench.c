@@ -9,6 +9,7 @@
 
 #include "base/clock.h"
 #include "bench/bench.h"
+#include "compat/compat.h"
 #include "golden/cases.h"
 #include "grad/grad.h"
 #include "layout/layout.h"
@@ -44,20 +45,20 @@ void df_bench_print(const char *what, double value, const char *unit, double rat
 /* ---- One GEMM ---- */
 
 typedef struct {
-    df_gemm_model *gemm;
+    df_gemm_search *gemm;
     df_rules rules;
     df_csv *shapes;
     double solve_s[MAX_SHAPES];
     int count;
 } gemm_bench;
 
-static double time_solve(df_gemm_model *gemm, const df_gemm_shape *shape)
+static double time_solve(df_gemm_search *gemm, const df_gemm_shape *shape)
 {
     df_gemm_cost cost;
     df_err err;
     const double start = df_clock_s();
     for (int i = 0; i < SHAPE_REPEATS; i++) {
-        if (gemm->solve(gemm, shape, &cost, &err) != DF_OK) {
+        if (df_gemm_search_solve(gemm, shape, &cost, &err) != DF_OK) {
             df_bench_stop(&err);
         }
     }
@@ -71,10 +72,11 @@ static bool time_device(const df_case *c, void *context)
     df_cfg cfg;
     df_hw_device dev;
     df_err err;
+    const df_gemm_traffic traffic = df_compat_gemm_traffic(&b->rules);
     if (df_cfg_parse(&(df_cfg_text){c->hardware, c->name}, NULL, DF_CFG_NEED_HARDWARE, &cfg,
                      &err) != DF_OK ||
         df_hw_derive(&cfg, &b->rules, &dev, &err) != DF_OK ||
-        b->gemm->prepare(b->gemm, &dev, &b->rules, &err) != DF_OK) {
+        df_gemm_search_use(b->gemm, &dev, &traffic, &err) != DF_OK) {
         df_bench_stop(&err);
     }
     df_csv *csv = df_csv_open("gemm_tiles.csv");
@@ -92,7 +94,7 @@ static bool time_device(const df_case *c, void *context)
 static void bench_gemm(void)
 {
     static gemm_bench b; /* large */
-    b.gemm = df_gemm_tiled_new();
+    b.gemm = df_gemm_search_new();
     b.rules = df_rules_reference();
     if (!b.gemm) {
         df_bench_stop(&(df_err){"out of memory"});
@@ -104,7 +106,7 @@ static void bench_gemm(void)
     df_bench_print("  one solve, median", 1e6 * median_s, "us", TARGET_SOLVE_S / median_s);
     df_bench_print("  one solve, slowest", 1e6 * b.solve_s[b.count - 1], "us",
                    TARGET_SOLVE_S / b.solve_s[b.count - 1]);
-    b.gemm->free(b.gemm);
+    df_gemm_search_free(b.gemm);
 }
 
 /* ---- LSTM evaluations and descents ---- */

@@ -25,16 +25,16 @@ static bool find(const named_value *all, size_t count, const char *key, double *
 
 #define FIND(all) find(all, sizeof(all) / sizeof(all)[0], key, number)
 
-static bool row_value(const df_llm_row *row, const char *key, double *number)
+static bool row_value(const df_row *row, const char *key, double *number)
 {
     const named_value all[] = {
-        {"forward_s", row->forward_s},
-        {"backward_s", row->backward_s},
-        {"forward_comm_s", row->forward_comm_s},
-        {"backward_comm_s", row->backward_comm_s},
-        {"comm_bytes_forward", row->forward_comm_bytes},
-        {"comm_bytes_backward", row->backward_comm_bytes},
-        {"flops", row->flops},
+        {"forward_s", row->side[DF_FORWARD].time_s},
+        {"backward_s", row->side[DF_BACKWARD].time_s},
+        {"forward_comm_s", row->side[DF_FORWARD].comm_s},
+        {"backward_comm_s", row->side[DF_BACKWARD].comm_s},
+        {"comm_bytes_forward", row->side[DF_FORWARD].comm_bytes},
+        {"comm_bytes_backward", row->side[DF_BACKWARD].comm_bytes},
+        {"flops", row->counted_flops},
     };
     return row->present && FIND(all);
 }
@@ -54,7 +54,7 @@ static bool whole_value(const df_llm_result *r, const char *key, double *number)
 
 static bool group_value(const df_llm_result *r, const char *group, const char *key, double *number)
 {
-    const df_llm_row *const row = r->pass.row;
+    const df_row *const row = r->pass.row;
     const named_value rates[] = {
         {"start", r->tokens_ps.start},
         {"midpoint", r->tokens_ps.midpoint},
@@ -68,12 +68,12 @@ static bool group_value(const df_llm_result *r, const char *group, const char *k
         {"decode_fetch_bytes", r->kv_decode_fetch_bytes},
     };
     const named_value nodes[] = {
-        {"transformer_time_f", r->pass.block_forward_s},
-        {"transformer_time_b", r->pass.block_backward_s},
-        {"embedding_f", row[DF_LLM_EMBEDDING].forward_s},
-        {"embedding_b", row[DF_LLM_EMBEDDING].backward_s},
-        {"linear_softmax_f", row[DF_LLM_LOGITS].forward_s},
-        {"linear_softmax_b", row[DF_LLM_LOGITS].backward_s},
+        {"transformer_time_f", r->pass.block_s[DF_FORWARD]},
+        {"transformer_time_b", r->pass.block_s[DF_BACKWARD]},
+        {"embedding_f", row[DF_ROW_EMBEDDING].side[DF_FORWARD].time_s},
+        {"embedding_b", row[DF_ROW_EMBEDDING].side[DF_BACKWARD].time_s},
+        {"linear_softmax_f", row[DF_ROW_LOGITS].side[DF_FORWARD].time_s},
+        {"linear_softmax_b", row[DF_ROW_LOGITS].side[DF_BACKWARD].time_s},
     };
     return (strcmp(group, "rates") == 0 && FIND(rates)) || (strcmp(group, "kv") == 0 && FIND(kv)) ||
            (strcmp(group, "nodes") == 0 && FIND(nodes));
@@ -87,8 +87,8 @@ llm_value(const void *result, const char *group, const char *key, double *number
     if (group[0] == '\0') {
         return whole_value(r, key, number);
     }
-    for (int op = 0; op < DF_LLM_ROWS; op++) {
-        if (strcmp(group, df_llm_op_names[op]) == 0) {
+    for (int op = 0; op < DF_ROWS; op++) {
+        if (strcmp(group, df_row_names[op]) == 0) {
             return row_value(&r->pass.row[op], key, number);
         }
     }

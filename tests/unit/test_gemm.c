@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "gemm/gemm.h"
+#include "hw/roof.h"
 #include "support/support.h"
 
 typedef struct {
@@ -31,7 +32,7 @@ static double passes(double length, double tile, bool floored)
 
 /* Bytes of DRAM, L2 and L1 of one tiling, as docs/models.md has them. */
 static void traffic(const df_hw_device *dev,
-                    const df_rules *rules,
+                    const df_gemm_traffic *counting,
                     const df_gemm_shape *s,
                     const df_gemm_tile tile[2], /* level 1, level 2 */
                     df_gemm_loop loop,
@@ -51,7 +52,7 @@ static void traffic(const df_hw_device *dev,
     const double rm = ceil(m2 / m1);
     const double rk = ceil(k2 / k1);
     const double rn = ceil(n2 / n1);
-    const bool floored = rules->gemm_dram_reuse_floored;
+    const bool floored = counting->reuse_floored;
     const double a_passes = loop == DF_LOOP_N ? 1 : passes(s->n, n2, floored);
     const double b_passes = loop == DF_LOOP_M ? 1 : passes(s->m, m2, floored);
     const double c_passes = loop == DF_LOOP_K ? 1 : passes(s->k, k2, floored);
@@ -61,15 +62,17 @@ static void traffic(const df_hw_device *dev,
                (loop == DF_LOOP_M ? tk * tn : all * rm) * k2 * n2 * q +
                (loop == DF_LOOP_K ? tm * tn : all * rk) * 2 * m2 * n2 * q;
     bytes[3] = a_passes * s->m * s->k * q + b_passes * s->k * s->n * q;
-    if (!rules->gemm_output_uncounted || whole > dev->mem[3].size_per_bundle_bytes) {
+    if (!counting->output_uncounted || whole > dev->mem[3].size_per_bundle_bytes) {
         bytes[3] += c_passes * s->m * s->n * q;
     }
     bytes[1] /= fmax(fmin(dev->core.num_bundle, all), 1); /* of one bundle at work */
 }
 
 /* Tries everything. The register traffic is the solver's own: it is the same for all. */
-static answer
-try_all(const df_hw_device *dev, const df_rules *rules, const df_gemm_shape *s, double sys_bytes)
+static answer try_all(const df_hw_device *dev,
+                      const df_gemm_traffic *counting,
+                      const df_gemm_shape *s,
+                      double sys_bytes)
 {
     df_gemm_tile tiles[2][DF_TILES];
     int count[2];
@@ -85,7 +88,7 @@ try_all(const df_hw_device *dev, const df_rules *rules, const df_gemm_shape *s, 
             for (int loop = DF_LOOP_M; loop <= DF_LOOP_N; loop++) {
                 const df_gemm_tile pair[2] = {tiles[0][y], tiles[1][z]};
                 double bytes[DF_HW_LEVELS] = {sys_bytes, 0, 0, 0};
-                traffic(dev, rules, s, pair, (df_gemm_loop)loop, bytes);
+                traffic(dev, counting, s, pair, (df_gemm_loop)loop, bytes);
                 const double time_s = df_roof_levels(dev, flops, bytes);
                 const double metric = hypot(bytes[2], bytes[3]);
                 if (time_s < best.time_s || (time_s == best.time_s && metric < best.metric)) {
@@ -97,17 +100,17 @@ try_all(const df_hw_device *dev, const df_rules *rules, const df_gemm_shape *s, 
     return best;
 }
 
-static void compare(df_gemm_model *gemm,
+static void compare(df_gemm_search *gemm,
                     const df_hw_device *dev,
-                    const df_rules *rules,
+                    const df_gemm_traffic *counting,
                     const df_gemm_shape *shape)
 {
     df_gemm_cost cost;
     df_err err;
-    assert_int_equal(gemm->prepare(gemm, dev, rules, &err), DF_OK);
-    assert_int_equal(gemm->solve(gemm, shape, &cost, &err), DF_OK);
-    const answer expected = try_all(dev, rules, shape, cost.traffic_bytes[0]);
-    df_assert_rel(cost.time_s, expected.time_s + dev->launch_overhead_s, 1e-12);
+    assert_int_equal(df_gemm_search_use(gemm, dev, counting, &err), DF_OK);
+    assert_int_equal(df_gemm_search_solve(gemm, shape, &cost, &err), DF_OK);
+    const answer expected = try_all(dev, counting, shape, cost.traffic_bytes[0]);
+    df_assert_rel(cost.time_s, expected.time_s, 1e-12);
     df_assert_rel(hypot(cost.traffic_bytes[2], cost.traffic_bytes[3]), expected.metric, 1e-9);
 }
 
@@ -117,9 +120,9 @@ static void search_finds_what_trying_all_finds(void **state)
     (void)state;
     static const double edges[] = {1, 3, 17, 128, 1000, 4097, 50000};
     enum { EDGES = sizeof edges / sizeof edges[0] };
-    const df_rules reference = df_rules_reference();
-    const df_rules corrected = df_rules_corrected();
-    df_gemm_model *gemm = df_gemm_tiled_new();
+    const df_gemm_traffic reference = {true, true};
+    const df_gemm_traffic corrected = {false, false};
+    df_gemm_search *gemm = df_gemm_search_new();
     assert_non_null(gemm);
     df_hw_device dev = device();
     dev.dataflow = DF_FLOW_NONE;
@@ -129,7 +132,7 @@ static void search_finds_what_trying_all_finds(void **state)
         compare(gemm, &dev, &reference, &shape);
         compare(gemm, &dev, &corrected, &shape);
     }
-    gemm->free(gemm);
+    df_gemm_search_free(gemm);
 }
 
 /* Slow memories one by one, so that each level decides at times. */
@@ -137,8 +140,8 @@ static void search_holds_whatever_level_binds(void **state)
 {
     (void)state;
     static const double slower[] = {1, 30, 1000};
-    const df_rules rules = df_rules_reference();
-    df_gemm_model *gemm = df_gemm_tiled_new();
+    const df_gemm_traffic rules = {true, true};
+    df_gemm_search *gemm = df_gemm_search_new();
     assert_non_null(gemm);
     for (int i = 0; i < 27; i++) {
         df_hw_device dev = device();
@@ -150,38 +153,38 @@ static void search_holds_whatever_level_binds(void **state)
         compare(gemm, &dev, &rules, &(df_gemm_shape){777, 2385, 1211});
         compare(gemm, &dev, &rules, &(df_gemm_shape){64.5, 2385, 10.25});
     }
-    gemm->free(gemm);
+    df_gemm_search_free(gemm);
 }
 
 static void dimensions_must_be_positive(void **state)
 {
     (void)state;
-    const df_rules rules = df_rules_reference();
+    const df_gemm_traffic rules = {true, true};
     const df_hw_device dev = device();
-    df_gemm_model *gemm = df_gemm_tiled_new();
+    df_gemm_search *gemm = df_gemm_search_new();
     df_gemm_cost cost;
     df_err err;
     assert_non_null(gemm);
-    assert_int_equal(gemm->prepare(gemm, &dev, &rules, &err), DF_OK);
+    assert_int_equal(df_gemm_search_use(gemm, &dev, &rules, &err), DF_OK);
     static const df_gemm_shape bad[] = {{0, 1, 1}, {1, -1, 1}, {1, 1, NAN}};
     for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++) {
-        assert_int_equal(gemm->solve(gemm, &bad[i], &cost, &err), DF_EINVAL);
+        assert_int_equal(df_gemm_search_solve(gemm, &bad[i], &cost, &err), DF_EINVAL);
     }
-    gemm->free(gemm);
+    df_gemm_search_free(gemm);
 }
 
 static void a_memory_without_room_is_infeasible(void **state)
 {
     (void)state;
-    const df_rules rules = df_rules_reference();
+    const df_gemm_traffic rules = {true, true};
     df_hw_device dev = device();
-    df_gemm_model *gemm = df_gemm_tiled_new();
+    df_gemm_search *gemm = df_gemm_search_new();
     df_err err;
     assert_non_null(gemm);
     dev.mem[1].size_per_bundle_bytes = 2; /* one element of fp16 */
-    assert_int_equal(gemm->prepare(gemm, &dev, &rules, &err), DF_INFEASIBLE);
+    assert_int_equal(df_gemm_search_use(gemm, &dev, &rules, &err), DF_INFEASIBLE);
     assert_non_null(strstr(err.text, "SRAM-L1"));
-    gemm->free(gemm);
+    df_gemm_search_free(gemm);
 }
 
 /* Few distinct tiles exist in a small memory: all of them, once each, and no endless

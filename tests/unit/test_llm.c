@@ -44,11 +44,11 @@ static void shards_compute_no_longer(void **state)
     double last_s = HUGE_VAL;
     for (int64_t tp = 1; tp <= 8; tp *= 2) {
         df_llm_case_split(&cfg, tp, 1, 1, 1);
-        const df_llm_pass pass = df_llm_case_reference(&cfg).pass;
-        const df_llm_row *const mha = &pass.row[DF_LLM_MHA];
-        const df_llm_row *const mlp = &pass.row[DF_LLM_MLP];
-        const double compute_s =
-            mha->forward_s - mha->forward_comm_s + mlp->forward_s - mlp->forward_comm_s;
+        const df_breakdown pass = df_llm_case_reference(&cfg).pass;
+        const df_row *const mha = &pass.row[DF_ROW_MHA];
+        const df_row *const mlp = &pass.row[DF_ROW_MLP];
+        const double compute_s = mha->side[DF_FORWARD].time_s - mha->side[DF_FORWARD].comm_s +
+                                 mlp->side[DF_FORWARD].time_s - mlp->side[DF_FORWARD].comm_s;
         assert_true(compute_s <= last_s * (1 + 1e-12));
         last_s = compute_s;
     }
@@ -81,11 +81,13 @@ static void one_stage_adds_up(void **state)
     df_cfg cfg = df_llm_case(DF_RUN_TRAINING);
     df_llm_case_split(&cfg, 1, 1, 1, 1);
     const df_llm_result r = df_llm_case_reference(&cfg);
-    const df_llm_row *const row = r.pass.row;
+    const df_row *const row = r.pass.row;
     df_assert_rel(r.time_s,
-                  row[DF_LLM_EMBEDDING].forward_s + row[DF_LLM_EMBEDDING].backward_s +
-                      row[DF_LLM_LOGITS].forward_s + row[DF_LLM_LOGITS].backward_s +
-                      4 * (r.pass.block_forward_s + r.pass.block_backward_s),
+                  row[DF_ROW_EMBEDDING].side[DF_FORWARD].time_s +
+                      row[DF_ROW_EMBEDDING].side[DF_BACKWARD].time_s +
+                      row[DF_ROW_LOGITS].side[DF_FORWARD].time_s +
+                      row[DF_ROW_LOGITS].side[DF_BACKWARD].time_s +
+                      4 * (r.pass.block_s[DF_FORWARD] + r.pass.block_s[DF_BACKWARD]),
                   1e-12);
 }
 
@@ -97,7 +99,8 @@ static void pipelines_have_bubbles(void **state)
     df_cfg cfg = df_llm_case(DF_RUN_TRAINING);
     df_llm_case_split(&cfg, 1, 1, 4, 4);
     const df_llm_result r = df_llm_case_reference(&cfg);
-    assert_true(r.time_s >= (4 + 4 - 1) * (r.pass.block_forward_s + r.pass.block_backward_s));
+    assert_true(r.time_s >=
+                (4 + 4 - 1) * (r.pass.block_s[DF_FORWARD] + r.pass.block_s[DF_BACKWARD]));
 }
 
 /* Every step sampled, or every second one: the trapezoidal rule over steps that grow nearly

@@ -105,9 +105,9 @@ static void recomputing_costs_energy(void **state)
     cfg.sched.recompute = DF_RECOMPUTE_FULL;
     const df_llm_result full = df_llm_case_reference(&cfg);
     double layer = 0;
-    static const df_llm_op block[] = {DF_LLM_MHA, DF_LLM_MLP, DF_LLM_NORM1, DF_LLM_NORM2};
+    static const df_row_name block[] = {DF_ROW_MHA, DF_ROW_MLP, DF_ROW_NORM1, DF_ROW_NORM2};
     for (int i = 0; i < 4; i++) {
-        layer += none.pass.row[block[i]].work[DF_LLM_FORWARD].flops;
+        layer += none.pass.row[block[i]].side[DF_FORWARD].flops;
     }
     df_assert_rel(full.energy.compute_j - none.energy.compute_j, 1e-12 * L * layer, 1e-9);
     assert_true(full.model_flops == none.model_flops);
@@ -120,22 +120,22 @@ static void bounds_are_found(void **state)
     df_cfg cfg = df_llm_case(DF_RUN_TRAINING);
     df_llm_case_split(&cfg, 2, 1, 1, 1);
     const df_llm_result r = df_llm_case_reference(&cfg);
-    const df_llm_row *const row = r.pass.row;
+    const df_row *const row = r.pass.row;
     const df_hw_device dev = df_llm_case_device(&cfg);
     df_hw_device slow = dev;
     slow.core.throughput_flops_ps /= 1000;
-    assert_int_equal(df_llm_find_bound(&slow, &row[DF_LLM_QKV], DF_LLM_FORWARD), DF_LLM_BY_COMPUTE);
+    assert_int_equal(df_usage_bound(&slow, &row[DF_ROW_QKV].side[DF_FORWARD]), DF_COST_COMPUTE);
     slow = dev;
     slow.mem[3].throughput_bytes_ps /= 1000;
-    assert_int_equal(df_llm_find_bound(&slow, &row[DF_LLM_QKV], DF_LLM_FORWARD), DF_LLM_BY_DRAM);
+    assert_int_equal(df_usage_bound(&slow, &row[DF_ROW_QKV].side[DF_FORWARD]), DF_COST_DRAM);
     cfg.tech.intra.bandwidth_bytes_ps /= 1000;
     const df_llm_result linked = df_llm_case_reference(&cfg);
-    assert_int_equal(df_llm_find_bound(&dev, &linked.pass.row[DF_LLM_OUT], DF_LLM_FORWARD),
-                     DF_LLM_BY_NETWORK);
+    assert_int_equal(df_usage_bound(&dev, &linked.pass.row[DF_ROW_OUT].side[DF_FORWARD]),
+                     DF_COST_NETWORK);
     cfg.sw.kernel_launch_overhead_s = 1;
     const df_llm_result launched = df_llm_case_reference(&cfg);
-    assert_int_equal(df_llm_find_bound(&dev, &launched.pass.row[DF_LLM_QKV], DF_LLM_FORWARD),
-                     DF_LLM_BY_LAUNCH);
+    assert_int_equal(df_usage_bound(&dev, &launched.pass.row[DF_ROW_QKV].side[DF_FORWARD]),
+                     DF_COST_LAUNCH);
 }
 
 int main(void)

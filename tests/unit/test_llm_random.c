@@ -149,10 +149,11 @@ static void time_falls_with_every_rate(void **state)
 /* What one device computes in a layer. */
 static double compute_s(const df_cfg *cfg, const df_rules *rules)
 {
-    const df_llm_pass pass = df_llm_case_predict(cfg, rules).pass;
-    const df_llm_row *const mha = &pass.row[DF_LLM_MHA];
-    const df_llm_row *const mlp = &pass.row[DF_LLM_MLP];
-    return mha->forward_s - mha->forward_comm_s + mlp->forward_s - mlp->forward_comm_s;
+    const df_breakdown pass = df_llm_case_predict(cfg, rules).pass;
+    const df_row *const mha = &pass.row[DF_ROW_MHA];
+    const df_row *const mlp = &pass.row[DF_ROW_MLP];
+    return mha->side[DF_FORWARD].time_s - mha->side[DF_FORWARD].comm_s +
+           mlp->side[DF_FORWARD].time_s - mlp->side[DF_FORWARD].comm_s;
 }
 
 static void check_shards(const df_cfg *cfg, const df_rules *rules)

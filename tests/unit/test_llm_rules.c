@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "netcoll/netcoll.h"
+#include "support/cost_case.h"
 #include "support/llm_case.h"
 
 /* The shape of data/llm.yaml, as used in the formulas. */
@@ -34,15 +35,8 @@ static double stream_s(const df_cfg *cfg, double flops, double bytes)
 static df_gemm_cost gemm(const df_cfg *cfg, double m, double k, double n)
 {
     const df_rules rules = df_rules_reference();
-    const df_gemm_shape shape = {m, k, n};
-    df_hw_device dev = df_llm_case_device(cfg);
-    df_gemm_model *const model = df_gemm_tiled_new();
-    df_gemm_cost cost;
-    dev.launch_overhead_s = 0;
-    assert_int_equal(model->prepare(model, &dev, &rules, NULL), DF_OK);
-    assert_int_equal(model->solve(model, &shape, &cost, NULL), DF_OK);
-    model->free(model);
-    return cost;
+    const df_hw_device dev = df_llm_case_device(cfg);
+    return df_case_gemm(&dev, &rules, m, k, n);
 }
 
 static double gemm_s(const df_cfg *cfg, double m, double k, double n)
@@ -55,12 +49,12 @@ static double all_reduce_s(const df_cfg *cfg, double bytes, double n)
 {
     const df_rules rules = df_rules_reference();
     const df_hw_device dev = df_llm_case_device(cfg);
-    const df_coll_op op = {
-        DF_COLL_ALL_REDUCE, bytes, n, {dev.intra.throughput_bytes_ps, dev.intra.latency_s}};
-    return df_coll_ring.time_s(&df_coll_ring, &dev, &rules, &op);
+    const df_op_collective what = {DF_COLL_ALL_REDUCE, 0, bytes};
+    const df_cost_group group = {n, {dev.intra.throughput_bytes_ps, dev.intra.latency_s}};
+    return df_case_ring_s(&dev, &rules, DF_MODE_LLM, &what, &group);
 }
 
-static const df_llm_row *row_of(const df_llm_result *r, df_llm_op op)
+static const df_row *row_of(const df_llm_result *r, df_row_name op)
 {
     return &r->pass.row[op];
 }
@@ -77,8 +71,8 @@ static void all_gather_whole_steps(void **state)
     const df_llm_result r = df_llm_case_reference(&cfg);
     const df_llm_result c = CORRECTED(&cfg, llm_all_gather_whole_steps);
     const double bytes = A * B * S * D;
-    df_assert_rel(row_of(&r, DF_LLM_NORM1)->forward_comm_s -
-                      row_of(&c, DF_LLM_NORM1)->forward_comm_s,
+    df_assert_rel(row_of(&r, DF_ROW_NORM1)->side[DF_FORWARD].comm_s -
+                      row_of(&c, DF_ROW_NORM1)->side[DF_FORWARD].comm_s,
                   3 * 0.75 * bytes / link, 1e-9);
 }
 
@@ -98,8 +92,8 @@ static void all_gather_whole_steps_simulated(void **state)
     const double link = df_llm_case_device(&cfg).intra.throughput_bytes_ps;
     const df_llm_result r = df_llm_case_reference(&cfg);
     const df_llm_result c = CORRECTED(&cfg, llm_all_gather_whole_steps);
-    const double less_s =
-        row_of(&r, DF_LLM_NORM1)->forward_comm_s - row_of(&c, DF_LLM_NORM1)->forward_comm_s;
+    const double less_s = row_of(&r, DF_ROW_NORM1)->side[DF_FORWARD].comm_s -
+                          row_of(&c, DF_ROW_NORM1)->side[DF_FORWARD].comm_s;
     assert_true(fabs(less_s - 3 * 0.75 * A * B * S * D / link) < 3e-9);
 }
 
@@ -140,11 +134,11 @@ static void algorithms_stale(void **state)
     assert_true(collective_s(&cfg, DF_COLL_ALL_GATHER, kv_bytes, 4, 2) != ring_s);
     const df_llm_result r = df_llm_case_reference(&cfg);
     const df_llm_result c = CORRECTED(&cfg, astra_algorithm_stale);
-    df_assert_rel(row_of(&r, DF_LLM_QKV)->forward_comm_s, ring_s, 1e-12);
-    df_assert_rel(row_of(&r, DF_LLM_SCORE)->backward_comm_s, direct_s, 1e-12);
-    df_assert_rel(row_of(&c, DF_LLM_SCORE)->backward_comm_s, scatter_s, 1e-12);
-    df_assert_rel(row_of(&r, DF_LLM_OUT)->backward_comm_s, ring_s, 1e-12);
-    df_assert_rel(row_of(&c, DF_LLM_OUT)->backward_comm_s, ring_s, 1e-12);
+    df_assert_rel(row_of(&r, DF_ROW_QKV)->side[DF_FORWARD].comm_s, ring_s, 1e-12);
+    df_assert_rel(row_of(&r, DF_ROW_SCORE)->side[DF_BACKWARD].comm_s, direct_s, 1e-12);
+    df_assert_rel(row_of(&c, DF_ROW_SCORE)->side[DF_BACKWARD].comm_s, scatter_s, 1e-12);
+    df_assert_rel(row_of(&r, DF_ROW_OUT)->side[DF_BACKWARD].comm_s, ring_s, 1e-12);
+    df_assert_rel(row_of(&c, DF_ROW_OUT)->side[DF_BACKWARD].comm_s, ring_s, 1e-12);
 }
 
 /* ZeRO 3 over four replicas: its gathers are in the graph of the step, and take less. */
@@ -171,9 +165,9 @@ static void single_gradient_as_forward(void **state)
     df_llm_case_split(&cfg, 1, 1, 1, 1);
     const df_llm_result c = CORRECTED(&cfg, llm_single_gradient_as_forward);
     const double m = (double)S * H / HK;
-    df_assert_rel(row_of(&c, DF_LLM_SCORE)->backward_s,
+    df_assert_rel(row_of(&c, DF_ROW_SCORE)->side[DF_BACKWARD].time_s,
                   B * HK * (gemm_s(&cfg, m, S, E) + gemm_s(&cfg, E, m, S)) + 2 * O, 1e-12);
-    df_assert_rel(row_of(&c, DF_LLM_AV)->backward_s,
+    df_assert_rel(row_of(&c, DF_ROW_AV)->side[DF_BACKWARD].time_s,
                   B * HK * (gemm_s(&cfg, m, E, S) + gemm_s(&cfg, S, m, E)) + 2 * O, 1e-12);
 }
 
@@ -186,7 +180,8 @@ static void hybrid_launches_scaled(void **state)
     df_llm_case_split(&cfg, 2, 1, 1, 1);
     const df_llm_result r = df_llm_case_reference(&cfg);
     const df_llm_result c = CORRECTED(&cfg, llm_hybrid_launches_scaled);
-    df_assert_rel(row_of(&r, DF_LLM_AV)->backward_s - row_of(&c, DF_LLM_AV)->backward_s,
+    df_assert_rel(row_of(&r, DF_ROW_AV)->side[DF_BACKWARD].time_s -
+                      row_of(&c, DF_ROW_AV)->side[DF_BACKWARD].time_s,
                   2 * (B * HK / 2.0 - 1) * O, 1e-9);
 }
 
@@ -200,9 +195,9 @@ static void flash_launch_on_heads(void **state)
     const df_llm_result c = CORRECTED(&cfg, llm_flash_launch_on_heads);
     cfg.sw.kernel_launch_overhead_s = 0;
     const df_llm_result bare = df_llm_case_reference(&cfg);
-    const double kernel_s = row_of(&bare, DF_LLM_ATTENTION)->forward_s;
-    df_assert_rel(row_of(&c, DF_LLM_ATTENTION)->forward_s, kernel_s + O, 1e-12);
-    df_assert_rel(row_of(&c, DF_LLM_ATTENTION)->backward_s, 2 * kernel_s + O, 1e-12);
+    const double kernel_s = row_of(&bare, DF_ROW_ATTENTION)->side[DF_FORWARD].time_s;
+    df_assert_rel(row_of(&c, DF_ROW_ATTENTION)->side[DF_FORWARD].time_s, kernel_s + O, 1e-12);
+    df_assert_rel(row_of(&c, DF_ROW_ATTENTION)->side[DF_BACKWARD].time_s, 2 * kernel_s + O, 1e-12);
 }
 
 static void flash_backward_double(void **state)
@@ -213,10 +208,10 @@ static void flash_backward_double(void **state)
     df_llm_case_split(&cfg, 1, 1, 1, 1);
     const df_llm_result r = df_llm_case_reference(&cfg);
     const df_llm_result c = CORRECTED(&cfg, llm_flash_backward_double);
-    df_assert_rel(row_of(&r, DF_LLM_ATTENTION)->backward_s,
-                  2 * row_of(&r, DF_LLM_ATTENTION)->forward_s, 1e-12);
-    df_assert_rel(row_of(&c, DF_LLM_ATTENTION)->backward_s,
-                  2.5 * row_of(&c, DF_LLM_ATTENTION)->forward_s, 1e-12);
+    df_assert_rel(row_of(&r, DF_ROW_ATTENTION)->side[DF_BACKWARD].time_s,
+                  2 * row_of(&r, DF_ROW_ATTENTION)->side[DF_FORWARD].time_s, 1e-12);
+    df_assert_rel(row_of(&c, DF_ROW_ATTENTION)->side[DF_BACKWARD].time_s,
+                  2.5 * row_of(&c, DF_ROW_ATTENTION)->side[DF_FORWARD].time_s, 1e-12);
 }
 
 /* Gradients of the keys and values of the whole sequence, all heads. */
@@ -229,11 +224,12 @@ static void flash_context_unreduced(void **state)
     df_llm_case_split(&cfg, 1, 1, 1, 1);
     const df_llm_result r = df_llm_case_reference(&cfg);
     const df_llm_result c = CORRECTED(&cfg, llm_flash_context_unreduced);
-    assert_true(row_of(&r, DF_LLM_ATTENTION)->backward_comm_bytes == 0);
-    df_assert_rel(row_of(&c, DF_LLM_ATTENTION)->backward_comm_bytes, 2 * A * B * S * HK * E, 0);
-    df_assert_rel(row_of(&c, DF_LLM_ATTENTION)->backward_s -
-                      row_of(&r, DF_LLM_ATTENTION)->backward_s,
-                  row_of(&c, DF_LLM_ATTENTION)->backward_comm_s, 1e-9);
+    assert_true(row_of(&r, DF_ROW_ATTENTION)->side[DF_BACKWARD].comm_bytes == 0);
+    df_assert_rel(row_of(&c, DF_ROW_ATTENTION)->side[DF_BACKWARD].comm_bytes,
+                  2 * A * B * S * HK * E, 0);
+    df_assert_rel(row_of(&c, DF_ROW_ATTENTION)->side[DF_BACKWARD].time_s -
+                      row_of(&r, DF_ROW_ATTENTION)->side[DF_BACKWARD].time_s,
+                  row_of(&c, DF_ROW_ATTENTION)->side[DF_BACKWARD].comm_s, 1e-9);
 }
 
 static void context_norm_forward_whole(void **state)
@@ -246,9 +242,9 @@ static void context_norm_forward_whole(void **state)
     const df_llm_result c = CORRECTED(&cfg, llm_context_norm_forward_whole);
     const double n = (double)B * S * D;
     const double residual_s = stream_s(&cfg, 2 * n, 3 * A * n) + O;
-    df_assert_rel(row_of(&r, DF_LLM_NORM1)->forward_s,
+    df_assert_rel(row_of(&r, DF_ROW_NORM1)->side[DF_FORWARD].time_s,
                   stream_s(&cfg, 7 * n, 2 * A * n) + 3 * O + residual_s, 1e-12);
-    df_assert_rel(row_of(&c, DF_LLM_NORM1)->forward_s,
+    df_assert_rel(row_of(&c, DF_ROW_NORM1)->side[DF_FORWARD].time_s,
                   stream_s(&cfg, 7 * n / 4, 2 * A * n / 4) + 3 * O + residual_s, 1e-12);
 }
 
@@ -259,13 +255,15 @@ static void pointwise_unsharded(void **state)
     df_llm_case_split(&cfg, 4, 1, 1, 1);
     cfg.sched.tp_sp = true;
     const df_llm_result c = CORRECTED(&cfg, llm_pointwise_unsharded);
-    const df_llm_row *const norm = row_of(&c, DF_LLM_NORM2);
-    const df_llm_row *const swiglu = row_of(&c, DF_LLM_ACTIVATION);
+    const df_row *const norm = row_of(&c, DF_ROW_NORM2);
+    const df_row *const swiglu = row_of(&c, DF_ROW_ACTIVATION);
     const double inner = (double)B * S * I / 4;
     const double n = (double)B * S * D / 4;
-    df_assert_rel(swiglu->forward_s, stream_s(&cfg, 11 * inner, 3 * A * inner) + 2 * O, 1e-12);
-    df_assert_rel(swiglu->backward_s, stream_s(&cfg, 22 * inner, 5 * A * inner) + 3 * O, 1e-12);
-    df_assert_rel(norm->forward_s - norm->forward_comm_s,
+    df_assert_rel(swiglu->side[DF_FORWARD].time_s,
+                  stream_s(&cfg, 11 * inner, 3 * A * inner) + 2 * O, 1e-12);
+    df_assert_rel(swiglu->side[DF_BACKWARD].time_s,
+                  stream_s(&cfg, 22 * inner, 5 * A * inner) + 3 * O, 1e-12);
+    df_assert_rel(norm->side[DF_FORWARD].time_s - norm->side[DF_FORWARD].comm_s,
                   stream_s(&cfg, 7 * n, 2 * A * n) + stream_s(&cfg, 2 * n, 3 * A * n) + 4 * O,
                   1e-12);
 }
@@ -281,11 +279,12 @@ static void embedding_whole_table(void **state)
     const df_llm_result c = CORRECTED(&cfg, llm_embedding_whole_table);
     const double table = A * (V * D + (double)B * S * D);
     const double rows = A * 2 * B * S * D;
-    df_assert_rel(row_of(&r, DF_LLM_EMBEDDING)->forward_s,
+    df_assert_rel(row_of(&r, DF_ROW_EMBEDDING)->side[DF_FORWARD].time_s,
                   stream_s(&cfg, 0, table) + O + table / 1e9, 1e-12);
-    df_assert_rel(row_of(&c, DF_LLM_EMBEDDING)->forward_s,
+    df_assert_rel(row_of(&c, DF_ROW_EMBEDDING)->side[DF_FORWARD].time_s,
                   stream_s(&cfg, 0, rows) + O + 4.0 * B * S / 1e9, 1e-12);
-    df_assert_rel(row_of(&c, DF_LLM_EMBEDDING)->backward_s, stream_s(&cfg, 0, rows) + O, 1e-12);
+    df_assert_rel(row_of(&c, DF_ROW_EMBEDDING)->side[DF_BACKWARD].time_s,
+                  stream_s(&cfg, 0, rows) + O, 1e-12);
 }
 
 static void decode_logits_one_row(void **state)
@@ -296,8 +295,10 @@ static void decode_logits_one_row(void **state)
     const df_llm_result r = df_llm_case_reference(&cfg);
     const df_llm_result c = CORRECTED(&cfg, llm_decode_logits_one_row);
     const double softmax_s = stream_s(&cfg, 7.0 * B * V, 4 * A * B * V) + 5 * O;
-    df_assert_rel(r.decode.row[DF_LLM_LOGITS].forward_s, gemm_s(&cfg, 1, D, V) + softmax_s, 1e-12);
-    df_assert_rel(c.decode.row[DF_LLM_LOGITS].forward_s, gemm_s(&cfg, B, D, V) + softmax_s, 1e-12);
+    df_assert_rel(r.decode.row[DF_ROW_LOGITS].side[DF_FORWARD].time_s,
+                  gemm_s(&cfg, 1, D, V) + softmax_s, 1e-12);
+    df_assert_rel(c.decode.row[DF_ROW_LOGITS].side[DF_FORWARD].time_s,
+                  gemm_s(&cfg, B, D, V) + softmax_s, 1e-12);
 }
 
 /* The last step reads the keys and values of all S positions, before its products or beside,
@@ -316,18 +317,20 @@ static void kv_cache_free(void **state)
     const df_llm_result narrow = CORRECTED(&cfg, llm_kv_cache_free);
     const double fetched = 2.0 * 64 * S * HK * E;
     const double stored = 2.0 * 64 * HK * E;
-    const df_llm_row *const row = &wide.decode.row[DF_LLM_ATTENTION];
-    df_assert_rel(row->forward_s - narrow.decode.row[DF_LLM_ATTENTION].forward_s,
+    const df_row *const row = &wide.decode.row[DF_ROW_ATTENTION];
+    df_assert_rel(row->side[DF_FORWARD].time_s -
+                      narrow.decode.row[DF_ROW_ATTENTION].side[DF_FORWARD].time_s,
                   stream_s(&cfg, 0, 2 * fetched) - stream_s(&cfg, 0, fetched) +
                       stream_s(&cfg, 0, 2 * stored) - stream_s(&cfg, 0, stored),
                   1e-9);
-    const df_llm_row *const parts = wide.decode.row;
-    const double core_s = parts[DF_LLM_SCORE].forward_s + parts[DF_LLM_SOFTMAX].forward_s +
-                          parts[DF_LLM_AV].forward_s;
+    const df_row *const parts = wide.decode.row;
+    const double core_s = parts[DF_ROW_SCORE].side[DF_FORWARD].time_s +
+                          parts[DF_ROW_SOFTMAX].side[DF_FORWARD].time_s +
+                          parts[DF_ROW_AV].side[DF_FORWARD].time_s;
     const double fetch_s = stream_s(&cfg, 0, 2 * fetched);
     const double store_s = stream_s(&cfg, 0, 2 * stored);
-    df_assert_rel(row->forward_s, core_s + fetch_s + store_s, 1e-12);
-    df_assert_rel(beside.decode.row[DF_LLM_ATTENTION].forward_s,
+    df_assert_rel(row->side[DF_FORWARD].time_s, core_s + fetch_s + store_s, 1e-12);
+    df_assert_rel(beside.decode.row[DF_ROW_ATTENTION].side[DF_FORWARD].time_s,
                   (core_s > fetch_s ? core_s : fetch_s) + store_s, 1e-12);
 }
 
@@ -341,9 +344,11 @@ static void casts_free(void **state)
     cfg.sw.precision.param_storage = DF_STORE_FP32;
     const df_llm_result r = df_llm_case_reference(&cfg);
     const df_llm_result c = CORRECTED(&cfg, llm_casts_free);
-    df_assert_rel(row_of(&c, DF_LLM_FFN2)->forward_s - row_of(&r, DF_LLM_FFN2)->forward_s,
+    df_assert_rel(row_of(&c, DF_ROW_FFN2)->side[DF_FORWARD].time_s -
+                      row_of(&r, DF_ROW_FFN2)->side[DF_FORWARD].time_s,
                   stream_s(&cfg, 0, 6.0 * I / 2 * D) + O, 1e-9);
-    df_assert_rel(row_of(&c, DF_LLM_FFN2)->backward_s, row_of(&r, DF_LLM_FFN2)->backward_s, 0);
+    df_assert_rel(row_of(&c, DF_ROW_FFN2)->side[DF_BACKWARD].time_s,
+                  row_of(&r, DF_ROW_FFN2)->side[DF_BACKWARD].time_s, 0);
 }
 
 /* The case with FlashAttention in square tiles of 64: 4 x 4 of them, and 64 heads. */
@@ -357,9 +362,9 @@ static df_cfg flash_case(int64_t cp)
     return cfg;
 }
 
-static const df_llm_row *attention_of(const df_llm_result *r)
+static const df_row *attention_of(const df_llm_result *r)
 {
-    return row_of(r, DF_LLM_ATTENTION);
+    return row_of(r, DF_ROW_ATTENTION);
 }
 
 /* Two devices have half the queries each: half of the tiles' rows, by all columns instead of
@@ -372,15 +377,15 @@ static void flash_context_own_keys(void **state)
     const df_llm_result r = df_llm_case_reference(&cfg);
     const df_llm_result c = CORRECTED(&cfg, llm_flash_context_own_keys);
     const df_llm_result whole = df_llm_case_reference(&one);
-    const double flops = attention_of(&whole)->work[DF_LLM_FORWARD].flops;
-    df_assert_rel(attention_of(&r)->work[DF_LLM_FORWARD].flops, flops / 4, 1e-12);
-    df_assert_rel(attention_of(&c)->work[DF_LLM_FORWARD].flops, flops / 2, 1e-12);
+    const double flops = attention_of(&whole)->side[DF_FORWARD].flops;
+    df_assert_rel(attention_of(&r)->side[DF_FORWARD].flops, flops / 4, 1e-12);
+    df_assert_rel(attention_of(&c)->side[DF_FORWARD].flops, flops / 2, 1e-12);
     /* loads: two tiles a device fit into one wave, as do four of a whole sequence */
     const double load_s = B * HK * stream_s(&cfg, 0, 2.0 * 64 * E * 64 * A);
-    df_assert_rel(attention_of(&c)->forward_s - load_s, 2 * (attention_of(&r)->forward_s - load_s),
-                  1e-9);
-    df_assert_rel(attention_of(&c)->forward_s - load_s,
-                  (attention_of(&whole)->forward_s - load_s) / 2, 1e-9);
+    df_assert_rel(attention_of(&c)->side[DF_FORWARD].time_s - load_s,
+                  2 * (attention_of(&r)->side[DF_FORWARD].time_s - load_s), 1e-9);
+    df_assert_rel(attention_of(&c)->side[DF_FORWARD].time_s - load_s,
+                  (attention_of(&whole)->side[DF_FORWARD].time_s - load_s) / 2, 1e-9);
 }
 
 /* A wave of the 64 bundles' tiles is loaded for each of the 32 key and value heads, where 4 tiles
@@ -391,14 +396,15 @@ static void flash_loads_waves(void **state)
     const df_cfg cfg = flash_case(1);
     const df_llm_result r = df_llm_case_reference(&cfg);
     const df_llm_result c = CORRECTED(&cfg, llm_flash_loads_waves);
-    df_assert_rel(attention_of(&r)->forward_s - attention_of(&c)->forward_s,
+    df_assert_rel(attention_of(&r)->side[DF_FORWARD].time_s -
+                      attention_of(&c)->side[DF_FORWARD].time_s,
                   B * HK * stream_s(&cfg, 0, 2.0 * 64 * E * 64 * A), 1e-9);
     /* with a DRAM a thousand times slower they are all that counts */
     df_cfg slow = cfg;
     slow.tech.dram.bandwidth_bytes_ps /= 1000;
     const df_llm_result s = CORRECTED(&slow, llm_flash_loads_waves);
-    df_assert_rel(attention_of(&s)->forward_s, stream_s(&slow, 0, 2.0 * A * B * S * (H + HK) * E),
-                  1e-12);
+    df_assert_rel(attention_of(&s)->side[DF_FORWARD].time_s,
+                  stream_s(&slow, 0, 2.0 * A * B * S * (H + HK) * E), 1e-12);
 }
 
 /* 10 of 4 x 4 tiles are on or below the diagonal. */
@@ -409,10 +415,10 @@ static void flash_unmasked(void **state)
     const df_llm_result r = df_llm_case_reference(&cfg);
     const df_llm_result c = CORRECTED(&cfg, llm_flash_unmasked);
     const double load_s = B * HK * stream_s(&cfg, 0, 2.0 * 64 * E * 64 * A);
-    df_assert_rel(attention_of(&c)->work[DF_LLM_FORWARD].flops,
-                  attention_of(&r)->work[DF_LLM_FORWARD].flops * 10 / 16, 1e-12);
-    df_assert_rel(attention_of(&c)->forward_s - load_s,
-                  (attention_of(&r)->forward_s - load_s) * 10 / 16, 1e-9);
+    df_assert_rel(attention_of(&c)->side[DF_FORWARD].flops,
+                  attention_of(&r)->side[DF_FORWARD].flops * 10 / 16, 1e-12);
+    df_assert_rel(attention_of(&c)->side[DF_FORWARD].time_s - load_s,
+                  (attention_of(&r)->side[DF_FORWARD].time_s - load_s) * 10 / 16, 1e-9);
 }
 
 /* 7 flops for each of B H S S scores, fifteen times more. */
@@ -423,7 +429,8 @@ static void flash_softmax_as_products(void **state)
     const df_llm_result r = df_llm_case_reference(&cfg);
     const df_llm_result c = CORRECTED(&cfg, llm_flash_softmax_as_products);
     const double flops_ps = df_llm_case_device(&cfg).core.throughput_flops_ps;
-    df_assert_rel(attention_of(&c)->forward_s - attention_of(&r)->forward_s,
+    df_assert_rel(attention_of(&c)->side[DF_FORWARD].time_s -
+                      attention_of(&r)->side[DF_FORWARD].time_s,
                   15 * 7.0 * B * H * S * S / flops_ps, 1e-9);
 }
 
@@ -441,30 +448,30 @@ static void idle_experts_run(void **state)
     const df_llm_result r = df_llm_case_reference(&cfg);
     const df_llm_result c = CORRECTED(&cfg, llm_idle_experts_run);
     const double one_s = gemm_s(&cfg, 1, D, 2 * I) + O;
-    df_assert_rel(r.decode.row[DF_LLM_FFN1].forward_s, 8 * one_s, 1e-12);
-    df_assert_rel(c.decode.row[DF_LLM_FFN1].forward_s, 2 * one_s, 1e-12);
+    df_assert_rel(r.decode.row[DF_ROW_FFN1].side[DF_FORWARD].time_s, 8 * one_s, 1e-12);
+    df_assert_rel(c.decode.row[DF_ROW_FFN1].side[DF_FORWARD].time_s, 2 * one_s, 1e-12);
     const double rows = (S - 16) * 2.0 / 8;
-    df_assert_rel(row_of(&c, DF_LLM_FFN1)->forward_s, 8 * (gemm_s(&cfg, rows, D, 2 * I) + O),
-                  1e-12);
+    df_assert_rel(row_of(&c, DF_ROW_FFN1)->side[DF_FORWARD].time_s,
+                  8 * (gemm_s(&cfg, rows, D, 2 * I) + O), 1e-12);
     /* two tokens: 8 (1 - (3/4)^2) = 3.5 experts on average, 4 rows over them: 2 each */
     cfg.llm.batch_size = 2;
     const df_llm_result two = CORRECTED(&cfg, llm_idle_experts_run);
-    df_assert_rel(two.decode.row[DF_LLM_FFN1].forward_s, 3.5 * (gemm_s(&cfg, 2, D, 2 * I) + O),
-                  1e-12);
+    df_assert_rel(two.decode.row[DF_ROW_FFN1].side[DF_FORWARD].time_s,
+                  3.5 * (gemm_s(&cfg, 2, D, 2 * I) + O), 1e-12);
 }
 
 /* ---- Micro-batches and data parallelism ---- */
 
 static double forward_s(const df_llm_result *r)
 {
-    return row_of(r, DF_LLM_EMBEDDING)->forward_s + L * r->pass.block_forward_s +
-           row_of(r, DF_LLM_LOGITS)->forward_s;
+    return row_of(r, DF_ROW_EMBEDDING)->side[DF_FORWARD].time_s + L * r->pass.block_s[DF_FORWARD] +
+           row_of(r, DF_ROW_LOGITS)->side[DF_FORWARD].time_s;
 }
 
 static double backward_s(const df_llm_result *r)
 {
-    return row_of(r, DF_LLM_EMBEDDING)->backward_s + L * r->pass.block_backward_s +
-           row_of(r, DF_LLM_LOGITS)->backward_s;
+    return row_of(r, DF_ROW_EMBEDDING)->side[DF_BACKWARD].time_s +
+           L * r->pass.block_s[DF_BACKWARD] + row_of(r, DF_ROW_LOGITS)->side[DF_BACKWARD].time_s;
 }
 
 /* Four micro-batches of two sequences, each forward and backward. */
@@ -475,7 +482,8 @@ static void one_stage_one_batch(void **state)
     df_llm_case_split(&cfg, 1, 1, 1, 4);
     const df_llm_result r = df_llm_case_reference(&cfg);
     const df_llm_result c = CORRECTED(&cfg, llm_one_stage_one_batch);
-    df_assert_rel(r.time_s, forward_s(&r) + row_of(&r, DF_LLM_LOGITS)->backward_s, 1e-12);
+    df_assert_rel(r.time_s, forward_s(&r) + row_of(&r, DF_ROW_LOGITS)->side[DF_BACKWARD].time_s,
+                  1e-12);
     df_llm_case_split(&cfg, 1, 1, 1, 1);
     cfg.llm.batch_size = B / 4;
     const df_llm_result quarter = df_llm_case_reference(&cfg);
@@ -492,16 +500,18 @@ static void backward_index_wraps(void **state)
     cfg.llm.num_layers = 2;
     cfg.llm.vocab_size = 16; /* so that a layer takes longest */
     const df_llm_result c = CORRECTED(&cfg, llm_backward_index_wraps);
-    const df_llm_row *const e = row_of(&c, DF_LLM_EMBEDDING);
-    const df_llm_row *const s = row_of(&c, DF_LLM_LOGITS);
-    const double f = c.pass.block_forward_s;
-    const double b = c.pass.block_backward_s;
+    const df_row *const e = row_of(&c, DF_ROW_EMBEDDING);
+    const df_row *const s = row_of(&c, DF_ROW_LOGITS);
+    const double f = c.pass.block_s[DF_FORWARD];
+    const double b = c.pass.block_s[DF_BACKWARD];
     const double hop_s = A * B / 2 * S * D / df_llm_case_device(&cfg).intra.throughput_bytes_ps +
                          df_llm_case_device(&cfg).intra.latency_s;
-    assert_true(s->forward_s < f && s->backward_s < b);
+    assert_true(s->side[DF_FORWARD].time_s < f && s->side[DF_BACKWARD].time_s < b);
     /* stage 0 is the slowest forward (a layer and the embedding), and backward */
-    const double ahead_s = 2 * (e->forward_s + f) + hop_s + f + hop_s + s->forward_s;
-    const double back_s = s->backward_s + hop_s + b + hop_s + 2 * (b + e->backward_s);
+    const double ahead_s =
+        2 * (e->side[DF_FORWARD].time_s + f) + hop_s + f + hop_s + s->side[DF_FORWARD].time_s;
+    const double back_s =
+        s->side[DF_BACKWARD].time_s + hop_s + b + hop_s + 2 * (b + e->side[DF_BACKWARD].time_s);
     df_assert_rel(c.time_s, ahead_s + back_s, 1e-12);
 }
 
@@ -565,7 +575,8 @@ static void context_gradients_unreduced(void **state)
     const double all = 4.0 * D * D + 3.0 * D * I;
     df_assert_rel(r.time_s, forward_s(&r) + backward_s(&r), 1e-12);
     df_assert_rel(c.time_s,
-                  forward_s(&r) + backward_s(&r) - row_of(&r, DF_LLM_EMBEDDING)->backward_s +
+                  forward_s(&r) + backward_s(&r) -
+                      row_of(&r, DF_ROW_EMBEDDING)->side[DF_BACKWARD].time_s +
                       all_reduce_s(&cfg, A * all, 2),
                   1e-12);
 }
@@ -600,9 +611,10 @@ static void reductions_at_once(void **state)
     const df_llm_result c = df_llm_case_predict(&cfg, &rules);
     const double table_s = all_reduce_s(&cfg, A * 5000 * D, 2);
     const double layer_s = all_reduce_s(&cfg, A * (4.0 * D * D + 3.0 * D * I), 2);
-    assert_true(layer_s > c.pass.block_backward_s && table_s > c.pass.block_backward_s);
+    assert_true(layer_s > c.pass.block_s[DF_BACKWARD] && table_s > c.pass.block_s[DF_BACKWARD]);
     df_assert_rel(c.time_s,
-                  forward_s(&c) + row_of(&c, DF_LLM_LOGITS)->backward_s + 2 * table_s + L * layer_s,
+                  forward_s(&c) + row_of(&c, DF_ROW_LOGITS)->side[DF_BACKWARD].time_s +
+                      2 * table_s + L * layer_s,
                   1e-12);
 }
 
@@ -612,7 +624,7 @@ static double all_gather_s(const df_cfg *cfg, double bytes)
     const df_hw_device dev = df_llm_case_device(cfg);
     const df_rules rules = df_rules_reference();
     return bytes / dev.intra.throughput_bytes_ps + dev.intra.latency_s +
-           df_roof_stream(&dev, &rules, 0, bytes) + O;
+           df_case_stream_s(&dev, &rules, 0, bytes) + O;
 }
 
 static void first_gather_free(void **state)
@@ -642,21 +654,20 @@ static void gathers_gate_reductions(void **state)
     rules.llm_embedding_gradient_with_activations = false;
     const df_llm_result c = df_llm_case_predict(&cfg, &rules);
     const double gather_s = all_gather_s(&cfg, A * (4.0 * D * D + 3.0 * D * I));
-    assert_true(gather_s > c.pass.block_forward_s && gather_s > c.pass.block_backward_s);
-    const df_llm_row *const e = row_of(&c, DF_LLM_EMBEDDING);
-    const df_llm_row *const s = row_of(&c, DF_LLM_LOGITS);
+    assert_true(gather_s > c.pass.block_s[DF_FORWARD] && gather_s > c.pass.block_s[DF_BACKWARD]);
+    const df_row *const e = row_of(&c, DF_ROW_EMBEDDING);
+    const df_row *const s = row_of(&c, DF_ROW_LOGITS);
     const double busy_s = L * gather_s +
-                          fmax(c.pass.block_forward_s, all_gather_s(&cfg, A * 16 * D)) +
-                          s->forward_s + s->backward_s + L * gather_s + e->backward_s;
-    assert_true(gather_s > e->forward_s);
+                          fmax(c.pass.block_s[DF_FORWARD], all_gather_s(&cfg, A * 16 * D)) +
+                          s->side[DF_FORWARD].time_s + s->side[DF_BACKWARD].time_s + L * gather_s +
+                          e->side[DF_BACKWARD].time_s;
+    assert_true(gather_s > e->side[DF_FORWARD].time_s);
     /* what is left is the last layer's reduction, less the embedding's backward pass */
     const df_hw_device dev = df_llm_case_device(&cfg);
-    const df_coll_op op = {DF_COLL_REDUCE_SCATTER,
-                           A * (4.0 * D * D + 3.0 * D * I),
-                           2,
-                           {dev.intra.throughput_bytes_ps, dev.intra.latency_s}};
-    const double last_s = df_coll_ring.time_s(&df_coll_ring, &dev, &rules, &op);
-    df_assert_rel(c.time_s, busy_s - e->backward_s + last_s, 1e-12);
+    const df_op_collective what = {DF_COLL_REDUCE_SCATTER, 0, A * (4.0 * D * D + 3.0 * D * I)};
+    const df_cost_group two = {2, {dev.intra.throughput_bytes_ps, dev.intra.latency_s}};
+    const double last_s = df_case_ring_s(&dev, &rules, DF_MODE_LLM, &what, &two);
+    df_assert_rel(c.time_s, busy_s - e->side[DF_BACKWARD].time_s + last_s, 1e-12);
 }
 
 /* The table's gather, as far as the layer before does not hide it. */
@@ -673,8 +684,8 @@ static void tied_logits_not_gathered(void **state)
     rules.llm_tied_logits_not_gathered = false;
     const df_llm_result c = df_llm_case_predict(&cfg, &rules);
     const double gather_s = all_gather_s(&cfg, A * 5000 * D);
-    assert_true(gather_s > r.pass.block_forward_s);
-    df_assert_rel(c.time_s - r.time_s, gather_s - r.pass.block_forward_s, 1e-9);
+    assert_true(gather_s > r.pass.block_s[DF_FORWARD]);
+    df_assert_rel(c.time_s - r.time_s, gather_s - r.pass.block_s[DF_FORWARD], 1e-9);
 }
 
 /* On one stage a step that ends with the table's reduction ends with one of them; of a pipeline
@@ -693,13 +704,13 @@ static void tied_gradients_apart(void **state)
     const df_llm_result c = df_llm_case_predict(&cfg, &rules);
     const double table_s = all_reduce_s(&cfg, A * 5000 * D, 2);
     const double layer_s = all_reduce_s(&cfg, A * (4.0 * D * D + 3.0 * D * I), 2);
-    assert_true(layer_s > c.pass.block_backward_s && table_s > c.pass.block_backward_s);
+    assert_true(layer_s > c.pass.block_s[DF_BACKWARD] && table_s > c.pass.block_s[DF_BACKWARD]);
     /* the link is busy from the first layer's backward pass on, not from the logits' */
     df_assert_rel(c.time_s,
-                  forward_s(&c) + row_of(&c, DF_LLM_LOGITS)->backward_s + c.pass.block_backward_s +
-                      L * layer_s + table_s,
+                  forward_s(&c) + row_of(&c, DF_ROW_LOGITS)->side[DF_BACKWARD].time_s +
+                      c.pass.block_s[DF_BACKWARD] + L * layer_s + table_s,
                   1e-12);
-    df_assert_rel(r.time_s - c.time_s, table_s - c.pass.block_backward_s, 1e-9);
+    df_assert_rel(r.time_s - c.time_s, table_s - c.pass.block_s[DF_BACKWARD], 1e-9);
     df_llm_case_split(&cfg, 1, 1, 2, 2);
     const df_llm_result apart = df_llm_case_reference(&cfg);
     const df_llm_result together = CORRECTED(&cfg, llm_tied_gradients_apart);
@@ -808,7 +819,7 @@ static void collectives_copy_in_dram(void **state)
     const double step_s = A * n / 2 / dev.intra.throughput_bytes_ps + dev.intra.latency_s +
                           stream_s(&cfg, 0, 2 * A * n / 2);
     const double add_s = stream_s(&cfg, A * n / 2, 3 * A * n / 2) + O;
-    df_assert_rel(row_of(&c, DF_LLM_OUT)->forward_comm_s, step_s + add_s + O, 1e-12);
+    df_assert_rel(row_of(&c, DF_ROW_OUT)->side[DF_FORWARD].comm_s, step_s + add_s + O, 1e-12);
 }
 
 int main(void)

@@ -24,15 +24,16 @@ static df_cfg load(int64_t stages, int64_t batches, df_schedule schedule, int64_
 /* Forward and backward of all layers of one stage. */
 static double turn_s(const df_llm_result *r, int64_t stages)
 {
-    return (r->pass.block_forward_s + r->pass.block_backward_s) * LAYERS / (double)stages;
+    return (r->pass.block_s[DF_FORWARD] + r->pass.block_s[DF_BACKWARD]) * LAYERS / (double)stages;
 }
 
 /* What the ends of the pipeline add at most: they are on its critical path once a batch. */
 static double ends_s(const df_llm_result *r, double batches)
 {
-    const df_llm_row *const e = &r->pass.row[DF_LLM_EMBEDDING];
-    const df_llm_row *const s = &r->pass.row[DF_LLM_LOGITS];
-    return batches * (e->forward_s + e->backward_s + s->forward_s + s->backward_s);
+    const df_row *const e = &r->pass.row[DF_ROW_EMBEDDING];
+    const df_row *const s = &r->pass.row[DF_ROW_LOGITS];
+    return batches * (e->side[DF_FORWARD].time_s + e->side[DF_BACKWARD].time_s +
+                      s->side[DF_FORWARD].time_s + s->side[DF_BACKWARD].time_s);
 }
 
 /* m micro-batches on p stages: (m + p - 1) turns (Huang et al., 2019), whether all go forward
@@ -94,7 +95,7 @@ static void reductions_only_trail(void **state)
     cfg.llm.batch_size /= 2;
     const df_llm_result without = df_llm_case_reference(&cfg);
     assert_true(with.time_s > without.time_s);
-    assert_true(with.time_s < without.time_s + without.pass.block_backward_s);
+    assert_true(with.time_s < without.time_s + without.pass.block_s[DF_BACKWARD]);
 }
 
 /* Full: the forward pass of each layer once more. Selective: the attention's core. */
@@ -107,10 +108,11 @@ static void recomputing_repeats_forward_work(void **state)
     const df_llm_result full = df_llm_case_reference(&cfg);
     cfg.sched.recompute = DF_RECOMPUTE_SELECTIVE;
     const df_llm_result selective = df_llm_case_reference(&cfg);
-    const df_llm_row *const row = none.pass.row;
-    const double core_s =
-        row[DF_LLM_SCORE].forward_s + row[DF_LLM_SOFTMAX].forward_s + row[DF_LLM_AV].forward_s;
-    df_assert_rel(full.time_s - none.time_s, LAYERS * none.pass.block_forward_s, 1e-9);
+    const df_row *const row = none.pass.row;
+    const double core_s = row[DF_ROW_SCORE].side[DF_FORWARD].time_s +
+                          row[DF_ROW_SOFTMAX].side[DF_FORWARD].time_s +
+                          row[DF_ROW_AV].side[DF_FORWARD].time_s;
+    df_assert_rel(full.time_s - none.time_s, LAYERS * none.pass.block_s[DF_FORWARD], 1e-9);
     df_assert_rel(selective.time_s - none.time_s, LAYERS * core_s, 1e-9);
     cfg.llm.attention.use_flashattention = true; /* which recomputes in any case */
     df_assert_rel(df_llm_case_reference(&cfg).pass.recompute_s, 0, 0);

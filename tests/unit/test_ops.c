@@ -23,20 +23,20 @@ static void derive(const df_cfg *cfg, const df_rules *rules, df_hw_device *dev)
     assert_int_equal(df_hw_derive(cfg, rules, dev, &err), DF_OK);
 }
 
-static double sum_s(const df_ops *ops)
+static double sum_s(const df_usages *ops)
 {
     double sum = 0;
     for (int i = 0; i < ops->count; i++) {
-        sum += ops->op[i].runs * df_op_time_s(&ops->op[i]);
+        sum += ops->item[i].runs * df_usage_time_s(&ops->item[i]);
     }
     return sum;
 }
 
-static const df_op *find(const df_ops *ops, const char *name)
+static const df_usage *find(const df_usages *ops, const char *name)
 {
     for (int i = 0; i < ops->count; i++) {
-        if (strcmp(ops->op[i].name, name) == 0) {
-            return &ops->op[i];
+        if (strcmp(ops->item[i].name, name) == 0) {
+            return &ops->item[i];
         }
     }
     fail_msg("no operator %s", name);
@@ -44,7 +44,7 @@ static const df_op *find(const df_ops *ops, const char *name)
 }
 
 /* Lists the operators of a GEMM or LSTM; returns the time of the whole. */
-static double list(const df_cfg *cfg, const df_rules *rules, df_ops *ops)
+static double list(const df_cfg *cfg, const df_rules *rules, df_usages *ops)
 {
     df_predictor *const predictor = df_predictor_new();
     df_prediction whole;
@@ -52,7 +52,7 @@ static double list(const df_cfg *cfg, const df_rules *rules, df_ops *ops)
     df_err err;
     derive(cfg, rules, &dev);
     assert_int_equal(df_predict(predictor, cfg, &dev, rules, &whole, &err), DF_OK);
-    assert_int_equal(df_predict_ops(predictor, cfg, &dev, rules, ops, &err), DF_OK);
+    assert_int_equal(df_predict_usages(predictor, cfg, &dev, rules, ops, &err), DF_OK);
     df_predictor_free(predictor);
     return whole.time_s;
 }
@@ -64,7 +64,7 @@ static void operators_of_a_gemm_add_up(void **state)
     for (int i = 0; i < 2; i++) {
         const df_rules rules = i == 0 ? df_rules_reference() : df_rules_corrected();
         df_cfg cfg;
-        df_ops ops;
+        df_usages ops;
         load("a100_80gb", "gemm_4096", &cfg);
         cfg.gemm.backward = true;
         const double time_s = list(&cfg, &rules, &ops);
@@ -79,14 +79,14 @@ static void operators_of_an_lstm_add_up(void **state)
     for (int i = 0; i < 2; i++) {
         const df_rules rules = i == 0 ? df_rules_reference() : df_rules_corrected();
         df_cfg cfg;
-        df_ops ops;
+        df_usages ops;
         load("a100_80gb", "lstm_2048", &cfg);
         const double time_s = list(&cfg, &rules, &ops);
         assert_true(sum_s(&ops) * (1 + 1e-12) >= time_s);
         double work_s = 0;
         for (int op = 0; op < ops.count; op++) {
-            const bool reduction = strncmp(ops.op[op].name, "reduction", 9) == 0;
-            work_s += reduction ? 0 : ops.op[op].runs * df_op_time_s(&ops.op[op]);
+            const bool reduction = strncmp(ops.item[op].name, "reduction", 9) == 0;
+            work_s += reduction ? 0 : ops.item[op].runs * df_usage_time_s(&ops.item[op]);
         }
         assert_true(work_s <= time_s);
         assert_true(work_s >= 0.9 * time_s);
@@ -100,7 +100,7 @@ static void products_are_counted(void **state)
     const df_rules rules = df_rules_corrected();
     const double flops = 4096.0 * 4096 * (2 * 4096 - 1);
     df_cfg cfg;
-    df_ops ops;
+    df_usages ops;
     load("a100_80gb", "gemm_4096", &cfg);
     cfg.gemm.backward = true;
     list(&cfg, &rules, &ops);
@@ -114,12 +114,12 @@ static void reductions_are_on_the_network(void **state)
     (void)state;
     const df_rules rules = df_rules_corrected();
     df_cfg cfg;
-    df_ops ops;
+    df_usages ops;
     load("a100_80gb", "lstm_2048", &cfg);
     cfg.sched.dp = 4;
     cfg.system.num_devices_per_node = 4;
     list(&cfg, &rules, &ops);
-    const df_op *const op = find(&ops, "reduction of cell gradients");
+    const df_usage *const op = find(&ops, "reduction of cell gradients");
     assert_true(op->cost_s[DF_COST_NETWORK] > 0);
     assert_true(op->cost_s[DF_COST_LAUNCH] >= 0);
     df_assert_rel(op->runs, (double)cfg.lstm.num_layers, 0);
@@ -133,7 +133,7 @@ static void llm_operators_add_up(void **state)
     const df_rules rules = df_rules_corrected();
     df_llm_predictor *const predictor = df_llm_predictor_new();
     df_cfg cfg;
-    df_ops ops;
+    df_usages ops;
     df_hw_device dev;
     df_llm_result result;
     df_err err;
@@ -146,7 +146,7 @@ static void llm_operators_add_up(void **state)
             cfg.llm.sample_every = 1;
         }
         assert_int_equal(df_llm_predict(predictor, &cfg, &dev, &rules, &result, &err), DF_OK);
-        df_llm_list_ops(&cfg, &dev, &result, &ops);
+        df_llm_list_usages(&cfg, &dev, &result, &ops);
         df_assert_rel(sum_s(&ops), result.time_s, 1e-9);
     }
     df_llm_predictor_free(predictor);
@@ -166,11 +166,11 @@ static void the_slowest_bounds(void **state)
     const double even[] = {8, 8, 2, 1}; /* a second each */
     double bytes[DF_HW_LEVELS];
     memcpy(bytes, even, sizeof bytes);
-    assert_int_equal(df_cost_of_kernel(&dev, 11, bytes), DF_COST_COMPUTE);
+    assert_int_equal(df_usage_of_kernel(&dev, 11, bytes), DF_COST_COMPUTE);
     for (int i = 0; i < DF_HW_LEVELS; i++) {
         memcpy(bytes, even, sizeof bytes);
         bytes[i] *= 1.01;
-        assert_int_equal(df_cost_of_kernel(&dev, 10, bytes), DF_COST_REGISTERS + i);
+        assert_int_equal(df_usage_of_kernel(&dev, 10, bytes), DF_COST_REGISTERS + i);
     }
 }
 

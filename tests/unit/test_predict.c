@@ -1,9 +1,9 @@
-/* Predictions: other models in the place of ours, devices that cannot work, splits that
+/* Predictions: cost models, devices that cannot work, splits that
  * cannot be. */
 #include <math.h>
-#include <stdlib.h>
 #include <string.h>
 
+#include "support/cost_case.h"
 #include "support/lstm_case.h"
 
 static df_hw_device derive(const df_cfg *cfg)
@@ -12,80 +12,73 @@ static df_hw_device derive(const df_cfg *cfg)
     return df_case_device(cfg, &rules);
 }
 
-/* ---- Models of our own ---- */
+/* ---- A cost model of our own ---- */
 
-static df_status
-prepare_nothing(df_gemm_model *self, const df_hw_device *dev, const df_rules *rules, df_err *err)
+/* Whatever the shape: a second for each product. */
+static df_status gemm_in_a_second(const df_coster *c, const df_op *op, df_price *price)
 {
-    (void)self;
-    (void)dev;
-    (void)rules;
-    (void)err;
+    (void)c;
+    price->time_s = op->repeats;
     return DF_OK;
 }
 
-/* Whatever the shape: a second. */
-static df_status
-solve_in_a_second(df_gemm_model *self, const df_gemm_shape *shape, df_gemm_cost *out, df_err *err)
+static df_status attention_in_an_hour(const df_coster *c, const df_op *op, df_price *price)
 {
-    (void)self;
-    (void)shape;
-    (void)err;
-    memset(out, 0, sizeof *out);
-    out->time_s = 1;
+    (void)c;
+    (void)op;
+    price->time_s = 3600;
     return DF_OK;
 }
 
-static void free_model(df_gemm_model *self)
+static double stream_at_a_byte_a_second(const df_coster *c, double flops, double bytes)
 {
-    free(self);
+    (void)c;
+    (void)flops;
+    return bytes;
 }
 
-static double a_minute(const df_coll_model *self,
-                       const df_hw_device *dev,
-                       const df_rules *rules,
-                       const df_coll_op *op)
+static double
+ring_in_a_minute(const df_coster *c, const df_op_collective *what, const df_cost_group *group)
 {
-    (void)self;
-    (void)dev;
-    (void)rules;
-    return op->participants > 1 ? 60 : 0;
+    (void)c;
+    (void)what;
+    return 60 * group->members;
 }
 
-/* A GEMM, forward and backward on 2 devices by column and row with 2 replicas: one GEMM
- * forward and two backward, one collective each way, one reduction; then the gradient is
- * applied: two streams over the 512 x 256 weights of a device. */
-static void models_may_be_replaced(void **state)
+/* Three products in two launches of 9 us; 100.5 bytes, whole or not; four members of two axes on
+ * the slower of two links; and an attention. */
+static void a_cost_model_is_a_table(void **state)
 {
     (void)state;
-    static const df_coll_model coll = {a_minute};
-    const df_rules rules = df_rules_reference();
-    df_cfg cfg = df_lstm_case();
-    df_predictor *predictor = df_predictor_new();
-    df_gemm_model *gemm = calloc(1, sizeof *gemm);
-    df_prediction result;
-    df_err err;
-    assert_non_null(predictor);
-    assert_non_null(gemm);
-    *gemm = (df_gemm_model){prepare_nothing, solve_in_a_second, free_model};
-    df_predictor_set_models(predictor, gemm, &coll);
-    cfg.mode = DF_MODE_GEMM;
-    cfg.gemm = (df_cfg_gemm){1024, 1024, 256, true};
-    cfg.sched.t = DF_T_CR;
-    cfg.sched.kp1 = 2;
-    cfg.sched.dp = 2;
+    static const df_cost_model own = {"own", gemm_in_a_second, attention_in_an_hour,
+                                      stream_at_a_byte_a_second, ring_in_a_minute};
+    const df_cfg cfg = df_lstm_case();
     const df_hw_device dev = derive(&cfg);
-    assert_int_equal(df_predict(predictor, &cfg, &dev, &rules, &result, &err), DF_OK);
-    const double weights = 512 * 256;
-    df_assert_rel(result.gemm.forward_compute_s, 1, 0);
-    df_assert_rel(result.gemm.forward_comm_s, 60, 0);
-    df_assert_rel(result.gemm.backward_compute_s, 2, 0);
-    df_assert_rel(result.gemm.backward_comm_s, 60, 0);
-    df_assert_rel(result.gemm.dp_comm_s,
-                  60 + df_roof_stream(&dev, &rules, 3 * weights, 8 * weights) +
-                      df_roof_stream(&dev, &rules, 4 * weights, 6 * weights),
-                  1e-12);
-    df_predictor_free(predictor);
+    const df_op list[] = {
+        {.kind = DF_OP_GEMM, .repeats = 3, .launches = 2},
+        {.kind = DF_OP_STREAM, .stream = {201, 1, 0.5}},
+        {.kind = DF_OP_STREAM, .flags = DF_OP_WHOLE_BYTES, .stream = {201, 1, 0.5}},
+        {.kind = DF_OP_COLLECTIVE,
+         .coll = {DF_COLL_ALL_REDUCE, 1U << DF_AXIS_TP | 1U << DF_AXIS_CP, 8}},
+        {.kind = DF_OP_ATTENTION},
+        {.kind = DF_OP_GEMM, .pass = DF_PASS_WEIGHT_GRAD, .repeats = 3, .launches = 2},
+    };
+    const double expected_s[] = {3 + 2 * 9e-6, 100.5, 100, 240, 3600, 2 * 9e-6};
+    df_coster coster = {.model = &own, .dev = &dev, .forward_only = true};
+    df_ops ops = {.count = 0};
+    df_price price[DF_OPS_MAX];
+    coster.degree[DF_AXIS_TP] = coster.degree[DF_AXIS_CP] = 2;
+    coster.links.tp.bytes_ps = 2;
+    coster.links.cp.bytes_ps = 1;
+    for (size_t i = 0; i < sizeof list / sizeof list[0]; i++) {
+        df_ops_add(&ops, &list[i]);
+    }
+    assert_int_equal(df_price_ops(&coster, &ops, price), DF_OK);
+    for (int i = 0; i < ops.count; i++) {
+        df_assert_rel(price[i].time_s, expected_s[i], 1e-15);
+    }
+    df_assert_rel(price[3].sent_bytes, 2 * 8 * 3 / 4.0, 1e-15);
+    df_assert_rel(df_coster_group(&coster, list[3].coll.axes).link.bytes_ps, 1, 0);
 }
 
 /* ---- Collectives ---- */
@@ -99,8 +92,8 @@ static void collectives_follow_their_formulas(void **state)
     const df_cfg cfg = df_lstm_case();
     const df_hw_device dev = derive(&cfg);
     const double launch_s = 9e-6;
-    const double x = df_roof_stream(&dev, &rules, 0, 500000);
-    const double y = df_roof_stream(&dev, &rules, 250000, 750000) + launch_s;
+    const double x = df_case_stream_s(&dev, &rules, 0, 500000);
+    const double y = df_case_stream_s(&dev, &rules, 250000, 750000) + launch_s;
     const double piece_s = 250000 / 1e9 + x + 5e-6;
     const struct {
         df_coll_kind kind;
@@ -112,14 +105,16 @@ static void collectives_follow_their_formulas(void **state)
         {DF_COLL_ALL_TO_ALL, 3 * (250000 / 1e9 + 5e-6)},
     };
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
-        df_coll_op op = {cases[i].kind, 1e6, 4, {1e9, 5e-6}};
-        df_assert_rel(df_coll_ring.time_s(&df_coll_ring, &dev, &rules, &op), cases[i].time_s,
+        const bool gather = cases[i].kind == DF_COLL_ALL_GATHER; /* of a shard from each */
+        const df_op_collective what = {cases[i].kind, 0, gather ? 4e6 : 1e6};
+        df_cost_group group = {4, {1e9, 5e-6}};
+        df_assert_rel(df_case_ring_s(&dev, &rules, DF_MODE_LSTM, &what, &group), cases[i].time_s,
                       1e-12);
-        op.participants = 1;
-        assert_true(df_coll_ring.time_s(&df_coll_ring, &dev, &rules, &op) == 0);
-        op.participants = 4;
-        op.link.bytes_ps = 0;
-        assert_true(isinf(df_coll_ring.time_s(&df_coll_ring, &dev, &rules, &op)));
+        group.members = 1;
+        assert_true(df_case_ring_s(&dev, &rules, DF_MODE_LSTM, &what, &group) == 0);
+        group.members = 4;
+        group.link.bytes_ps = 0;
+        assert_true(isinf(df_case_ring_s(&dev, &rules, DF_MODE_LSTM, &what, &group)));
     }
 }
 
@@ -226,7 +221,7 @@ static void a_split_needs_its_network(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(models_may_be_replaced),
+        cmocka_unit_test(a_cost_model_is_a_table),
         cmocka_unit_test(collectives_follow_their_formulas),
         cmocka_unit_test(missing_rates_take_for_ever),
         cmocka_unit_test(impossible_splits_are_refused),

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "netcoll/netcoll.h"
+#include "support/cost_case.h"
 #include "support/lstm_case.h"
 
 static const double launch_s = 9e-6;
@@ -68,8 +69,8 @@ static void gemm_takes_the_simulated_times(void **state)
     df_assert_rel(r.gemm.backward_comm_s, (3 * (10 + 9882) + 10) * 1e-9 + launch_s, 1e-12);
     df_assert_rel(r.gemm.dp_comm_s,
                   (10 + 6220 + 10 + 120 + 6220 + 10) * 1e-9 + launch_s +
-                      df_roof_stream(&dev, &rules, 3 * weights, 8 * weights) +
-                      df_roof_stream(&dev, &rules, 4 * weights, 6 * weights),
+                      df_case_stream_s(&dev, &rules, 3 * weights, 8 * weights) +
+                      df_case_stream_s(&dev, &rules, 4 * weights, 6 * weights),
                   1e-12);
     df_cfg closed = cfg;
     closed.backend.model = DF_BACKEND_ANALYTICAL;
@@ -144,8 +145,10 @@ static void softmax_keeps_what_it_computes(void **state)
     const df_rules rules = df_rules_reference();
     const df_hw_link intra = {50.0 * 1073741824.0, 5e-6};
     const df_hw_link no_latency = {intra.bytes_ps, 0};
-    const df_coll_op gather = {DF_COLL_ALL_GATHER, 640000, 4, intra};
-    const df_coll_op exchange = {DF_COLL_ALL_TO_ALL, 512, 4, no_latency};
+    const df_op_collective gather = {DF_COLL_ALL_GATHER, 0, 4 * 640000};
+    const df_op_collective exchange = {DF_COLL_ALL_TO_ALL, 0, 512};
+    const df_cost_group columns = {4, intra};
+    const df_cost_group exchanged = {4, no_latency};
     df_cfg cfg = load();
     cfg.sched.t = DF_T_RC;
     cfg.sched.dp = 1;
@@ -157,8 +160,8 @@ static void softmax_keeps_what_it_computes(void **state)
     cfg.backend.model = DF_BACKEND_ANALYTICAL;
     const double closed_s = reference(&cfg).lstm.components.sf;
     df_assert_rel(hybrid_s - simulated,
-                  closed_s - df_coll_ring.time_s(&df_coll_ring, &dev, &rules, &gather) -
-                      df_coll_ring.time_s(&df_coll_ring, &dev, &rules, &exchange),
+                  closed_s - df_case_ring_s(&dev, &rules, DF_MODE_LSTM, &gather, &columns) -
+                      df_case_ring_s(&dev, &rules, DF_MODE_LSTM, &exchange, &exchanged),
                   1e-11);
 }
 

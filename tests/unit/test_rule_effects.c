@@ -3,6 +3,7 @@
 #include <math.h>
 #include <string.h>
 
+#include "support/cost_case.h"
 #include "support/lstm_case.h"
 
 static df_cfg load(const char *hardware, const char *model)
@@ -79,9 +80,9 @@ static void pointwise_on_registers(void **state)
     const df_hw_device dev = df_case_device(&cfg, &rules);
     const double bytes = 1048576;
     const double gib = 1073741824;
-    df_assert_rel(df_roof_stream(&dev, &rules, 0, bytes), bytes / (80 * 1024 * gib), 1e-12);
+    df_assert_rel(df_case_stream_s(&dev, &rules, 0, bytes), bytes / (80 * 1024 * gib), 1e-12);
     rules.pointwise_on_registers = false;
-    df_assert_rel(df_roof_stream(&dev, &rules, 0, bytes), bytes / (900 * gib) + 100e-9, 1e-12);
+    df_assert_rel(df_case_stream_s(&dev, &rules, 0, bytes), bytes / (900 * gib) + 100e-9, 1e-12);
 }
 
 /* With an L2 of 64 KB. */
@@ -90,15 +91,7 @@ static df_gemm_cost solve(const df_rules *rules, double m, double k, double n)
     df_cfg cfg = df_lstm_case();
     cfg.tech.sram[DF_MEM_SRAM_L2].size_bytes = 65536;
     const df_hw_device dev = df_case_device(&cfg, rules);
-    const df_gemm_shape shape = {m, k, n};
-    df_gemm_model *gemm = df_gemm_tiled_new();
-    df_gemm_cost cost;
-    df_err err;
-    assert_non_null(gemm);
-    assert_int_equal(gemm->prepare(gemm, &dev, rules, &err), DF_OK);
-    assert_int_equal(gemm->solve(gemm, &shape, &cost, &err), DF_OK);
-    gemm->free(gemm);
-    return cost;
+    return df_case_gemm(&dev, rules, m, k, n);
 }
 
 /* Everything fits one tile: A and B are read once, C is written once, 2 bytes each. */
@@ -148,13 +141,15 @@ static void all_gather_staging_divided(void **state)
     df_rules rules = df_rules_reference();
     const df_cfg cfg = df_lstm_case();
     const df_hw_device dev = df_case_device(&cfg, &rules);
-    const df_coll_op op = {DF_COLL_ALL_GATHER, 1e6, 4, {1e9, 5e-6}};
-    const double reference = df_coll_ring.time_s(&df_coll_ring, &dev, &rules, &op);
+    const df_op_collective shards = {DF_COLL_ALL_GATHER, 0, 4e6};
+    const df_cost_group four = {4, {1e9, 5e-6}};
+    const double reference = df_case_ring_s(&dev, &rules, DF_MODE_LSTM, &shards, &four);
     rules.all_gather_staging_divided = false;
-    const double corrected = df_coll_ring.time_s(&df_coll_ring, &dev, &rules, &op);
-    df_assert_rel(corrected - reference,
-                  3 * (df_roof_stream(&dev, &rules, 0, 2e6) - df_roof_stream(&dev, &rules, 0, 5e5)),
-                  1e-9);
+    const double corrected = df_case_ring_s(&dev, &rules, DF_MODE_LSTM, &shards, &four);
+    df_assert_rel(
+        corrected - reference,
+        3 * (df_case_stream_s(&dev, &rules, 0, 2e6) - df_case_stream_s(&dev, &rules, 0, 5e5)),
+        1e-9);
 }
 
 /* 64 rows of 1024 elements of 2 bytes to the next of 4 stages, over 400 Gb/s. */
@@ -192,7 +187,7 @@ static void gemm_mode_adds_lstm_cell(void **state)
     rules.gemm_mode_adds_lstm_cell = false;
     const double corrected = df_case_predict(&cfg, &rules).gemm.forward_compute_s;
     df_assert_rel(reference - corrected,
-                  df_roof_stream(&dev, &rules, 5 * outputs, 13 * 2 * outputs) + 5 * 9e-6, 1e-9);
+                  df_case_stream_s(&dev, &rules, 5 * outputs, 13 * 2 * outputs) + 5 * 9e-6, 1e-9);
 }
 
 /* A row-column split whose parts have degrees of their own. */
@@ -223,8 +218,8 @@ static void rc_backward_exchange_whole(void **state)
     rules.rc_backward_exchange_whole = false;
     const double corrected = df_case_predict(&cfg, &rules).lstm.components.cb;
     df_assert_rel(reference - corrected,
-                  df_roof_stream(&dev, &rules, 0, 4 * half) -
-                      df_roof_stream(&dev, &rules, 0, 2 * half) + half / (400 * 1073741824.0 / 8),
+                  df_case_stream_s(&dev, &rules, 0, 4 * half) -
+                      df_case_stream_s(&dev, &rules, 0, 2 * half) + half / (400 * 1073741824.0 / 8),
                   1e-9);
 }
 
@@ -240,7 +235,7 @@ static void rc_exchange_follows_softmax(void **state)
     rules.rc_exchange_follows_softmax = false;
     const double corrected = df_case_predict(&cfg, &rules).lstm.components.cf;
     df_assert_rel(corrected - reference,
-                  df_roof_stream(&dev, &rules, 0, 2 * bytes) + bytes / (400 * 1073741824.0 / 8),
+                  df_case_stream_s(&dev, &rules, 0, 2 * bytes) + bytes / (400 * 1073741824.0 / 8),
                   1e-9);
 }
 

@@ -1,6 +1,6 @@
-#include <math.h>
+#include "hw/roof.h"
 
-#include "gemm/gemm.h"
+#include <math.h>
 
 /* One level's bound. The comparison decides whether the latency counts. */
 static double
@@ -14,7 +14,7 @@ roof(double flops, double throughput_flops_ps, double bytes, double bytes_ps, do
     return throughput_flops_ps > 0.0 ? flops / throughput_flops_ps : HUGE_VAL;
 }
 
-static double roof_level(const df_hw_device *dev, double flops, double bytes, int level)
+double df_roof_level(const df_hw_device *dev, int level, double flops, double bytes)
 {
     const df_hw_mem *mem = &dev->mem[level];
     return roof(flops, dev->core.throughput_flops_ps, bytes, mem->throughput_bytes_ps,
@@ -25,15 +25,7 @@ double df_roof_levels(const df_hw_device *dev, double flops, const double bytes[
 {
     double slowest_s = 0.0;
     for (int i = 0; i < DF_HW_LEVELS; i++) {
-        slowest_s = fmax(slowest_s, roof_level(dev, flops, bytes[i], i));
+        slowest_s = fmax(slowest_s, df_roof_level(dev, i, flops, bytes[i]));
     }
     return slowest_s;
-}
-
-double df_roof_stream(const df_hw_device *dev, const df_rules *rules, double flops, double bytes)
-{
-    if (rules->pointwise_on_registers) {
-        return roof_level(dev, flops, trunc(bytes), 0);
-    }
-    return roof_level(dev, flops, bytes, DF_HW_LEVELS - 1);
 }

@@ -1,0 +1,66 @@
+/* compat.h: what the Python DeepFlow does otherwise than the model (rules/rules.h).
+ *
+ * The model knows no rule. A rule that is the reference's is one of
+ *   a description   the split or the span that the operators are built from (describe.c)
+ *   an edit         of the list of operators (edit.c)
+ *   a price         in the reference's cost model (price.c)
+ *   a count         of flops and bytes, for energies and tables (count.c)
+ *   a step          the order in which a step's work is done (step_reference.h)
+ *   an option       of what is built of plain data: GEMM traffic, simulated programs */
+#ifndef DF_COMPAT_H
+#define DF_COMPAT_H
+#include "cost/cost.h"
+#include "fold/breakdown.h"
+#include "model/dims.h"
+#include "model/exchange.h"
+#include "rules/rules.h"
+
+/* What operators are built from. */
+typedef struct {
+    const df_dims *dims;
+    const df_split *split;
+    const df_span *span;
+} df_compat_case;
+
+/* Whether micro-batches run one after another; if not, a single stage runs one alone. */
+bool df_compat_accumulates(const df_rules *rules, const df_cfg *cfg);
+
+/* Changes how the model is split, and what a pass is over. */
+void df_compat_split(const df_rules *rules, const df_cfg *cfg, df_split *split);
+void df_compat_span(const df_rules *rules,
+                    const df_dims *dims,
+                    const df_split *split,
+                    df_span *span);
+
+void df_compat_exchange(const df_rules *rules,
+                        const df_dims *dims,
+                        const df_split *split,
+                        int64_t zero_stage,
+                        df_exchange *exchange);
+
+/* Changes a list of operators. */
+void df_compat_edit(const df_rules *rules, const df_compat_case *of, df_ops *ops);
+
+/* The cost model of some rules and its options, which `options` has room for. */
+typedef struct {
+    bool streams_on_registers, staging_on_registers;
+    bool gather_whole_steps, gather_staging_divided;
+    bool flash_launch_on_heads, flash_backward_double, flash_loads_waves;
+    bool flash_softmax_as_products;
+    double bundles; /* of the file */
+} df_compat_prices;
+
+const df_cost_model *
+df_compat_cost(const df_rules *rules, const df_cfg *cfg, df_compat_prices *options);
+
+df_gemm_traffic df_compat_gemm_traffic(const df_rules *rules);
+
+/* Fills the counted flops and bytes of a table: products of all tensor-parallel devices without
+ * context parallelism, the DRAM's traffic of attention, embedding and logits. */
+void df_compat_count(const df_rules *rules,
+                     const df_compat_case *of,
+                     const df_ops *ops,
+                     const df_price price[],
+                     df_breakdown *table);
+
+#endif

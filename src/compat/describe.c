@@ -1,0 +1,78 @@
+#include <math.h>
+
+#include "compat/compat.h"
+
+bool df_compat_accumulates(const df_rules *rules, const df_cfg *cfg)
+{
+    return cfg->sched.lp > 1 || !rules->llm_one_stage_one_batch ||
+           cfg->sched.schedule != DF_SCHEDULE_GPIPE;
+}
+
+void df_compat_split(const df_rules *rules, const df_cfg *cfg, df_split *split)
+{
+    if (!df_compat_accumulates(rules, cfg)) {
+        split->batch = (double)cfg->llm.batch_size / split->dp;
+    }
+}
+
+void df_compat_span(const df_rules *rules,
+                    const df_dims *dims,
+                    const df_split *split,
+                    df_span *span)
+{
+    span->cached = span->cached && !rules->llm_kv_cache_free;
+    if (rules->llm_idle_experts_run && dims->experts > 1.0) {
+        const double rows = split->batch * dims->top_k / dims->experts;
+        span->busy_experts = dims->experts;
+        span->expert_rows =
+            span->decode ? ceil(rows) : span->tokens * dims->top_k / dims->experts * split->batch;
+    }
+}
+
+/* Gradients and parameters of all tensor-parallel devices, as if there were as many key/value
+ * heads as heads; and parameters as if a layer had four square matrices. */
+static void unshard(const df_dims *dims, const df_split *split, df_exchange *e)
+{
+    const double gradient = dims->bytes.exchanged_gradient;
+    const double d = dims->hidden;
+    const double ffn_products = dims->gated ? 3.0 : 2.0;
+    e->gradients.embedding = ceil(gradient * df_dims_table_params(dims));
+    e->gradients.head = e->gradients.embedding;
+    e->gradients.layer = ceil(3.0 * gradient * d * d) + ceil(gradient * d * d) +
+                         ceil(gradient * dims->ffn_in * d) + ceil(gradient * dims->ffn * d);
+    e->parameters.layer =
+        ceil(dims->bytes.parameter * ((4.0 * d * d + ffn_products * dims->ffn * d) / split->tp));
+}
+
+void df_compat_exchange(const df_rules *rules,
+                        const df_dims *dims,
+                        const df_split *split,
+                        int64_t zero_stage,
+                        df_exchange *e)
+{
+    const bool summed_once = e->gradients.head == 0.0;
+    if (rules->llm_context_gradients_unreduced) {
+        e->replicas = split->dp;
+    }
+    if (rules->llm_gradients_unsharded) {
+        unshard(dims, split, e);
+        e->gradients.head = summed_once ? 0.0 : e->gradients.head;
+    }
+    if (rules->llm_tied_gradients_apart) {
+        e->shared_bytes = 0.0;
+        e->gradients.head = e->gradients.embedding;
+    }
+    if (rules->llm_embedding_gradient_with_activations) {
+        e->gradients.embedding +=
+            ceil(dims->bytes.exchanged_gradient * dims->sequence * dims->hidden * split->batch);
+    }
+    if (rules->llm_tied_logits_not_gathered && zero_stage >= 3) {
+        e->head_apart = !dims->tied;
+    }
+}
+
+df_gemm_traffic df_compat_gemm_traffic(const df_rules *rules)
+{
+    return (df_gemm_traffic){.output_uncounted = rules->gemm_output_uncounted,
+                             .reuse_floored = rules->gemm_dram_reuse_floored};
+}

@@ -1,0 +1,191 @@
+#include "cost/cost.h"
+
+#include <math.h>
+#include <string.h>
+
+#include "cost/flash.h"
+#include "cost/ring.h"
+#include "cost/simulated.h"
+#include "hw/roof.h"
+
+enum { DRAM = DF_HW_LEVELS - 1 };
+
+/* ---- Products ---- */
+
+static df_status solve(const df_coster *c, const df_gemm_shape *shape, df_gemm_cost *cost)
+{
+    return c->cache ? df_gemm_cache_solve(c->cache, shape, cost, c->err)
+                    : df_gemm_search_solve(c->search, shape, cost, c->err);
+}
+
+static df_status least_l1_bytes(const df_coster *c, const df_gemm_shape *shape, double *bytes)
+{
+    if (c->cache) {
+        return df_gemm_cache_least_l1_bytes(c->cache, shape, bytes, c->err);
+    }
+    *bytes = df_gemm_search_least_l1_bytes(c->search, shape);
+    return DF_OK;
+}
+
+df_status df_price_product(const df_coster *c, const df_op_gemm *g, df_gemm_cost *cost)
+{
+    const df_gemm_shape shape = {g->m, g->k, g->n};
+    DF_TRY(solve(c, &shape, cost));
+    if (g->chip_bytes > 0.0) {
+        double least_bytes;
+        DF_TRY(least_l1_bytes(c, &shape, &least_bytes));
+        const double bytes[DF_HW_LEVELS] = {cost->traffic_bytes[0], least_bytes, g->chip_bytes, 0};
+        cost->traffic_bytes[2] = g->chip_bytes;
+        cost->traffic_bytes[DRAM] = 0.0;
+        cost->time_s = df_roof_levels(c->dev, cost->flops, bytes);
+    }
+    return DF_OK;
+}
+
+df_status df_price_gemm(const df_coster *c, const df_op *op, df_price *price)
+{
+    df_gemm_cost cost;
+    DF_TRY(df_price_product(c, &op->gemm, &cost));
+    price->time_s = op->repeats * cost.time_s;
+    price->flops = op->repeats * cost.flops;
+    for (int level = 0; level < DF_HW_LEVELS; level++) {
+        price->traffic_bytes[level] = op->repeats * cost.traffic_bytes[level];
+    }
+    return DF_OK;
+}
+
+/* ---- Attention ---- */
+
+/* Softmax runs on units that are slower than those of products: A100, 312 against 19.5 Tflop/s
+ * (Dao, ICLR 2024, section 3.1). Backward there are five products instead of two (section 4.1). */
+static df_status price_attention(const df_coster *c, const df_op *op, df_price *price)
+{
+    const double softmax_slowdown = 16.0;
+    const double times = op->pass == DF_PASS_FORWARD ? 1.0 : 2.5;
+    const df_op_attention *const a = &op->attention;
+    df_flash f;
+    DF_TRY(df_flash_tile(c, a, &f));
+    const double softmax_s = c->model->stream_s(c, softmax_slowdown * f.softmax_flops, 1.0);
+    const double pair_s = f.score.time_s + softmax_s + f.output.time_s;
+    const double dram_s = c->model->stream_s(c, 0.0, trunc(f.dram_bytes));
+    price->time_s = times * fmax(dram_s, pair_s * f.pairs * a->heads);
+    df_flash_count(&f, a, times, price);
+    return DF_OK;
+}
+
+/* ---- Streams, collectives ---- */
+
+static double stream_s(const df_coster *c, double flops, double bytes)
+{
+    return df_roof_level(c->dev, DRAM, flops, bytes);
+}
+
+static double
+collective_s(const df_coster *c, const df_op_collective *what, const df_cost_group *group)
+{
+    const df_ring ring = df_ring_of(what->kind, what->bytes, group->members);
+    return df_ring_time_s(&ring, c->dev, DRAM, &group->link);
+}
+
+const df_cost_model df_cost_roofline = {
+    .name = "roofline",
+    .gemm = df_price_gemm,
+    .attention = price_attention,
+    .stream_s = stream_s,
+    .collective_s = collective_s,
+};
+
+/* ---- Any operator ---- */
+
+df_cost_group df_coster_group(const df_coster *c, unsigned axes)
+{
+    df_cost_group group = {1.0, {HUGE_VAL, 0.0}};
+    for (int axis = 0; axis < DF_AXES; axis++) {
+        if ((axes >> axis & 1U) == 0) {
+            continue;
+        }
+        group.members *= c->degree[axis];
+        if (c->links.axis[axis].bytes_ps < group.link.bytes_ps) {
+            group.link = c->links.axis[axis];
+        }
+    }
+    return group;
+}
+
+double
+df_price_collective_s(const df_coster *c, const df_op_collective *what, const df_cost_group *group)
+{
+    const bool moves = what->bytes > 0.0 && group->members > 1.0;
+    return moves ? c->model->collective_s(c, what, group) : 0.0;
+}
+
+df_status df_price_collective(const df_coster *c,
+                              const df_op *op,
+                              const df_cost_group *group,
+                              df_price *price)
+{
+    const df_op_collective *const what = &op->coll;
+    if (!(what->bytes > 0.0) || !(group->members > 1.0)) {
+        return DF_OK;
+    }
+    price->sent_bytes = df_coll_sent_bytes(what->kind, what->bytes, group->members);
+    if (c->simulated) {
+        return df_simulated_time(c, op, group, &price->time_s);
+    }
+    price->time_s = c->model->collective_s(c, what, group);
+    return DF_OK;
+}
+
+static df_status price_grouped(const df_coster *c, const df_op *op, df_price *price)
+{
+    const df_cost_group group = df_coster_group(c, op->coll.axes);
+    return df_price_collective(c, op, &group, price);
+}
+
+static void price_stream(const df_coster *c, const df_op *op, df_price *price)
+{
+    const double flops = op->stream.flops * op->stream.elements;
+    const double bytes = op->stream.bytes * op->stream.elements;
+    const bool whole = (op->flags & DF_OP_WHOLE_BYTES) != 0;
+    price->time_s = c->model->stream_s(c, flops, whole ? trunc(bytes) : bytes);
+    price->flops = flops;
+    price->traffic_bytes[DRAM] = bytes;
+}
+
+static df_status price_kernel(const df_coster *c, const df_op *op, df_price *price)
+{
+    switch ((df_op_kind)op->kind) {
+    case DF_OP_GEMM:
+        return c->forward_only && op->pass != DF_PASS_FORWARD ? DF_OK
+                                                              : c->model->gemm(c, op, price);
+    case DF_OP_ATTENTION:
+        return c->model->attention(c, op, price);
+    case DF_OP_STREAM:
+        price_stream(c, op, price);
+        return DF_OK;
+    case DF_OP_HOST:
+        price->time_s = c->dev->h2d_bytes_ps > 0.0 ? op->host_bytes / c->dev->h2d_bytes_ps : 0.0;
+        return DF_OK;
+    case DF_OP_COLLECTIVE:
+        break;
+    }
+    return price_grouped(c, op, price);
+}
+
+df_status df_price_op(const df_coster *c, const df_op *op, df_price *price)
+{
+    memset(price, 0, sizeof *price);
+    DF_TRY(price_kernel(c, op, price));
+    const double launch_s = op->launches * c->dev->launch_overhead_s;
+    price->time_s += launch_s;
+    price->launch_s += launch_s;
+    return DF_OK;
+}
+
+df_status df_price_ops(const df_coster *c, const df_ops *ops, df_price price[])
+{
+    for (int i = 0; i < ops->count; i++) {
+        DF_TRY(df_price_op(c, &ops->op[i], &price[i]));
+    }
+    return DF_OK;
+}

@@ -1,0 +1,83 @@
+/* cost.h: seconds and traffic of operators on one device.
+ *
+ * A cost model is a table of functions. df_cost_roofline is what an ideal device does: rooflines,
+ * the tile search, FlashAttention, rings. Collectives can be simulated instead (cost/simulated.h),
+ * whatever the model. */
+#ifndef DF_COST_H
+#define DF_COST_H
+#include "gemm/gemm_cache.h"
+#include "op/op.h"
+
+typedef struct {
+    double time_s;   /* launches included */
+    double launch_s; /* that part of it */
+    double flops;
+    double traffic_bytes[DF_HW_LEVELS]; /* [0] registers, [3] DRAM */
+    double sent_bytes;                  /* of a collective, by each device */
+} df_price;
+
+/* The members of a collective, and the link between them. */
+typedef struct {
+    double members;
+    df_hw_link link;
+} df_cost_group;
+
+typedef struct df_coster df_coster;
+
+/* Each function prices one operator of its kind: `repeats` times, launches included. They fill
+ * what is not 0 of a zeroed price. */
+typedef struct {
+    const char *name;
+    df_status (*gemm)(const df_coster *c, const df_op *op, df_price *price);
+    df_status (*attention)(const df_coster *c, const df_op *op, df_price *price);
+    double (*stream_s)(const df_coster *c, double flops, double bytes);
+    double (*collective_s)(const df_coster *c,
+                           const df_op_collective *what,
+                           const df_cost_group *group);
+} df_cost_model;
+
+extern const df_cost_model df_cost_roofline;
+
+/* A simulator's time of a collective, launches included; direction: DF_FORWARD or DF_BACKWARD. */
+typedef struct df_simulated df_simulated;
+
+/* What prices depend on. The caller fills it; everything is borrowed. */
+struct df_coster {
+    const df_cost_model *model;
+    const void *options; /* the model's */
+    const df_hw_device *dev;
+    df_gemm_cache *cache;         /* NULL: GEMMs are not kept */
+    const df_gemm_search *search; /* ready for the device, where there is no cache */
+    double degree[DF_AXES];
+    df_hw_links links;
+    df_simulated *simulated; /* NULL: collectives in closed form */
+    bool forward_only; /* gradients' products are launched but not solved: nobody needs them */
+    df_err *err;
+};
+
+/* The devices along some axes: axes has bit a for df_axis a. Of several links the slowest. */
+df_cost_group df_coster_group(const df_coster *c, unsigned axes);
+
+/* A collective in closed form, whatever the backend; 0 for one member alone or no bytes. */
+double
+df_price_collective_s(const df_coster *c, const df_op_collective *what, const df_cost_group *group);
+
+/* Prices a collective of a group, simulated or in closed form; launches as df_price_op. */
+DF_NODISCARD df_status df_price_collective(const df_coster *c,
+                                           const df_op *op,
+                                           const df_cost_group *group,
+                                           df_price *price);
+
+/* Prices one operator, or a whole list: price[i] is that of op[i].
+ * DF_INFEASIBLE: the device cannot hold a tile. DF_EINVAL: the simulator cannot run a collective.
+ * A device that is merely without a rate has infinite times. */
+DF_NODISCARD df_status df_price_op(const df_coster *c, const df_op *op, df_price *price);
+DF_NODISCARD df_status df_price_ops(const df_coster *c, const df_ops *ops, df_price price[]);
+
+/* For cost models: a product of the tile search, `repeats` times; and one such product. */
+DF_NODISCARD df_status df_price_gemm(const df_coster *c, const df_op *op, df_price *price);
+DF_NODISCARD df_status df_price_product(const df_coster *c,
+                                        const df_op_gemm *g,
+                                        df_gemm_cost *cost);
+
+#endif

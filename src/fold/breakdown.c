@@ -1,0 +1,91 @@
+#include "fold/breakdown.h"
+
+#include <math.h>
+#include <string.h>
+
+const df_row_name df_breakdown_leaves[DF_BREAKDOWN_LEAVES] = {
+    DF_ROW_EMBEDDING, DF_ROW_NORM1, DF_ROW_QKV,        DF_ROW_ATTENTION, DF_ROW_OUT,
+    DF_ROW_NORM2,     DF_ROW_FFN1,  DF_ROW_ACTIVATION, DF_ROW_FFN2,      DF_ROW_LOGITS,
+};
+
+/* All of a price but its time. */
+static void add_work(df_row_side *side, const df_op *op, const df_price *price)
+{
+    if (op->kind == DF_OP_COLLECTIVE) {
+        side->comm_s += price->time_s;
+        side->comm_bytes += op->coll.bytes;
+        side->sent_bytes += price->sent_bytes;
+        return;
+    }
+    side->launch_s += price->launch_s;
+    side->flops += price->flops;
+    for (int level = 0; level < DF_HW_LEVELS; level++) {
+        side->traffic_bytes[level] += price->traffic_bytes[level];
+    }
+}
+
+static void add_side(df_row_side *sum, const df_row_side *side)
+{
+    sum->time_s += side->time_s;
+    sum->comm_s += side->comm_s;
+    sum->launch_s += side->launch_s;
+    sum->comm_bytes += side->comm_bytes;
+    sum->sent_bytes += side->sent_bytes;
+    sum->flops += side->flops;
+    for (int level = 0; level < DF_HW_LEVELS; level++) {
+        sum->traffic_bytes[level] += side->traffic_bytes[level];
+    }
+}
+
+static void add_rows(df_breakdown *table, df_row_name sum, const df_row_name part[3])
+{
+    table->row[sum].present = true;
+    for (int i = 0; i < 3; i++) {
+        for (int direction = 0; direction < DF_DIRECTIONS; direction++) {
+            add_side(&table->row[sum].side[direction], &table->row[part[i]].side[direction]);
+        }
+    }
+}
+
+/* Attention is the sum of its three parts and of what has its own name. */
+static void add_op(df_breakdown *table, const df_op *op, const df_price *price)
+{
+    const int direction = df_op_direction(op);
+    const bool inside = op->row <= DF_ROW_AV && op->row >= DF_ROW_SCORE;
+    df_row *const row = &table->row[op->row];
+    df_row_side *const side = &row->side[direction];
+    row->present = true;
+    side->time_s = (op->flags & DF_OP_BESIDE) != 0 ? fmax(side->time_s, price->time_s)
+                                                   : side->time_s + price->time_s;
+    add_work(side, op, price);
+    if (inside) {
+        df_row_side *const attention = &table->row[DF_ROW_ATTENTION].side[direction];
+        attention->time_s += (op->flags & DF_OP_ALONE) != 0 ? 0.0 : price->time_s;
+        add_work(attention, op, price);
+    }
+}
+
+void df_breakdown_fill(const df_ops *ops, const df_price price[], df_breakdown *table)
+{
+    static const df_row_name mha[] = {DF_ROW_QKV, DF_ROW_ATTENTION, DF_ROW_OUT};
+    static const df_row_name mlp[] = {DF_ROW_FFN1, DF_ROW_ACTIVATION, DF_ROW_FFN2};
+    df_row *const row = table->row;
+    memset(table, 0, sizeof *table);
+    row[DF_ROW_ATTENTION].present = true;
+    for (int i = 0; i < ops->count; i++) {
+        add_op(table, &ops->op[i], &price[i]);
+    }
+    add_rows(table, DF_ROW_MHA, mha);
+    add_rows(table, DF_ROW_MLP, mlp);
+    for (int direction = 0; direction < DF_DIRECTIONS; direction++) {
+        table->block_s[direction] =
+            row[DF_ROW_MHA].side[direction].time_s + row[DF_ROW_MLP].side[direction].time_s +
+            row[DF_ROW_NORM1].side[direction].time_s + row[DF_ROW_NORM2].side[direction].time_s;
+    }
+}
+
+void df_breakdown_recompute(df_breakdown *table, double time_s)
+{
+    table->recompute_s = time_s;
+    table->block_s[DF_BACKWARD] += time_s;
+}

@@ -1,0 +1,39 @@
+/* breakdown.h: a priced list of operators as the table that reports print. */
+#ifndef DF_BREAKDOWN_H
+#define DF_BREAKDOWN_H
+#include "cost/cost.h"
+
+/* One operator of one layer on one device, in one direction. */
+typedef struct {
+    double time_s; /* collectives and launches included */
+    double comm_s, launch_s;
+    double comm_bytes;                         /* of its collectives: op/op.h */
+    double sent_bytes;                         /* by each device in them */
+    double flops, traffic_bytes[DF_HW_LEVELS]; /* what the device does; [0] registers, [3] DRAM */
+} df_row_side;
+
+typedef struct {
+    df_row_side side[DF_DIRECTIONS];
+    double counted_flops, counted_bytes[DF_HW_LEVELS]; /* as the Python DeepFlow counts */
+    bool present;
+} df_row;
+
+/* All operators of one pass. */
+typedef struct {
+    df_row row[DF_ROWS];
+    double block_s[DF_DIRECTIONS]; /* of one layer */
+    double recompute_s;            /* part of its backward half */
+} df_breakdown;
+
+/* Sums prices by row, and rows to attention, MHA, MLP and the layer. The counted figures are left
+ * 0. */
+void df_breakdown_fill(const df_ops *ops, const df_price price[], df_breakdown *table);
+
+/* The backward pass computes forward work of a layer again, in time_s. */
+void df_breakdown_recompute(df_breakdown *table, double time_s);
+
+/* The operators that a step's time is the sum of. */
+enum { DF_BREAKDOWN_LEAVES = 10 };
+extern const df_row_name df_breakdown_leaves[DF_BREAKDOWN_LEAVES];
+
+#endif

@@ -1,0 +1,136 @@
+/* Attention between its projections: as products and a softmax, as FlashAttention (Dao et al.,
+ * NeurIPS 2022), and from the cache of keys and values (Pope et al., MLSys 2023). */
+#include <math.h>
+
+#include "model/build.h"
+
+/* A batch of equal products, one for each key/value head of each sequence. */
+typedef struct {
+    double m, k, n;
+    double count; /* of one device: no whole number where heads do not divide */
+} batched;
+
+/* Queries by keys. */
+static batched score_of(const df_builder *b)
+{
+    const double heads = b->split->batch * b->dims->kv_heads;
+    return (batched){b->span->tokens * b->dims->queries_per_kv, b->dims->head_dim, b->span->context,
+                     heads / b->split->tp};
+}
+
+/* Their softmax by values. */
+static batched output_of(const df_builder *b)
+{
+    const batched score = score_of(b);
+    return (batched){score.m, score.n, score.k, score.count};
+}
+
+static void build_products(df_builder *b, df_row_name row, const batched *p)
+{
+    const double m = df_split_tokens(b->split, p->m);
+    df_build_gemm(b, row, DF_PASS_FORWARD, &(df_op_gemm){m, p->k, p->n, 0.0}, p->count, 1.0);
+    df_build_gemm(b, row, DF_PASS_INPUT_GRAD, &(df_op_gemm){m, p->n, p->k, 0.0}, p->count, 1.0);
+    df_build_gemm(b, row, DF_PASS_WEIGHT_GRAD, &(df_op_gemm){p->k, m, p->n, 0.0}, p->count, 1.0);
+}
+
+/* Forward 4 accesses of an element and 8 flops, backward 3 and 5 (the reference's figures).
+ * `backward` has flags for the backward half. */
+static void build_softmax(df_builder *b, uint8_t backward)
+{
+    const batched score = score_of(b);
+    const double count = b->split->batch * b->dims->kv_heads;
+    const double n = ceil(count * score.m * score.n / (b->split->tp * b->split->cp));
+    const double a = b->dims->bytes.activation;
+    df_build_stream(b, DF_ROW_SOFTMAX, DF_PASS_FORWARD, &(df_op_stream){n, 8.0, 4.0 * a}, 1.0);
+    df_op *const back = df_build_stream(b, DF_ROW_SOFTMAX, DF_PASS_INPUT_GRAD,
+                                        &(df_op_stream){n, 5.0, 3.0 * a}, 1.0);
+    back->flags |= backward;
+}
+
+/* Gradients of keys and values, summed over the devices that share a sequence: ring attention,
+ * Liu et al., ICLR 2024. */
+static void build_scatter(df_builder *b, df_row_name row)
+{
+    const batched score = score_of(b);
+    const double bytes = 2.0 * b->dims->bytes.exchanged_gradient * score.k * score.n * score.count;
+    if (b->split->cp > 1.0) {
+        df_build_collective(b, row, DF_PASS_INPUT_GRAD,
+                            &(df_op_collective){DF_COLL_REDUCE_SCATTER, DF_OVER_CP, bytes});
+    }
+}
+
+static void build_plain(df_builder *b)
+{
+    const batched score = score_of(b);
+    const batched output = output_of(b);
+    build_products(b, DF_ROW_SCORE, &score);
+    build_products(b, DF_ROW_AV, &output);
+    build_scatter(b, DF_ROW_SCORE);
+    build_softmax(b, 0);
+}
+
+static void build_flash(df_builder *b)
+{
+    const df_dims *const d = b->dims;
+    df_op op = {.kind = DF_OP_ATTENTION,
+                .block = (uint8_t)b->block,
+                .row = DF_ROW_ATTENTION,
+                .repeats = 1.0,
+                .launches = 1.0,
+                .attention = {.queries = ceil(b->span->tokens / b->split->cp),
+                              .keys = b->span->tokens,
+                              .heads = b->split->batch * d->heads / b->split->tp,
+                              .kv_heads = b->split->batch * d->kv_heads / b->split->tp,
+                              .head_dim = d->head_dim,
+                              .tile = d->attention_tile,
+                              .causal = true}};
+    df_ops_add(b->ops, &op);
+    op.pass = DF_PASS_INPUT_GRAD;
+    df_ops_add(b->ops, &op);
+    build_scatter(b, DF_ROW_ATTENTION);
+}
+
+/* ---- The cache ---- */
+
+static df_op *build_cache(df_builder *b, df_op_part part, double positions)
+{
+    const double heads = df_split_cached_heads(b->split, b->dims);
+    const double elements = 2.0 * b->split->batch * positions * heads * b->dims->head_dim;
+    const df_op_stream moved = {elements, 0.0, b->dims->bytes.cache};
+    df_op *const op = df_build_stream(b, DF_ROW_ATTENTION, DF_PASS_FORWARD, &moved, 0.0);
+    op->part = (uint8_t)part;
+    return op;
+}
+
+/* A product whose keys or values come from the cache, read for all heads at once. */
+static void build_cached_product(df_builder *b, df_row_name row, const batched *p)
+{
+    const double chip_bytes = (p->m * p->k + p->m * p->n) * b->dims->bytes.activation;
+    df_build_gemm(b, row, DF_PASS_FORWARD, &(df_op_gemm){p->m, p->k, p->n, chip_bytes}, p->count,
+                  1.0);
+}
+
+static void build_cached(df_builder *b)
+{
+    const batched score = score_of(b);
+    const batched output = output_of(b);
+    build_cached_product(b, DF_ROW_SCORE, &score);
+    build_cached_product(b, DF_ROW_AV, &output);
+    build_softmax(b, DF_OP_ALONE);
+    df_op *const fetch = build_cache(b, DF_PART_CACHE_FETCH, b->span->context);
+    fetch->flags |= b->dims->fetch_overlaps ? DF_OP_BESIDE : 0;
+}
+
+void df_build_attention(df_builder *b)
+{
+    if (b->span->decode && b->span->cached) {
+        build_cached(b);
+    } else if (b->dims->flash && !b->span->decode) {
+        build_flash(b);
+    } else {
+        build_plain(b);
+    }
+    if (b->span->cached) {
+        build_cache(b, DF_PART_CACHE_STORE, b->span->tokens);
+    }
+}

@@ -1,0 +1,77 @@
+/* dims.h: the dimensions of a transformer and its split over devices, each read from the
+ * configuration once, for time, memory and energy alike. */
+#ifndef DF_DIMS_H
+#define DF_DIMS_H
+#include "config/cfg.h"
+
+/* Bytes of an element, by what it is part of. */
+typedef struct {
+    double activation, parameter, gradient, statistics, cache;
+    double exchanged_gradient;
+    double optimizer; /* of each moment */
+    double master;    /* 0: there is no copy of the weights */
+} df_formats;
+
+typedef struct {
+    double layers, sequence, hidden, vocab;
+    double heads, kv_heads, head_dim;
+    double queries_per_kv; /* query heads that share a key/value head */
+    double ffn, ffn_in;    /* width inside the feed-forward network, and of its first product */
+    double experts, top_k; /* 1, 1: no experts */
+    bool gated;            /* SwiGLU, not GELU */
+    bool dropout;
+    bool tied; /* embedding and head share a table */
+    bool flash;
+    double attention_tile;
+    bool fetch_overlaps; /* the cache is read while the attention's products run */
+    df_formats bytes;
+} df_dims;
+
+/* How a model is split over devices. Degrees are at least 1. */
+typedef struct {
+    double tp, cp, dp, pp;
+    double micro_batches;
+    double batch;         /* sequences of one micro-batch on one replica */
+    bool sequence;        /* norms and activations are split over tp along the sequence */
+    double sequence_ways; /* devices that share a sequence outside of products */
+} df_split;
+
+/* What a pass is over: a whole sequence, or one token of each. */
+typedef struct {
+    double tokens;  /* query positions of a sequence */
+    double context; /* keys that they attend to */
+    bool decode;
+    bool cached; /* keys and values are kept in, and in a decode step come from, a cache */
+    double busy_experts, expert_rows; /* experts that get a token, and how many each gets */
+} df_span;
+
+void df_dims_read(const df_cfg *cfg, df_dims *dims);
+void df_split_read(const df_cfg *cfg, df_split *split);
+/* A pass over `tokens` positions that attend to `context` keys. */
+df_span
+df_span_of(const df_dims *dims, const df_split *split, double tokens, double context, bool decode);
+
+/* ---- Parameters, of the whole model ---- */
+
+double df_dims_attention_params(const df_dims *dims);
+double df_dims_ffn_params(const df_dims *dims); /* of one expert */
+double df_dims_layer_params(const df_dims *dims);
+double df_dims_table_params(const df_dims *dims); /* of the embedding, or of the head */
+
+/* ---- A device's share: Megatron-LM, Narayanan et al., SC 2021, section 2.3 ---- */
+
+/* Positions of `tokens` that a device has in products. */
+double df_split_tokens(const df_split *split, double tokens);
+/* Rows or columns of weights, `width` in all, that a device has. */
+double df_split_width(const df_split *split, double width);
+/* Elements that a device has outside of products, of `tokens` positions of each sequence of the
+ * micro-batch and `width` elements each. */
+double df_split_outside(const df_split *split, double tokens, double width);
+/* Whether the model is split over tp, and nothing else is. */
+bool df_split_is_plain_tensor(const df_split *split);
+/* Devices that hold the same parameters and see other sequences, or other tokens. */
+double df_split_replicas(const df_split *split);
+/* Key/value heads of one sequence whose cache a device keeps: one at the least. */
+double df_split_cached_heads(const df_split *split, const df_dims *dims);
+
+#endif

@@ -1,0 +1,35 @@
+/* exchange.h: what replicas and the ends of a pipeline exchange in a training step, and the
+ * optimizer (Adam: Kingma and Ba, ICLR 2015), once for all layers. */
+#ifndef DF_EXCHANGE_H
+#define DF_EXCHANGE_H
+#include "model/dims.h"
+#include "op/op.h"
+
+/* Bytes of one device's embedding, of one of its layers, of its head. */
+typedef struct {
+    double embedding, layer, head;
+} df_exchange_bytes;
+
+typedef struct {
+    double replicas; /* devices that exchange them */
+    df_exchange_bytes gradients, parameters;
+    bool head_apart;     /* the head's parameters are gathered apart from the embedding's */
+    double shared_bytes; /* gradients of a table that both ends of a pipeline have; 0: of none */
+} df_exchange;
+
+/* zero_stage: 0 to 3, of Rajbhandari et al., SC 2020. */
+void df_exchange_of(const df_dims *dims,
+                    const df_split *split,
+                    int64_t zero_stage,
+                    df_exchange *out);
+
+/* Parameters of a device: in one layer; of the fullest stage of its pipeline; of all stages
+ * together, as many devices. */
+double df_exchange_layer_params(const df_dims *dims, const df_split *split);
+double df_exchange_stage_params(const df_dims *dims, const df_split *split);
+double df_exchange_model_params(const df_dims *dims, const df_split *split);
+
+/* The optimizer's step for some parameters. */
+df_op df_exchange_optimizer(const df_dims *dims, double params);
+
+#endif

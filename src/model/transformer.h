@@ -1,0 +1,23 @@
+/* transformer.h: a pass through a transformer as the operators of one device, collectives
+ * included. Equations: docs/models.md, section 10. */
+#ifndef DF_TRANSFORMER_H
+#define DF_TRANSFORMER_H
+#include "model/dims.h"
+#include "op/op.h"
+
+/* Fills *ops with one layer, and once for all layers the embedding and the head, forward and
+ * backward. Fewer than DF_OPS_MAX. A decode step has no embedding: a row of the table for each
+ * sequence costs nothing. */
+void df_transformer_build(const df_dims *dims,
+                          const df_split *split,
+                          const df_span *span,
+                          df_ops *ops);
+
+/* Flops that the forward pass of `sequences` needs at least, in products of matrices: without
+ * recomputation, and without regard to the causal mask (Vaswani et al., 2017). */
+double df_transformer_flops(const df_dims *dims, const df_span *span, double sequences);
+
+/* Bytes of keys and values that a token adds to the cache of one layer, in each sequence. */
+double df_transformer_cache_bytes(const df_dims *dims);
+
+#endif

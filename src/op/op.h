@@ -1,0 +1,133 @@
+/* op.h: what one device does, operator by operator, before anybody knows how long it takes.
+ *
+ * A model emits a list of operators, and the cost model prices it (cost/cost.h). Counts may be
+ * fractions: an expert is busy half of the time. An operator has no pointers, so that a list is
+ * copied by memcpy. */
+#ifndef DF_OP_H
+#define DF_OP_H
+#include <stdbool.h>
+#include <stdint.h>
+
+typedef enum {
+    DF_OP_GEMM,
+    DF_OP_ATTENTION, /* FlashAttention, one kernel */
+    DF_OP_STREAM,    /* pointwise work, which reads and writes DRAM once */
+    DF_OP_HOST,      /* a transfer from the host */
+    DF_OP_COLLECTIVE,
+} df_op_kind;
+
+/* Forward, and the two halves of backward. Pointwise work has an input gradient alone. */
+typedef enum { DF_PASS_FORWARD, DF_PASS_INPUT_GRAD, DF_PASS_WEIGHT_GRAD } df_op_pass;
+
+enum { DF_FORWARD, DF_BACKWARD, DF_DIRECTIONS };
+
+/* What the operators of one list are repeated with: layers once a layer, the others once. */
+typedef enum { DF_BLOCK_EMBEDDING, DF_BLOCK_LAYER, DF_BLOCK_HEAD } df_block;
+
+/* The table that reports print, in its order. Operators name the first ones, of which MHA, MLP
+ * and, in part, attention are sums. */
+typedef enum {
+    DF_ROW_QKV,
+    DF_ROW_SCORE,
+    DF_ROW_SOFTMAX,
+    DF_ROW_AV,
+    DF_ROW_ATTENTION,
+    DF_ROW_OUT,
+    DF_ROW_FFN1,
+    DF_ROW_FFN2,
+    DF_ROW_EMBEDDING,
+    DF_ROW_NORM1,
+    DF_ROW_NORM2,
+    DF_ROW_ACTIVATION,
+    DF_ROW_LOGITS,
+    DF_ROW_MHA,
+    DF_ROW_MLP,
+    DF_ROWS
+} df_row_name;
+
+extern const char *const df_row_names[DF_ROWS]; /* "qkv_proj", ... */
+
+/* What an operator is within its row. */
+typedef enum {
+    DF_PART_MAIN,
+    DF_PART_RESIDUAL,
+    DF_PART_CAST, /* of weights that are kept wider than they are used */
+    DF_PART_CACHE_STORE,
+    DF_PART_CACHE_FETCH,
+} df_op_part;
+
+typedef enum {
+    DF_COLL_ALL_REDUCE,
+    DF_COLL_REDUCE_SCATTER,
+    DF_COLL_ALL_GATHER,
+    DF_COLL_ALL_TO_ALL,
+    DF_COLL_P2P, /* one hop between neighbours */
+} df_coll_kind;
+
+enum {
+    DF_OP_BESIDE = 1, /* runs beside what its row has before it, and counts where it is longer */
+    DF_OP_ALONE = 2,  /* is in its own row's time, and in no sum of rows */
+    DF_OP_WHOLE_BYTES = 4, /* a fraction of a byte that it streams takes no time */
+};
+
+/* A product: C[m,n] += A[m,k] B[k,n]. chip_bytes: of a product inside a larger kernel, what it
+ * moves through L2, while DRAM moves nothing; 0: its operands come from DRAM. */
+typedef struct {
+    double m, k, n, chip_bytes;
+} df_op_gemm;
+
+/* The attention of a device: queries and keys of one sequence, heads of all sequences. */
+typedef struct {
+    double queries, keys;
+    double heads, kv_heads, head_dim;
+    double tile; /* edge of a tile of keys */
+    bool causal;
+} df_op_attention;
+
+/* Flops and bytes are those of an element. */
+typedef struct {
+    double elements, flops, bytes;
+} df_op_stream;
+
+/* The bytes of a collective, here and nowhere else: the larger of what one member has before it
+ * and after it. `axes` has bit a for df_axis a: the group is of all devices along them. */
+typedef struct {
+    df_coll_kind kind;
+    unsigned axes;
+    double bytes;
+} df_op_collective;
+
+typedef struct {
+    uint8_t kind, pass, block, row, part, flags;
+    double repeats;  /* kernels like this one, one after another */
+    double launches; /* kernels that are launched for them, in all */
+    union {
+        df_op_gemm gemm;
+        df_op_attention attention;
+        df_op_stream stream;
+        df_op_collective coll;
+        double host_bytes;
+    };
+} df_op;
+
+/* The longest list, a layer with its embedding and head, has fewer than 64. */
+enum { DF_OPS_MAX = 80 };
+
+typedef struct {
+    df_op op[DF_OPS_MAX];
+    int count;
+} df_ops;
+
+/* Appends a copy of *op, which must find room: a list is as long as its model makes it. */
+df_op *df_ops_add(df_ops *ops, const df_op *op);
+
+/* DF_FORWARD or DF_BACKWARD. */
+static inline int df_op_direction(const df_op *op)
+{
+    return op->pass == DF_PASS_FORWARD ? DF_FORWARD : DF_BACKWARD;
+}
+
+/* Bytes that each member of a ring of n sends in a collective. */
+double df_coll_sent_bytes(df_coll_kind kind, double bytes, double n);
+
+#endif
