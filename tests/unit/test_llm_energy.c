@@ -138,6 +138,37 @@ static void bounds_are_found(void **state)
                      DF_COST_LAUNCH);
 }
 
+/* 64 bundles share 64 MB of L1 traffic: 1 MB at 10 GB/s, 100 us, is less than the 200 us of
+ * 200 kB at 1 GB/s of the DRAM; 64 times as long would be more. Of 640 MB it is more: 1 ms. */
+static void every_bundle_has_its_l1(void **state)
+{
+    (void)state;
+    df_llm_row row = {
+        .work = {[DF_LLM_FORWARD] = {.flops = 1e6, .traffic_bytes = {0, 64e6, 0, 200e3}}}};
+    df_hw_device dev = {.core = {.num_bundle = 64, .throughput_flops_ps = 1e12}};
+    const double bytes_ps[DF_HW_LEVELS] = {1e12, 10e9, 1e12, 1e9};
+    for (int level = 0; level < DF_HW_LEVELS; level++) {
+        dev.mem[level].throughput_bytes_ps = bytes_ps[level];
+    }
+    assert_int_equal(df_llm_find_bound(&dev, &row, DF_LLM_FORWARD), DF_LLM_BY_DRAM);
+    row.work[DF_LLM_FORWARD].traffic_bytes[1] *= 10;
+    assert_int_equal(df_llm_find_bound(&dev, &row, DF_LLM_FORWARD), DF_LLM_BY_L1);
+}
+
+/* Eight sequences in micro-batches of one on each of two replicas: four passes over four layers,
+ * two on each of two stages; of the table and the logits each stage has half on average. */
+static void stages_share_the_runs(void **state)
+{
+    (void)state;
+    df_cfg cfg = df_llm_case(DF_RUN_TRAINING);
+    df_llm_case_split(&cfg, 1, 2, 2, 4);
+    const df_llm_result r = df_llm_case_reference(&cfg);
+    df_assert_rel(r.micro_batch, 1, 0);
+    df_assert_rel(df_llm_runs(&cfg, &r, DF_LLM_QKV), 4 * 2, 0);
+    df_assert_rel(df_llm_runs(&cfg, &r, DF_LLM_EMBEDDING), 4 / 2.0, 0);
+    df_assert_rel(df_llm_runs(&cfg, &r, DF_LLM_LOGITS), 4 / 2.0, 0);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -148,6 +179,8 @@ int main(void)
         cmocka_unit_test(phases_add_up),
         cmocka_unit_test(recomputing_costs_energy),
         cmocka_unit_test(bounds_are_found),
+        cmocka_unit_test(every_bundle_has_its_l1),
+        cmocka_unit_test(stages_share_the_runs),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

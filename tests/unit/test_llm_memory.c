@@ -64,6 +64,24 @@ static void activations_follow_the_paper(void **state)
     df_assert_rel(stage_of(&cfg, 0).part_bytes[DF_LLM_MEM_ACTIVATIONS], sbh * (48 * 2 + 1), 1e-12);
 }
 
+/* Two devices share the sequence, and two the tensors of each half: context parallelism shards
+ * what is outside of the GEMMs over tp too, so that all 34 bytes of the paper's equation 4 are
+ * halved, with tp_sp or without. The queries of a half attend to the keys of the whole. */
+static void context_parallel_devices_shard_the_sequence(void **state)
+{
+    (void)state;
+    df_cfg cfg = gpt(4, 512, 8, 8);
+    cfg.sched.cp = 2;
+    df_llm_case_split(&cfg, 2, 1, 1, 1);
+    const double sbh = 2048.0 / 2 * 8 * 512;
+    const double core = 5.0 * 8 * 2048 / 512 / 2;
+    for (int sequence = 0; sequence < 2; sequence++) {
+        cfg.sched.tp_sp = sequence == 1;
+        df_assert_rel(stage_of(&cfg, 0).part_bytes[DF_LLM_MEM_ACTIVATIONS],
+                      sbh * (4 * (34.0 / 2 + core) + 1.0 / 2), 1e-12);
+    }
+}
+
 /* 175B on 8 x 8 devices, three parts a stage: L (1 + (p - 1) / (p v)) layers are in flight on
  * the first stage; figure 1 says 12.35 GiB with selective recomputation. */
 static void schedules_bound_what_is_in_flight(void **state)
@@ -151,6 +169,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(activations_follow_the_paper),
+        cmocka_unit_test(context_parallel_devices_shard_the_sequence),
         cmocka_unit_test(schedules_bound_what_is_in_flight),
         cmocka_unit_test(zero_splits_what_it_says),
         cmocka_unit_test(logits_are_on_the_last_stage),

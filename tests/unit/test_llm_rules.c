@@ -334,6 +334,23 @@ static void kv_cache_free(void **state)
                   (core_s > fetch_s ? core_s : fetch_s) + store_s, 1e-12);
 }
 
+/* On eight devices each has half of one of the four key and value heads, but keeps and fetches
+ * it whole: 2 * 8 * 256 * 64 * 2 bytes = 512 KiB at 900 GiB/s, 2^19 / (900 * 2^30) s and the
+ * latency; what the step stores is one of the 256 positions. */
+static void cached_heads_are_whole(void **state)
+{
+    (void)state;
+    df_cfg cfg = df_llm_case(DF_RUN_INFERENCE);
+    df_llm_case_split(&cfg, 8, 1, 1, 1);
+    const df_llm_result r = CORRECTED(&cfg, llm_kv_cache_free);
+    const df_llm_row *const parts = r.decode.row;
+    const double fetch_s = 1.0 / (900 * 2048) + 100e-9;
+    const double store_s = 1.0 / (900 * 2048) / 256 + 100e-9;
+    df_assert_rel(parts[DF_LLM_ATTENTION].forward_s - parts[DF_LLM_SCORE].forward_s -
+                      parts[DF_LLM_SOFTMAX].forward_s - parts[DF_LLM_AV].forward_s,
+                  fetch_s + store_s, 1e-9);
+}
+
 /* Weights in 4 bytes, used in 2: 6 bytes moved for each, once a forward pass. */
 static void casts_free(void **state)
 {
@@ -843,6 +860,7 @@ int main(void)
         cmocka_unit_test(embedding_whole_table),
         cmocka_unit_test(decode_logits_one_row),
         cmocka_unit_test(kv_cache_free),
+        cmocka_unit_test(cached_heads_are_whole),
         cmocka_unit_test(casts_free),
         cmocka_unit_test(idle_experts_run),
         cmocka_unit_test(one_stage_one_batch),
