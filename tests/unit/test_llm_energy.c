@@ -143,16 +143,16 @@ static void bounds_are_found(void **state)
 static void every_bundle_has_its_l1(void **state)
 {
     (void)state;
-    df_llm_row row = {
-        .work = {[DF_LLM_FORWARD] = {.flops = 1e6, .traffic_bytes = {0, 64e6, 0, 200e3}}}};
+    df_row row = {
+        .side = {[DF_FORWARD] = {.flops = 1e6, .traffic_bytes = {0, 64e6, 0, 200e3}}}};
     df_hw_device dev = {.core = {.num_bundle = 64, .throughput_flops_ps = 1e12}};
     const double bytes_ps[DF_HW_LEVELS] = {1e12, 10e9, 1e12, 1e9};
     for (int level = 0; level < DF_HW_LEVELS; level++) {
         dev.mem[level].throughput_bytes_ps = bytes_ps[level];
     }
-    assert_int_equal(df_llm_find_bound(&dev, &row, DF_LLM_FORWARD), DF_LLM_BY_DRAM);
-    row.work[DF_LLM_FORWARD].traffic_bytes[1] *= 10;
-    assert_int_equal(df_llm_find_bound(&dev, &row, DF_LLM_FORWARD), DF_LLM_BY_L1);
+    assert_int_equal(df_usage_bound(&dev, &row.side[DF_FORWARD]), DF_COST_DRAM);
+    row.side[DF_FORWARD].traffic_bytes[1] *= 10;
+    assert_int_equal(df_usage_bound(&dev, &row.side[DF_FORWARD]), DF_COST_L1);
 }
 
 /* Eight sequences in micro-batches of one on each of two replicas: four passes over four layers,
@@ -164,9 +164,9 @@ static void stages_share_the_runs(void **state)
     df_llm_case_split(&cfg, 1, 2, 2, 4);
     const df_llm_result r = df_llm_case_reference(&cfg);
     df_assert_rel(r.micro_batch, 1, 0);
-    df_assert_rel(df_llm_runs(&cfg, &r, DF_LLM_QKV), 4 * 2, 0);
-    df_assert_rel(df_llm_runs(&cfg, &r, DF_LLM_EMBEDDING), 4 / 2.0, 0);
-    df_assert_rel(df_llm_runs(&cfg, &r, DF_LLM_LOGITS), 4 / 2.0, 0);
+    df_assert_rel(df_llm_runs(&cfg, &r, DF_ROW_QKV), 4 * 2, 0);
+    df_assert_rel(df_llm_runs(&cfg, &r, DF_ROW_EMBEDDING), 4 / 2.0, 0);
+    df_assert_rel(df_llm_runs(&cfg, &r, DF_ROW_LOGITS), 4 / 2.0, 0);
 }
 
 int main(void)

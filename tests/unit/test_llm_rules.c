@@ -343,11 +343,11 @@ static void cached_heads_are_whole(void **state)
     df_cfg cfg = df_llm_case(DF_RUN_INFERENCE);
     df_llm_case_split(&cfg, 8, 1, 1, 1);
     const df_llm_result r = CORRECTED(&cfg, llm_kv_cache_free);
-    const df_llm_row *const parts = r.decode.row;
+    const df_row *const parts = r.decode.row;
     const double fetch_s = 1.0 / (900 * 2048) + 100e-9;
     const double store_s = 1.0 / (900 * 2048) / 256 + 100e-9;
-    df_assert_rel(parts[DF_LLM_ATTENTION].forward_s - parts[DF_LLM_SCORE].forward_s -
-                      parts[DF_LLM_SOFTMAX].forward_s - parts[DF_LLM_AV].forward_s,
+    df_assert_rel(parts[DF_ROW_ATTENTION].side[DF_FORWARD].time_s - parts[DF_ROW_SCORE].side[DF_FORWARD].time_s -
+                      parts[DF_ROW_SOFTMAX].side[DF_FORWARD].time_s - parts[DF_ROW_AV].side[DF_FORWARD].time_s,
                   fetch_s + store_s, 1e-9);
 }
 
