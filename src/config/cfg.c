@@ -282,3 +282,8 @@ int64_t df_cfg_workers(const df_cfg *cfg)
 {
     return cfg->system.num_nodes * cfg->system.num_devices_per_node;
 }
+
+double df_cfg_given_j(double value_j)
+{
+    return value_j == DF_CFG_ABSENT_J ? 0.0 : value_j;
+}
