@@ -171,7 +171,8 @@ print_operator(const df_llm_report *report, const df_llm_pass *pass, df_llm_op o
     }
     printf(" %7.1f %10.4g %10.4g %10.4g  %s", 100 * spent_s(report, row, op) / whole_s,
            f->flops + (training ? b->flops : 0.0), bytes,
-           row->sent_bytes[DF_LLM_FORWARD] + (training ? row->sent_bytes[DF_LLM_BACKWARD] : 0.0),
+           df_llm_row_sent_bytes(row, DF_LLM_FORWARD) +
+               (training ? df_llm_row_sent_bytes(row, DF_LLM_BACKWARD) : 0.0),
            bound_name(report->dev, row, DF_LLM_FORWARD));
     printf(training ? ", %s\n" : "%.0s\n", bound_name(report->dev, row, DF_LLM_BACKWARD));
 }

@@ -81,11 +81,10 @@ static void read_model(df_llm *x)
 
 static void read_links(df_llm *x)
 {
-    df_hw_links links;
-    df_hw_derive_links(x->cfg, x->dev, &links);
-    x->tensor = links.tp;
-    x->data = links.dp;
-    x->pipeline = links.lp;
+    df_topo_derive(x->cfg, x->dev, &x->topo);
+    x->data = x->topo.axis[DF_AXIS_DP].link;
+    x->pipeline = x->topo.axis[DF_AXIS_LP].link;
+    x->layer = df_topo_join(&x->topo.axis[DF_AXIS_TP], &x->topo.axis[DF_AXIS_CP]);
 }
 
 static df_status train(df_llm *x, df_llm_result *out)

@@ -8,6 +8,7 @@
 #include "gemm/gemm.h"
 #include "gemm/op.h"
 #include "graph/dag.h"
+#include "topo/topo.h"
 
 /* The rows of the operator table, in the order in which they are printed. */
 typedef enum {
@@ -48,10 +49,14 @@ typedef struct {
     double flops;
     double traffic_bytes[DF_HW_LEVELS]; /* [0] registers */
     df_llm_work work[DF_LLM_DIRECTIONS];
-    double sent_bytes[DF_LLM_DIRECTIONS]; /* by each device in the collective */
-    double launch_s[DF_LLM_DIRECTIONS];   /* launch overhead in the times */
+    /* by each device in the collectives, of groups that reach as far as that dimension */
+    double sent_bytes[DF_LLM_DIRECTIONS][DF_TOPO_DIMS];
+    double launch_s[DF_LLM_DIRECTIONS]; /* launch overhead in the times */
     bool present;
 } df_llm_row;
+
+/* Over all dimensions. */
+double df_llm_row_sent_bytes(const df_llm_row *row, int direction);
 
 /* All operators of one pass. */
 typedef struct {

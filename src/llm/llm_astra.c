@@ -7,27 +7,29 @@
 
 /* ---- One collective ---- */
 
-/* Of so many devices, over the network of tensor parallelism. One device alone has no links, but
- * the simulator wants two: any link between it and its twin will do. */
-static df_net_network network_of(const df_llm *x, double ranks)
+/* Of `ranks` devices, over the links of a group. One device alone has no links, but the simulator
+ * wants two: any link between it and its twin will do. */
+static df_net_network network_of(const df_llm *x, double ranks, const df_topo_group *group)
 {
     static const df_hw_link unused = {DF_GIB, 1e-6};
-    const bool alone = x->tp * x->cp * x->dp * x->lp == 1.0 && !x->rules->astra_links_underated;
-    const df_hw_link link = df_netcoll_link(x->dev, x->rules, &x->tensor);
-    return df_netcoll_network(x->cfg, ranks, alone ? &unused : &link);
+    const bool underated = x->rules->astra_links_underated;
+    const bool alone = x->tp * x->cp * x->dp * x->lp == 1.0 && !underated;
+    const df_hw_link *const link = df_netcoll_link(&x->topo, underated, &group->link);
+    return df_netcoll_network(&x->topo, ranks, alone ? &unused : link);
 }
 
 double df_llm_simulated_s(
-    df_llm *x, df_coll_kind kind, double bytes, double participants, double algorithm_ranks)
+    df_llm *x, df_coll_kind kind, double bytes, const df_topo_group *group, double algorithm_ranks)
 {
+    const double participants = group->members;
     if (!(bytes > 0.0) || !(participants > 1.0) || x->status != DF_OK) {
         return 0.0;
     }
     const double chosen_for = x->rules->astra_algorithm_stale ? algorithm_ranks : participants;
     const df_netcoll_op op = {.kind = kind,
                               .bytes = df_llm_told_bytes(x->rules, kind, bytes, participants),
-                              .network = network_of(x, participants),
-                              .system = df_netcoll_system(x->cfg, chosen_for)};
+                              .network = network_of(x, participants, group),
+                              .system = df_netcoll_system(&x->topo, &x->cfg->backend, chosen_for)};
     double time_s = 0.0;
     x->status = df_netcoll_time(x->memory->net, &op, &time_s, x->err);
     return x->status == DF_OK ? time_s + x->launch_s : 0.0;
@@ -126,8 +128,9 @@ static int32_t block_ranks(const df_llm *x)
 static df_net_system graph_system(const df_llm *x, int32_t ranks)
 {
     const double shared = x->tp * x->cp;
-    return df_netcoll_system(
-        x->cfg, x->rules->astra_algorithm_stale && shared > 1.0 ? shared : (double)ranks);
+    return df_netcoll_system(&x->topo, &x->cfg->backend,
+                             x->rules->astra_algorithm_stale && shared > 1.0 ? shared
+                                                                             : (double)ranks);
 }
 
 /* A graph to be simulated. */
@@ -153,7 +156,7 @@ run_graph(df_llm *x, const graph_run *run, const df_rules *rules, bool in_turns,
     char folder[96];
     DF_TRY(df_llm_trace(&what, &program, x->err));
     const int32_t ranks = df_net_program_ranks(program);
-    const df_net_network network = network_of(x, (double)ranks);
+    const df_net_network network = network_of(x, (double)ranks, &x->layer);
     const df_net_system system = graph_system(x, ranks);
     snprintf(folder, sizeof folder, "%s%s", x->where, run->artifacts);
     const df_astra_job job = {.program = program,

@@ -63,7 +63,7 @@ static void add_score_scatter(df_llm *x, const batched *score, df_llm_row *row)
     if (df_llm_splits_context(x)) {
         df_llm_add_coll(x, row, DF_LLM_BACKWARD, DF_COLL_REDUCE_SCATTER,
                         2.0 * x->bytes.gradient_comm * score->k * score->n * share_of(x, score),
-                        x->cp);
+                        &x->topo.axis[DF_AXIS_CP]);
     }
 }
 

@@ -49,40 +49,44 @@ static double as_reference_j(const df_llm *x, const df_llm_pass *pass, const df_
 
 /* ---- All devices, all layers ---- */
 
-/* An energy of the file, 0 where it gives none. */
-static double given_j(double value_j)
-{
-    return value_j == DF_CFG_ABSENT_J ? 0.0 : value_j;
-}
-
 static double level_j_per_bit(const df_llm *x, int level)
 {
     const df_mem_type type = x->dev->mem[level].type;
     const df_cfg_tech *const tech = &x->cfg->tech;
-    return given_j(type == DF_MEM_DRAM ? tech->dram.dynamic_energy_per_bit_j
-                                       : tech->sram[type].dynamic_energy_per_bit_j);
+    return df_cfg_given_j(type == DF_MEM_DRAM ? tech->dram.dynamic_energy_per_bit_j
+                                              : tech->sram[type].dynamic_energy_per_bit_j);
 }
 
 static double level_static_w_per_bit(const df_llm *x, int level)
 {
     const df_mem_type type = x->dev->mem[level].type;
     const df_cfg_tech *const tech = &x->cfg->tech;
-    return given_j(type == DF_MEM_DRAM ? tech->dram.static_power_per_bit_w
-                                       : tech->sram[type].static_power_per_bit_w);
+    return df_cfg_given_j(type == DF_MEM_DRAM ? tech->dram.static_power_per_bit_w
+                                              : tech->sram[type].static_power_per_bit_w);
 }
 
-static double network_j(const df_llm *x, bool inter, double bytes)
+static double axis_j(const df_llm *x, df_axis axis, double bytes)
 {
-    const df_cfg_link *const link = inter ? &x->cfg->tech.inter : &x->cfg->tech.intra;
-    return bits_per_byte * given_j(link->nominal_energy_per_link_j) * bytes;
+    return bits_per_byte * x->topo.axis[axis].energy_per_bit_j * bytes;
 }
 
 static void add_work(const df_llm *x, const df_llm_work *work, double times, df_llm_energy *energy)
 {
-    energy->compute_j += given_j(x->cfg->tech.core.nominal_energy_per_flop_j) * work->flops * times;
+    energy->compute_j +=
+        df_cfg_given_j(x->cfg->tech.core.nominal_energy_per_flop_j) * work->flops * times;
     for (int level = 0; level < DF_HW_LEVELS; level++) {
         energy->memory_j[level] +=
             bits_per_byte * level_j_per_bit(x, level) * work->traffic_bytes[level] * times;
+    }
+}
+
+/* The collectives of a row. */
+static void
+add_sent(const df_llm *x, const df_llm_row *row, int direction, double times, df_llm_energy *energy)
+{
+    for (int dim = 0; dim < DF_TOPO_DIMS; dim++) {
+        energy->network_j += bits_per_byte * x->topo.dim[dim].energy_per_bit_j *
+                             (row->sent_bytes[direction][dim] * times);
     }
 }
 
@@ -92,7 +96,7 @@ static void add_row(const df_llm *x, const df_llm_row *row, double times, df_llm
     const int directions = x->m->run_type == DF_RUN_TRAINING ? DF_LLM_DIRECTIONS : 1;
     for (int i = 0; i < directions; i++) {
         add_work(x, &row->work[i], times, energy);
-        energy->network_j += network_j(x, x->cfg->system.tp_inter, row->sent_bytes[i] * times);
+        add_sent(x, row, i, times, energy);
     }
 }
 
@@ -115,8 +119,7 @@ void df_llm_pass_energy(const df_llm *x,
         add_row(x, row, layers * runs, energy);
         if (training && x->cfg->sched.recompute == DF_RECOMPUTE_FULL) {
             add_work(x, &row->work[DF_LLM_FORWARD], layers * runs, energy);
-            energy->network_j += network_j(x, x->cfg->system.tp_inter,
-                                           row->sent_bytes[DF_LLM_FORWARD] * layers * runs);
+            add_sent(x, row, DF_LLM_FORWARD, layers * runs, energy);
         }
     }
     for (int i = 0; training && x->cfg->sched.recompute == DF_RECOMPUTE_SELECTIVE &&
@@ -128,7 +131,7 @@ void df_llm_pass_energy(const df_llm *x,
         add_row(x, &pass->row[beside[i]], runs, energy);
     }
     const double hops = (x->lp - 1.0) * x->dp * batches_of(x) * (training ? 2.0 : 1.0);
-    energy->network_j += network_j(x, x->cfg->system.lp_inter, hops * hop_bytes(x, span->tokens));
+    energy->network_j += axis_j(x, DF_AXIS_LP, hops * hop_bytes(x, span->tokens));
 }
 
 double df_llm_pass_energy_j(const df_llm *x, const df_llm_pass *pass, const df_llm_span *span)
@@ -176,8 +179,8 @@ static void add_data_parallel(const df_llm *x, df_llm_energy *energy)
         gathers * df_llm_sent_bytes(DF_COLL_ALL_GATHER, parameters, n);
     const double exchanged =
         2.0 * df_llm_sent_bytes(DF_COLL_ALL_REDUCE, df_llm_shared_table_bytes(x), 2.0);
-    energy->network_j += network_j(x, x->cfg->system.dp_inter, devices * sent) +
-                         network_j(x, x->cfg->system.lp_inter, devices * exchanged);
+    energy->network_j +=
+        axis_j(x, DF_AXIS_DP, devices * sent) + axis_j(x, DF_AXIS_LP, devices * exchanged);
     if (!x->rules->llm_optimizer_free) {
         const df_llm_per_param each = df_llm_optimizer_work(x);
         const double tables = x->m->tied_embeddings ? 1.0 : 2.0;

@@ -60,7 +60,9 @@ typedef struct {
     double experts, top_k;
     double sequence_degree; /* q: devices that share a sequence outside of GEMMs */
     bool simulated;         /* collectives are timed by the network simulator */
-    df_hw_link tensor, data, pipeline;
+    df_topo topo;
+    df_topo_group layer; /* the devices that share a layer: tensor and context parallel */
+    df_hw_link data, pipeline;
     char where[64];    /* for those who look on: of df_llm_watch */
     bool forward_only; /* the pass at hand has no backward half: its GEMMs are not solved */
     df_status status;
@@ -91,13 +93,17 @@ double df_llm_coll_s(
     const df_llm *x, df_coll_kind kind, double bytes, double participants, const df_hw_link *link);
 /* Bytes that each participant of a ring sends in a collective. */
 double df_llm_sent_bytes(df_coll_kind kind, double bytes, double participants);
-/* By the network simulator, over the network of tensor parallelism, with launch overhead. The
- * algorithm is the one for so many ranks. */
+/* A collective of a group by the network simulator, with launch overhead. The algorithm is the one
+ * for algorithm_ranks devices. */
 double df_llm_simulated_s(
-    df_llm *x, df_coll_kind kind, double bytes, double participants, double algorithm_ranks);
-/* Adds a collective over `n` devices to a row. */
-void df_llm_add_coll(
-    df_llm *x, df_llm_row *row, int direction, df_coll_kind kind, double bytes, double n);
+    df_llm *x, df_coll_kind kind, double bytes, const df_topo_group *group, double algorithm_ranks);
+/* Adds a collective of a group to a row. */
+void df_llm_add_coll(df_llm *x,
+                     df_llm_row *row,
+                     int direction,
+                     df_coll_kind kind,
+                     double bytes,
+                     const df_topo_group *group);
 /* Counts launches in a row; their time. */
 double df_llm_launches(const df_llm *x, df_llm_row *row, int direction, double count);
 /* Adds one operator's times, bytes and work to a sum; traffic_bytes only if `traffic`. */

@@ -104,21 +104,27 @@ double df_llm_sent_bytes(df_coll_kind kind, double bytes, double participants)
 /* The reference has the simulator's algorithms from what ran before: the backward reductions of
  * context parallelism come after those of tensor parallelism. Its gathers took their time
  * forward already: the same collective again takes the time that is kept. */
-static double coll_s(df_llm *x, int direction, df_coll_kind kind, double bytes, double n)
+static double
+coll_s(df_llm *x, int direction, df_coll_kind kind, double bytes, const df_topo_group *group)
 {
+    const double n = group->members;
     if (!x->simulated) {
-        return df_llm_coll_s(x, kind, bytes, n, &x->tensor);
+        return df_llm_coll_s(x, kind, bytes, n, &group->link);
     }
     const bool after = x->mode == DF_LLM_HYBRID && n == x->cp && direction == DF_LLM_BACKWARD &&
                        kind == DF_COLL_REDUCE_SCATTER;
-    return df_llm_simulated_s(x, kind, bytes, n, after ? x->tp : n);
+    return df_llm_simulated_s(x, kind, bytes, group, after ? x->tp : n);
 }
 
-void df_llm_add_coll(
-    df_llm *x, df_llm_row *row, int direction, df_coll_kind kind, double bytes, double n)
+void df_llm_add_coll(df_llm *x,
+                     df_llm_row *row,
+                     int direction,
+                     df_coll_kind kind,
+                     double bytes,
+                     const df_topo_group *group)
 {
-    const double time_s = coll_s(x, direction, kind, bytes, n);
-    row->sent_bytes[direction] += df_llm_sent_bytes(kind, bytes, n);
+    const double time_s = coll_s(x, direction, kind, bytes, group);
+    row->sent_bytes[direction][group->dim] += df_llm_sent_bytes(kind, bytes, group->members);
     if (direction == DF_LLM_BACKWARD) {
         row->backward_comm_s += time_s;
         row->backward_comm_bytes += bytes;
@@ -128,6 +134,15 @@ void df_llm_add_coll(
         row->forward_comm_bytes += bytes;
         row->forward_s += time_s;
     }
+}
+
+double df_llm_row_sent_bytes(const df_llm_row *row, int direction)
+{
+    double sum_bytes = 0.0;
+    for (int dim = 0; dim < DF_TOPO_DIMS; dim++) {
+        sum_bytes += row->sent_bytes[direction][dim];
+    }
+    return sum_bytes;
 }
 
 void df_llm_add_row(df_llm_row *sum, const df_llm_row *row, bool traffic)
@@ -144,7 +159,9 @@ void df_llm_add_row(df_llm_row *sum, const df_llm_row *row, bool traffic)
         sum->traffic_bytes[level] += row->traffic_bytes[level];
     }
     for (int i = 0; i < DF_LLM_DIRECTIONS; i++) {
-        sum->sent_bytes[i] += row->sent_bytes[i];
+        for (int dim = 0; dim < DF_TOPO_DIMS; dim++) {
+            sum->sent_bytes[i][dim] += row->sent_bytes[i][dim];
+        }
         sum->launch_s[i] += row->launch_s[i];
         sum->work[i].flops += row->work[i].flops;
         for (int level = 0; level < DF_HW_LEVELS; level++) {
@@ -233,7 +250,7 @@ static void add_column_colls(df_llm *x, const projection *p, df_llm_row *row)
         const bool whole = !df_llm_splits_context(x) && x->sequence_degree == 1;
         df_llm_add_coll(x, row, DF_LLM_BACKWARD,
                         whole ? DF_COLL_ALL_REDUCE : DF_COLL_REDUCE_SCATTER,
-                        ceil(x->bytes.gradient_comm * m * p->k), x->tp);
+                        ceil(x->bytes.gradient_comm * m * p->k), &x->topo.axis[DF_AXIS_TP]);
     }
 }
 
@@ -244,7 +261,7 @@ static void add_row_colls(df_llm *x, const projection *p, df_llm_row *row)
     if (df_llm_splits_tensor(x)) {
         df_llm_add_coll(x, row, DF_LLM_FORWARD,
                         x->mode == DF_LLM_TENSOR ? DF_COLL_ALL_REDUCE : DF_COLL_REDUCE_SCATTER,
-                        ceil(x->bytes.activation * m * p->n), x->tp);
+                        ceil(x->bytes.activation * m * p->n), &x->topo.axis[DF_AXIS_TP]);
     }
 }
 
@@ -254,7 +271,7 @@ static void add_kv_gather(df_llm *x, df_llm_row *row, int direction)
     if (df_llm_splits_context(x)) {
         const double kv = 2.0 * x->s * x->batch * x->d / x->h * x->h_kv * x->bytes.kv;
         df_llm_add_coll(x, row, direction, DF_COLL_ALL_GATHER,
-                        x->mode == DF_LLM_HYBRID ? kv / x->tp : kv, x->cp);
+                        x->mode == DF_LLM_HYBRID ? kv / x->tp : kv, &x->topo.axis[DF_AXIS_CP]);
     }
 }
 
@@ -347,9 +364,9 @@ static void time_norm(df_llm *x, const df_llm_span *span, double residual, df_ll
     add_stream(x, row, DF_LLM_BACKWARD, added, 3.0 * x->bytes.gradient * added, 1.0);
     if (x->mode == DF_LLM_SEQUENCE || x->mode == DF_LLM_HYBRID) {
         df_llm_add_coll(x, row, DF_LLM_FORWARD, DF_COLL_ALL_GATHER, ceil(st * forward * x->tp),
-                        x->tp);
+                        &x->topo.axis[DF_AXIS_TP]);
         df_llm_add_coll(x, row, DF_LLM_BACKWARD, DF_COLL_ALL_GATHER,
-                        ceil(x->bytes.gradient_comm * backward * x->tp), x->tp);
+                        ceil(x->bytes.gradient_comm * backward * x->tp), &x->topo.axis[DF_AXIS_TP]);
     }
 }
 
@@ -408,9 +425,9 @@ static void time_logits(df_llm *x, const df_llm_span *span, df_llm_row *row)
     df_llm_add_gemm(&row->work[DF_LLM_FORWARD], &forward, 1.0);
     df_llm_add_gemm(&row->work[DF_LLM_BACKWARD], &by_input, 1.0);
     df_llm_add_gemm(&row->work[DF_LLM_BACKWARD], &by_weight, 1.0);
-    df_llm_add_coll(x, row, DF_LLM_FORWARD, DF_COLL_ALL_GATHER, ceil(a * p.m * v), participants);
+    df_llm_add_coll(x, row, DF_LLM_FORWARD, DF_COLL_ALL_GATHER, ceil(a * p.m * v), &x->layer);
     df_llm_add_coll(x, row, DF_LLM_BACKWARD, DF_COLL_ALL_REDUCE,
-                    ceil(x->bytes.gradient_comm * p.m * x->d), participants);
+                    ceil(x->bytes.gradient_comm * p.m * x->d), &x->layer);
     add_stream(x, row, DF_LLM_FORWARD, 7.0 * n, 4.0 * a * n, 4.0);
     add_stream(x, row, DF_LLM_BACKWARD, 4.0 * n, 3.0 * a * n, 4.0);
     row->traffic_bytes[DF_HW_LEVELS - 1] = 4.0 * a * n;

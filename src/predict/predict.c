@@ -130,7 +130,7 @@ df_split_time df_job_cr_forward(df_job *job, const df_split_gemm *g)
     df_split_time t;
     t.compute_s = df_job_gemm(job, g->m, floor(g->k / g->dim1), g->n);
     t.comm_s = df_job_coll(job, DF_COLL_REDUCE_SCATTER, ceil(job->q * g->m * g->n), g->dim1,
-                           &job->links.kp1);
+                           &job->topo.axis[DF_AXIS_KP1].link);
     return t;
 }
 
@@ -140,7 +140,8 @@ df_split_time df_job_cr_backward(df_job *job, const df_split_gemm *g)
     const double shard_bytes = ceil(ceil(job->q * g->m * g->n) / g->dim1);
     t.compute_s = df_job_gemm(job, g->k, floor(g->m / g->dim1), g->n) +
                   df_job_gemm(job, g->m, floor(g->n / g->dim1), g->k);
-    t.comm_s = df_job_coll(job, DF_COLL_ALL_GATHER, shard_bytes, g->dim1, &job->links.kp1);
+    t.comm_s = df_job_coll(job, DF_COLL_ALL_GATHER, shard_bytes, g->dim1,
+                           &job->topo.axis[DF_AXIS_KP1].link);
     return t;
 }
 
@@ -150,7 +151,8 @@ df_split_time df_job_rc_forward(df_job *job, const df_split_gemm *g)
     const double rows = floor(g->m / g->dim1);
     const double shard_bytes = ceil(ceil(job->q * rows * g->n) / g->dim2);
     t.compute_s = df_job_gemm(job, rows, g->k, floor(g->n / g->dim2));
-    t.comm_s = df_job_coll(job, DF_COLL_ALL_GATHER, shard_bytes, g->dim2, &job->links.kp2);
+    t.comm_s = df_job_coll(job, DF_COLL_ALL_GATHER, shard_bytes, g->dim2,
+                           &job->topo.axis[DF_AXIS_KP2].link);
     return t;
 }
 
@@ -163,12 +165,12 @@ df_split_time df_job_rc_backward(df_job *job, const df_split_gemm *g)
     const double along_columns[] = {q * (g->m / a) * g->n, q * g->k * g->n};
     df_split_time t = {0.0, 0.0};
     for (int i = 0; i < 2; i++) {
-        t.comm_s +=
-            df_job_coll(job, DF_COLL_ALL_GATHER, ceil(ceil(along_rows[i]) / a), a, &job->links.kp1);
+        t.comm_s += df_job_coll(job, DF_COLL_ALL_GATHER, ceil(ceil(along_rows[i]) / a), a,
+                                &job->topo.axis[DF_AXIS_KP1].link);
     }
     for (int i = 0; i < 2; i++) {
         t.comm_s += df_job_coll(job, DF_COLL_ALL_GATHER, ceil(ceil(along_columns[i]) / b), b,
-                                &job->links.kp2);
+                                &job->topo.axis[DF_AXIS_KP2].link);
     }
     t.compute_s =
         df_job_gemm(job, g->k / a, g->m, g->n / b) + df_job_gemm(job, g->m / a, g->n, g->k / b);
@@ -198,19 +200,22 @@ df_job_reduce_gradient(df_job *job, double k, double n, const df_split *part, df
     const double b = part->dim2;
     switch (type) {
     case DF_KP_CR:
-        return df_job_coll(job, DF_COLL_ALL_REDUCE, ceil(q * (k / a) * n), dp, &job->links.dp) +
+        return df_job_coll(job, DF_COLL_ALL_REDUCE, ceil(q * (k / a) * n), dp,
+                           &job->topo.axis[DF_AXIS_DP].link) +
                update_s(job, k / a, n);
     case DF_KP_RC: {
-        const double reduce_s =
-            df_job_coll(job, DF_COLL_ALL_REDUCE, ceil(q * (k / a) * (n / b)), dp, &job->links.dp);
-        const double gather_s = df_job_coll(job, DF_COLL_ALL_GATHER,
-                                            ceil(ceil(q * k * (n / b)) / a), a, &job->links.kp1);
+        const double reduce_s = df_job_coll(job, DF_COLL_ALL_REDUCE, ceil(q * (k / a) * (n / b)),
+                                            dp, &job->topo.axis[DF_AXIS_DP].link);
+        const double gather_s =
+            df_job_coll(job, DF_COLL_ALL_GATHER, ceil(ceil(q * k * (n / b)) / a), a,
+                        &job->topo.axis[DF_AXIS_KP1].link);
         return gather_s + reduce_s + update_s(job, k, n / b);
     }
     case DF_KP_NONE:
         break;
     }
-    return df_job_coll(job, DF_COLL_ALL_REDUCE, ceil(q * k * n), dp, &job->links.dp) +
+    return df_job_coll(job, DF_COLL_ALL_REDUCE, ceil(q * k * n), dp,
+                       &job->topo.axis[DF_AXIS_DP].link) +
            update_s(job, k, n);
 }
 
@@ -293,7 +298,7 @@ predict(df_predictor *predictor, const design *d, df_prediction *out, df_ops *op
                   .q = dev->elem_bytes,
                   .ops = ops,
                   .err = err};
-    df_hw_derive_links(cfg, dev, &job.links);
+    df_topo_derive(cfg, dev, &job.topo);
     DF_TRY(use_simulator(predictor, cfg, &job.net, err));
     DF_TRY(job.gemm->prepare(job.gemm, dev, rules, err));
     predict_mode(&job, cannot_compute(dev), &result);

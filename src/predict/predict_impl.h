@@ -32,7 +32,7 @@ typedef struct {
     const df_cfg *cfg;
     const df_hw_device *dev;
     const df_rules *rules;
-    df_hw_links links;
+    df_topo topo;
     double launch_s;
     double q;    /* bytes of an element */
     df_ops *ops; /* what is done is written down here; NULL: it is not */

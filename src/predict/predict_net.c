@@ -56,13 +56,15 @@ double df_job_simulated_s(df_job *job, const df_coll_op *op)
     }
     const double n = op->participants;
     const df_job_run run = {.kind = op->kind, .bytes = ceil(op->bytes), .ranks = n};
-    const df_hw_link link = df_netcoll_link(job->dev, job->rules, &op->link);
+    const df_hw_link *const link =
+        df_netcoll_link(&job->topo, job->rules->astra_links_underated, &op->link);
     const df_netcoll_op wanted = {
         .kind = op->kind,
         .bytes = run.bytes,
-        .network = df_netcoll_network(job->cfg, n, &link),
-        .system = df_netcoll_system(
-            job->cfg, job->rules->astra_algorithm_stale ? stale_ranks(&job->net, run) : n)};
+        .network = df_netcoll_network(&job->topo, n, link),
+        .system =
+            df_netcoll_system(&job->topo, &job->cfg->backend,
+                              job->rules->astra_algorithm_stale ? stale_ranks(&job->net, run) : n)};
     double time_s = 0.0;
     job->status = df_netcoll_time(job->net.sim, &wanted, &time_s, job->err);
     if (job->status != DF_OK) {

@@ -40,8 +40,9 @@ static double
 simulated_s(const df_cfg *cfg, df_coll_kind kind, double bytes, double ranks, double chosen_for)
 {
     const df_hw_link intra = {50.0 * 1073741824.0, 5e-6};
-    const df_netcoll_op op = {kind, bytes, df_netcoll_network(cfg, ranks, &intra),
-                              df_netcoll_system(cfg, chosen_for)};
+    const df_topo topo = {.dim = {[DF_TOPO_INSIDE] = {.kind = cfg->intra_topology}}};
+    const df_netcoll_op op = {kind, bytes, df_netcoll_network(&topo, ranks, &intra),
+                              df_netcoll_system(&topo, &cfg->backend, chosen_for)};
     df_netcoll *const netcoll = df_netcoll_new(NULL);
     double time_s = 0;
     df_err err;
