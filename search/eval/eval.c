@@ -168,27 +168,40 @@ static df_status set_chip_area(df_eval *eval, df_err *err)
     return DF_OK;
 }
 
-/* Whether the axis's collectives run at all, and over which network. */
-static void note_axis(df_eval *eval, int64_t degree, bool inter)
+/* Whether devices along the axis exchange anything. */
+static bool exchanges(const df_eval *eval, df_axis axis)
 {
-    if (degree > 1) {
-        eval->needs_inter = eval->needs_inter || inter;
-        eval->needs_intra = eval->needs_intra || !inter || eval->cfg.system.intra_derate != 0;
+    const bool llm = eval->cfg.mode == DF_MODE_LLM;
+    if (eval->cfg.sched.degree[axis] <= 1) {
+        return false;
     }
+    switch (axis) {
+    case DF_AXIS_TP:
+    case DF_AXIS_CP:
+        return llm;
+    case DF_AXIS_KP1:
+    case DF_AXIS_KP2:
+        return !llm;
+    case DF_AXIS_LP:
+        return llm || !eval->options.rules.pipeline_hop_free;
+    case DF_AXIS_DP:
+    case DF_AXES:
+        break;
+    }
+    return true;
 }
 
 static void note_networks(df_eval *eval)
 {
-    const df_cfg_sched *const sched = &eval->cfg.sched;
     const df_cfg_system *const system = &eval->cfg.system;
-    const bool llm = eval->cfg.mode == DF_MODE_LLM;
     eval->needs_intra = false;
     eval->needs_inter = false;
-    note_axis(eval, llm ? sched->tp : sched->kp1, llm ? system->tp_inter : system->kp1_inter);
-    note_axis(eval, llm ? sched->cp : sched->kp2, llm ? system->tp_inter : system->kp2_inter);
-    note_axis(eval, sched->dp, system->dp_inter);
-    if (llm || !eval->options.rules.pipeline_hop_free) {
-        note_axis(eval, sched->lp, system->lp_inter);
+    for (int axis = 0; axis < DF_AXES; axis++) {
+        if (exchanges(eval, (df_axis)axis)) {
+            const bool inter = system->inter[axis];
+            eval->needs_inter = eval->needs_inter || inter;
+            eval->needs_intra = eval->needs_intra || !inter || system->intra_derate != 0;
+        }
     }
 }
 

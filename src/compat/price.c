@@ -23,7 +23,7 @@ static double stream_s(const df_coster *c, double flops, double bytes)
 /* An all-gather's bytes are cut to one shard, or each step moves all of them; either way, a step
  * may copy one n-th of what it moves. */
 static double
-collective_s(const df_coster *c, const df_op_collective *what, const df_cost_group *group)
+collective_s(const df_coster *c, const df_op_collective *what, const df_topo_group *group)
 {
     const df_compat_prices *const o = options_of(c);
     df_ring ring = df_ring_of(what->kind, what->bytes, group->members);

@@ -138,6 +138,9 @@ typedef struct {
 /* Energies that a file leaves out have this value, as in the Python DeepFlow. */
 #define DF_CFG_ABSENT_J 0.1
 
+/* An energy of a file, 0 where the file leaves it out. */
+double df_cfg_given_j(double value_j);
+
 /* Absolute shares: mm2 in the area budget, W in the power budget. */
 typedef struct {
     double core, dram, l2, l1, reg, intra, inter;

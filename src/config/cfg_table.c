@@ -201,6 +201,12 @@ static const df_opt_word words_attention[] = {
         path, kind, "", ANY, words, {false, 0}, 0, DF_OPT_NOT_KEPT, meaning                        \
     }
 
+/* A degree that can only be 1 so far. */
+#define ONE(path, why, meaning)                                                                    \
+    {                                                                                              \
+        path, DF_OPT_INT, why, WHOLE(1, 1), NULL, {false, 1}, 0, DF_OPT_NOT_KEPT, meaning          \
+    }
+
 #define TEXT(path, field, meaning)                                                                 \
     {                                                                                              \
         path, DF_OPT_TEXT, "", ANY, NULL, {false, 0}, 0, AT(field), meaning                        \
@@ -624,6 +630,14 @@ const df_opt df_opts[] = {
          OPTIONAL(0),
          system.tp_inter,
          "tensor parallelism runs over the network between nodes (LLM)"),
+    BOOL("system_hierarchy.cp_inter",
+         OPTIONAL(0),
+         system.cp_inter,
+         "context parallelism runs over the network between nodes (LLM)"),
+    UNUSED("system_hierarchy.ep_inter",
+           DF_OPT_BOOL,
+           df_words_bool,
+           "expert parallelism runs over the network between nodes; not used"),
 
     WORD("network_topology.inter_node",
          df_words_topology,
@@ -655,6 +669,7 @@ const df_opt df_opts[] = {
             OPTIONAL(1),
             sched.cp,
             "context parallelism (LLM); 0 means 1"),
+    ONE("scheduling_param.ep", "experts run on one device so far", "expert parallelism (LLM)"),
     BOOL("scheduling_param.tp_sp", OPTIONAL(1), sched.tp_sp, "tensor-sequence parallelism (LLM)"),
     WORD("scheduling_param.recompute",
          df_words_recompute,
@@ -958,6 +973,17 @@ const df_opt_renamed df_opts_renamed[] = {
 };
 const int df_num_opts_renamed = sizeof df_opts_renamed / sizeof df_opts_renamed[0];
 
+const df_opt_pair df_opt_aliases[] = {
+    {"scheduling_param.pp", "scheduling_param.lp"},
+    {"system_hierarchy.pp_inter", "system_hierarchy.lp_inter"},
+};
+const int df_num_opt_aliases = sizeof df_opt_aliases / sizeof df_opt_aliases[0];
+
+const df_opt_pair df_opts_following[] = {
+    {"system_hierarchy.cp_inter", "system_hierarchy.tp_inter"},
+};
+const int df_num_opts_following = sizeof df_opts_following / sizeof df_opts_following[0];
+
 _Static_assert(sizeof df_opts / sizeof df_opts[0] <= DF_OPT_MAX, "DF_OPT_MAX is too small");
 _Static_assert(sizeof df_opt_sections / sizeof df_opt_sections[0] <= DF_SECTION_MAX,
                "DF_SECTION_MAX is too small");
@@ -975,8 +1001,38 @@ bool df_opt_is_under(const char *path, const char *section)
     return length == 0 || (strncmp(path, section, length) == 0 && path[length] == '.');
 }
 
+/* The row of an alias; NULL: it is none. */
+static const df_opt_pair *find_alias(const char *path)
+{
+    for (int i = 0; i < df_num_opt_aliases; i++) {
+        if (strcmp(df_opt_aliases[i].path, path) == 0) {
+            return &df_opt_aliases[i];
+        }
+    }
+    return NULL;
+}
+
+const char *df_opt_path(const char *path, unsigned modes)
+{
+    const df_opt_pair *const alias = find_alias(path);
+    const int index = df_opt_find(path, modes);
+    return alias ? alias->path : index >= 0 ? df_opts[index].path : NULL;
+}
+
+const df_opt *df_opt_followed(const df_opt *opt)
+{
+    for (int i = 0; i < df_num_opts_following; i++) {
+        if (strcmp(df_opts_following[i].path, opt->path) == 0) {
+            return &df_opts[df_opt_find(df_opts_following[i].of, 0)];
+        }
+    }
+    return NULL;
+}
+
 int df_opt_find(const char *path, unsigned modes)
 {
+    const df_opt_pair *const alias = find_alias(path);
+    path = alias ? alias->of : path;
     for (int i = 0; i < df_num_opts; i++) {
         if (df_opt_applies(&df_opts[i], modes) && strcmp(df_opts[i].path, path) == 0) {
             return i;

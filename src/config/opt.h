@@ -46,7 +46,7 @@ typedef struct {
 typedef struct {
     const char *path; /* "tech_param.DRAM.size" */
     df_opt_kind kind;
-    const char *unit;         /* of a REAL: "s"; "" if there is none */
+    const char *unit;         /* of a REAL: "s"; of a single number: why; "" if there is none */
     df_opt_range range;       /* of numbers */
     const df_opt_word *words; /* of ENUM and FORMAT */
     df_opt_absent absent;

@@ -81,7 +81,7 @@ static double stream_s(const df_coster *c, double flops, double bytes)
 }
 
 static double
-collective_s(const df_coster *c, const df_op_collective *what, const df_cost_group *group)
+collective_s(const df_coster *c, const df_op_collective *what, const df_topo_group *group)
 {
     const df_ring ring = df_ring_of(what->kind, what->bytes, group->members);
     return df_ring_time_s(&ring, c->dev, DRAM, &group->link);
@@ -97,23 +97,8 @@ const df_cost_model df_cost_roofline = {
 
 /* ---- Any operator ---- */
 
-df_cost_group df_coster_group(const df_coster *c, unsigned axes)
-{
-    df_cost_group group = {1.0, {HUGE_VAL, 0.0}};
-    for (int axis = 0; axis < DF_AXES; axis++) {
-        if ((axes >> axis & 1U) == 0) {
-            continue;
-        }
-        group.members *= c->degree[axis];
-        if (c->links.axis[axis].bytes_ps < group.link.bytes_ps) {
-            group.link = c->links.axis[axis];
-        }
-    }
-    return group;
-}
-
 double
-df_price_collective_s(const df_coster *c, const df_op_collective *what, const df_cost_group *group)
+df_price_collective_s(const df_coster *c, const df_op_collective *what, const df_topo_group *group)
 {
     const bool moves = what->bytes > 0.0 && group->members > 1.0;
     return moves ? c->model->collective_s(c, what, group) : 0.0;
@@ -121,7 +106,7 @@ df_price_collective_s(const df_coster *c, const df_op_collective *what, const df
 
 df_status df_price_collective(const df_coster *c,
                               const df_op *op,
-                              const df_cost_group *group,
+                              const df_topo_group *group,
                               df_price *price)
 {
     const df_op_collective *const what = &op->coll;
@@ -138,7 +123,7 @@ df_status df_price_collective(const df_coster *c,
 
 static df_status price_grouped(const df_coster *c, const df_op *op, df_price *price)
 {
-    const df_cost_group group = df_coster_group(c, op->coll.axes);
+    const df_topo_group group = df_topo_over(&c->topo, op->coll.axes);
     return df_price_collective(c, op, &group, price);
 }
 

@@ -1,6 +1,6 @@
 #include "fold/energy.h"
 
-#include <math.h>
+#include "base/units.h"
 
 void df_energy_add_work(const df_tariff *tariff,
                         const df_price *price,
@@ -15,11 +15,8 @@ void df_energy_add_work(const df_tariff *tariff,
 
 void df_energy_add_sent(const df_tariff *tariff, unsigned axes, double bytes, df_energy *energy)
 {
-    double byte_j = 0.0;
-    for (int axis = 0; axis < DF_AXES; axis++) {
-        byte_j = (axes >> axis & 1U) != 0 ? fmax(byte_j, tariff->sent_byte_j[axis]) : byte_j;
-    }
-    energy->network_j += byte_j * bytes;
+    const df_topo_group group = df_topo_over(tariff->topo, axes);
+    energy->network_j += DF_BITS_PER_BYTE * group.energy_per_bit_j * bytes;
 }
 
 static void add_op(const df_tariff *tariff,

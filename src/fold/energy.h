@@ -14,7 +14,7 @@ typedef struct {
 /* What a device's work costs; 0 where the file gives no energy. */
 typedef struct {
     double flop_j, byte_j[DF_HW_LEVELS];
-    double sent_byte_j[DF_AXES]; /* along each axis */
+    const df_topo *topo; /* borrowed: what is sent */
     double leakage_w[DF_HW_LEVELS];
 } df_tariff;
 

@@ -45,14 +45,14 @@ double df_llm_coll_s(
     const df_llm *x, df_coll_kind kind, double bytes, double participants, const df_hw_link *link)
 {
     const df_op_collective what = {kind, 0, bytes};
-    const df_cost_group group = {participants, *link};
+    const df_topo_group group = {.members = participants, .link = *link};
     return df_price_collective_s(&x->coster, &what, &group);
 }
 
 double df_llm_collective_s(const df_hw_device *dev,
                            const df_rules *rules,
                            const df_op_collective *what,
-                           const df_cost_group *group)
+                           const df_topo_group *group)
 {
     static const df_cfg llm = {.mode = DF_MODE_LLM};
     df_compat_prices prices;
@@ -73,19 +73,14 @@ static void read_coster(df_llm *x, const df_hw_device *dev)
                      .err = x->err};
     const df_gemm_traffic traffic = df_compat_gemm_traffic(x->rules);
     df_gemm_cache_use(c->cache, dev, &traffic);
-    df_hw_derive_links(x->cfg, dev, &c->links);
-    c->links.cp = c->links.tp;
-    c->degree[DF_AXIS_DP] = x->split.dp;
-    c->degree[DF_AXIS_LP] = x->split.pp;
-    c->degree[DF_AXIS_TP] = x->split.tp;
-    c->degree[DF_AXIS_CP] = x->split.cp;
+    df_topo_derive(x->cfg, dev, &c->topo);
 }
 
 static df_status use_simulator(df_llm *x)
 {
     df_llm_predictor *const memory = x->memory;
     const bool stale = x->rules->astra_algorithm_stale;
-    x->simulated = (df_simulated){.cfg = x->cfg,
+    x->simulated = (df_simulated){.backend = &x->cfg->backend,
                                   .links_underated = x->rules->astra_links_underated,
                                   .gather_whole = x->rules->llm_all_gather_whole_steps,
                                   .algorithm_ranks = stale ? df_compat_split_ranks : NULL,
@@ -177,10 +172,10 @@ df_status df_llm_predict(df_llm_predictor *predictor,
     df_dims_read(cfg, &x.dims);
     df_split_read(cfg, &x.split);
     df_compat_split(rules, cfg, &x.split);
-    x.tariff = df_llm_tariff(cfg, dev);
     df_exchange_of(&x.dims, &x.split, cfg->sw.dp_zero_stage, &x.exchange);
     df_compat_exchange(rules, &x.dims, &x.split, cfg->sw.dp_zero_stage, &x.exchange);
     read_coster(&x, dev);
+    x.tariff = df_llm_tariff(cfg, dev, &x.coster.topo);
     DF_TRY(use_simulator(&x));
     result.run_type = cfg->llm.run_type;
     result.micro_batch = x.split.batch;

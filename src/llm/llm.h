@@ -59,7 +59,7 @@ void df_llm_predictor_clear(df_llm_predictor *predictor);
 double df_llm_collective_s(const df_hw_device *dev,
                            const df_rules *rules,
                            const df_op_collective *what,
-                           const df_cost_group *group);
+                           const df_topo_group *group);
 
 /* Has another one run the simulator's programs; it is borrowed. Before the first prediction. */
 void df_llm_predictor_use(df_llm_predictor *predictor, df_astra *astra);

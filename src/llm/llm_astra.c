@@ -12,13 +12,12 @@ static df_net_network network_of(const df_llm *x, double ranks)
 {
     static const df_hw_link unused = {DF_GIB, 1e-6};
     const df_split *const s = &x->split;
-    const df_hw_device *const dev = x->coster.dev;
-    const df_hw_link intra = {dev->intra.throughput_bytes_ps, dev->intra.latency_s};
-    const bool alone = s->tp * s->cp * s->dp * s->pp == 1.0;
-    return df_netcoll_network(x->cfg, ranks,
-                              x->simulated.links_underated ? &intra
-                              : alone                      ? &unused
-                                                           : &x->coster.links.tp);
+    const df_topo *const topo = &x->coster.topo;
+    const bool underated = x->simulated.links_underated;
+    const bool alone = s->tp * s->cp * s->dp * s->pp == 1.0 && !underated;
+    const df_topo_group group = df_topo_join(&topo->axis[DF_AXIS_TP], &topo->axis[DF_AXIS_CP]);
+    const df_hw_link *const link = df_netcoll_link(topo, underated, &group.link);
+    return df_netcoll_network(topo, ranks, alone ? &unused : link);
 }
 
 /* ---- A layer as a chain ---- */
@@ -60,7 +59,7 @@ static void add_collectives(
             continue;
         }
         const double bytes = ceil(op->coll.bytes);
-        const double n = df_coster_group(&x->coster, op->coll.axes).members;
+        const double n = df_topo_over(&x->coster.topo, op->coll.axes).members;
         if (bytes > 0.0 && n > 1.0) {
             *add_item(chain) = (df_llm_chain_item){
                 .is_collective = true,
@@ -114,8 +113,9 @@ static int32_t block_ranks(const df_llm *x)
 static df_net_system graph_system(const df_llm *x, int32_t ranks)
 {
     const double shared = x->split.tp * x->split.cp;
-    return df_netcoll_system(
-        x->cfg, x->rules->astra_algorithm_stale && shared > 1.0 ? shared : (double)ranks);
+    return df_netcoll_system(&x->coster.topo, &x->cfg->backend,
+                             x->rules->astra_algorithm_stale && shared > 1.0 ? shared
+                                                                             : (double)ranks);
 }
 
 /* A graph to be simulated. */

@@ -4,16 +4,10 @@
 #include "compat/energy.h"
 #include "llm/llm_impl.h"
 
-/* An energy of the file, 0 where it gives none. */
-static double given_j(double value_j)
-{
-    return value_j == DF_CFG_ABSENT_J ? 0.0 : value_j;
-}
-
-df_tariff df_llm_tariff(const df_cfg *cfg, const df_hw_device *dev)
+df_tariff df_llm_tariff(const df_cfg *cfg, const df_hw_device *dev, const df_topo *topo)
 {
     const df_cfg_tech *const tech = &cfg->tech;
-    df_tariff t = {.flop_j = given_j(tech->core.nominal_energy_per_flop_j)};
+    df_tariff t = {.topo = topo, .flop_j = df_cfg_given_j(tech->core.nominal_energy_per_flop_j)};
     for (int level = 0; level < DF_HW_LEVELS; level++) {
         const df_hw_mem *const mem = &dev->mem[level];
         const bool dram = mem->type == DF_MEM_DRAM;
@@ -21,14 +15,9 @@ df_tariff df_llm_tariff(const df_cfg *cfg, const df_hw_device *dev)
                                   : tech->sram[mem->type].dynamic_energy_per_bit_j;
         const double bit_w =
             dram ? tech->dram.static_power_per_bit_w : tech->sram[mem->type].static_power_per_bit_w;
-        t.byte_j[level] = DF_BITS_PER_BYTE * given_j(bit_j);
-        t.leakage_w[level] = given_j(bit_w) * DF_BITS_PER_BYTE * mem->size_bytes;
+        t.byte_j[level] = DF_BITS_PER_BYTE * df_cfg_given_j(bit_j);
+        t.leakage_w[level] = df_cfg_given_j(bit_w) * DF_BITS_PER_BYTE * mem->size_bytes;
     }
-    for (int axis = 0; axis < DF_AXES; axis++) {
-        const df_cfg_link *const link = cfg->system.inter[axis] ? &tech->inter : &tech->intra;
-        t.sent_byte_j[axis] = DF_BITS_PER_BYTE * given_j(link->nominal_energy_per_link_j);
-    }
-    t.sent_byte_j[DF_AXIS_CP] = t.sent_byte_j[DF_AXIS_TP];
     return t;
 }
 

@@ -161,6 +161,6 @@ void df_llm_pass_energy(const df_llm *x, const df_llm_pass *pass, df_energy *ene
 double df_llm_pass_energy_j(const df_llm *x, const df_llm_pass *pass);
 /* Adds what a training step's reductions and optimizer take. */
 void df_llm_add_exchange_energy(const df_llm *x, df_energy *energy);
-df_tariff df_llm_tariff(const df_cfg *cfg, const df_hw_device *dev);
+df_tariff df_llm_tariff(const df_cfg *cfg, const df_hw_device *dev, const df_topo *topo);
 
 #endif

@@ -26,7 +26,7 @@ static df_llm_durations read_durations(const df_llm *x, const df_breakdown *tabl
 {
     const df_exchange *const e = &x->exchange;
     const double n = e->replicas;
-    const df_hw_link *const link = &x->coster.links.dp;
+    const df_hw_link *const link = &x->coster.topo.axis[DF_AXIS_DP].link;
     const df_coll_kind kind =
         x->cfg->sw.dp_zero_stage >= 2 ? DF_COLL_REDUCE_SCATTER : DF_COLL_ALL_REDUCE;
     const df_row_side *const embedding = table->row[DF_ROW_EMBEDDING].side;
@@ -39,7 +39,8 @@ static df_llm_durations read_durations(const df_llm *x, const df_breakdown *tabl
         t.logits[i] = logits[i].time_s;
     }
     if (x->split.pp > 1) {
-        t.hop = df_llm_coll_s(x, DF_COLL_P2P, hop_bytes, 2.0, &x->coster.links.lp);
+        t.hop =
+            df_llm_coll_s(x, DF_COLL_P2P, hop_bytes, 2.0, &x->coster.topo.axis[DF_AXIS_LP].link);
     }
     if (x->cfg->llm.run_type == DF_RUN_TRAINING && n > 1) {
         t.reduce_embedding = df_llm_coll_s(x, kind, e->gradients.embedding, n, link);
@@ -163,7 +164,7 @@ df_llm_run_step(df_llm *x, const df_llm_pass *pass, double *optimizer_time_s, do
                                : df_llm_run_order(x, &step, time_s));
     if (training) {
         *time_s += df_llm_coll_s(x, DF_COLL_ALL_REDUCE, x->exchange.shared_bytes, 2.0,
-                                 &x->coster.links.lp);
+                                 &x->coster.topo.axis[DF_AXIS_LP].link);
     }
     if (training && !x->rules->llm_optimizer_free) {
         DF_TRY(time_optimizer(x, optimizer_time_s));

@@ -48,15 +48,14 @@ df_netcoll_counts df_netcoll_count(const df_netcoll *netcoll)
 
 /* ---- The machine ---- */
 
-df_hw_link df_netcoll_link(const df_hw_device *dev, const df_rules *rules, const df_hw_link *link)
+const df_hw_link *df_netcoll_link(const df_topo *topo, bool underated, const df_hw_link *link)
 {
-    const df_hw_link intra = {dev->intra.throughput_bytes_ps, dev->intra.latency_s};
-    return rules->astra_links_underated ? intra : *link;
+    return underated ? &topo->dim[DF_TOPO_INSIDE].undivided : link;
 }
 
-static df_net_topology topology_of(const df_cfg *cfg, double ranks)
+static df_net_topology topology_of(const df_topo *topo, double ranks)
 {
-    switch (cfg->intra_topology) {
+    switch (topo->dim[DF_TOPO_INSIDE].kind) {
     case DF_TOPO_RING:
         return ranks > 2 ? DF_NET_RING : DF_NET_FULLY_CONNECTED;
     case DF_TOPO_SWITCH:
@@ -76,11 +75,11 @@ static double rounded(double value, double scale)
     return nearbyint(value * scale) / scale;
 }
 
-df_net_network df_netcoll_network(const df_cfg *cfg, double ranks, const df_hw_link *link)
+df_net_network df_netcoll_network(const df_topo *topo, double ranks, const df_hw_link *link)
 {
     df_net_network network;
     memset(&network, 0, sizeof network);
-    network.topology = topology_of(cfg, ranks);
+    network.topology = topology_of(topo, ranks);
     network.ranks = (int32_t)ranks;
     network.bandwidth_gib_ps = rounded(link->bytes_ps / DF_GIB, 1e6);
     network.latency_ns = rounded(link->latency_s * 1e9, 1e3);
@@ -116,21 +115,20 @@ static df_net_algorithm algorithm_of(df_coll_algo wanted, df_net_topology topolo
     return (df_net_algorithm){DF_NET_ALG_HALVING_DOUBLING, 0};
 }
 
-df_net_system df_netcoll_system(const df_cfg *cfg, double ranks)
+df_net_system df_netcoll_system(const df_topo *topo, const df_cfg_backend *backend, double ranks)
 {
     const double local_mem_gb_ps = 1600; /* what the Python DeepFlow writes */
-    const df_cfg_backend *const b = &cfg->backend;
-    const df_net_topology topology = topology_of(cfg, ranks);
+    const df_net_topology topology = topology_of(topo, ranks);
     df_net_system system;
     memset(&system, 0, sizeof system);
-    system.endpoint_delay_ns = b->endpoint_delay;
-    system.splits = (int32_t)b->preferred_dataset_splits;
-    system.active_chunks = (int32_t)b->active_chunks_per_dimension;
+    system.endpoint_delay_ns = backend->endpoint_delay;
+    system.splits = (int32_t)backend->preferred_dataset_splits;
+    system.active_chunks = (int32_t)backend->active_chunks_per_dimension;
     system.local_mem_gb_ps = local_mem_gb_ps;
-    system.algorithm[DF_NET_ALL_REDUCE] = algorithm_of(b->all_reduce, topology);
-    system.algorithm[DF_NET_ALL_GATHER] = algorithm_of(b->all_gather, topology);
-    system.algorithm[DF_NET_REDUCE_SCATTER] = algorithm_of(b->reduce_scatter, topology);
-    system.algorithm[DF_NET_ALL_TO_ALL] = algorithm_of(b->all_to_all, topology);
+    system.algorithm[DF_NET_ALL_REDUCE] = algorithm_of(backend->all_reduce, topology);
+    system.algorithm[DF_NET_ALL_GATHER] = algorithm_of(backend->all_gather, topology);
+    system.algorithm[DF_NET_REDUCE_SCATTER] = algorithm_of(backend->reduce_scatter, topology);
+    system.algorithm[DF_NET_ALL_TO_ALL] = algorithm_of(backend->all_to_all, topology);
     return system;
 }
 

@@ -58,6 +58,11 @@ static double price(df_job *job, const df_op *op)
     return price.time_s;
 }
 
+const df_hw_link *df_job_link(const df_job *job, df_axis axis)
+{
+    return &job->coster.topo.axis[axis].link;
+}
+
 double df_job_gemm(df_job *job, double m, double k, double n)
 {
     return price(
@@ -104,7 +109,7 @@ double df_job_coll(
     df_job *job, df_coll_kind kind, double bytes, double participants, const df_hw_link *link)
 {
     const df_op op = {.kind = DF_OP_COLLECTIVE, .repeats = 1.0, .coll = {kind, 0, bytes}};
-    const df_cost_group group = {participants, *link};
+    const df_topo_group group = {.members = participants, .link = *link};
     df_price result = {.time_s = 0.0};
     if (job->status == DF_OK) {
         job->status = df_price_collective(&job->coster, &op, &group, &result);
@@ -122,7 +127,7 @@ df_split_time df_job_cr_forward(df_job *job, const df_split_gemm *g)
     df_split_time t;
     t.compute_s = df_job_gemm(job, g->m, floor(g->k / g->dim1), g->n);
     t.comm_s = df_job_coll(job, DF_COLL_REDUCE_SCATTER, ceil(job->q * g->m * g->n), g->dim1,
-                           &job->coster.links.kp1);
+                           df_job_link(job, DF_AXIS_KP1));
     return t;
 }
 
@@ -132,7 +137,7 @@ df_split_time df_job_cr_backward(df_job *job, const df_split_gemm *g)
     const double shard_bytes = ceil(ceil(job->q * g->m * g->n) / g->dim1);
     t.compute_s = df_job_gemm(job, g->k, floor(g->m / g->dim1), g->n) +
                   df_job_gemm(job, g->m, floor(g->n / g->dim1), g->k);
-    t.comm_s = df_job_gather(job, shard_bytes, g->dim1, &job->coster.links.kp1);
+    t.comm_s = df_job_gather(job, shard_bytes, g->dim1, df_job_link(job, DF_AXIS_KP1));
     return t;
 }
 
@@ -142,7 +147,7 @@ df_split_time df_job_rc_forward(df_job *job, const df_split_gemm *g)
     const double rows = floor(g->m / g->dim1);
     const double shard_bytes = ceil(ceil(job->q * rows * g->n) / g->dim2);
     t.compute_s = df_job_gemm(job, rows, g->k, floor(g->n / g->dim2));
-    t.comm_s = df_job_gather(job, shard_bytes, g->dim2, &job->coster.links.kp2);
+    t.comm_s = df_job_gather(job, shard_bytes, g->dim2, df_job_link(job, DF_AXIS_KP2));
     return t;
 }
 
@@ -155,10 +160,12 @@ df_split_time df_job_rc_backward(df_job *job, const df_split_gemm *g)
     const double along_columns[] = {q * (g->m / a) * g->n, q * g->k * g->n};
     df_split_time t = {0.0, 0.0};
     for (int i = 0; i < 2; i++) {
-        t.comm_s += df_job_gather(job, ceil(ceil(along_rows[i]) / a), a, &job->coster.links.kp1);
+        t.comm_s +=
+            df_job_gather(job, ceil(ceil(along_rows[i]) / a), a, df_job_link(job, DF_AXIS_KP1));
     }
     for (int i = 0; i < 2; i++) {
-        t.comm_s += df_job_gather(job, ceil(ceil(along_columns[i]) / b), b, &job->coster.links.kp2);
+        t.comm_s +=
+            df_job_gather(job, ceil(ceil(along_columns[i]) / b), b, df_job_link(job, DF_AXIS_KP2));
     }
     t.compute_s =
         df_job_gemm(job, g->k / a, g->m, g->n / b) + df_job_gemm(job, g->m / a, g->n, g->k / b);
@@ -189,19 +196,19 @@ df_job_reduce_gradient(df_job *job, double k, double n, const df_kp_split *part,
     switch (type) {
     case DF_KP_CR:
         return df_job_coll(job, DF_COLL_ALL_REDUCE, ceil(q * (k / a) * n), dp,
-                           &job->coster.links.dp) +
+                           df_job_link(job, DF_AXIS_DP)) +
                update_s(job, k / a, n);
     case DF_KP_RC: {
         const double reduce_s = df_job_coll(job, DF_COLL_ALL_REDUCE, ceil(q * (k / a) * (n / b)),
-                                            dp, &job->coster.links.dp);
+                                            dp, df_job_link(job, DF_AXIS_DP));
         const double gather_s =
-            df_job_gather(job, ceil(ceil(q * k * (n / b)) / a), a, &job->coster.links.kp1);
+            df_job_gather(job, ceil(ceil(q * k * (n / b)) / a), a, df_job_link(job, DF_AXIS_KP1));
         return gather_s + reduce_s + update_s(job, k, n / b);
     }
     case DF_KP_NONE:
         break;
     }
-    return df_job_coll(job, DF_COLL_ALL_REDUCE, ceil(q * k * n), dp, &job->coster.links.dp) +
+    return df_job_coll(job, DF_COLL_ALL_REDUCE, ceil(q * k * n), dp, df_job_link(job, DF_AXIS_DP)) +
            update_s(job, k, n);
 }
 
@@ -257,7 +264,7 @@ static df_status use_simulator(df_predictor *predictor, df_job *job, df_simulate
     }
     *simulated = (df_simulated){
         .net = predictor->net,
-        .cfg = job->cfg,
+        .backend = &job->cfg->backend,
         .links_underated = job->rules->astra_links_underated,
         .algorithm_ranks = job->rules->astra_algorithm_stale ? df_compat_history_ranks : NULL,
         .context = &job->history};
@@ -298,7 +305,7 @@ static df_status predict(
                              .dev = dev,
                              .search = predictor->gemm,
                              .err = err};
-    df_hw_derive_links(cfg, dev, &job.coster.links);
+    df_topo_derive(cfg, dev, &job.coster.topo);
     DF_TRY(use_simulator(predictor, &job, &simulated));
     DF_TRY(df_gemm_search_use(predictor->gemm, dev, &traffic, err));
     predict_mode(&job, cannot_compute(dev), &result);

@@ -39,6 +39,9 @@ typedef struct {
     double dim1, dim2;
 } df_kp_split;
 
+/* The link of an axis. */
+const df_hw_link *df_job_link(const df_job *job, df_axis axis);
+
 double df_job_gemm(df_job *job, double m, double k, double n);
 double df_job_stream(df_job *job, double flops, double bytes);
 /* In closed form or simulated; bytes as op/op.h has them. The simulator's times depend on which

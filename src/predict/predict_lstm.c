@@ -54,15 +54,15 @@ static double gather_s(df_job *job, double whole_bytes, double n, const df_hw_li
 /* The four gates' activations change hands before the pointwise work. Unlike a
  * collective, which takes for ever without a link, this is refused (the Python DeepFlow
  * divides by the link's speed). */
-static double exchange_s(df_job *job, double bytes, const df_hw_link *link)
+static double exchange_s(df_job *job, double bytes, df_axis axis)
 {
+    const df_hw_link *const link = df_job_link(job, axis);
     if (!(link->bytes_ps > 0.0)) {
         if (job->status == DF_OK) {
-            const bool first = link == &job->coster.links.kp1;
             job->status = df_fail(job->err, DF_INFEASIBLE,
-                                  "system_hierarchy.kp%d_inter: expected a network with "
-                                  "bandwidth for kp%d, found none",
-                                  first ? 1 : 2, first ? 1 : 2);
+                                  "system_hierarchy.%s: expected a network with bandwidth for "
+                                  "%s, found none",
+                                  df_axis_table[axis].inter, df_axis_table[axis].name);
         }
         return 0.0;
     }
@@ -92,8 +92,7 @@ static pass_times hidden_cr(df_job *job, const lstm *x)
     const double work = 5.0 * x->b * w;
     const double bytes = 13.0 * q * x->b * w;
     const df_split_gemm g = {x->b, 2.0 * x->d, x->g * x->d, h1, 1.0};
-    const double rest_s =
-        5.0 * job->launch_s + exchange_s(job, 4.0 * x->b * w * q, &job->coster.links.kp1);
+    const double rest_s = 5.0 * job->launch_s + exchange_s(job, 4.0 * x->b * w * q, DF_AXIS_KP1);
     const df_split_time f = df_job_cr_forward(job, &g);
     const df_split_time b = df_job_cr_backward(job, &g);
     pass_times t;
@@ -114,17 +113,17 @@ static pass_times hidden_rc(df_job *job, const lstm *x)
     const double rows_back = job->rules->rc_backward_exchange_whole ? x->b : r;
     const df_kp_split *decides = job->rules->rc_exchange_follows_softmax ? &x->softmax : &x->hidden;
     const bool exchanged = decides->dim2 > 1.0;
-    const df_hw_link *link = &job->coster.links.kp2;
     const df_split_gemm g = {x->b, 2.0 * x->d, x->g * x->d, x->hidden.dim1, x->hidden.dim2};
     const df_split_time f = df_job_rc_forward(job, &g);
     const df_split_time b = df_job_rc_backward(job, &g);
     pass_times t;
     t.forward_s = f.compute_s + f.comm_s + df_job_stream(job, work, trunc(bytes)) +
-                  5.0 * job->launch_s + (exchanged ? exchange_s(job, 4.0 * r * w * q, link) : 0.0);
+                  5.0 * job->launch_s +
+                  (exchanged ? exchange_s(job, 4.0 * r * w * q, DF_AXIS_KP2) : 0.0);
     t.backward_s = b.compute_s + b.comm_s +
                    df_job_stream(job, work + weights, trunc(bytes + 3.0 * q * weights)) +
                    5.0 * job->launch_s +
-                   (exchanged ? exchange_s(job, trunc(4.0 * rows_back * w * q), link) : 0.0);
+                   (exchanged ? exchange_s(job, trunc(4.0 * rows_back * w * q), DF_AXIS_KP2) : 0.0);
     return t;
 }
 
@@ -149,7 +148,7 @@ static pass_times softmax_cr(df_job *job, const lstm *x)
     pass_times t;
     const df_split_time f = df_job_cr_forward(job, &g);
     t.forward_s = f.compute_s + f.comm_s + df_job_stream(job, 3.0 * share, 7.0 * q * share) +
-                  job->launch_s + gather_s(job, q * x->b, s1, &job->coster.links.kp1);
+                  job->launch_s + gather_s(job, q * x->b, s1, df_job_link(job, DF_AXIS_KP1));
     const df_split_time b = df_job_cr_backward(job, &g);
     t.backward_s = b.compute_s + b.comm_s +
                    df_job_stream(job, 5.0 * x->b * x->v / s1, 11.0 * q * x->b * x->v / s1) +
@@ -163,7 +162,7 @@ static pass_times softmax_rc(df_job *job, const lstm *x)
     const double rows = x->b / x->softmax.dim1;
     const double share = rows * (x->v / x->softmax.dim2);
     const df_split_gemm g = {x->b, x->d, x->v, x->softmax.dim1, x->softmax.dim2};
-    const df_hw_link no_latency = {job->coster.links.kp2.bytes_ps, 0.0};
+    const df_hw_link no_latency = {df_job_link(job, DF_AXIS_KP2)->bytes_ps, 0.0};
     pass_times t;
     const df_split_time f = df_job_rc_forward(job, &g);
     t.forward_s = f.compute_s + f.comm_s + df_job_stream(job, 3.0 * share, 7.0 * q * share) +
@@ -188,14 +187,14 @@ static pass_times embedding_times(df_job *job, const lstm *x)
     pass_times t = {move_s, move_s};
     switch (x->embedding.type) {
     case DF_KP_CR:
-        t.forward_s += gather_s(job, bytes, e1, &job->coster.links.kp1);
+        t.forward_s += gather_s(job, bytes, e1, df_job_link(job, DF_AXIS_KP1));
         t.backward_s = t.forward_s;
         df_job_repeat_op(job);
         return t;
     case DF_KP_RC:
         df_job_repeat_op(job);
         t.backward_s +=
-            gather_s(job, q * x->b * x->d / x->embedding.dim2, e1, &job->coster.links.kp1);
+            gather_s(job, q * x->b * x->d / x->embedding.dim2, e1, df_job_link(job, DF_AXIS_KP1));
         return t;
     case DF_KP_NONE:
         break;
@@ -220,7 +219,7 @@ static double hop_s(df_job *job, const lstm *x)
         bytes /= x->hidden.dim1 * x->hidden.dim2;
     }
     const double participants = 2.0;
-    return df_job_coll(job, DF_COLL_P2P, bytes, participants, &job->coster.links.lp);
+    return df_job_coll(job, DF_COLL_P2P, bytes, participants, df_job_link(job, DF_AXIS_LP));
 }
 
 static pass_times hidden_times(df_job *job, const lstm *x)

@@ -142,7 +142,7 @@ static void all_gather_staging_divided(void **state)
     const df_cfg cfg = df_lstm_case();
     const df_hw_device dev = df_case_device(&cfg, &rules);
     const df_op_collective shards = {DF_COLL_ALL_GATHER, 0, 4e6};
-    const df_cost_group four = {4, {1e9, 5e-6}};
+    const df_topo_group four = {.members = 4, .link = {1e9, 5e-6}};
     const double reference = df_case_ring_s(&dev, &rules, DF_MODE_LSTM, &shards, &four);
     rules.all_gather_staging_divided = false;
     const double corrected = df_case_ring_s(&dev, &rules, DF_MODE_LSTM, &shards, &four);

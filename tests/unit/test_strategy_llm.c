@@ -291,6 +291,7 @@ static void nodes_are_written_into_cfg(void **state)
     df_strategy_apply(&s, &cfg);
     df_layout_apply(&layouts[0], &size, &s, &cfg);
     assert_false(cfg.system.tp_inter);
+    assert_false(cfg.system.cp_inter);
     assert_true(cfg.system.dp_inter);
     assert_int_equal(cfg.system.num_nodes, 2);
     assert_int_equal(cfg.system.num_devices_per_node, 2);
