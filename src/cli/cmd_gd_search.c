@@ -50,7 +50,8 @@ static void init_flags(field_flag flags[DF_STRATEGY_FIELDS])
     df_strategy_columns(fields);
     for (int i = 0; i < DF_STRATEGY_FIELDS; i++) {
         field_flag *const flag = &flags[i];
-        *flag = (field_flag){.field = fields[i], .number = fields[i].preset};
+        *flag = (field_flag){
+            .field = fields[i], .number = fields[i].preset, .truth = fields[i].preset != 0};
         if (fields[i].kind != DF_FIELD_WORD) {
             continue;
         }
