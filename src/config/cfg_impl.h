@@ -74,8 +74,6 @@ int df_opt_find_section(const char *path, unsigned modes);
 bool df_opt_section_needed(const char *path, unsigned modes);
 /* Index of the top-level section, or -1. */
 int df_opt_section_index(const char *name);
-/* The word of an enum's value; NULL: none. */
-const char *df_opt_word_of(const df_opt_word *words, double value);
 
 /* ---- Values (cfg_value.c) ---- */
 /* The bounds alone: " >= 0", or nothing. */

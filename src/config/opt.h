@@ -62,6 +62,9 @@ extern const df_opt_word df_words_bool[];
 extern const df_opt_word df_words_recompute[];
 extern const df_opt_word df_words_schedule[];
 
+/* The word of an enum's value; NULL: none. */
+const char *df_opt_word_of(const df_opt_word *words, double value);
+
 typedef enum { DF_VALUE_OK, DF_VALUE_BAD, DF_VALUE_BAD_UNIT } df_value_status;
 
 /* The number that a text is: of a word its value. */
