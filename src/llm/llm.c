@@ -118,7 +118,7 @@ void df_llm_predictor_free(df_llm_predictor *predictor)
     if (predictor) {
         df_gemm_cache_free(predictor->gemm);
         df_netcoll_free(predictor->net);
-        free(predictor->finish_s);
+        df_sched_ws_free(&predictor->sched);
         free(predictor);
     }
 }

@@ -213,27 +213,31 @@ static df_status simulate_block(df_llm *x, const df_llm_pass *pass, int directio
 
 /* ---- A step ---- */
 
-static df_status simulate_step(
-    df_llm *x, const df_llm_pass *pass, const df_llm_step *step, bool flat, double *time_s)
+static df_status simulate_step(df_llm *x,
+                               const df_llm_pass *pass,
+                               const df_step *step,
+                               const df_llm_traffic *traffic,
+                               bool flat,
+                               double *time_s)
 {
     /* Devices that split a context have the same parameters: replicas, unless they are ranks of
      * their own. */
-    const double replicas = flat ? x->dp : step->replicas;
+    const double replicas = flat ? x->dp : traffic->replicas;
     graph_run run = {.replicas = step->training ? (int32_t)replicas : 1,
                      .exchanges = step->data_parallel,
                      .first_id = flat ? 1 : 0,
                      .name = flat ? "flattened" : "hierarchical",
                      .artifacts = flat ? "astra_flat" : "astra_hier"};
-    df_dag *dag = df_llm_build_graph(step, &run.root);
+    df_dag *dag = df_llm_build_graph(step, traffic, &run.root);
     if (dag && flat) {
         df_llm_chain chains[DF_LLM_DIRECTIONS];
         for (int i = 0; i < DF_LLM_DIRECTIONS; i++) {
             read_chain(x, pass, i, &chains[i]);
         }
         const df_llm_split split = {
-            .stages = (int32_t)step->stages,
+            .stages = (int32_t)step->pipe.stages,
             .ranks = (int32_t)(x->tp * x->cp),
-            .shares = step->data_parallel ? (int32_t)(step->replicas / x->dp) : 1};
+            .shares = step->data_parallel ? (int32_t)(traffic->replicas / x->dp) : 1};
         df_dag *const whole = dag;
         dag = df_llm_flatten(whole, &run.root, chains, &split, x->rules);
         df_dag_free(whole);
@@ -248,7 +252,7 @@ static df_status simulate_step(
 }
 
 /* Blocks as the simulator times them. */
-static df_status simulate_blocks(df_llm *x, const df_llm_pass *pass, df_llm_step *step)
+static df_status simulate_blocks(df_llm *x, const df_llm_pass *pass, df_step *step)
 {
     double block_s[DF_LLM_DIRECTIONS] = {0.0, 0.0};
     for (int i = 0; i < (step->training ? DF_LLM_DIRECTIONS : 1); i++) {
@@ -258,18 +262,19 @@ static df_status simulate_blocks(df_llm *x, const df_llm_pass *pass, df_llm_step
     return DF_OK;
 }
 
-df_status df_llm_run_net_step(df_llm *x, df_llm_pass *pass, df_llm_step *step, double *time_s)
+df_status df_llm_run_net_step(
+    df_llm *x, df_llm_pass *pass, df_step *step, const df_llm_traffic *traffic, double *time_s)
 {
     const df_astra_mode mode = x->cfg->backend.mode;
     if (mode == DF_ASTRA_FLATTENED) {
-        return simulate_step(x, pass, step, true, time_s);
+        return simulate_step(x, pass, step, traffic, true, time_s);
     }
     DF_TRY(simulate_blocks(x, pass, step));
     if (mode == DF_ASTRA_HIERARCHICAL) {
-        return simulate_step(x, pass, step, false, time_s);
+        return simulate_step(x, pass, step, traffic, false, time_s);
     }
     if (x->rules->astra_hybrid_edges_free) {
-        df_llm_durations *const t = &step->t;
+        df_step_times *const t = &step->t;
         t->hop = 0.0;
         t->reduce_embedding = t->reduce_layer = t->reduce_logits = 0.0;
         t->gather_embedding = t->gather_layer = t->gather_logits = 0.0;

@@ -10,28 +10,22 @@
 /* The graph under construction: element numbers by micro-batch, and by layer. */
 typedef struct {
     df_dag *dag;
-    df_llm_durations t;
-    int64_t layers, batches, stages;
-    int64_t virtual_stages, layers_of_part;
-    int64_t zero_stage;
-    bool tied, alternates;
-    double replicas, hop_bytes;
-    df_llm_sizes reduced, gathered;
+    const df_step *step;
+    const df_llm_traffic *traffic;
+    int64_t layers, batches, stages, layers_of_part;
     int32_t *embedding[2], *logits[2]; /* [batch] */
     int32_t *block[2];                 /* [batch * layers + layer] */
-    int32_t *reductions;               /* [layer], of the batch at hand */
+    int32_t *reductions;               /* [layer], of the current batch */
     int32_t *room;                     /* of all these */
     int32_t root;
     int64_t batch, layer; /* what elements are made for at the moment */
 } pipeline;
 
-enum { FORWARD = DF_LLM_FORWARD, BACKWARD = DF_LLM_BACKWARD };
+enum { FORWARD = DF_TASK_FORWARD, BACKWARD = DF_TASK_BACKWARD };
 
 static int32_t stage_of(const pipeline *p, int64_t layer)
 {
-    const int64_t part = layer / p->layers_of_part;
-    const int64_t stage = p->virtual_stages > 1 ? part % p->stages : part;
-    return (int32_t)(stage < p->stages - 1 ? stage : p->stages - 1);
+    return (int32_t)(layer / p->layers_of_part % p->stages);
 }
 
 static int32_t block_at(const pipeline *p, int pass, int64_t batch, int64_t layer)
@@ -39,8 +33,8 @@ static int32_t block_at(const pipeline *p, int pass, int64_t batch, int64_t laye
     return p->block[pass][batch * p->layers + layer];
 }
 
-/* With the micro-batch and the layer at hand. */
-static void tell(pipeline *p, int32_t number, const df_dag_info *info)
+/* Attaches info, with the current micro-batch and layer, to an element. */
+static void describe(pipeline *p, int32_t number, const df_dag_info *info)
 {
     df_dag_info whole = *info;
     whole.batch = (int32_t)p->batch;
@@ -50,11 +44,12 @@ static void tell(pipeline *p, int32_t number, const df_dag_info *info)
 
 static int32_t add_compute(pipeline *p, df_llm_role role, int direction, int32_t stage)
 {
-    const double *const durations = role == DF_LLM_ROLE_EMBEDDING ? p->t.embedding
-                                    : role == DF_LLM_ROLE_LOGITS  ? p->t.logits
-                                                                  : p->t.block;
+    const df_step_times *const t = &p->step->t;
+    const double *const durations = role == DF_LLM_ROLE_EMBEDDING ? t->embedding
+                                    : role == DF_LLM_ROLE_LOGITS  ? t->logits
+                                                                  : t->block;
     const int32_t number = df_dag_add(p->dag, DF_DAG_COMPUTE, stage, durations[direction]);
-    tell(p, number, &(df_dag_info){.role = (int32_t)role, .label = direction, .home = -1});
+    describe(p, number, &(df_dag_info){.role = (int32_t)role, .label = direction, .home = -1});
     return number;
 }
 
@@ -66,7 +61,7 @@ static bool is_gather(df_llm_role role)
 /* A collective of data parallelism. `home` is the stage that it belongs to, -1: none. */
 static int32_t add_collective(pipeline *p, df_llm_role role, int32_t home)
 {
-    const df_llm_durations *const t = &p->t;
+    const df_step_times *const t = &p->step->t;
     const double duration_s[DF_LLM_ROLES] = {
         [DF_LLM_ROLE_REDUCE_EMBEDDING] = t->reduce_embedding,
         [DF_LLM_ROLE_REDUCE_LAYER] = t->reduce_layer,
@@ -76,21 +71,23 @@ static int32_t add_collective(pipeline *p, df_llm_role role, int32_t home)
         [DF_LLM_ROLE_GATHER_LOGITS] = t->gather_logits,
         [DF_LLM_ROLE_GATHER_REDUCED_LAYER] = t->gather_layer,
     };
-    const df_llm_sizes *const sizes = is_gather(role) ? &p->gathered : &p->reduced;
+    const df_llm_sizes *const sizes =
+        is_gather(role) ? &p->traffic->gathered : &p->traffic->reduced;
     const bool embedding =
         role == DF_LLM_ROLE_REDUCE_EMBEDDING || role == DF_LLM_ROLE_GATHER_EMBEDDING;
     const bool logits = role == DF_LLM_ROLE_REDUCE_LOGITS || role == DF_LLM_ROLE_GATHER_LOGITS;
-    const df_coll_kind reduction = p->zero_stage >= 2 ? DF_COLL_REDUCE_SCATTER : DF_COLL_ALL_REDUCE;
+    const df_coll_kind reduction =
+        p->step->zero_stage >= 2 ? DF_COLL_REDUCE_SCATTER : DF_COLL_ALL_REDUCE;
     const df_dag_info info = {.role = (int32_t)role,
                               .home = home,
                               .collective =
                                   (int32_t)(is_gather(role) ? DF_COLL_ALL_GATHER : reduction),
-                              .participants = (int32_t)p->replicas,
+                              .participants = (int32_t)p->traffic->replicas,
                               .bytes = embedding ? sizes->embedding
                                        : logits  ? sizes->logits
                                                  : sizes->layer};
     const int32_t number = df_dag_add(p->dag, DF_DAG_COLLECTIVE, 0, duration_s[role]);
-    tell(p, number, &info);
+    describe(p, number, &info);
     return number;
 }
 
@@ -98,13 +95,13 @@ static int32_t add_collective(pipeline *p, df_llm_role role, int32_t home)
 static void trunk(pipeline *p, int32_t from, int32_t to)
 {
     const bool hop = df_dag_device(p->dag, from) != df_dag_device(p->dag, to);
-    const int32_t edge = df_dag_add(p->dag, DF_DAG_PIPELINE, 0, hop ? p->t.hop : 0.0);
+    const int32_t edge = df_dag_add(p->dag, DF_DAG_PIPELINE, 0, hop ? p->step->t.hop : 0.0);
     const df_dag_info info = {.role = DF_LLM_ROLE_HOP,
                               .home = -1,
                               .collective = DF_COLL_P2P,
                               .participants = 2,
-                              .bytes = hop ? p->hop_bytes : 0.0};
-    tell(p, edge, &info);
+                              .bytes = hop ? p->traffic->hop_bytes : 0.0};
+    describe(p, edge, &info);
     df_dag_link(p->dag, from, edge);
     df_dag_link(p->dag, edge, to);
 }
@@ -218,13 +215,13 @@ static void layers_of(const pipeline *p, int64_t part, int64_t *first, int64_t *
     *last = *last < p->layers - 1 ? *last : p->layers - 1;
 }
 
-/* What a pass through a part begins with, and what it ends with. */
-static int32_t begin_of(const pipeline *p, const df_llm_item *i, bool last_part)
+/* What a task begins with, and what it ends with. */
+static int32_t begin_of(const pipeline *p, const df_task *i, bool last_part)
 {
     int64_t first;
     int64_t last;
     layers_of(p, i->part, &first, &last);
-    if (i->direction == FORWARD) {
+    if (i->kind == DF_TASK_FORWARD) {
         return i->part == 0    ? p->embedding[FORWARD][i->batch]
                : last >= first ? block_at(p, FORWARD, i->batch, first)
                                : p->logits[FORWARD][i->batch];
@@ -232,12 +229,12 @@ static int32_t begin_of(const pipeline *p, const df_llm_item *i, bool last_part)
     return last_part ? p->logits[BACKWARD][i->batch] : block_at(p, BACKWARD, i->batch, last);
 }
 
-static int32_t end_of(const pipeline *p, const df_llm_item *i, bool last_part)
+static int32_t end_of(const pipeline *p, const df_task *i, bool last_part)
 {
     int64_t first;
     int64_t last;
     layers_of(p, i->part, &first, &last);
-    if (i->direction == FORWARD) {
+    if (i->kind == DF_TASK_FORWARD) {
         return last_part ? p->logits[FORWARD][i->batch] : block_at(p, FORWARD, i->batch, last);
     }
     return i->part == 0    ? p->embedding[BACKWARD][i->batch]
@@ -245,18 +242,16 @@ static int32_t end_of(const pipeline *p, const df_llm_item *i, bool last_part)
                            : p->logits[BACKWARD][i->batch];
 }
 
-/* Each stage does its passes one after another. Stages without layers between the last with
- * layers and that of the logits have nothing to do. */
-static void order_alternating(pipeline *p)
+/* Each stage does its tasks one after another. */
+static void order_tasks(pipeline *p)
 {
-    const int64_t filled = (p->layers + p->layers_of_part - 1) / p->layers_of_part;
-    const bool gaps = p->virtual_stages == 1 && filled < p->stages;
-    const df_llm_order order = {gaps ? filled + 1 : p->stages, p->virtual_stages, p->batches};
-    const int64_t last_part = order.stages * order.virtual_stages - 1;
-    for (int64_t stage = 0; stage < order.stages; stage++) {
-        for (int64_t n = 1; n < 2 * order.batches * order.virtual_stages; n++) {
-            const df_llm_item before = df_llm_item_of(&order, stage, n - 1);
-            const df_llm_item after = df_llm_item_of(&order, stage, n);
+    const df_order *const order = p->step->order;
+    const df_pipe pipe = df_sched_trim(&p->step->pipe);
+    const int64_t last_part = pipe.stages * pipe.virtual_stages - 1;
+    for (int64_t stage = 0; stage < pipe.stages; stage++) {
+        for (int64_t n = 1; n < df_sched_count(order, &pipe); n++) {
+            const df_task before = order->task(&pipe, stage, n - 1);
+            const df_task after = order->task(&pipe, stage, n);
             const int32_t from = end_of(p, &before, before.part == last_part);
             const int32_t to = begin_of(p, &after, after.part == last_part);
             if (from != p->logits[FORWARD][after.batch] || to != p->logits[BACKWARD][after.batch]) {
@@ -273,7 +268,7 @@ static int32_t
 add_reduction(pipeline *p, df_llm_role role, df_llm_role gather, int32_t home, bool gathered)
 {
     const int32_t reduction = add_collective(p, role, home);
-    if (p->zero_stage == 2 && gathered) {
+    if (p->step->zero_stage == 2 && gathered) {
         /* the embedding's reduction follows its backward pass wherever that is */
         df_dag_link(p->dag, reduction, add_collective(p, gather, home < 0 ? 0 : home));
     }
@@ -318,12 +313,12 @@ static void add_data_parallel(pipeline *p, int64_t b)
         p->reductions[l] = add_reduction(p, DF_LLM_ROLE_REDUCE_LAYER,
                                          DF_LLM_ROLE_GATHER_REDUCED_LAYER, stage_of(p, l), true);
     }
-    if (p->zero_stage >= 3) {
+    if (p->step->zero_stage >= 3) {
         gather_forward(p, b);
     }
     const int32_t logits = add_reduction(p, DF_LLM_ROLE_REDUCE_LOGITS, DF_LLM_ROLE_GATHER_LOGITS,
-                                         (int32_t)(p->stages - 1), !p->tied);
-    if (p->zero_stage >= 3 && !p->tied) {
+                                         (int32_t)(p->stages - 1), !p->step->tied);
+    if (p->step->zero_stage >= 3 && !p->step->tied) {
         df_dag_attach(p->dag, block_at(p, FORWARD, b, p->layers - 1),
                       add_collective(p, DF_LLM_ROLE_GATHER_LOGITS, stage_of(p, p->layers - 1)),
                       DF_DAG_ALL);
@@ -337,7 +332,7 @@ static void add_data_parallel(pipeline *p, int64_t b)
 
 static void gather_backward(pipeline *p, int64_t b)
 {
-    const bool next = b > 0 && !p->tied;
+    const bool next = b > 0 && !p->step->tied;
     p->batch = b;
     const int32_t logits =
         next ? add_collective(p, DF_LLM_ROLE_GATHER_LOGITS, (int32_t)(p->stages - 1)) : -1;
@@ -353,26 +348,27 @@ static void gather_backward(pipeline *p, int64_t b)
 
 /* ---- The whole ---- */
 
-static void build_training(pipeline *p, bool data_parallel)
+static void build_training(pipeline *p)
 {
+    const bool gathers = df_sched_gathers(p->step);
     for (int64_t b = p->batches - 1; b >= 0; b--) {
         add_backward(p, b);
     }
-    if (data_parallel && p->zero_stage >= 3) {
+    if (gathers) {
         p->root = add_collective(p, DF_LLM_ROLE_GATHER_EMBEDDING, 0);
         df_dag_link(p->dag, p->root, p->embedding[FORWARD][0]);
     }
-    for (int64_t b = 0; data_parallel && b < p->batches; b++) {
+    for (int64_t b = 0; p->step->data_parallel && b < p->batches; b++) {
         add_data_parallel(p, b);
     }
-    if (p->alternates) {
-        order_alternating(p);
+    if (!p->step->order->forward_first) {
+        order_tasks(p);
     }
-    for (int64_t b = p->batches - 1; b >= 1 && !p->alternates; b--) {
+    for (int64_t b = p->batches - 1; b >= 1 && p->step->order->forward_first; b--) {
         order_backward(p, b);
     }
-    if (data_parallel && p->zero_stage >= 3) {
-        if (!p->tied) {
+    if (gathers) {
+        if (!p->step->tied) {
             df_dag_attach(p->dag, p->logits[FORWARD][p->batches - 1],
                           add_collective(p, DF_LLM_ROLE_GATHER_LOGITS, (int32_t)(p->stages - 1)),
                           DF_DAG_ALL);
@@ -383,17 +379,18 @@ static void build_training(pipeline *p, bool data_parallel)
     }
 }
 
-static void build(pipeline *p, bool training, bool data_parallel)
+static void build(pipeline *p)
 {
+    const bool forward_first = p->step->order->forward_first || !p->step->training;
     for (int64_t b = 0; b < p->batches; b++) {
         add_forward(p, b);
     }
-    for (int64_t b = 0; b + 1 < p->batches && !p->alternates; b++) {
+    for (int64_t b = 0; b + 1 < p->batches && forward_first; b++) {
         order_forward(p, b);
     }
     p->root = p->embedding[FORWARD][0];
-    if (training) {
-        build_training(p, data_parallel);
+    if (p->step->training) {
+        build_training(p);
     }
 }
 
@@ -417,24 +414,17 @@ static bool allocate(pipeline *p)
     return true;
 }
 
-df_dag *df_llm_build_graph(const df_llm_step *step, int32_t *root)
+df_dag *df_llm_build_graph(const df_step *step, const df_llm_traffic *traffic, int32_t *root)
 {
-    pipeline p = {.t = step->t,
-                  .layers = step->layers,
-                  .batches = step->batches,
-                  .stages = step->stages,
-                  .zero_stage = step->zero_stage,
-                  .tied = step->tied,
-                  .virtual_stages = step->virtual_stages,
-                  .alternates = step->alternates,
-                  .replicas = step->replicas,
-                  .hop_bytes = step->hop_bytes,
-                  .reduced = step->reduced,
-                  .gathered = step->gathered};
-    const int64_t parts = p.stages * p.virtual_stages;
-    p.layers_of_part = (p.layers + parts - 1) / parts;
+    static const df_llm_traffic nothing = {.replicas = 1.0};
+    pipeline p = {.step = step,
+                  .traffic = traffic ? traffic : &nothing,
+                  .layers = step->pipe.layers,
+                  .batches = step->pipe.batches,
+                  .stages = step->pipe.stages,
+                  .layers_of_part = df_sched_layers(&step->pipe, 0)};
     if (allocate(&p)) {
-        build(&p, step->training, step->data_parallel);
+        build(&p);
         *root = p.root;
     }
     const bool whole = p.dag && p.room && !df_dag_failed(p.dag);
@@ -446,24 +436,24 @@ df_dag *df_llm_build_graph(const df_llm_step *step, int32_t *root)
     return p.dag;
 }
 
-df_status df_llm_run_graph(df_llm *x, const df_llm_step *step, double begin_s, double *time_s)
+df_status df_llm_run_graph(df_llm *x, const df_step *step, double *time_s)
 {
-    const bool repeats = step->batches > DF_DAG_SHOWN;
-    df_llm_step shown = *step;
+    const bool repeats = step->pipe.batches > DF_DAG_SHOWN;
+    df_step shown = *step;
     int32_t root = 0;
     if (repeats) {
-        shown.batches = DF_DAG_SHOWN;
+        shown.pipe.batches = DF_DAG_SHOWN;
     }
-    df_dag *const dag = df_llm_build_graph(&shown, &root);
+    df_dag *const dag = df_llm_build_graph(&shown, NULL, &root);
     if (!dag) {
         return df_fail(x->err, DF_ENOMEM, "out of memory for the graph of the model");
     }
-    const bool gather = step->training && step->data_parallel && step->zero_stage >= 3;
-    if (gather) {
-        df_dag_retime(dag, root, begin_s);
+    if (df_sched_gathers(step)) {
+        df_dag_retime(dag, root, df_sched_begin_s(step));
     }
-    const df_status status = repeats ? df_dag_run_repeated(dag, root, step->batches, time_s, x->err)
-                                     : df_dag_run(dag, root, time_s, x->err);
+    const df_status status =
+        repeats ? df_dag_run_repeated(dag, root, step->pipe.batches, time_s, x->err)
+                : df_dag_run(dag, root, time_s, x->err);
     df_dag_free(dag);
     return status;
 }

@@ -4,8 +4,6 @@
  *   llm_ops.c        operators that are not attention, and their sums
  *   llm_attention.c  attention, with and without FlashAttention
  *   llm_step.c       what a step through the pipeline is made of, and its time
- *   llm_schedule.c   that time where each stage's order of work is known
- *   llm_order.c      the order of one forward, one backward
  *   llm_gated.c      the reference's links that make other orders
  *   llm_graph.c      a step as a graph, and its simulation where links leave an order open
  *   llm_astra.c      the same with the network simulator (llm_net.h)
@@ -17,6 +15,7 @@
 #include "graph/dag.h"
 #include "llm/llm.h"
 #include "netcoll/netcoll.h"
+#include "sched/sched.h"
 
 /* How one layer is split over devices. */
 typedef enum {
@@ -39,8 +38,7 @@ struct df_llm_predictor {
     df_netcoll *net;           /* NULL until it is needed */
     df_astra *astra;           /* borrowed; NULL: net has its own */
     const df_llm_watch *watch; /* borrowed; NULL */
-    double *finish_s;          /* room for schedules */
-    size_t room;
+    df_sched_ws sched;
 };
 
 /* One prediction at work. The first failure is kept in status; later calls do nothing. */
@@ -114,15 +112,6 @@ void df_llm_time_pass(df_llm *x, const df_llm_span *span, df_llm_pass *pass);
 /* Parameters that a device of the middle of a pipeline has in one layer, in the GEMMs. */
 double df_llm_layer_params(const df_llm *x);
 
-/* Durations of what a step consists of. */
-typedef struct {
-    double embedding[DF_LLM_DIRECTIONS], block[DF_LLM_DIRECTIONS], logits[DF_LLM_DIRECTIONS];
-    double hop; /* to the next stage */
-    double reduce_embedding, reduce_layer, reduce_logits;
-    double gather_embedding, gather_layer, gather_logits;
-    double optimizer;
-} df_llm_durations;
-
 /* Bytes of one element of each kind in data-parallel collectives. */
 typedef struct {
     double embedding, layer, logits;
@@ -147,32 +136,15 @@ typedef enum {
     DF_LLM_ROLES
 } df_llm_role;
 
-/* A pipeline that alternates forward and backward passes. Part i of the model, of stages *
- * virtual_stages, is on stage i % stages. */
-typedef struct {
-    int64_t stages, virtual_stages, batches;
-} df_llm_order;
+/* The pipeline, and the order of its micro-batches in training. */
+df_pipe df_llm_pipe(const df_cfg *cfg);
+const df_order *df_llm_order(const df_cfg *cfg);
 
-/* A micro-batch's pass through a part of the model. */
+/* What a step's transfers carry. */
 typedef struct {
-    int direction;
-    int64_t part, batch;
-} df_llm_item;
-
-/* What a stage does as its number-th, from 0 to 2 * batches * virtual_stages - 1. */
-df_llm_item df_llm_item_of(const df_llm_order *order, int64_t stage, int64_t number);
-
-/* One step through the pipeline. */
-typedef struct {
-    df_llm_durations t;
-    int64_t layers, batches, stages;
-    int64_t virtual_stages; /* parts of the model on a stage: 1 unless interleaved */
-    bool alternates;        /* one forward, one backward; else all forward first */
-    int64_t zero_stage;
-    bool training, data_parallel, tied;
     double replicas, hop_bytes;
-    df_llm_sizes reduced, gathered; /* bytes of reductions and gathers */
-} df_llm_step;
+    df_llm_sizes reduced, gathered;
+} df_llm_traffic;
 
 /* Whether micro-batches run one after another on a single stage. */
 bool df_llm_accumulates(const df_llm *x);
@@ -198,33 +170,21 @@ DF_NODISCARD df_status df_llm_run_step(
     df_llm *x, df_llm_pass *pass, double tokens, double *optimizer_time_s, double *time_s);
 /* Shows a graph to those who look on. */
 DF_NODISCARD df_status df_llm_show(df_llm *x, const char *name, const df_dag *dag);
-/* The same by the network simulator. */
-DF_NODISCARD df_status df_llm_run_net_step(df_llm *x,
-                                           df_llm_pass *pass,
-                                           df_llm_step *step,
-                                           double *time_s);
-/* By one of those below, as the step needs it. */
-DF_NODISCARD df_status df_llm_run_order(df_llm *x, const df_llm_step *step, double *time_s);
-/* By the fixed order of each stage, with a first micro-batch that can begin at begin_s. */
-DF_NODISCARD df_status df_llm_run_schedule(df_llm *x,
-                                           const df_llm_step *step,
-                                           double begin_s,
-                                           double *time_s);
+/* As df_llm_run_order, timed by the network simulator. */
+DF_NODISCARD df_status df_llm_run_net_step(
+    df_llm *x, df_llm_pass *pass, df_step *step, const df_llm_traffic *traffic, double *time_s);
+/* Times the step with whichever of the functions below applies, or by its order. */
+DF_NODISCARD df_status df_llm_run_order(df_llm *x, const df_step *step, double *time_s);
 /* By the reference's links: of training with ZeRO 3, all forward first, each stage with layers,
  * room for as many numbers as stages; and of several micro-batches on one stage of which the
  * first alone runs, up to the gradients of the logits. */
-double df_llm_gated_s(const df_llm_step *step, double begin_s, double *room);
-double df_llm_first_batch_s(const df_llm_step *step, double begin_s);
-/* Room for so many numbers in x->memory->finish_s. */
-DF_NODISCARD df_status df_llm_make_room(df_llm *x, double doubles);
+double df_llm_gated_s(const df_step *step, double *room);
+double df_llm_first_batch_s(const df_step *step);
 /* The graph; elements are told their df_llm_role, compute elements their direction as label.
- * NULL when out of memory. */
-df_dag *df_llm_build_graph(const df_llm_step *step, int32_t *root);
-/* By simulating it. */
-DF_NODISCARD df_status df_llm_run_graph(df_llm *x,
-                                        const df_llm_step *step,
-                                        double begin_s,
-                                        double *time_s);
+ * traffic NULL: transfers carry nothing. NULL when out of memory. */
+df_dag *df_llm_build_graph(const df_step *step, const df_llm_traffic *traffic, int32_t *root);
+/* Times the step by simulating its graph. */
+DF_NODISCARD df_status df_llm_run_graph(df_llm *x, const df_step *step, double *time_s);
 
 DF_NODISCARD df_status df_llm_infer(df_llm *x, df_llm_result *out);
 

@@ -95,7 +95,25 @@ double df_llm_shared_table_bytes(const df_llm *x)
 
 /* ---- The step ---- */
 
-static df_llm_durations read_durations(const df_llm *x, const df_llm_pass *pass, double tokens)
+df_pipe df_llm_pipe(const df_cfg *cfg)
+{
+    const bool interleaved =
+        cfg->llm.run_type == DF_RUN_TRAINING && cfg->sched.schedule == DF_SCHEDULE_INTERLEAVED;
+    return (df_pipe){.layers = cfg->llm.num_layers,
+                     .stages = cfg->sched.lp,
+                     .virtual_stages = interleaved ? cfg->sched.virtual_stages : 1,
+                     .batches = cfg->sched.mb};
+}
+
+const df_order *df_llm_order(const df_cfg *cfg)
+{
+    static const df_order_id orders[] = {[DF_SCHEDULE_GPIPE] = DF_ORDER_GPIPE,
+                                         [DF_SCHEDULE_1F1B] = DF_ORDER_1F1B,
+                                         [DF_SCHEDULE_INTERLEAVED] = DF_ORDER_INTERLEAVED};
+    return &df_orders[orders[cfg->sched.schedule]];
+}
+
+static df_step_times read_durations(const df_llm *x, const df_llm_pass *pass, double tokens)
 {
     const double n = df_llm_replicas(x);
     const df_hw_link *const link = &x->data;
@@ -105,9 +123,9 @@ static df_llm_durations read_durations(const df_llm *x, const df_llm_pass *pass,
     const df_llm_row *const logits = &pass->row[DF_LLM_LOGITS];
     const df_llm_sizes gradients = df_llm_gradient_bytes(x);
     const df_llm_sizes parameters = df_llm_parameter_bytes(x);
-    df_llm_durations t = {.embedding = {embedding->forward_s, embedding->backward_s},
-                          .block = {pass->block_forward_s, pass->block_backward_s},
-                          .logits = {logits->forward_s, logits->backward_s}};
+    df_step_times t = {.embedding = {embedding->forward_s, embedding->backward_s},
+                       .block = {pass->block_forward_s, pass->block_backward_s},
+                       .logits = {logits->forward_s, logits->backward_s}};
     if (x->lp > 1) {
         t.hop = df_llm_coll_s(x, DF_COLL_P2P, x->bytes.activation * x->batch * x->d * tokens, 2.0,
                               &x->pipeline);
@@ -123,45 +141,37 @@ static df_llm_durations read_durations(const df_llm *x, const df_llm_pass *pass,
     return t;
 }
 
-/* Stages that have layers come to fewer than there are. */
-static bool has_empty_stages(const df_llm_step *s)
+df_status df_llm_run_order(df_llm *x, const df_step *step, double *time_s)
 {
-    const int64_t most = (s->layers + s->stages - 1) / s->stages;
-    return (s->stages - 1) * most >= s->layers && s->stages > 1;
-}
-
-df_status df_llm_run_order(df_llm *x, const df_llm_step *step, double *time_s)
-{
-    const bool gathers = step->training && step->data_parallel && step->zero_stage >= 3;
-    const bool gates = gathers && x->rules->llm_gathers_gate_reductions;
-    const bool wraps = step->batches > 1 && x->rules->llm_backward_index_wraps;
-    const double begin_s =
-        gathers && !x->rules->llm_first_gather_free ? step->t.gather_embedding : 0.0;
-    if (step->alternates) {
-        return df_llm_run_schedule(x, step, begin_s, time_s);
-    }
-    if (step->stages == 1 && step->batches > 1 && !df_llm_accumulates(x)) {
-        *time_s = df_llm_first_batch_s(step, begin_s);
+    const df_pipe *const pipe = &step->pipe;
+    const bool forward_first = step->order->forward_first || !step->training;
+    const bool gates = df_sched_gathers(step) && x->rules->llm_gathers_gate_reductions;
+    const bool wraps = pipe->batches > 1 && x->rules->llm_backward_index_wraps;
+    const bool empty_stages = pipe->stages > 1 && df_sched_layers(pipe, pipe->stages - 1) == 0;
+    if (forward_first && pipe->stages == 1 && pipe->batches > 1 && !df_llm_accumulates(x)) {
+        *time_s = df_llm_first_batch_s(step);
         return DF_OK;
     }
-    if (has_empty_stages(step) && (gates || wraps)) {
-        return df_llm_run_graph(x, step, begin_s, time_s);
+    if (forward_first && empty_stages && (gates || wraps)) {
+        return df_llm_run_graph(x, step, time_s);
     }
-    if (gates) {
-        DF_TRY(df_llm_make_room(x, (double)step->stages));
-        *time_s = df_llm_gated_s(step, begin_s, x->memory->finish_s);
+    if (forward_first && gates) {
+        DF_TRY(df_sched_ws_reserve(&x->memory->sched, (double)pipe->stages * (double)sizeof(double),
+                                   x->err));
+        *time_s = df_llm_gated_s(step, x->memory->sched.memory);
         return DF_OK;
     }
-    return df_llm_run_schedule(x, step, begin_s, time_s);
+    return df_sched_time(&x->memory->sched, step, time_s, x->err);
 }
 
 /* The operators, and the graph that stands for the step whether it is simulated or not. */
-static df_status show_step(df_llm *x, const df_llm_pass *pass, const df_llm_step *step)
+static df_status
+show_step(df_llm *x, const df_llm_pass *pass, const df_step *step, const df_llm_traffic *traffic)
 {
     const df_llm_watch *const watch = x->memory->watch;
     int32_t root;
     DF_TRY(watch->pass(watch->context, x->where, pass, x->err));
-    df_dag *const dag = df_llm_build_graph(step, &root);
+    df_dag *const dag = df_llm_build_graph(step, traffic, &root);
     if (!dag) {
         return df_fail(x->err, DF_ENOMEM, "out of memory for the graph of the model");
     }
@@ -178,7 +188,7 @@ static bool edges_timed(const df_llm *x)
 }
 
 /* Infinite where the device lacks something: no order of events then. */
-static bool can_end(const df_llm *x, const df_llm_durations *t)
+static bool can_end(const df_llm *x, const df_step_times *t)
 {
     double sum = 0.0;
     if (edges_timed(x)) {
@@ -191,49 +201,53 @@ static bool can_end(const df_llm *x, const df_llm_durations *t)
     return isfinite(sum);
 }
 
-/* The simulator's gathers of parameters. */
-static void tell_gathered(const df_llm *x, df_llm_step *step)
+/* What the simulator's transfers carry. */
+static df_llm_traffic traffic_of(const df_llm *x, double tokens)
 {
-    double *const bytes[] = {&step->gathered.embedding, &step->gathered.layer,
-                             &step->gathered.logits};
+    df_llm_traffic traffic = {.replicas = df_llm_replicas(x),
+                              .hop_bytes = x->bytes.activation * x->batch * x->d * tokens,
+                              .reduced = df_llm_gradient_bytes(x),
+                              .gathered = df_llm_parameter_bytes(x)};
+    double *const bytes[] = {&traffic.gathered.embedding, &traffic.gathered.layer,
+                             &traffic.gathered.logits};
     for (size_t i = 0; i < sizeof bytes / sizeof bytes[0]; i++) {
         *bytes[i] =
-            ceil(df_llm_told_bytes(x->rules, DF_COLL_ALL_GATHER, *bytes[i], step->replicas));
+            ceil(df_llm_told_bytes(x->rules, DF_COLL_ALL_GATHER, *bytes[i], traffic.replicas));
     }
+    return traffic;
+}
+
+static df_step step_of(const df_llm *x, const df_llm_pass *pass, double tokens, bool training)
+{
+    const int64_t zero_stage = x->cfg->sw.dp_zero_stage;
+    const bool apart = zero_stage >= 3 && !x->rules->llm_tied_logits_not_gathered;
+    return (df_step){.t = read_durations(x, pass, tokens),
+                     .pipe = df_llm_pipe(x->cfg),
+                     .order = df_llm_order(x->cfg),
+                     .zero_stage = zero_stage,
+                     .training = training,
+                     .data_parallel = training && df_llm_replicas(x) > 1.0,
+                     .tied = x->m->tied_embeddings && !apart,
+                     .first_gather_free = x->rules->llm_first_gather_free,
+                     .reduces_every_batch = x->rules->llm_reductions_every_batch,
+                     .reduces_side_by_side = x->rules->llm_reductions_at_once};
 }
 
 df_status df_llm_run_step(
     df_llm *x, df_llm_pass *pass, double tokens, double *optimizer_time_s, double *time_s)
 {
     const bool training = optimizer_time_s != NULL;
-    const bool alternates = training && x->cfg->sched.schedule != DF_SCHEDULE_GPIPE;
-    df_llm_step step = {.t = read_durations(x, pass, tokens),
-                        .layers = x->m->num_layers,
-                        .batches = (int64_t)x->mb,
-                        .stages = (int64_t)x->lp,
-                        .virtual_stages = alternates ? x->cfg->sched.virtual_stages : 1,
-                        .alternates = alternates,
-                        .zero_stage = x->cfg->sw.dp_zero_stage,
-                        .training = training,
-                        .data_parallel = training && df_llm_replicas(x) > 1.0,
-                        .tied = x->m->tied_embeddings,
-                        .replicas = df_llm_replicas(x),
-                        .hop_bytes = x->bytes.activation * x->batch * x->d * tokens,
-                        .reduced = df_llm_gradient_bytes(x),
-                        .gathered = df_llm_parameter_bytes(x)};
-    tell_gathered(x, &step);
-    if (step.zero_stage >= 3 && !x->rules->llm_tied_logits_not_gathered) {
-        step.tied = false;
-    }
+    df_step step = step_of(x, pass, tokens, training);
+    const df_llm_traffic traffic = traffic_of(x, tokens);
     DF_TRY(x->status);
     if (!can_end(x, &step.t)) {
         *time_s = HUGE_VAL;
         return DF_OK;
     }
     if (x->memory->watch) {
-        DF_TRY(show_step(x, pass, &step));
+        DF_TRY(show_step(x, pass, &step, &traffic));
     }
-    DF_TRY(x->simulated ? df_llm_run_net_step(x, pass, &step, time_s)
+    DF_TRY(x->simulated ? df_llm_run_net_step(x, pass, &step, &traffic, time_s)
                         : df_llm_run_order(x, &step, time_s));
     if (training) {
         *time_s +=
