@@ -133,12 +133,6 @@ void df_llm_predictor_show(df_llm_predictor *predictor, const df_llm_watch *watc
     predictor->watch = watch;
 }
 
-df_status df_llm_show(df_llm *x, const char *name, const df_dag *dag)
-{
-    const df_llm_watch *const watch = x->memory->watch;
-    return watch ? watch->graph(watch->context, x->where, name, dag, x->err) : DF_OK;
-}
-
 void df_llm_predictor_clear(df_llm_predictor *predictor)
 {
     df_gemm_cache_clear(predictor->gemm);

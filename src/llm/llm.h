@@ -154,11 +154,8 @@ typedef struct {
     df_status (*pass)(void *context, const char *where, const df_llm_pass *pass, df_err *err);
 } df_llm_watch;
 
-/* The watch is borrowed; NULL: nobody looks on, which is the fastest. */
+/* The watch is borrowed; NULL disables watching, which is the fastest. */
 void df_llm_predictor_show(df_llm_predictor *predictor, const df_llm_watch *watch);
-
-/* What an element of such a graph is called. */
-void df_llm_name_element(const df_dag *dag, int32_t element, char *name, size_t size);
 
 /* Predicts the LLM in *cfg, which df_cfg_check accepts, on `dev`. Allocates only for a graph
  * that is larger than all before. DF_INFEASIBLE: the device cannot hold a tile. DF_ENOMEM. On

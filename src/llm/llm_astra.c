@@ -1,9 +1,9 @@
-/* Collectives, blocks and whole steps timed by the network simulator. */
+/* Collectives and steps timed by the network simulator: what src/lower is given. */
 #include <math.h>
-#include <stdio.h>
 
 #include "base/units.h"
-#include "llm/llm_net.h"
+#include "compat/step_reference.h"
+#include "llm/llm_impl.h"
 
 /* ---- One collective ---- */
 
@@ -73,40 +73,42 @@ static int context_rows(const df_llm *x, int direction, link_row rows[6])
     return 6;
 }
 
-static void add_row(
-    const df_llm *x, const df_llm_row *row, const link_row *how, int direction, df_llm_chain *chain)
+static void
+add_row(const df_llm *x, const df_llm_row *row, const link_row *how, df_lower_chain *chain)
 {
-    const bool back = direction == DF_LLM_BACKWARD;
+    const bool back = chain->direction == DF_LLM_BACKWARD;
     const double time_s = back ? row->backward_s : row->forward_s;
     const double comm_s = back ? row->backward_comm_s : row->forward_comm_s;
     const double bytes = ceil(back ? row->backward_comm_bytes : row->forward_comm_bytes);
     const double n = how->over_context ? x->cp : x->tp;
-    chain->item[chain->count++] =
-        (df_llm_chain_item){.duration_s = how->with_comm ? time_s : time_s - comm_s,
-                            .label = df_llm_label_of(how->op, direction, DF_COLL_P2P)};
+    df_lower_item item = {.op = (int32_t)how->op,
+                          .name = df_llm_op_names[how->op],
+                          .duration_s = how->with_comm ? time_s : time_s - comm_s};
+    df_lower_add_item(chain, &item);
     if (how->kind != DF_COLL_P2P && bytes > 0.0 && n > 1.0) {
-        chain->item[chain->count++] =
-            (df_llm_chain_item){.is_collective = true,
-                                .kind = how->kind,
-                                .bytes = ceil(df_llm_told_bytes(x->rules, how->kind, bytes, n)),
-                                .participants = (int32_t)n,
-                                .label = df_llm_label_of(how->op, direction, how->kind)};
+        item.is_collective = true;
+        item.collective = df_netcoll_kind(how->kind);
+        item.bytes = ceil(df_llm_told_bytes(x->rules, how->kind, bytes, n));
+        item.participants = (int32_t)n;
+        df_lower_add_item(chain, &item);
     }
 }
 
 /* In a decode step the norms' durations are without their collectives in any case. */
-static void read_chain(const df_llm *x, const df_llm_pass *pass, int direction, df_llm_chain *chain)
+static void
+read_chain(const df_llm *x, const df_llm_pass *pass, int direction, df_lower_chain *chain)
 {
     link_row rows[6];
     const int count =
         df_llm_splits_context(x) ? context_rows(x, direction, rows) : tensor_rows(x, rows);
+    chain->direction = direction;
     chain->count = 0;
     for (int i = 0; i < count; i++) {
         const int at = direction == DF_LLM_BACKWARD ? count - 1 - i : i;
         if (x->forward_only && (rows[at].op == DF_LLM_NORM1 || rows[at].op == DF_LLM_NORM2)) {
             rows[at].with_comm = false;
         }
-        add_row(x, &pass->row[rows[at].op], &rows[at], direction, chain);
+        add_row(x, &pass->row[rows[at].op], &rows[at], chain);
     }
     if (direction == DF_LLM_BACKWARD) {
         chain->item[0].duration_s += pass->recompute_s;
@@ -122,162 +124,69 @@ static int32_t block_ranks(const df_llm *x)
     return (int32_t)(alone ? x->tp * x->cp : x->tp);
 }
 
-/* Algorithms that a run over a graph uses. */
-static df_net_system graph_system(const df_llm *x, int32_t ranks)
+/* ---- Steps ---- */
+
+/* Runs a program on the network of tensor parallelism: a df_lower_host's run. */
+static df_status run_job(void *context, df_astra_job *job, double *time_s, df_err *err)
 {
+    df_llm *const x = context;
+    const double ranks = df_net_program_ranks(job->program);
     const double shared = x->tp * x->cp;
-    return df_netcoll_system(
-        x->cfg, x->rules->astra_algorithm_stale && shared > 1.0 ? shared : (double)ranks);
+    const bool stale = x->rules->astra_algorithm_stale && shared > 1.0;
+    const df_net_network network = network_of(x, ranks);
+    const df_net_system system = df_netcoll_system(x->cfg, stale ? shared : ranks);
+    job->network = &network;
+    job->system = &system;
+    return df_netcoll_run(x->memory->net, job, time_s, err);
 }
 
-/* A graph to be simulated. */
-typedef struct {
-    const df_dag *dag;
-    int32_t root, replicas;
-    bool exchanges;
-    int32_t first_id;             /* number of its first element */
-    const char *name, *artifacts; /* for those who look on, and the folder of its files */
-} graph_run;
-
-static df_status
-run_graph(df_llm *x, const graph_run *run, const df_rules *rules, bool in_turns, double *time_s)
+static df_status show(void *context, const char *name, const df_dag *dag, df_err *err)
 {
-    const df_llm_traced what = {.dag = run->dag,
-                                .root = run->root,
-                                .replicas = run->replicas,
-                                .exchanges = run->exchanges,
-                                .first_id = run->first_id,
-                                .rules = rules,
-                                .in_turns = in_turns};
-    df_net_program *program;
-    char folder[96];
-    DF_TRY(df_llm_trace(&what, &program, x->err));
-    const int32_t ranks = df_net_program_ranks(program);
-    const df_net_network network = network_of(x, (double)ranks);
-    const df_net_system system = graph_system(x, ranks);
-    snprintf(folder, sizeof folder, "%s%s", x->where, run->artifacts);
-    const df_astra_job job = {.program = program,
-                              .network = &network,
-                              .system = &system,
-                              .folder = folder,
-                              .name_node = df_llm_name_node,
-                              .name_context = run->dag};
-    const df_status status = df_netcoll_run(x->memory->net, &job, time_s, x->err);
-    df_net_program_free(program);
-    return status;
+    const df_llm *const x = context;
+    const df_llm_watch *const watch = x->memory->watch;
+    return watch ? watch->graph(watch->context, x->where, name, dag, err) : DF_OK;
 }
 
-/* Devices take the collectives that are ready. Where they then wait for each other for ever, they
- * keep to one order.
- * Which messages of one tag meet depends on the order of elements, which in the reference differs
- * from run to run: where ours cannot finish for it, they are told apart. */
-static df_status simulate_graph(df_llm *x, const graph_run *run, double *time_s)
+static df_lower_host host_of(df_llm *x)
 {
-    df_rules rules = *x->rules;
-    DF_TRY(df_llm_show(x, run->name, run->dag));
-    df_status status = run_graph(x, run, &rules, false, time_s);
-    if (status == DF_ESTUCK && rules.astra_tags_meet) {
-        rules.astra_tags_meet = false;
-        status = run_graph(x, run, &rules, false, time_s);
-    }
-    const bool again = status == DF_ESTUCK && !rules.astra_order_open;
-    return again ? run_graph(x, run, &rules, true, time_s) : status;
+    const df_rules *const r = x->rules;
+    return (df_lower_host){
+        .options = {.hop_skips_collective = r->astra_hop_skips_collective,
+                    .reductions_on_first_devices = r->astra_reductions_on_first_devices,
+                    .tags_meet = r->astra_tags_meet,
+                    .order_open = r->astra_order_open},
+        .where = x->where,
+        .context = x,
+        .run = run_job,
+        .show = show};
 }
 
-static df_status simulate_block(df_llm *x, const df_llm_pass *pass, int direction, double *time_s)
-{
-    static const graph_run runs[] = {
-        [DF_LLM_FORWARD] = {.name = "block_forward", .artifacts = "astra_hier/fwd"},
-        [DF_LLM_BACKWARD] = {.name = "block_backward", .artifacts = "astra_hier/bwd"}};
-    const df_dag_info start = {.role = DF_LLM_ROLE_MARK, .home = -1};
-    df_llm_chain chain;
-    const int32_t ranks = block_ranks(x);
-    df_dag *const dag = df_dag_new((int)ranks);
-    if (!dag) {
-        return df_fail(x->err, DF_ENOMEM, "out of memory");
-    }
-    graph_run run = runs[direction];
-    run.dag = dag;
-    run.root = df_dag_add(dag, DF_DAG_COLLECTIVE, 0, 0.0);
-    run.replicas = 1;
-    df_dag_tell(dag, run.root, &start);
-    read_chain(x, pass, direction, &chain);
-    for (int32_t r = 0; r < ranks; r++) {
-        df_dag_link(dag, run.root, df_llm_add_chain(dag, &chain, r, &start));
-    }
-    const df_status status = df_dag_failed(dag) ? df_fail(x->err, DF_ENOMEM, "out of memory")
-                                                : simulate_graph(x, &run, time_s);
-    df_dag_free(dag);
-    return status;
-}
-
-/* ---- A step ---- */
-
-static df_status simulate_step(df_llm *x,
-                               const df_llm_pass *pass,
-                               const df_step *step,
-                               const df_llm_traffic *traffic,
-                               bool flat,
-                               double *time_s)
-{
-    /* Devices that split a context have the same parameters: replicas, unless they are ranks of
-     * their own. */
-    const double replicas = flat ? x->dp : traffic->replicas;
-    graph_run run = {.replicas = step->training ? (int32_t)replicas : 1,
-                     .exchanges = step->data_parallel,
-                     .first_id = flat ? 1 : 0,
-                     .name = flat ? "flattened" : "hierarchical",
-                     .artifacts = flat ? "astra_flat" : "astra_hier"};
-    df_dag *dag = df_llm_build_graph(step, traffic, &run.root);
-    if (dag && flat) {
-        df_llm_chain chains[DF_LLM_DIRECTIONS];
-        for (int i = 0; i < DF_LLM_DIRECTIONS; i++) {
-            read_chain(x, pass, i, &chains[i]);
-        }
-        const df_llm_split split = {
-            .stages = (int32_t)step->pipe.stages,
-            .ranks = (int32_t)(x->tp * x->cp),
-            .shares = step->data_parallel ? (int32_t)(traffic->replicas / x->dp) : 1};
-        df_dag *const whole = dag;
-        dag = df_llm_flatten(whole, &run.root, chains, &split, x->rules);
-        df_dag_free(whole);
-    }
-    if (!dag) {
-        return df_fail(x->err, DF_ENOMEM, "out of memory for the graph of the model");
-    }
-    run.dag = dag;
-    const df_status status = simulate_graph(x, &run, time_s);
-    df_dag_free(dag);
-    return status;
-}
-
-/* Blocks as the simulator times them. */
-static df_status simulate_blocks(df_llm *x, const df_llm_pass *pass, df_step *step)
-{
-    double block_s[DF_LLM_DIRECTIONS] = {0.0, 0.0};
-    for (int i = 0; i < (step->training ? DF_LLM_DIRECTIONS : 1); i++) {
-        DF_TRY(simulate_block(x, pass, i, &block_s[i]));
-        step->t.block[i] = block_s[i];
-    }
-    return DF_OK;
-}
-
-df_status df_llm_run_net_step(
-    df_llm *x, df_llm_pass *pass, df_step *step, const df_llm_traffic *traffic, double *time_s)
+df_status
+df_llm_run_net_step(df_llm *x, df_llm_pass *pass, df_step *step, double tokens, double *time_s)
 {
     const df_astra_mode mode = x->cfg->backend.mode;
-    if (mode == DF_ASTRA_FLATTENED) {
-        return simulate_step(x, pass, step, traffic, true, time_s);
+    const df_lower_host host = host_of(x);
+    const df_lower_traffic traffic = df_llm_traffic(x, tokens);
+    df_lower_chain chains[DF_LLM_DIRECTIONS];
+    for (int i = 0; i < DF_LLM_DIRECTIONS; i++) {
+        read_chain(x, pass, i, &chains[i]);
     }
-    DF_TRY(simulate_blocks(x, pass, step));
+    if (mode == DF_ASTRA_FLATTENED) {
+        const df_lower_layer layer = {
+            .chains = chains,
+            .ranks = (int32_t)(x->tp * x->cp),
+            .shares = step->data_parallel ? (int32_t)(traffic.replicas / x->dp) : 1};
+        return df_lower_time_step(&host, step, &traffic, &layer, time_s, x->err);
+    }
+    for (int i = 0; i < (step->training ? DF_LLM_DIRECTIONS : 1); i++) {
+        DF_TRY(df_lower_time_block(&host, &chains[i], block_ranks(x), &step->t.block[i], x->err));
+    }
     if (mode == DF_ASTRA_HIERARCHICAL) {
-        return simulate_step(x, pass, step, traffic, false, time_s);
+        return df_lower_time_step(&host, step, &traffic, NULL, time_s, x->err);
     }
     if (x->rules->astra_hybrid_edges_free) {
-        df_step_times *const t = &step->t;
-        t->hop = 0.0;
-        t->reduce_embedding = t->reduce_layer = t->reduce_logits = 0.0;
-        t->gather_embedding = t->gather_layer = t->gather_logits = 0.0;
+        step->t.hop = 0.0;
+        step->t.reduce = step->t.gather = (df_step_parts){0.0, 0.0, 0.0};
     }
-    return df_llm_run_order(x, step, time_s);
+    return df_compat_step(&x->memory->sched, x->rules, step, time_s, x->err);
 }

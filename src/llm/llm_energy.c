@@ -164,8 +164,8 @@ static void add_data_parallel(const df_llm *x, df_llm_energy *energy)
     const double all = batches_of(x);
     const double times = zero >= 2 || x->rules->llm_reductions_every_batch ? all : 1.0;
     const df_coll_kind kind = zero >= 2 ? DF_COLL_REDUCE_SCATTER : DF_COLL_ALL_REDUCE;
-    const df_llm_sizes g = df_llm_gradient_bytes(x);
-    const df_llm_sizes p = df_llm_parameter_bytes(x);
+    const df_step_parts g = df_llm_gradient_bytes(x);
+    const df_step_parts p = df_llm_parameter_bytes(x);
     const double gathers = zero >= 3 ? 2.0 * all : zero == 2 ? times : 0.0;
     const bool gathered = zero >= 3
                               ? !x->m->tied_embeddings || !x->rules->llm_tied_logits_not_gathered

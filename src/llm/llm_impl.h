@@ -4,18 +4,15 @@
  *   llm_ops.c        operators that are not attention, and their sums
  *   llm_attention.c  attention, with and without FlashAttention
  *   llm_step.c       what a step through the pipeline is made of, and its time
- *   llm_gated.c      the reference's links that make other orders
- *   llm_graph.c      a step as a graph, and its simulation where links leave an order open
- *   llm_astra.c      the same with the network simulator (llm_net.h)
+ *   llm_astra.c      collectives and steps timed by the network simulator
  *   llm_infer.c      prefill and decode
  *   llm_energy.c     energy of a run */
 #ifndef DF_LLM_IMPL_H
 #define DF_LLM_IMPL_H
 #include "gemm/gemm_cache.h"
-#include "graph/dag.h"
 #include "llm/llm.h"
+#include "lower/lower.h"
 #include "netcoll/netcoll.h"
-#include "sched/sched.h"
 
 /* How one layer is split over devices. */
 typedef enum {
@@ -112,47 +109,17 @@ void df_llm_time_pass(df_llm *x, const df_llm_span *span, df_llm_pass *pass);
 /* Parameters that a device of the middle of a pipeline has in one layer, in the GEMMs. */
 double df_llm_layer_params(const df_llm *x);
 
-/* Bytes of one element of each kind in data-parallel collectives. */
-typedef struct {
-    double embedding, layer, logits;
-} df_llm_sizes;
-
-/* What an element of a step's graph is. */
-typedef enum {
-    DF_LLM_ROLE_MARK,
-    DF_LLM_ROLE_EMBEDDING,
-    DF_LLM_ROLE_BLOCK,
-    DF_LLM_ROLE_LOGITS,
-    DF_LLM_ROLE_HOP,
-    DF_LLM_ROLE_REDUCE_EMBEDDING,
-    DF_LLM_ROLE_REDUCE_LAYER,
-    DF_LLM_ROLE_REDUCE_LOGITS,
-    DF_LLM_ROLE_GATHER_EMBEDDING,
-    DF_LLM_ROLE_GATHER_LAYER, /* of ZeRO 3, before the layer */
-    DF_LLM_ROLE_GATHER_LOGITS,
-    DF_LLM_ROLE_GATHER_REDUCED_LAYER, /* of ZeRO 2, after its reduction */
-    DF_LLM_ROLE_OPERATOR,             /* a part of a layer */
-    DF_LLM_ROLE_OPERATOR_COLLECTIVE,  /* among the devices that share a layer */
-    DF_LLM_ROLES
-} df_llm_role;
-
 /* The pipeline, and the order of its micro-batches in training. */
 df_pipe df_llm_pipe(const df_cfg *cfg);
 const df_order *df_llm_order(const df_cfg *cfg);
-
-/* What a step's transfers carry. */
-typedef struct {
-    double replicas, hop_bytes;
-    df_llm_sizes reduced, gathered;
-} df_llm_traffic;
 
 /* Whether micro-batches run one after another on a single stage. */
 bool df_llm_accumulates(const df_llm *x);
 /* Devices that hold the same parameters and see other sequences, or other tokens. */
 double df_llm_replicas(const df_llm *x);
 
-df_llm_sizes df_llm_gradient_bytes(const df_llm *x);
-df_llm_sizes df_llm_parameter_bytes(const df_llm *x);
+df_step_parts df_llm_gradient_bytes(const df_llm *x);
+df_step_parts df_llm_parameter_bytes(const df_llm *x);
 double df_llm_shared_table_bytes(const df_llm *x);
 
 /* What an optimizer step does for each parameter. */
@@ -164,27 +131,16 @@ df_llm_per_param df_llm_optimizer_work(const df_llm *x);
 /* Parameters of the fullest stage, one device of it. */
 double df_llm_stage_params(const df_llm *x);
 
+/* What the simulator's transfers carry. */
+df_lower_traffic df_llm_traffic(const df_llm *x, double tokens);
+
 /* Time of one step through the pipeline: of training, and then what of it is the optimizer's,
  * or forward only, with optimizer_time_s NULL. */
 DF_NODISCARD df_status df_llm_run_step(
     df_llm *x, df_llm_pass *pass, double tokens, double *optimizer_time_s, double *time_s);
-/* Shows a graph to those who look on. */
-DF_NODISCARD df_status df_llm_show(df_llm *x, const char *name, const df_dag *dag);
-/* As df_llm_run_order, timed by the network simulator. */
-DF_NODISCARD df_status df_llm_run_net_step(
-    df_llm *x, df_llm_pass *pass, df_step *step, const df_llm_traffic *traffic, double *time_s);
-/* Times the step with whichever of the functions below applies, or by its order. */
-DF_NODISCARD df_status df_llm_run_order(df_llm *x, const df_step *step, double *time_s);
-/* By the reference's links: of training with ZeRO 3, all forward first, each stage with layers,
- * room for as many numbers as stages; and of several micro-batches on one stage of which the
- * first alone runs, up to the gradients of the logits. */
-double df_llm_gated_s(const df_step *step, double *room);
-double df_llm_first_batch_s(const df_step *step);
-/* The graph; elements are told their df_llm_role, compute elements their direction as label.
- * traffic NULL: transfers carry nothing. NULL when out of memory. */
-df_dag *df_llm_build_graph(const df_step *step, const df_llm_traffic *traffic, int32_t *root);
-/* Times the step by simulating its graph. */
-DF_NODISCARD df_status df_llm_run_graph(df_llm *x, const df_step *step, double *time_s);
+/* As df_compat_step, timed by the network simulator. */
+DF_NODISCARD df_status
+df_llm_run_net_step(df_llm *x, df_llm_pass *pass, df_step *step, double tokens, double *time_s);
 
 DF_NODISCARD df_status df_llm_infer(df_llm *x, df_llm_result *out);
 

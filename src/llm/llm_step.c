@@ -1,11 +1,12 @@
 #include <math.h>
 
+#include "compat/step_reference.h"
 #include "llm/llm_impl.h"
 
 bool df_llm_accumulates(const df_llm *x)
 {
-    return x->lp > 1 || !x->rules->llm_one_stage_one_batch ||
-           x->cfg->sched.schedule != DF_SCHEDULE_GPIPE;
+    const df_pipe pipe = df_llm_pipe(x->cfg);
+    return !df_compat_first_batch_only(x->rules, &pipe, df_llm_order(x->cfg));
 }
 
 double df_llm_layer_params(const df_llm *x)
@@ -22,15 +23,15 @@ double df_llm_replicas(const df_llm *x)
 
 /* ---- Bytes that replicas exchange ---- */
 
-df_llm_sizes df_llm_gradient_bytes(const df_llm *x)
+df_step_parts df_llm_gradient_bytes(const df_llm *x)
 {
     const double gc = x->bytes.gradient_comm;
     const double d = x->d;
     const double table = ceil(gc * (double)x->m->vocab_size * d);
-    df_llm_sizes s = {table,
-                      ceil(3.0 * gc * d * d) + ceil(gc * d * d) + ceil(gc * x->ffn1 * d) +
-                          ceil(gc * x->ffn * d),
-                      table};
+    df_step_parts s = {table,
+                       ceil(3.0 * gc * d * d) + ceil(gc * d * d) + ceil(gc * x->ffn1 * d) +
+                           ceil(gc * x->ffn * d),
+                       table};
     if (!x->rules->llm_gradients_unsharded) {
         s.layer = ceil(gc * df_llm_layer_params(x));
         s.embedding = ceil(gc * (double)x->m->vocab_size * d / x->tp);
@@ -45,7 +46,7 @@ df_llm_sizes df_llm_gradient_bytes(const df_llm *x)
     return s;
 }
 
-df_llm_sizes df_llm_parameter_bytes(const df_llm *x)
+df_step_parts df_llm_parameter_bytes(const df_llm *x)
 {
     const double w = x->bytes.parameter;
     const double d = x->d;
@@ -53,7 +54,7 @@ df_llm_sizes df_llm_parameter_bytes(const df_llm *x)
     const double table = ceil(w * ((double)x->m->vocab_size * d / x->tp));
     const double layer = x->rules->llm_gradients_unsharded ? (4.0 * d * d + f * x->ffn * d) / x->tp
                                                            : df_llm_layer_params(x);
-    return (df_llm_sizes){table, ceil(w * layer), table};
+    return (df_step_parts){table, ceil(w * layer), table};
 }
 
 /* ---- The optimizer: Adam (Kingma and Ba, ICLR 2015), gradients clipped by their norm ---- */
@@ -121,8 +122,6 @@ static df_step_times read_durations(const df_llm *x, const df_llm_pass *pass, do
         x->cfg->sw.dp_zero_stage >= 2 ? DF_COLL_REDUCE_SCATTER : DF_COLL_ALL_REDUCE;
     const df_llm_row *const embedding = &pass->row[DF_LLM_EMBEDDING];
     const df_llm_row *const logits = &pass->row[DF_LLM_LOGITS];
-    const df_llm_sizes gradients = df_llm_gradient_bytes(x);
-    const df_llm_sizes parameters = df_llm_parameter_bytes(x);
     df_step_times t = {.embedding = {embedding->forward_s, embedding->backward_s},
                        .block = {pass->block_forward_s, pass->block_backward_s},
                        .logits = {logits->forward_s, logits->backward_s}};
@@ -131,51 +130,45 @@ static df_step_times read_durations(const df_llm *x, const df_llm_pass *pass, do
                               &x->pipeline);
     }
     if (x->m->run_type == DF_RUN_TRAINING && n > 1) {
-        t.reduce_embedding = df_llm_coll_s(x, kind, gradients.embedding, n, link);
-        t.reduce_layer = df_llm_coll_s(x, kind, gradients.layer, n, link);
-        t.reduce_logits = df_llm_coll_s(x, kind, gradients.logits, n, link);
-        t.gather_embedding = df_llm_coll_s(x, DF_COLL_ALL_GATHER, parameters.embedding, n, link);
-        t.gather_layer = df_llm_coll_s(x, DF_COLL_ALL_GATHER, parameters.layer, n, link);
-        t.gather_logits = t.gather_embedding;
+        const df_step_parts gradients = df_llm_gradient_bytes(x);
+        const df_step_parts parameters = df_llm_parameter_bytes(x);
+        t.reduce.embedding = df_llm_coll_s(x, kind, gradients.embedding, n, link);
+        t.reduce.layer = df_llm_coll_s(x, kind, gradients.layer, n, link);
+        t.reduce.logits = df_llm_coll_s(x, kind, gradients.logits, n, link);
+        t.gather.embedding = df_llm_coll_s(x, DF_COLL_ALL_GATHER, parameters.embedding, n, link);
+        t.gather.layer = df_llm_coll_s(x, DF_COLL_ALL_GATHER, parameters.layer, n, link);
+        t.gather.logits = t.gather.embedding;
     }
     return t;
 }
 
-df_status df_llm_run_order(df_llm *x, const df_step *step, double *time_s)
+df_lower_traffic df_llm_traffic(const df_llm *x, double tokens)
 {
-    const df_pipe *const pipe = &step->pipe;
-    const bool forward_first = step->order->forward_first || !step->training;
-    const bool gates = df_sched_gathers(step) && x->rules->llm_gathers_gate_reductions;
-    const bool wraps = pipe->batches > 1 && x->rules->llm_backward_index_wraps;
-    const bool empty_stages = pipe->stages > 1 && df_sched_layers(pipe, pipe->stages - 1) == 0;
-    if (forward_first && pipe->stages == 1 && pipe->batches > 1 && !df_llm_accumulates(x)) {
-        *time_s = df_llm_first_batch_s(step);
-        return DF_OK;
+    df_lower_traffic traffic = {.replicas = df_llm_replicas(x),
+                                .hop_bytes = x->bytes.activation * x->batch * x->d * tokens,
+                                .reduced = df_llm_gradient_bytes(x),
+                                .gathered = df_llm_parameter_bytes(x)};
+    double *const bytes[] = {&traffic.gathered.embedding, &traffic.gathered.layer,
+                             &traffic.gathered.logits};
+    for (size_t i = 0; i < sizeof bytes / sizeof bytes[0]; i++) {
+        *bytes[i] =
+            ceil(df_llm_told_bytes(x->rules, DF_COLL_ALL_GATHER, *bytes[i], traffic.replicas));
     }
-    if (forward_first && empty_stages && (gates || wraps)) {
-        return df_llm_run_graph(x, step, time_s);
-    }
-    if (forward_first && gates) {
-        DF_TRY(df_sched_ws_reserve(&x->memory->sched, (double)pipe->stages * (double)sizeof(double),
-                                   x->err));
-        *time_s = df_llm_gated_s(step, x->memory->sched.memory);
-        return DF_OK;
-    }
-    return df_sched_time(&x->memory->sched, step, time_s, x->err);
+    return traffic;
 }
 
 /* The operators, and the graph that stands for the step whether it is simulated or not. */
-static df_status
-show_step(df_llm *x, const df_llm_pass *pass, const df_step *step, const df_llm_traffic *traffic)
+static df_status show_step(df_llm *x, const df_llm_pass *pass, const df_step *step, double tokens)
 {
+    const df_lower_traffic traffic = df_llm_traffic(x, tokens);
     const df_llm_watch *const watch = x->memory->watch;
     int32_t root;
     DF_TRY(watch->pass(watch->context, x->where, pass, x->err));
-    df_dag *const dag = df_llm_build_graph(step, traffic, &root);
+    df_dag *const dag = df_lower_graph(step, &traffic, &root);
     if (!dag) {
         return df_fail(x->err, DF_ENOMEM, "out of memory for the graph of the model");
     }
-    const df_status status = df_llm_show(x, "pipeline", dag);
+    const df_status status = watch->graph(watch->context, x->where, "pipeline", dag, x->err);
     df_dag_free(dag);
     return status;
 }
@@ -192,29 +185,13 @@ static bool can_end(const df_llm *x, const df_step_times *t)
 {
     double sum = 0.0;
     if (edges_timed(x)) {
-        sum += t->hop + t->reduce_embedding + t->reduce_layer + t->reduce_logits +
-               t->gather_embedding + t->gather_layer + t->gather_logits;
+        sum += t->hop + t->reduce.embedding + t->reduce.layer + t->reduce.logits +
+               t->gather.embedding + t->gather.layer + t->gather.logits;
     }
     for (int direction = 0; direction < DF_LLM_DIRECTIONS; direction++) {
         sum += t->embedding[direction] + t->block[direction] + t->logits[direction];
     }
     return isfinite(sum);
-}
-
-/* What the simulator's transfers carry. */
-static df_llm_traffic traffic_of(const df_llm *x, double tokens)
-{
-    df_llm_traffic traffic = {.replicas = df_llm_replicas(x),
-                              .hop_bytes = x->bytes.activation * x->batch * x->d * tokens,
-                              .reduced = df_llm_gradient_bytes(x),
-                              .gathered = df_llm_parameter_bytes(x)};
-    double *const bytes[] = {&traffic.gathered.embedding, &traffic.gathered.layer,
-                             &traffic.gathered.logits};
-    for (size_t i = 0; i < sizeof bytes / sizeof bytes[0]; i++) {
-        *bytes[i] =
-            ceil(df_llm_told_bytes(x->rules, DF_COLL_ALL_GATHER, *bytes[i], traffic.replicas));
-    }
-    return traffic;
 }
 
 static df_step step_of(const df_llm *x, const df_llm_pass *pass, double tokens, bool training)
@@ -227,10 +204,7 @@ static df_step step_of(const df_llm *x, const df_llm_pass *pass, double tokens, 
                      .zero_stage = zero_stage,
                      .training = training,
                      .data_parallel = training && df_llm_replicas(x) > 1.0,
-                     .tied = x->m->tied_embeddings && !apart,
-                     .first_gather_free = x->rules->llm_first_gather_free,
-                     .reduces_every_batch = x->rules->llm_reductions_every_batch,
-                     .reduces_side_by_side = x->rules->llm_reductions_at_once};
+                     .tied = x->m->tied_embeddings && !apart};
 }
 
 df_status df_llm_run_step(
@@ -238,17 +212,16 @@ df_status df_llm_run_step(
 {
     const bool training = optimizer_time_s != NULL;
     df_step step = step_of(x, pass, tokens, training);
-    const df_llm_traffic traffic = traffic_of(x, tokens);
     DF_TRY(x->status);
     if (!can_end(x, &step.t)) {
         *time_s = HUGE_VAL;
         return DF_OK;
     }
     if (x->memory->watch) {
-        DF_TRY(show_step(x, pass, &step, &traffic));
+        DF_TRY(show_step(x, pass, &step, tokens));
     }
-    DF_TRY(x->simulated ? df_llm_run_net_step(x, pass, &step, &traffic, time_s)
-                        : df_llm_run_order(x, &step, time_s));
+    DF_TRY(x->simulated ? df_llm_run_net_step(x, pass, &step, tokens, time_s)
+                        : df_compat_step(&x->memory->sched, x->rules, &step, time_s, x->err));
     if (training) {
         *time_s +=
             df_llm_coll_s(x, DF_COLL_ALL_REDUCE, df_llm_shared_table_bytes(x), 2.0, &x->pipeline);

@@ -61,12 +61,16 @@ double df_sched_kept(const df_order *order, const df_pipe *pipe, int64_t stage);
 
 /* ---- The step ---- */
 
+/* A number for each part of the model that has parameters: the embedding, a layer, the logits. */
+typedef struct {
+    double embedding, layer, logits;
+} df_step_parts;
+
 /* Seconds of what a step consists of. */
 typedef struct {
     double embedding[DF_TASKS], block[DF_TASKS], logits[DF_TASKS];
-    double hop; /* from a stage to the next */
-    double reduce_embedding, reduce_layer, reduce_logits;
-    double gather_embedding, gather_layer, gather_logits;
+    double hop;                   /* from a stage to the next */
+    df_step_parts reduce, gather; /* among replicas */
 } df_step_times;
 
 typedef struct {

@@ -46,7 +46,7 @@ bool df_sched_gathers(const df_step *step)
 
 double df_sched_begin_s(const df_step *step)
 {
-    return df_sched_gathers(step) && !step->first_gather_free ? step->t.gather_embedding : 0.0;
+    return df_sched_gathers(step) && !step->first_gather_free ? step->t.gather.embedding : 0.0;
 }
 
 /* A layer takes as long as its own work, or as what the link does beside it: gathers of the next
@@ -59,16 +59,16 @@ static void overlap_layers(run *r)
     const bool each = s->zero_stage >= 2 || s->reduces_every_batch;
     const bool queues = each && s->pipe.batches > 1 && !s->reduces_side_by_side;
     double link_s[DF_TASKS] = {0.0, 0.0, 0.0};
-    link_s[r->gradients] = s->data_parallel && queues ? t->reduce_layer : 0.0;
-    link_s[FORWARD] += gathers ? t->gather_layer : 0.0;
-    link_s[BACKWARD] += gathers ? t->gather_layer : 0.0;
+    link_s[r->gradients] = s->data_parallel && queues ? t->reduce.layer : 0.0;
+    link_s[FORWARD] += gathers ? t->gather.layer : 0.0;
+    link_s[BACKWARD] += gathers ? t->gather.layer : 0.0;
     for (int kind = 0; kind < DF_TASKS; kind++) {
         r->layer_s[kind] = fmax(t->block[kind], link_s[kind]);
     }
     if (gathers) {
-        r->beside_embedding_s = fmax(0.0, t->gather_layer - t->embedding[FORWARD]);
+        r->beside_embedding_s = fmax(0.0, t->gather.layer - t->embedding[FORWARD]);
         /* no layer follows the last, but the logits do */
-        const double logits_s = s->tied ? 0.0 : t->gather_logits;
+        const double logits_s = s->tied ? 0.0 : t->gather.logits;
         r->before_logits_s = fmax(t->block[FORWARD], logits_s) - r->layer_s[FORWARD];
     }
 }
@@ -101,9 +101,9 @@ static double reduced_s(const run *r, int64_t number, double start_s, double *li
     }
     const bool serial = !s->reduces_side_by_side;
     const bool gathered = s->zero_stage == 2;
-    const double layer_s = t->reduce_layer + (gathered ? t->gather_layer : 0.0);
-    const double embedding_s = t->reduce_embedding + (gathered ? t->gather_embedding : 0.0);
-    const double logits_s = t->reduce_logits + (gathered && !s->tied ? t->gather_logits : 0.0);
+    const double layer_s = t->reduce.layer + (gathered ? t->gather.layer : 0.0);
+    const double embedding_s = t->reduce.embedding + (gathered ? t->gather.embedding : 0.0);
+    const double logits_s = t->reduce.logits + (gathered && !s->tied ? t->gather.logits : 0.0);
     double at_s = start_s;
     double last_s = end_s;
     if (number == r->last) {

@@ -2,9 +2,7 @@
  * sums are exact. */
 #include <string.h>
 
-#include "base/mt19937.h"
-#include "sched/sched.h"
-#include "support/support.h"
+#include "support/step_case.h"
 
 enum { PASSES_MAX = 512, CASES = 2000 };
 
@@ -120,29 +118,6 @@ static void interleaved_is_as_published(void **state)
 
 /* ---- Steps ---- */
 
-static int64_t draw(df_mt19937 *rng, int64_t least, int64_t most)
-{
-    return least + (int64_t)(df_mt_next(rng) % (uint32_t)(most - least + 1));
-}
-
-static df_step random_step(df_mt19937 *rng)
-{
-    df_step s = {.pipe = {draw(rng, 1, 12), draw(rng, 1, 6), 1, draw(rng, 1, 12)},
-                 .order = &df_orders[DF_ORDER_GPIPE],
-                 .zero_stage = draw(rng, 0, 3),
-                 .training = true,
-                 .data_parallel = draw(rng, 0, 2) > 0,
-                 .tied = draw(rng, 0, 1) > 0,
-                 .first_gather_free = draw(rng, 0, 1) > 0,
-                 .reduces_every_batch = draw(rng, 0, 1) > 0,
-                 .reduces_side_by_side = draw(rng, 0, 1) > 0};
-    double *const t = (double *)&s.t;
-    for (size_t i = 0; i < sizeof s.t / sizeof *t; i++) {
-        t[i] = (double)draw(rng, 0, 9);
-    }
-    return s;
-}
-
 /* The formula of orders that do all forward passes first. */
 static void flow_shops_take_as_long_as_their_tasks(void **state)
 {
@@ -152,7 +127,8 @@ static void flow_shops_take_as_long_as_their_tasks(void **state)
     df_order by_task = df_orders[DF_ORDER_GPIPE];
     by_task.forward_first = false;
     for (int i = 0; i < CASES; i++) {
-        df_step step = random_step(&rng);
+        df_step step = df_step_case_random(&rng, 1);
+        step.training = true;
         const double formula_s = time_s(&step);
         step.order = &by_task;
         df_assert_rel(time_s(&step), formula_s, 0);
@@ -163,12 +139,12 @@ static void flow_shops_take_as_long_as_their_tasks(void **state)
 static df_step reducing(void)
 {
     return (df_step){.t = {.block = {1, 2},
-                           .reduce_embedding = 4,
-                           .reduce_layer = 5,
-                           .reduce_logits = 3,
-                           .gather_embedding = 2,
-                           .gather_layer = 1,
-                           .gather_logits = 2},
+                           .reduce.embedding = 4,
+                           .reduce.layer = 5,
+                           .reduce.logits = 3,
+                           .gather.embedding = 2,
+                           .gather.layer = 1,
+                           .gather.logits = 2},
                      .pipe = {2, 1, 1, 1},
                      .order = &df_orders[DF_ORDER_GPIPE],
                      .training = true,
@@ -200,9 +176,9 @@ static void reductions_run_side_by_side(void **state)
     df_step step = reducing();
     step.reduces_side_by_side = true;
     df_assert_rel(time_s(&step), 6 + 5, 0); /* the last layer's */
-    step.t.reduce_embedding = 6;
+    step.t.reduce.embedding = 6;
     df_assert_rel(time_s(&step), 6 + 6, 0);
-    step.t.reduce_logits = 11;
+    step.t.reduce.logits = 11;
     df_assert_rel(time_s(&step), 2 + 11, 0);
     step.data_parallel = false;
     df_assert_rel(time_s(&step), 6, 0);
@@ -215,8 +191,8 @@ static void gathers_come_first(void **state)
     df_step step = reducing();
     step.zero_stage = 3;
     step.reduces_side_by_side = true;
-    step.t.reduce_layer = 0;
-    step.t.reduce_embedding = step.t.reduce_logits = 0;
+    step.t.reduce.layer = 0;
+    step.t.reduce.embedding = step.t.reduce.logits = 0;
     /* 2 for the embedding's table, 1 for the first layer's parameters, 1 and 2 for two layers,
      * of which the last has the logits' gather beside; then 4 */
     df_assert_rel(time_s(&step), 2 + 1 + 1 + 2 + 4, 0);
@@ -260,7 +236,7 @@ static void an_order_is_a_row(void **state)
     static const df_order split = {"split", false, true, split_task, split_in_flight};
     for (int64_t p = 1; p <= 4; p++) {
         const int64_t m = 4 * p;
-        df_step step = {.t = {.block = {3, 4, 2}, .reduce_layer = 7},
+        df_step step = {.t = {.block = {3, 4, 2}, .reduce.layer = 7},
                         .pipe = {p, p, 1, m},
                         .order = &split,
                         .training = true};
