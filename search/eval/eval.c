@@ -363,7 +363,7 @@ static df_status predict_llm(df_eval *eval, const df_hw_device *dev, df_eval_res
 {
     df_llm_result r;
     const df_cfg *const cfg = &eval->cfg;
-    DF_TRY(df_llm_predict(eval->llm, cfg, dev, &eval->options.rules, &r, NULL));
+    DF_TRY(df_llm_predict(eval->llm, cfg, dev, &eval->options.rules, DF_WANT_TIMES, &r, NULL));
     const double room_bytes = dev->mem[DF_HW_LEVELS - 1].size_bytes;
     out->time_s = r.time_s;
     out->memory_overflow = room_bytes > 0 ? eval->needed_bytes / room_bytes : HUGE_VAL;

@@ -3,8 +3,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "llm/llm.h"
 #include "llm/llm_memory.h"
+#include "predict/llm.h"
 #include "predict/predict.h"
 #include "report/report_impl.h"
 
@@ -104,7 +104,7 @@ static df_status list_ops(
     df_llm_result llm;
     df_prediction prediction;
     if (cfg->mode == DF_MODE_LLM) {
-        DF_TRY(df_llm_predict(m->llm, cfg, dev, rules, &llm, err));
+        DF_TRY(df_llm_predict(m->llm, cfg, dev, rules, DF_WANT_OPERATORS, &llm, err));
         df_llm_list_usages(cfg, dev, &llm, ops);
         add_llm_result(o, cfg, &llm);
         return DF_OK;

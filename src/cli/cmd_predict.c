@@ -9,10 +9,10 @@
 #include "commands.h"
 #include "explain.h"
 #include "json_out.h"
-#include "llm/llm.h"
 #include "llm_out.h"
 #include "llm_warn.h"
 #include "pictures.h"
+#include "predict/llm.h"
 #include "predict/predict.h"
 #include "summary.h"
 
@@ -106,7 +106,7 @@ predict_llm_with(df_llm_predictor *predictor, const predict_args *a, outcome *o,
         df_llm_predictor_show(predictor, &pictures);
     }
     df_llm_predictor_use(predictor, o->astra);
-    return df_llm_predict(predictor, &o->cfg, &o->dev, &a->rules, &o->llm, err);
+    return df_llm_predict(predictor, &o->cfg, &o->dev, &a->rules, DF_WANT_OPERATORS, &o->llm, err);
 }
 
 static df_status predict_llm(const predict_args *a, outcome *o, df_err *err)

@@ -4,7 +4,7 @@
 #include <string.h>
 
 #include "json_out.h"
-#include "llm/llm.h"
+#include "predict/llm.h"
 #include "predict/predict.h"
 
 /* The figures of a prediction that rules change. */
@@ -56,7 +56,7 @@ static df_status predict(const predictors *p,
     memset(figures, 0, FIGURES * sizeof figures[0]);
     DF_TRY(df_hw_derive(cfg, rules, &dev, err));
     if (cfg->mode == DF_MODE_LLM) {
-        DF_TRY(df_llm_predict(p->llm, cfg, &dev, rules, &llm, err));
+        DF_TRY(df_llm_predict(p->llm, cfg, &dev, rules, DF_WANT_TIMES, &llm, err));
         figures_of_llm(cfg, rules, &llm, figures);
         return DF_OK;
     }

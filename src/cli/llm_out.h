@@ -2,8 +2,8 @@
 #ifndef DF_LLM_OUT_H
 #define DF_LLM_OUT_H
 #include "json_out.h"
-#include "llm/llm.h"
 #include "llm/llm_memory.h"
+#include "predict/llm.h"
 
 /* A prediction and what it is of. */
 typedef struct {

@@ -2,17 +2,9 @@
 
 #include "compat/compat.h"
 
-bool df_compat_accumulates(const df_rules *rules, const df_cfg *cfg)
+void df_compat_whole_batch(const df_cfg *cfg, df_split *split)
 {
-    return cfg->sched.lp > 1 || !rules->llm_one_stage_one_batch ||
-           cfg->sched.schedule != DF_SCHEDULE_GPIPE;
-}
-
-void df_compat_split(const df_rules *rules, const df_cfg *cfg, df_split *split)
-{
-    if (!df_compat_accumulates(rules, cfg)) {
-        split->batch = (double)cfg->llm.batch_size / split->dp;
-    }
+    split->batch = (double)cfg->llm.batch_size / split->dp;
 }
 
 void df_compat_span(const df_rules *rules,

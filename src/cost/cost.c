@@ -3,6 +3,7 @@
 #include <math.h>
 #include <string.h>
 
+#include "base/units.h"
 #include "cost/flash.h"
 #include "cost/ring.h"
 #include "cost/simulated.h"
@@ -57,19 +58,18 @@ df_status df_price_gemm(const df_coster *c, const df_op *op, df_price *price)
 /* ---- Attention ---- */
 
 /* Softmax runs on units that are slower than those of products: A100, 312 against 19.5 Tflop/s
- * (Dao, ICLR 2024, section 3.1). Backward there are five products instead of two (section 4.1). */
+ * (Dao, ICLR 2024, section 3.1). */
 static df_status price_attention(const df_coster *c, const df_op *op, df_price *price)
 {
     const double softmax_slowdown = 16.0;
-    const double times = op->pass == DF_PASS_FORWARD ? 1.0 : 2.5;
     const df_op_attention *const a = &op->attention;
     df_flash f;
     DF_TRY(df_flash_tile(c, a, &f));
     const double softmax_s = c->model->stream_s(c, softmax_slowdown * f.softmax_flops, 1.0);
     const double pair_s = f.score.time_s + softmax_s + f.output.time_s;
     const double dram_s = c->model->stream_s(c, 0.0, trunc(f.dram_bytes));
-    price->time_s = times * fmax(dram_s, pair_s * f.pairs * a->heads);
-    df_flash_count(&f, a, times, price);
+    price->time_s = op->repeats * fmax(dram_s, pair_s * f.pairs * a->heads);
+    df_flash_count(&f, a, op->repeats, price);
     return DF_OK;
 }
 
@@ -114,6 +114,7 @@ df_status df_price_collective(const df_coster *c,
         return DF_OK;
     }
     price->sent_bytes = df_coll_sent_bytes(what->kind, what->bytes, group->members);
+    price->sent_j = DF_BITS_PER_BYTE * group->energy_per_bit_j * price->sent_bytes;
     if (c->simulated) {
         return df_simulated_time(c, op, group, &price->time_s);
     }
@@ -167,10 +168,28 @@ df_status df_price_op(const df_coster *c, const df_op *op, df_price *price)
     return DF_OK;
 }
 
+/* Makes the price of a kernel that of the same kernel so many more times. */
+static void scale(const df_coster *c, const df_op *op, double times, df_price *price)
+{
+    const double launch_s = op->launches * c->dev->launch_overhead_s;
+    price->time_s = (price->time_s - price->launch_s) * times + launch_s;
+    price->launch_s = launch_s;
+    price->flops *= times;
+    for (int level = 0; level < DF_HW_LEVELS; level++) {
+        price->traffic_bytes[level] *= times;
+    }
+}
+
 df_status df_price_ops(const df_coster *c, const df_ops *ops, df_price price[])
 {
+    const df_op *const op = ops->op;
     for (int i = 0; i < ops->count; i++) {
-        DF_TRY(df_price_op(c, &ops->op[i], &price[i]));
+        if ((op[i].flags & DF_OP_AGAIN) != 0) {
+            price[i] = price[i - 1];
+            scale(c, &op[i], op[i].repeats / op[i - 1].repeats, &price[i]);
+        } else {
+            DF_TRY(df_price_op(c, &op[i], &price[i]));
+        }
     }
     return DF_OK;
 }

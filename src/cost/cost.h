@@ -14,7 +14,7 @@ typedef struct {
     double launch_s; /* that part of it */
     double flops;
     double traffic_bytes[DF_HW_LEVELS]; /* [0] registers, [3] DRAM */
-    double sent_bytes;                  /* of a collective, by each device */
+    double sent_bytes, sent_j;          /* of a collective, by each device */
 } df_price;
 
 typedef struct df_coster df_coster;

@@ -54,7 +54,7 @@ enum { MIDDLE = DF_DAG_SHOWN / 2 };
 
 static int32_t batch_of(const run *r, int32_t element)
 {
-    return r->repeated ? df_dag_told(r->dag, element)->batch : 0;
+    return r->repeated ? df_dag_info_of(r->dag, element)->batch : 0;
 }
 
 /* The batch of the graph that stands for a batch. */

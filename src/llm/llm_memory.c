@@ -3,6 +3,8 @@
 #include <math.h>
 #include <string.h>
 
+#include "predict/pipe.h"
+
 const char *const df_llm_mem_names[DF_LLM_MEM_PARTS] = {
     [DF_LLM_MEM_WEIGHTS] = "weights",       [DF_LLM_MEM_MASTER] = "master_weights",
     [DF_LLM_MEM_GRADIENTS] = "gradients",   [DF_LLM_MEM_OPTIMIZER] = "optimizer",
@@ -17,14 +19,15 @@ static const double fp32_bytes = 4.0;
 typedef struct {
     const df_cfg *cfg;
     const df_cfg_llm *m;
-    double tp, cp, dp, lp;
+    double tp, cp, dp;
     double d, kv_width, heads, ffn, ffn1, vocab;
-    double batch;            /* sequences of a micro-batch */
-    double tokens;           /* of a micro-batch on a device that shares sequences by cp */
-    double element;          /* bytes */
-    double sequence_shards;  /* tensor-parallel devices that share what is not in a GEMM */
-    int64_t stage, last;     /* the stage at hand */
-    double layers;           /* on it */
+    double batch;           /* sequences of a micro-batch */
+    double tokens;          /* of a micro-batch on a device that shares sequences by cp */
+    double element;         /* bytes */
+    double sequence_shards; /* tensor-parallel devices that share what is not in a GEMM */
+    df_pipe pipe;
+    int64_t stage, last;
+    double layers;           /* of the stage */
     double layer_parameters; /* on a device */
 } view;
 
@@ -33,35 +36,27 @@ static double at_least_1(int64_t degree)
     return degree > 0 ? (double)degree : 1.0;
 }
 
-/* Layers of a stage: full stages first, as the pipeline's graph has them. */
-static double layers_of(const df_cfg *cfg, int64_t stage)
-{
-    const int64_t layers = cfg->llm.num_layers;
-    const int64_t most = (layers + cfg->sched.lp - 1) / cfg->sched.lp;
-    const int64_t left = layers - stage * most;
-    return left <= 0 ? 0.0 : (double)(left < most ? left : most);
-}
-
 static view view_of(const df_cfg *cfg, int64_t stage)
 {
     const df_cfg_llm *const m = &cfg->llm;
     const df_cfg_sched *const s = &cfg->sched;
     const bool grouped = m->attention.attention_type == DF_ATTENTION_GQA;
     const double head = (double)m->hidden_dim / (double)m->attention.num_heads;
+    const df_pipe pipe = df_pipe_read(cfg);
     view v = {.cfg = cfg,
               .m = m,
               .tp = at_least_1(s->tp),
               .cp = at_least_1(s->cp),
               .dp = (double)s->dp,
-              .lp = (double)s->lp,
               .d = (double)m->hidden_dim,
               .heads = (double)m->attention.num_heads,
               .ffn = (double)m->intermediate_size,
               .vocab = (double)m->vocab_size,
               .element = cfg->sw.precision.tensor_bytes,
+              .pipe = pipe,
               .stage = stage,
               .last = s->lp - 1,
-              .layers = layers_of(cfg, stage)};
+              .layers = (double)df_sched_stage_layers(&pipe, stage)};
     const bool training = m->run_type == DF_RUN_TRAINING;
     const double context = (double)(training ? m->seq_len : m->seq_len - m->decode_len);
     v.kv_width = head * (grouped ? (double)m->attention.kv_heads : v.heads);
@@ -163,32 +158,10 @@ static double kept_bytes(const view *v)
     return outside_core_bytes(v) + core_bytes(v);
 }
 
-/* Micro-batches times layers whose activations the stage keeps at once. Narayanan et al., SC
- * 2021, section 2.2. */
-static double layers_in_flight(const view *v)
-{
-    const df_cfg_sched *const s = &v->cfg->sched;
-    const double batches = (double)s->mb;
-    const double behind = (double)(v->last - v->stage);
-    if (v->last == 0) {
-        return v->layers;
-    }
-    if (s->schedule == DF_SCHEDULE_GPIPE) {
-        return batches * v->layers;
-    }
-    if (s->schedule == DF_SCHEDULE_1F1B || s->virtual_stages == 1) {
-        return fmin(batches, behind + 1.0) * v->layers;
-    }
-    const double parts = (double)s->virtual_stages;
-    const double passes =
-        s->mb == s->lp ? batches * parts : 2.0 * behind + (parts - 1.0) * v->lp + 1.0;
-    return fmin(batches * parts, passes) * v->layers / parts;
-}
-
 static void count_training(const view *v, df_llm_memory *out)
 {
     double *const bytes = out->part_bytes;
-    const double layers = layers_in_flight(v);
+    const double layers = df_sched_kept(df_pipe_order(v->cfg), &v->pipe, v->stage);
     bytes[DF_LLM_MEM_ACTIVATIONS] = layers * kept_bytes(v);
     if (v->stage == 0 && v->m->model_type == DF_LLM_GPT) { /* dropout after the embedding */
         bytes[DF_LLM_MEM_ACTIVATIONS] +=

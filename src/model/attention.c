@@ -86,6 +86,8 @@ static void build_flash(df_builder *b)
                               .causal = true}};
     df_ops_add(b->ops, &op);
     op.pass = DF_PASS_INPUT_GRAD;
+    op.flags = DF_OP_AGAIN;
+    op.repeats = 2.5; /* five products instead of two: Dao, ICLR 2024, section 4.1 */
     df_ops_add(b->ops, &op);
     build_scatter(b, DF_ROW_ATTENTION);
 }

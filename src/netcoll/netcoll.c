@@ -184,7 +184,7 @@ df_status df_netcoll_run(df_netcoll *netcoll, const df_astra_job *job, double *t
     return df_astra_time(netcoll->astra, job, time_s, err);
 }
 
-static df_net_collective net_kind(df_coll_kind kind)
+df_net_collective df_netcoll_kind(df_coll_kind kind)
 {
     switch (kind) {
     case DF_COLL_ALL_GATHER:
@@ -205,7 +205,7 @@ static df_net_node node_of(const df_netcoll_op *op, int32_t rank)
 {
     df_net_node node = {.id = (uint64_t)rank,
                         .type = DF_NET_COMM,
-                        .collective = net_kind(op->kind),
+                        .collective = df_netcoll_kind(op->kind),
                         .bytes = (uint64_t)op->bytes};
     if (op->kind == DF_COLL_P2P) {
         node.type = rank == 0 ? DF_NET_SEND : DF_NET_RECEIVE;

@@ -42,6 +42,9 @@ df_net_network df_netcoll_network(const df_topo *topo, double ranks, const df_hw
  * `ranks` devices. */
 df_net_system df_netcoll_system(const df_topo *topo, const df_cfg_backend *backend, double ranks);
 
+/* The simulator's kind of a collective. */
+df_net_collective df_netcoll_kind(df_coll_kind kind);
+
 /* Seconds from the start to the end of the last rank, without launch overhead. Allocates unless
  * the time is kept.
  * DF_EINVAL: a link without bandwidth or latency, an algorithm that the collective or the number

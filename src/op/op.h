@@ -15,6 +15,7 @@ typedef enum {
     DF_OP_HOST,      /* a transfer from the host */
     DF_OP_COLLECTIVE,
 } df_op_kind;
+enum { DF_OP_KINDS = DF_OP_COLLECTIVE + 1 };
 
 /* Forward, and the two halves of backward. Pointwise work has an input gradient alone. */
 typedef enum { DF_PASS_FORWARD, DF_PASS_INPUT_GRAD, DF_PASS_WEIGHT_GRAD } df_op_pass;
@@ -68,6 +69,7 @@ enum {
     DF_OP_BESIDE = 1, /* runs beside what its row has before it, and counts where it is longer */
     DF_OP_ALONE = 2,  /* is in its own row's time, and in no sum of rows */
     DF_OP_WHOLE_BYTES = 4, /* a fraction of a byte that it streams takes no time */
+    DF_OP_AGAIN = 8,       /* is the kernel of the operator before it, repeated as it says */
 };
 
 /* A product: C[m,n] += A[m,k] B[k,n]. chip_bytes: of a product inside a larger kernel, what it

@@ -12,7 +12,8 @@ static df_status predict(df_val_row *r, const df_cfg *cfg, int rules, df_llm_res
 {
     df_hw_device dev;
     DF_TRY(df_hw_derive(cfg, &r->rules[rules], &dev, r->err));
-    return df_llm_predict(r->data->predictor, cfg, &dev, &r->rules[rules], result, r->err);
+    return df_llm_predict(r->data->predictor, cfg, &dev, &r->rules[rules], DF_WANT_TIMES, result,
+                          r->err);
 }
 
 /* Runs of the same work on the same machines compete. */

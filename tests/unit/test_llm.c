@@ -68,7 +68,8 @@ static void what_cannot_compute_never_ends(void **state)
         dev.mem[0].tile_dim = 0;
         dev.mem[0].size_bytes = 0;
         dev.mem[0].throughput_bytes_ps = 0;
-        assert_int_equal(df_llm_predict(predictor, &cfg, &dev, &rules, &result, NULL), DF_OK);
+        assert_int_equal(
+            df_llm_predict(predictor, &cfg, &dev, &rules, DF_WANT_OPERATORS, &result, NULL), DF_OK);
         assert_true(isinf(result.time_s));
         df_llm_predictor_free(predictor);
     }

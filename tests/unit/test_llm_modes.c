@@ -103,9 +103,12 @@ static void steps_that_would_be_stuck_end(void **state)
         df_llm_predictor *const predictor = df_llm_predictor_new();
         assert_non_null(predictor);
         rules.astra_order_open = true;
-        assert_int_equal(df_llm_predict(predictor, &cfg, &dev, &rules, &result, &err), DF_ESTUCK);
+        assert_int_equal(
+            df_llm_predict(predictor, &cfg, &dev, &rules, DF_WANT_OPERATORS, &result, &err),
+            DF_ESTUCK);
         rules.astra_order_open = false;
-        assert_int_equal(df_llm_predict(predictor, &cfg, &dev, &rules, &result, &err), DF_OK);
+        assert_int_equal(
+            df_llm_predict(predictor, &cfg, &dev, &rules, DF_WANT_OPERATORS, &result, &err), DF_OK);
         df_llm_predictor_free(predictor);
         /* Others are in the way on the ring, so that it takes longer than without them. */
         const double flattened_s = result.time_s;

@@ -130,12 +130,16 @@ static void predictors_remember_nothing_but_gemms(void **state)
     df_llm_result first;
     df_llm_result again;
     df_err err;
-    assert_int_equal(df_llm_predict(predictor, &small, &dev, &rules, &first, &err), DF_OK);
-    assert_int_equal(df_llm_predict(predictor, &large, &dev, &rules, &again, &err), DF_OK);
-    assert_int_equal(df_llm_predict(predictor, &small, &dev, &rules, &again, &err), DF_OK);
+    assert_int_equal(
+        df_llm_predict(predictor, &small, &dev, &rules, DF_WANT_OPERATORS, &first, &err), DF_OK);
+    assert_int_equal(
+        df_llm_predict(predictor, &large, &dev, &rules, DF_WANT_OPERATORS, &again, &err), DF_OK);
+    assert_int_equal(
+        df_llm_predict(predictor, &small, &dev, &rules, DF_WANT_OPERATORS, &again, &err), DF_OK);
     df_assert_rel(first.time_s, again.time_s, 0);
     df_llm_predictor_clear(predictor);
-    assert_int_equal(df_llm_predict(predictor, &small, &dev, &rules, &again, &err), DF_OK);
+    assert_int_equal(
+        df_llm_predict(predictor, &small, &dev, &rules, DF_WANT_OPERATORS, &again, &err), DF_OK);
     df_assert_rel(first.time_s, again.time_s, 0);
     df_llm_predictor_free(predictor);
 }

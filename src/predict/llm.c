@@ -1,31 +1,45 @@
-#include "llm/llm.h"
+#include "predict/llm.h"
 
+#include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "compat/algorithm.h"
-#include "compat/energy.h"
-#include "llm/llm_impl.h"
+#include "predict/llm_impl.h"
+
+bool df_llm_is_training(const df_llm *x)
+{
+    return x->cfg->llm.run_type == DF_RUN_TRAINING;
+}
 
 /* ---- A pass ---- */
 
-static double recompute_s(df_recompute kind, const df_breakdown *table)
+/* What the backward pass computes again: the whole layer, or the attention's products and softmax,
+ * which FlashAttention computes again anyway. */
+static double recompute_s(df_recompute kind, const df_pass_times *times)
 {
-    const df_row *const row = table->row;
     switch (kind) {
     case DF_RECOMPUTE_FULL:
-        return table->block_s[DF_FORWARD];
-    case DF_RECOMPUTE_SELECTIVE: /* the products of attention; FlashAttention does so anyway */
-        return row[DF_ROW_SCORE].side[DF_FORWARD].time_s +
-               row[DF_ROW_SOFTMAX].side[DF_FORWARD].time_s + row[DF_ROW_AV].side[DF_FORWARD].time_s;
+        return times->layer[DF_FORWARD];
+    case DF_RECOMPUTE_SELECTIVE:
+        return times->attention_core;
     case DF_RECOMPUTE_NONE:
         break;
     }
     return 0.0;
 }
 
-df_status df_llm_time_pass(df_llm *x, const df_span *span, df_llm_pass *pass)
+/* Tables and pictures show the breakdown, simulated layers consist of its rows, and by the
+ * reference's rules an inference's energy comes from what it counts. */
+static bool needs_breakdown(const df_llm *x)
 {
+    return x->want == DF_WANT_OPERATORS || x->coster.simulated || x->memory->watch ||
+           (!df_llm_is_training(x) && x->rules->llm_energy_one_layer);
+}
+
+df_status df_llm_time_pass(df_llm *x, const df_span *span)
+{
+    df_llm_pass *const pass = &x->memory->pass;
     pass->span = *span;
     df_compat_span(x->rules, &x->dims, &x->split, &pass->span);
     const df_compat_case of = {&x->dims, &x->split, &pass->span};
@@ -33,19 +47,33 @@ df_status df_llm_time_pass(df_llm *x, const df_span *span, df_llm_pass *pass)
     df_compat_edit(x->rules, &of, &pass->ops);
     x->coster.forward_only = span->decode;
     DF_TRY(df_price_ops(&x->coster, &pass->ops, pass->price));
-    df_breakdown_fill(&pass->ops, pass->price, &pass->table);
-    df_compat_count(x->rules, &of, &pass->ops, pass->price, &pass->table);
-    if (x->cfg->llm.run_type == DF_RUN_TRAINING) {
-        df_breakdown_recompute(&pass->table, recompute_s(x->cfg->sched.recompute, &pass->table));
+    df_pass_times_sum(&pass->ops, pass->price, &pass->times);
+    pass->recompute_s =
+        df_llm_is_training(x) ? recompute_s(x->cfg->sched.recompute, &pass->times) : 0.0;
+    pass->times.layer[DF_BACKWARD] += pass->recompute_s;
+    if (needs_breakdown(x)) {
+        df_breakdown_fill(&pass->ops, pass->price, &pass->breakdown);
+        df_breakdown_recompute(&pass->breakdown, pass->recompute_s);
+        df_compat_count(x->rules, &of, &pass->ops, pass->price, &pass->breakdown);
     }
     return DF_OK;
 }
 
-double df_llm_coll_s(
-    const df_llm *x, df_coll_kind kind, double bytes, double participants, const df_hw_link *link)
+double df_llm_batches(const df_llm *x)
 {
-    const df_op_collective what = {kind, 0, bytes};
-    const df_topo_group group = {.members = participants, .link = *link};
+    return df_compat_first_batch_only(x->rules, &x->pipe, x->order) ? 1.0 : x->split.micro_batches;
+}
+
+double df_llm_hop_bytes(const df_llm *x)
+{
+    return x->dims.bytes.activation * x->split.batch * x->dims.hidden * x->memory->pass.span.tokens;
+}
+
+double df_llm_coll_s(const df_llm *x, df_coll_kind kind, double bytes, double members, df_axis axis)
+{
+    const df_op_collective what = {kind, 1U << axis, bytes};
+    df_topo_group group = x->coster.topo.axis[axis];
+    group.members = members;
     return df_price_collective_s(&x->coster, &what, &group);
 }
 
@@ -63,17 +91,34 @@ double df_llm_collective_s(const df_hw_device *dev,
 
 /* ---- Set-up ---- */
 
+static void read_model(df_llm *x)
+{
+    const int64_t zero_stage = x->cfg->sw.dp_zero_stage;
+    x->pipe = df_pipe_read(x->cfg);
+    x->order = df_pipe_order(x->cfg);
+    df_dims_read(x->cfg, &x->dims);
+    df_split_read(x->cfg, &x->split);
+    if (df_compat_first_batch_only(x->rules, &x->pipe, x->order)) {
+        df_compat_whole_batch(x->cfg, &x->split);
+    }
+    if (df_llm_is_training(x)) {
+        df_exchange_of(&x->dims, &x->split, zero_stage, &x->exchange);
+        df_compat_exchange(x->rules, &x->dims, &x->split, zero_stage, &x->exchange);
+    }
+}
+
 static void read_coster(df_llm *x, const df_hw_device *dev)
 {
-    df_coster *const c = &x->coster;
-    *c = (df_coster){.model = df_compat_cost(x->rules, x->cfg, &x->prices),
-                     .options = &x->prices,
-                     .dev = dev,
-                     .cache = x->memory->gemm,
-                     .err = x->err};
     const df_gemm_traffic traffic = df_compat_gemm_traffic(x->rules);
+    df_coster *const c = &x->coster;
+    c->model = df_compat_cost(x->rules, x->cfg, &x->prices);
+    c->options = &x->prices;
+    c->dev = dev;
+    c->cache = x->memory->gemm;
+    c->err = x->err;
     df_gemm_cache_use(c->cache, dev, &traffic);
     df_topo_derive(x->cfg, dev, &c->topo);
+    x->tariff = df_llm_tariff(x->cfg, dev, &c->topo);
 }
 
 static df_status use_simulator(df_llm *x)
@@ -101,19 +146,22 @@ static df_status use_simulator(df_llm *x)
 
 static df_status train(df_llm *x, df_llm_result *out)
 {
-    df_llm_pass *const pass = &x->memory->pass;
     const df_span span = df_span_of(&x->dims, &x->split, x->dims.sequence, x->dims.sequence, false);
     const double sequences = (double)x->cfg->llm.batch_size;
-    DF_TRY(df_llm_time_pass(x, &span, pass));
-    out->cut_short = x->split.pp == 1.0 && x->split.micro_batches > 1.0 && !df_llm_accumulates(x);
-    DF_TRY(df_llm_run_step(x, pass, &out->optimizer_s, &out->time_s));
-    out->pass = pass->table;
-    df_llm_pass_energy(x, pass, &out->energy);
+    DF_TRY(df_llm_time_pass(x, &span));
+    DF_TRY(df_llm_run_step(x, &out->optimizer_s, &out->time_s));
+    out->cut_short = df_llm_batches(x) < x->split.micro_batches;
+    df_llm_pass_energy(x, &out->energy);
     df_llm_add_exchange_energy(x, &out->energy);
     /* backward takes twice the products: Chowdhery et al., JMLR 24, 2023, appendix B */
     out->model_flops = 3.0 * df_transformer_flops(&x->dims, &span, sequences);
+    if (x->want == DF_WANT_OPERATORS) {
+        x->memory->first = x->memory->pass.breakdown;
+    }
     return DF_OK;
 }
+
+/* ---- The predictor ---- */
 
 df_llm_predictor *df_llm_predictor_new(void)
 {
@@ -133,7 +181,7 @@ void df_llm_predictor_free(df_llm_predictor *predictor)
     if (predictor) {
         df_gemm_cache_free(predictor->gemm);
         df_netcoll_free(predictor->net);
-        free(predictor->finish_s);
+        df_sched_ws_free(&predictor->sched);
         free(predictor);
     }
 }
@@ -148,12 +196,6 @@ void df_llm_predictor_show(df_llm_predictor *predictor, const df_llm_watch *watc
     predictor->watch = watch;
 }
 
-df_status df_llm_show(df_llm *x, const char *name, const df_dag *dag)
-{
-    const df_llm_watch *const watch = x->memory->watch;
-    return watch ? watch->graph(watch->context, x->where, name, dag, x->err) : DF_OK;
-}
-
 void df_llm_predictor_clear(df_llm_predictor *predictor)
 {
     df_gemm_cache_clear(predictor->gemm);
@@ -163,30 +205,31 @@ df_status df_llm_predict(df_llm_predictor *predictor,
                          const df_cfg *cfg,
                          const df_hw_device *dev,
                          const df_rules *rules,
+                         df_want want,
                          df_llm_result *out,
                          df_err *err)
 {
+    const size_t figures = offsetof(df_llm_result, pass);
     df_llm_result result;
-    df_llm x = {.memory = predictor, .cfg = cfg, .rules = rules, .err = err};
-    memset(&result, 0, sizeof result);
-    df_dims_read(cfg, &x.dims);
-    df_split_read(cfg, &x.split);
-    df_compat_split(rules, cfg, &x.split);
-    df_exchange_of(&x.dims, &x.split, cfg->sw.dp_zero_stage, &x.exchange);
-    df_compat_exchange(rules, &x.dims, &x.split, cfg->sw.dp_zero_stage, &x.exchange);
+    df_llm x = {.memory = predictor, .cfg = cfg, .rules = rules, .want = want, .err = err};
+    memset(&result, 0, figures);
+    if (want == DF_WANT_OPERATORS) {
+        memset(&predictor->first, 0, sizeof predictor->first);
+        memset(&predictor->last, 0, sizeof predictor->last);
+    }
+    read_model(&x);
     read_coster(&x, dev);
-    x.tariff = df_llm_tariff(cfg, dev, &x.coster.topo);
     DF_TRY(use_simulator(&x));
     result.run_type = cfg->llm.run_type;
     result.micro_batch = x.split.batch;
-    if (cfg->llm.run_type == DF_RUN_TRAINING) {
-        DF_TRY(train(&x, &result));
-    } else {
-        DF_TRY(df_llm_infer(&x, &result));
-    }
+    DF_TRY(df_llm_is_training(&x) ? train(&x, &result) : df_llm_infer(&x, &result));
     df_energy_finish(&x.tariff, x.split.tp * x.split.cp * x.split.dp * x.split.pp, result.time_s,
                      &result.energy);
-    *out = result;
+    memcpy(out, &result, figures);
+    if (want == DF_WANT_OPERATORS) {
+        out->pass = predictor->first;
+        out->decode = predictor->last;
+    }
     return DF_OK;
 }
 
@@ -208,7 +251,7 @@ bool df_llm_runs_backward(const df_llm_result *result, df_row_name row)
 
 /* A pass whose operators run `scale` times as often as in one step. */
 typedef struct {
-    const df_breakdown *table;
+    const df_breakdown *rows;
     const char *phase;
     double scale;
 } phase;
@@ -221,7 +264,7 @@ static void list_phase(const df_cfg *cfg,
 {
     for (int i = 0; i < DF_BREAKDOWN_LEAVES; i++) {
         const df_row_name name = df_breakdown_leaves[i];
-        const df_row *const row = &p->table->row[name];
+        const df_row *const row = &p->rows->row[name];
         if (!row->present) {
             continue;
         }

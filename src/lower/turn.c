@@ -8,7 +8,7 @@
  * that precede it, and what is sent before it, the first that is not done can always be done. */
 #include <stdlib.h>
 
-#include "llm/llm_team.h"
+#include "lower/lower_impl.h"
 
 /* What is done as a whole: a team's elements, copies for several devices, or an element alone. */
 typedef struct {
@@ -26,8 +26,8 @@ typedef struct {
 } turn;
 
 typedef struct {
-    const df_llm_plan *plan;
-    const df_llm_teams *teams;
+    const df_lower_plan *plan;
+    const df_lower_teams *teams;
     unit *units;
     int32_t *queue;                    /* units that have their place */
     int32_t *next_member;              /* [element]: another element of its unit, -1 */
@@ -39,7 +39,7 @@ typedef struct {
 static int32_t unit_of(const scheduler *s, int32_t e)
 {
     return s->teams->team[e] >= 0 ? s->plan->elements + s->teams->team[e]
-                                  : e - df_dag_told(s->plan->dag, e)->mate;
+                                  : e - df_dag_info_of(s->plan->dag, e)->mate;
 }
 
 static int32_t num_units(const scheduler *s)
@@ -48,50 +48,20 @@ static int32_t num_units(const scheduler *s)
 }
 
 /* The i-th that an element waits for, on its device or elsewhere. */
-static int32_t source_of(const df_llm_plan *plan, int32_t e, int32_t i)
+static int32_t source_of(const df_lower_plan *plan, int32_t e, int32_t i)
 {
     return i < plan->near[e].count
                ? plan->sources.all[plan->near[e].first + i]
                : plan->remotes.all[plan->far[e].first + i - plan->near[e].count].source;
 }
 
-static int32_t num_sources(const df_llm_plan *plan, int32_t e)
+static int32_t num_sources(const df_lower_plan *plan, int32_t e)
 {
     return plan->near[e].count + plan->far[e].count;
 }
 
-static bool open_scheduler(scheduler *s)
-{
-    const size_t elements = (size_t)s->plan->elements + 1;
-    const size_t units = (size_t)num_units(s) + 1;
-    const size_t edges = (size_t)s->plan->sources.count + (size_t)s->plan->remotes.count + 1;
-    s->units = calloc(units, sizeof *s->units);
-    s->queue = malloc(units * sizeof *s->queue);
-    s->next_member = malloc(elements * sizeof *s->next_member);
-    s->member = malloc(units * sizeof *s->member);
-    s->follower_end = calloc(elements + 1, sizeof *s->follower_end);
-    s->followers = malloc(edges * sizeof *s->followers);
-    s->turns = malloc(2 * elements * sizeof *s->turns);
-    return s->units && s->queue && s->next_member && s->member && s->follower_end && s->followers &&
-           s->turns;
-}
-
-static void close_scheduler(scheduler *s)
-{
-    free(s->units);
-    free(s->queue);
-    free(s->next_member);
-    free(s->member);
-    free(s->follower_end);
-    free(s->followers);
-    free(s->turns);
-}
-
 static void list_members(scheduler *s)
 {
-    for (int32_t u = 0; u < num_units(s); u++) {
-        s->member[u] = -1;
-    }
     for (int32_t e = s->plan->elements - 1; e >= 0; e--) {
         const int32_t u = unit_of(s, e);
         s->next_member[e] = s->member[u];
@@ -102,7 +72,7 @@ static void list_members(scheduler *s)
 /* Followers of e are those from follower_end[e - 1] to follower_end[e] afterwards. */
 static void list_followers(scheduler *s)
 {
-    const df_llm_plan *const plan = s->plan;
+    const df_lower_plan *const plan = s->plan;
     for (int32_t e = 0; e < plan->elements; e++) {
         for (int32_t i = 0; i < num_sources(plan, e); i++) {
             s->follower_end[source_of(plan, e, i) + 1]++;
@@ -178,10 +148,10 @@ static size_t list_turns(scheduler *s)
     for (int32_t e = 0; e < s->plan->elements; e++) {
         const unit *const u = &s->units[unit_of(s, e)];
         const int32_t device = s->plan->device[e];
-        if (device == DF_LLM_NOWHERE) {
+        if (device == DF_LOWER_NOWHERE) {
             continue;
         }
-        if (!df_llm_is_compute(dag, e)) {
+        if (!df_lower_is_compute(dag, e)) {
             s->turns[count++] = (turn){device, e, u->begin_s, u->place, false};
         }
         s->turns[count++] =
@@ -191,7 +161,7 @@ static size_t list_turns(scheduler *s)
     return count;
 }
 
-static void order_devices(scheduler *s, const df_llm_turns *turns)
+static void order_devices(scheduler *s, const df_lower_turns *turns)
 {
     const size_t count = list_turns(s);
     int32_t device = -1;
@@ -218,26 +188,32 @@ static void order_devices(scheduler *s, const df_llm_turns *turns)
     }
 }
 
-df_status df_llm_take_turns(const df_llm_plan *plan,
-                            const df_llm_teams *teams,
-                            const df_llm_turns *turns,
-                            df_err *err)
+df_status df_lower_take_turns(df_arena *arena,
+                              const df_lower_plan *plan,
+                              const df_lower_teams *teams,
+                              const df_lower_turns *turns,
+                              df_err *err)
 {
     scheduler s = {.plan = plan, .teams = teams};
-    df_status status = DF_OK;
-    if (!open_scheduler(&s)) {
-        status = df_fail(err, DF_ENOMEM, "out of memory for the simulator's program");
-    } else {
-        list_members(&s);
-        list_followers(&s);
-        if (place_units(&s)) {
-            order_devices(&s, turns);
-        } else {
-            status = df_fail(err, DF_ERUNTIME,
-                             "expected collectives in an order, found some that wait for each "
-                             "other");
-        }
+    const size_t elements = (size_t)plan->elements;
+    const size_t units = (size_t)num_units(&s);
+    const size_t edges = (size_t)plan->sources.count + (size_t)plan->remotes.count;
+    s.units = df_arena_take(arena, units, sizeof *s.units);
+    s.queue = df_arena_numbers(arena, units, 0);
+    s.next_member = df_arena_numbers(arena, elements, -1);
+    s.member = df_arena_numbers(arena, units, -1);
+    s.follower_end = df_arena_numbers(arena, elements + 1, 0);
+    s.followers = df_arena_numbers(arena, edges, 0);
+    s.turns = df_arena_take(arena, 2 * elements, sizeof *s.turns);
+    if (arena->failed) {
+        return df_lower_fail_memory(err);
     }
-    close_scheduler(&s);
-    return status;
+    list_members(&s);
+    list_followers(&s);
+    if (!place_units(&s)) {
+        return df_fail(err, DF_ERUNTIME,
+                       "expected collectives in an order, found some that wait for each other");
+    }
+    order_devices(&s, turns);
+    return DF_OK;
 }

@@ -2,7 +2,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#include "llm/llm_impl.h"
+#include "predict/llm_impl.h"
 
 /* A decode step that is timed; others lie on the line between two. */
 typedef struct {
@@ -58,16 +58,15 @@ static df_span span_of(const df_llm *x, double tokens, double context, bool deco
 
 static df_status time_step(df_llm *x, int64_t prefill, int64_t step, sample *out)
 {
-    df_llm_pass *const pass = &x->memory->pass;
     const df_span span = span_of(x, 1.0, (double)(prefill + step + 1), true);
     if (x->memory->watch || x->memory->astra) {
         snprintf(x->where, sizeof x->where, "decode_samples/step_%04lld/", (long long)step);
     }
-    DF_TRY(df_llm_time_pass(x, &span, pass));
+    DF_TRY(df_llm_time_pass(x, &span));
     out->step = step;
-    out->energy_j = df_llm_pass_energy_j(x, pass);
-    df_llm_pass_energy(x, pass, &out->energy);
-    return df_llm_run_step(x, pass, NULL, &out->time_s);
+    df_llm_pass_energy(x, &out->energy);
+    out->energy_j = df_llm_pass_energy_j(x, &out->energy);
+    return df_llm_run_step(x, NULL, &out->time_s);
 }
 
 static double per_second(double time_s)
@@ -91,7 +90,9 @@ static df_status decode(df_llm *x, int64_t prefill, df_llm_result *out)
         const int64_t following = (step + 1) / every * every + every - 1;
         step = step == steps - 1 ? steps : following < steps - 1 ? following : steps - 1;
     }
-    out->decode = x->memory->pass.table;
+    if (x->want == DF_WANT_OPERATORS) {
+        x->memory->last = x->memory->pass.breakdown;
+    }
     out->decode_s = sum.time_s;
     out->decode_energy_j = sum.energy_j;
     df_energy_add(&out->energy, &sum.energy, 1.0);
@@ -111,14 +112,14 @@ static double decode_flops(const df_llm *x, double prefill, double steps, double
 
 static df_status prefill(df_llm *x, double tokens, df_llm_result *out)
 {
-    df_llm_pass *const pass = &x->memory->pass;
     const df_span span = span_of(x, tokens, tokens, false);
-    DF_TRY(df_llm_time_pass(x, &span, pass));
-    out->prefill_energy_j = df_llm_pass_energy_j(x, pass);
-    df_llm_pass_energy(x, pass, &out->energy);
-    DF_TRY(df_llm_run_step(x, pass, NULL, &out->prefill_s));
-    out->pass = pass->table;
-    return DF_OK;
+    DF_TRY(df_llm_time_pass(x, &span));
+    df_llm_pass_energy(x, &out->energy);
+    out->prefill_energy_j = df_llm_pass_energy_j(x, &out->energy);
+    if (x->want == DF_WANT_OPERATORS) {
+        x->memory->first = x->memory->pass.breakdown;
+    }
+    return df_llm_run_step(x, NULL, &out->prefill_s);
 }
 
 df_status df_llm_infer(df_llm *x, df_llm_result *out)

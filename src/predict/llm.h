@@ -3,8 +3,6 @@
 #ifndef DF_LLM_H
 #define DF_LLM_H
 #include "astra/astra.h"
-#include "config/cfg.h"
-#include "fold/breakdown.h"
 #include "fold/energy.h"
 #include "fold/usage.h"
 #include "graph/dag.h"
@@ -19,18 +17,19 @@ typedef struct {
 typedef struct {
     df_run_type run_type;
     double time_s;
-    df_breakdown pass;   /* of training, or of the prefill */
-    df_breakdown decode; /* of the last step */
-    double optimizer_s;  /* part of a training step's time */
-    double micro_batch;  /* sequences of one micro-batch on one replica */
-    bool cut_short;      /* training ends with the logits' backward pass of the first micro-batch */
-    df_energy energy;    /* of the whole run on all devices */
-    double model_flops;  /* that training or inference needs at least: without recomputation */
+    double optimizer_s; /* part of a training step's time */
+    double micro_batch; /* sequences of one micro-batch on one replica */
+    bool cut_short;     /* training ends with the logits' backward pass of the first micro-batch */
+    df_energy energy;   /* of the whole run on all devices */
+    double model_flops; /* that training or inference needs at least: without recomputation */
     /* inference */
     double prefill_s, decode_s, first_token_s;
     df_llm_rates tokens_ps;
     double prefill_energy_j, decode_energy_j; /* by the rules */
     double kv_prefill_store_bytes, kv_decode_store_bytes, kv_decode_fetch_bytes;
+    /* with DF_WANT_OPERATORS, else untouched */
+    df_breakdown pass;   /* of training, or of the prefill */
+    df_breakdown decode; /* of an inference's last step */
 } df_llm_result;
 
 /* Times that a stage runs an operator in one step, on average over the stages. */
@@ -78,8 +77,8 @@ typedef struct {
 /* The watch is borrowed; NULL disables watching, which is the fastest. */
 void df_llm_predictor_show(df_llm_predictor *predictor, const df_llm_watch *watch);
 
-/* What an element of such a graph is called. */
-void df_llm_name_element(const df_dag *dag, int32_t element, char *name, size_t size);
+/* What a prediction is to fill beside times and energies. */
+typedef enum { DF_WANT_TIMES = 0, DF_WANT_OPERATORS = 1 } df_want;
 
 /* Predicts the LLM in *cfg, which df_cfg_check accepts, on `dev`. Allocates only for a graph
  * that is larger than all before. DF_INFEASIBLE: the device cannot hold a tile. DF_ENOMEM. On
@@ -88,6 +87,7 @@ DF_NODISCARD df_status df_llm_predict(df_llm_predictor *predictor,
                                       const df_cfg *cfg,
                                       const df_hw_device *dev,
                                       const df_rules *rules,
+                                      df_want want,
                                       df_llm_result *out,
                                       df_err *err);
 
