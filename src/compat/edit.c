@@ -1,5 +1,6 @@
 /* Rules that change the operators of a transformer, one function each. */
 #include <math.h>
+#include <stddef.h>
 
 #include "compat/compat.h"
 
@@ -136,56 +137,57 @@ static void decode_collectives_one_row(const df_compat_case *of, df_op *op)
 /* ---- All ---- */
 
 typedef struct {
-    bool on;
+    size_t rule; /* offset of its field in df_rules */
     df_op_kind kind;
     unsigned rows;
     edit_fn *edit;
 } rule_edit;
 
-enum { EDITS = 15 };
+#define RULE(field) offsetof(df_rules, field)
+#define FLASH ROW(DF_ROW_ATTENTION)
+#define NORMS (ROW(DF_ROW_NORM1) | ROW(DF_ROW_NORM2))
+#define PRODUCTS (ROW(DF_ROW_SCORE) | ROW(DF_ROW_AV))
+#define ANY (~0U)
+
+static const rule_edit edits[] = {
+    {RULE(llm_single_gradient_as_forward), DF_OP_GEMM, PRODUCTS, single_gradient_as_forward},
+    {RULE(llm_hybrid_launches_scaled), DF_OP_GEMM, ROW(DF_ROW_AV), hybrid_launches_scaled},
+    {RULE(llm_decode_logits_one_row), DF_OP_GEMM, ROW(DF_ROW_LOGITS), decode_products_one_row},
+    {RULE(llm_flash_launch_on_heads), DF_OP_ATTENTION, FLASH, flash_launch_on_heads},
+    {RULE(llm_flash_backward_double), DF_OP_ATTENTION, FLASH, flash_backward_double},
+    {RULE(llm_flash_context_own_keys), DF_OP_ATTENTION, FLASH, flash_context_own_keys},
+    {RULE(llm_flash_unmasked), DF_OP_ATTENTION, FLASH, flash_unmasked},
+    {RULE(llm_context_norm_forward_whole), DF_OP_STREAM, NORMS, context_norm_forward_whole},
+    {RULE(llm_pointwise_unsharded), DF_OP_STREAM, NORMS | ROW(DF_ROW_ACTIVATION),
+     pointwise_unsharded},
+    {RULE(llm_embedding_whole_table), DF_OP_STREAM, ROW(DF_ROW_EMBEDDING), embedding_whole_table},
+    {RULE(llm_casts_free), DF_OP_STREAM, ANY, casts_free},
+    {RULE(llm_embedding_whole_table), DF_OP_HOST, ANY, host_sends_whole_table},
+    {RULE(llm_flash_context_unreduced), DF_OP_COLLECTIVE, FLASH, flash_context_unreduced},
+    {RULE(llm_decode_logits_one_row), DF_OP_COLLECTIVE, ROW(DF_ROW_LOGITS),
+     decode_collectives_one_row},
+};
+enum { EDITS = sizeof edits / sizeof edits[0] };
+
+static bool is_on(const df_rules *rules, const rule_edit *edit)
+{
+    return *(const bool *)((const char *)rules + edit->rule);
+}
 
 void df_compat_edit(const df_rules *rules, const df_compat_case *of, df_ops *ops)
 {
-    const unsigned any = ~0U;
-    const unsigned flash = ROW(DF_ROW_ATTENTION);
-    const unsigned norms = ROW(DF_ROW_NORM1) | ROW(DF_ROW_NORM2);
-    const rule_edit edits[EDITS] = {
-        {rules->llm_single_gradient_as_forward, DF_OP_GEMM, ROW(DF_ROW_SCORE) | ROW(DF_ROW_AV),
-         single_gradient_as_forward},
-        {rules->llm_hybrid_launches_scaled, DF_OP_GEMM, ROW(DF_ROW_AV), hybrid_launches_scaled},
-        {rules->llm_decode_logits_one_row, DF_OP_GEMM, ROW(DF_ROW_LOGITS), decode_products_one_row},
-        {rules->llm_flash_launch_on_heads, DF_OP_ATTENTION, flash, flash_launch_on_heads},
-        {rules->llm_flash_backward_double, DF_OP_ATTENTION, flash, flash_backward_double},
-        {rules->llm_flash_context_own_keys, DF_OP_ATTENTION, flash, flash_context_own_keys},
-        {rules->llm_flash_unmasked, DF_OP_ATTENTION, flash, flash_unmasked},
-        {rules->llm_context_norm_forward_whole, DF_OP_STREAM, norms, context_norm_forward_whole},
-        {rules->llm_pointwise_unsharded, DF_OP_STREAM, norms | ROW(DF_ROW_ACTIVATION),
-         pointwise_unsharded},
-        {rules->llm_embedding_whole_table, DF_OP_STREAM, ROW(DF_ROW_EMBEDDING),
-         embedding_whole_table},
-        {rules->llm_casts_free, DF_OP_STREAM, any, casts_free},
-        {rules->llm_embedding_whole_table, DF_OP_HOST, any, host_sends_whole_table},
-        {rules->llm_flash_context_unreduced, DF_OP_COLLECTIVE, flash, flash_context_unreduced},
-        {rules->llm_decode_logits_one_row, DF_OP_COLLECTIVE, ROW(DF_ROW_LOGITS),
-         decode_collectives_one_row},
-    };
-    int begin[DF_OP_KINDS + 1] = {0}; /* the edits that are on, by kind */
-    rule_edit on[EDITS];
-    int count = 0;
-    for (int kind = 0; kind < DF_OP_KINDS; kind++) {
-        begin[kind] = count;
-        for (int i = 0; i < EDITS; i++) {
-            if (edits[i].on && (int)edits[i].kind == kind) {
-                on[count++] = edits[i];
-            }
+    const rule_edit *on[DF_OP_KINDS][EDITS]; /* by kind */
+    int count[DF_OP_KINDS] = {0};
+    for (int i = 0; i < EDITS; i++) {
+        if (is_on(rules, &edits[i])) {
+            on[edits[i].kind][count[edits[i].kind]++] = &edits[i];
         }
     }
-    begin[DF_OP_KINDS] = count;
-    for (int i = 0; i < ops->count && count > 0; i++) {
+    for (int i = 0; i < ops->count; i++) {
         df_op *const op = &ops->op[i];
-        for (int e = begin[op->kind]; e < begin[op->kind + 1]; e++) {
-            if ((on[e].rows >> op->row & 1U) != 0) {
-                on[e].edit(of, op);
+        for (int e = 0; e < count[op->kind]; e++) {
+            if ((on[op->kind][e]->rows >> op->row & 1U) != 0) {
+                on[op->kind][e]->edit(of, op);
             }
         }
     }

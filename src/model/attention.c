@@ -69,26 +69,27 @@ static void build_plain(df_builder *b)
     build_softmax(b, 0);
 }
 
-static void build_flash(df_builder *b)
+static df_op *build_kernel(df_builder *b, df_op_pass pass)
 {
     const df_dims *const d = b->dims;
-    df_op op = {.kind = DF_OP_ATTENTION,
-                .block = (uint8_t)b->block,
-                .row = DF_ROW_ATTENTION,
-                .repeats = 1.0,
-                .launches = 1.0,
-                .attention = {.queries = ceil(b->span->tokens / b->split->cp),
-                              .keys = b->span->tokens,
-                              .heads = b->split->batch * d->heads / b->split->tp,
-                              .kv_heads = b->split->batch * d->kv_heads / b->split->tp,
-                              .head_dim = d->head_dim,
-                              .tile = d->attention_tile,
-                              .causal = true}};
-    df_ops_add(b->ops, &op);
-    op.pass = DF_PASS_INPUT_GRAD;
-    op.flags = DF_OP_AGAIN;
-    op.repeats = 2.5; /* five products instead of two: Dao, ICLR 2024, section 4.1 */
-    df_ops_add(b->ops, &op);
+    df_op *const op = df_build_op(b, DF_OP_ATTENTION, DF_ROW_ATTENTION, pass);
+    op->launches = 1.0;
+    op->attention.queries = ceil(b->span->tokens / b->split->cp);
+    op->attention.keys = b->span->tokens;
+    op->attention.heads = b->split->batch * d->heads / b->split->tp;
+    op->attention.kv_heads = b->split->batch * d->kv_heads / b->split->tp;
+    op->attention.head_dim = d->head_dim;
+    op->attention.tile = d->attention_tile;
+    op->attention.causal = true;
+    return op;
+}
+
+static void build_flash(df_builder *b)
+{
+    build_kernel(b, DF_PASS_FORWARD);
+    df_op *const backward = build_kernel(b, DF_PASS_INPUT_GRAD);
+    backward->flags = DF_OP_AGAIN;
+    backward->repeats = 2.5; /* five products instead of two: Dao, ICLR 2024, section 4.1 */
     build_scatter(b, DF_ROW_ATTENTION);
 }
 

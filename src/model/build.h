@@ -14,6 +14,9 @@ typedef struct {
     df_block block; /* of the operators that follow */
 } df_builder;
 
+/* An operator without its shape: one repeat, no launch. */
+df_op *df_build_op(df_builder *b, df_op_kind kind, df_row_name row, df_op_pass pass);
+
 /* `repeats` products, for which `launches` kernels are launched. */
 void df_build_gemm(df_builder *b,
                    df_row_name row,

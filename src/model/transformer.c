@@ -33,6 +33,20 @@ static df_op *build_pointwise(df_builder *b,
 
 /* ---- Appending ---- */
 
+df_op *df_build_op(df_builder *b, df_op_kind kind, df_row_name row, df_op_pass pass)
+{
+    df_op *const op = df_ops_append(b->ops);
+    op->kind = (uint8_t)kind;
+    op->pass = (uint8_t)pass;
+    op->block = (uint8_t)b->block;
+    op->row = (uint8_t)row;
+    op->part = DF_PART_MAIN;
+    op->flags = 0;
+    op->repeats = 1.0;
+    op->launches = 0.0;
+    return op;
+}
+
 void df_build_gemm(df_builder *b,
                    df_row_name row,
                    df_op_pass pass,
@@ -40,26 +54,25 @@ void df_build_gemm(df_builder *b,
                    double repeats,
                    double launches)
 {
-    df_ops_add(b->ops, &(df_op){.kind = DF_OP_GEMM,
-                                .pass = (uint8_t)pass,
-                                .block = (uint8_t)b->block,
-                                .row = (uint8_t)row,
-                                .repeats = repeats,
-                                .launches = launches,
-                                .gemm = *shape});
+    df_op *const op = df_build_op(b, DF_OP_GEMM, row, pass);
+    op->repeats = repeats;
+    op->launches = launches;
+    op->gemm.m = shape->m;
+    op->gemm.k = shape->k;
+    op->gemm.n = shape->n;
+    op->gemm.chip_bytes = shape->chip_bytes;
 }
 
 df_op *df_build_stream(
     df_builder *b, df_row_name row, df_op_pass pass, const df_op_stream *work, double launches)
 {
-    return df_ops_add(b->ops, &(df_op){.kind = DF_OP_STREAM,
-                                       .pass = (uint8_t)pass,
-                                       .block = (uint8_t)b->block,
-                                       .row = (uint8_t)row,
-                                       .flags = DF_OP_WHOLE_BYTES,
-                                       .repeats = 1.0,
-                                       .launches = launches,
-                                       .stream = *work});
+    df_op *const op = df_build_op(b, DF_OP_STREAM, row, pass);
+    op->flags = DF_OP_WHOLE_BYTES;
+    op->launches = launches;
+    op->stream.elements = work->elements;
+    op->stream.flops = work->flops;
+    op->stream.bytes = work->bytes;
+    return op;
 }
 
 void df_build_collective(df_builder *b,
@@ -67,12 +80,10 @@ void df_build_collective(df_builder *b,
                          df_op_pass pass,
                          const df_op_collective *what)
 {
-    df_ops_add(b->ops, &(df_op){.kind = DF_OP_COLLECTIVE,
-                                .pass = (uint8_t)pass,
-                                .block = (uint8_t)b->block,
-                                .row = (uint8_t)row,
-                                .repeats = 1.0,
-                                .coll = *what});
+    df_op *const op = df_build_op(b, DF_OP_COLLECTIVE, row, pass);
+    op->coll.kind = what->kind;
+    op->coll.axes = what->axes;
+    op->coll.bytes = what->bytes;
 }
 
 /* ---- Products with weights ---- */
@@ -223,11 +234,7 @@ static void build_embedding(df_builder *b)
                     &(df_op_stream){n, 0.0, bytes->activation}, 1.0);
     df_build_stream(b, DF_ROW_EMBEDDING, DF_PASS_INPUT_GRAD,
                     &(df_op_stream){n, 0.0, bytes->gradient}, 1.0);
-    df_ops_add(b->ops, &(df_op){.kind = DF_OP_HOST,
-                                .block = (uint8_t)b->block,
-                                .row = DF_ROW_EMBEDDING,
-                                .repeats = 1.0,
-                                .host_bytes = id_bytes * tokens});
+    df_build_op(b, DF_OP_HOST, DF_ROW_EMBEDDING, DF_PASS_FORWARD)->host_bytes = id_bytes * tokens;
 }
 
 /* The last projection, over all tensor- and context-parallel devices, and its softmax. */

@@ -120,8 +120,9 @@ typedef struct {
     int count;
 } df_ops;
 
-/* Appends a copy of *op, which must find room: a list is as long as its model makes it. */
-df_op *df_ops_add(df_ops *ops, const df_op *op);
+/* Appends an operator for the caller to fill, which must find room: a list is as long as its model
+ * makes it. Field by field is fastest: a copy of what was just written stalls the processor. */
+df_op *df_ops_append(df_ops *ops);
 
 /* DF_FORWARD or DF_BACKWARD. */
 static inline int df_op_direction(const df_op *op)

@@ -70,7 +70,7 @@ static void a_cost_model_is_a_table(void **state)
     coster.topo.axis[DF_AXIS_TP] = (df_topo_group){2, DF_TOPO_INSIDE, {2, 0}, 0};
     coster.topo.axis[DF_AXIS_CP] = (df_topo_group){2, DF_TOPO_BETWEEN, {1, 0}, 0};
     for (size_t i = 0; i < sizeof list / sizeof list[0]; i++) {
-        df_ops_add(&ops, &list[i]);
+        *df_ops_append(&ops) = list[i];
     }
     assert_int_equal(df_price_ops(&coster, &ops, price), DF_OK);
     for (int i = 0; i < ops.count; i++) {
