@@ -3,6 +3,7 @@
 #include <math.h>
 
 #include "model/build.h"
+#include "model/transformer.h"
 
 /* A batch of equal products, one for each key/value head of each sequence. */
 typedef struct {
@@ -95,11 +96,15 @@ static void build_flash(df_builder *b)
 
 /* ---- The cache ---- */
 
+/* `positions` of each sequence. */
+static double cache_bytes(const df_builder *b, double positions)
+{
+    return df_transformer_cache_bytes(b->dims, b->split->batch * positions, b->split->tp);
+}
+
 static df_op *build_cache(df_builder *b, df_op_part part, double positions)
 {
-    const double heads = df_split_cached_heads(b->split, b->dims);
-    const double elements = 2.0 * b->split->batch * positions * heads * b->dims->head_dim;
-    const df_op_stream moved = {elements, 0.0, b->dims->bytes.cache};
+    const df_op_stream moved = {1.0, 0.0, cache_bytes(b, positions)};
     df_op *const op = df_build_stream(b, DF_ROW_ATTENTION, DF_PASS_FORWARD, &moved, 0.0);
     op->part = (uint8_t)part;
     return op;

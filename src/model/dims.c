@@ -138,8 +138,3 @@ double df_split_replicas(const df_split *split)
 {
     return split->dp * split->cp;
 }
-
-double df_split_cached_heads(const df_split *split, const df_dims *dims)
-{
-    return fmax(dims->kv_heads / split->tp, 1.0);
-}

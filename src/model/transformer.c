@@ -286,7 +286,8 @@ double df_transformer_flops(const df_dims *dims, const df_span *span, double seq
     return 2.0 * sequences * span->tokens * (weights + attention);
 }
 
-double df_transformer_cache_bytes(const df_dims *dims)
+double df_transformer_cache_bytes(const df_dims *dims, double positions, double devices)
 {
-    return 2.0 * dims->kv_heads * dims->head_dim * dims->bytes.cache;
+    const double heads = fmax(dims->kv_heads / devices, 1.0);
+    return 2.0 * positions * heads * dims->head_dim * dims->bytes.cache;
 }
