@@ -4,6 +4,8 @@
 #define DF_DIMS_H
 #include "config/cfg.h"
 
+enum { DF_FP32_BYTES = 4 };
+
 /* Bytes of an element, by what it is part of. */
 typedef struct {
     double activation, parameter, gradient, statistics, cache;
