@@ -151,8 +151,8 @@ enum { CHANGES = sizeof changes / sizeof changes[0] };
 
 static double needed_bytes(const df_cfg *cfg)
 {
-    df_llm_memory memory;
-    df_llm_memory_peak(cfg, &memory);
+    df_memory memory;
+    df_predict_memory_peak(cfg, &memory);
     return memory.total_bytes;
 }
 
