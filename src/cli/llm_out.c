@@ -5,6 +5,7 @@
 #include <stdio.h>
 
 #include "base/units.h"
+#include "compat/output.h"
 
 static const char *bound_name(const df_hw_device *dev, const df_row *row, int direction)
 {
@@ -244,8 +245,7 @@ static void print_inference(const df_llm_report *report)
         printf("Decode sequences/s");
         print_rates(&r->tokens_ps, 1);
         printf("Aggregate decode throughput tok/s (batch=%" PRId64 ", dp=%" PRId64 ")", batch, dp);
-        print_rates(&r->tokens_ps,
-                    (double)batch * (report->rules->llm_replicas_counted_twice ? (double)dp : 1.0));
+        print_rates(&r->tokens_ps, df_compat_rated_sequences(report->rules, report->cfg));
     }
     printf("  prefill                        %13.6g s\n", r->prefill_s);
     printf("  decode                         %13.6g s\n", r->decode_s);
