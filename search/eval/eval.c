@@ -5,7 +5,7 @@
 
 #include "base/units.h"
 #include "eval/eval_impl.h"
-#include "llm/llm_memory.h"
+#include "predict/predict_memory.h"
 
 const char *const df_param_names[DF_PARAMS] = {
     "area_core",
@@ -132,13 +132,13 @@ static df_status check_freedom(const df_eval *eval, df_err *err)
 static double needed_bytes(const df_eval *eval)
 {
     df_footprint lstm;
-    df_llm_memory llm;
+    df_memory llm;
     switch (eval->cfg.mode) {
     case DF_MODE_LSTM:
         df_footprint_lstm(&eval->cfg, &eval->options.rules, &lstm);
         return lstm.total_bytes;
     case DF_MODE_LLM:
-        df_llm_memory_peak(&eval->cfg, &llm);
+        df_predict_memory_peak(&eval->cfg, &llm);
         return llm.total_bytes;
     case DF_MODE_GEMM:
         break;

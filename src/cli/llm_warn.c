@@ -5,6 +5,8 @@
 #include <string.h>
 
 #include "base/units.h"
+#include "compat/step_reference.h"
+#include "predict/pipe.h"
 
 /* ---- Strategies ---- */
 
@@ -28,9 +30,8 @@ static int64_t nearest_divisor(int64_t n, int64_t x)
 /* One stage: the reference leaves micro-batches out. */
 static void warn_batches(const df_cfg *cfg, const df_rules *rules, FILE *out)
 {
-    const df_cfg_sched *const s = &cfg->sched;
-    if (s->lp > 1 || s->mb == 1 || s->schedule != DF_SCHEDULE_GPIPE ||
-        !rules->llm_one_stage_one_batch) {
+    const df_pipe pipe = df_pipe_read(cfg);
+    if (pipe.batches == 1 || !df_compat_first_batch_only(rules, &pipe, df_pipe_order(cfg))) {
         return;
     }
     fputs("deepflow: warning: scheduling_param.mb: with one stage (lp 1) the reference rules ",
@@ -151,8 +152,8 @@ enum { CHANGES = sizeof changes / sizeof changes[0] };
 
 static double needed_bytes(const df_cfg *cfg)
 {
-    df_llm_memory memory;
-    df_llm_memory_peak(cfg, &memory);
+    df_memory memory;
+    df_predict_memory_peak(cfg, &memory);
     return memory.total_bytes;
 }
 

@@ -11,6 +11,7 @@
 #define DF_COMPAT_H
 #include "cost/cost.h"
 #include "fold/breakdown.h"
+#include "lower/lower.h"
 #include "model/dims.h"
 #include "model/exchange.h"
 #include "rules/rules.h"
@@ -24,6 +25,18 @@ typedef struct {
 
 /* Makes a micro-batch of all sequences of a replica: with df_compat_first_batch_only. */
 void df_compat_whole_batch(const df_cfg *cfg, df_split *split);
+
+/* What a prediction does otherwise beside its operators, as plain options. */
+typedef struct {
+    bool counted_energy; /* an inference's energies are those of compat/energy.h */
+    /* In the network simulator: */
+    bool links_underated, gathers_whole, stale_algorithms; /* df_simulated has what they mean */
+    bool edges_free;        /* hybrid: hops and exchanges among replicas cost nothing */
+    bool collectives_twice; /* a block's operators last as long as with their collectives */
+    df_lower_options lower;
+} df_compat_options;
+
+df_compat_options df_compat_read(const df_rules *rules);
 
 /* Changes what a pass is over, and what replicas exchange. */
 void df_compat_span(const df_rules *rules,

@@ -23,7 +23,7 @@ typedef enum { DF_PASS_FORWARD, DF_PASS_INPUT_GRAD, DF_PASS_WEIGHT_GRAD } df_op_
 enum { DF_FORWARD, DF_BACKWARD, DF_DIRECTIONS };
 
 /* What the operators of one list are repeated with: layers once a layer, the others once. */
-typedef enum { DF_BLOCK_EMBEDDING, DF_BLOCK_LAYER, DF_BLOCK_HEAD } df_block;
+typedef enum { DF_BLOCK_EMBEDDING, DF_BLOCK_LAYER, DF_BLOCK_HEAD, DF_BLOCKS } df_block;
 
 /* The table that reports print, in its order. Operators name the first ones, of which MHA, MLP
  * and, in part, attention are sums. */
@@ -99,6 +99,15 @@ typedef struct {
     double bytes;
 } df_op_collective;
 
+/* What an operator needs of its device's memory, for one micro-batch: exact shares of what all
+ * devices hold, without the rounding up of shapes. */
+typedef struct {
+    double params;      /* weights that it reads and the device holds */
+    double saved_bytes; /* kept from its forward until its backward pass, in training */
+    double live_bytes;  /* in use while it runs, its layer's input and output too, in inference */
+    double cache_bytes; /* keys and values that it leaves in the cache of a whole sequence */
+} df_op_memory;
+
 typedef struct {
     uint8_t kind, pass, block, row, part, flags;
     double repeats;  /* kernels like this one, one after another */
@@ -110,6 +119,7 @@ typedef struct {
         df_op_collective coll;
         double host_bytes;
     };
+    df_op_memory memory; /* operators of the forward pass alone have any */
 } df_op;
 
 /* The longest list, a layer with its embedding and head, has fewer than 64. */

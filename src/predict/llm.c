@@ -29,12 +29,12 @@ static double recompute_s(df_recompute kind, const df_pass_times *times)
     return 0.0;
 }
 
-/* Tables and pictures show the breakdown, simulated layers consist of its rows, and by the
- * reference's rules an inference's energy comes from what it counts. */
+/* Tables and pictures show the breakdown, simulated layers consist of its rows, and counted
+ * energies come from it. */
 static bool needs_breakdown(const df_llm *x)
 {
     return x->want == DF_WANT_OPERATORS || x->coster.simulated || x->memory->watch ||
-           (!df_llm_is_training(x) && x->rules->llm_energy_one_layer);
+           (!df_llm_is_training(x) && x->options.counted_energy);
 }
 
 df_status df_llm_time_pass(df_llm *x, const df_span *span)
@@ -124,12 +124,13 @@ static void read_coster(df_llm *x, const df_hw_device *dev)
 static df_status use_simulator(df_llm *x)
 {
     df_llm_predictor *const memory = x->memory;
-    const bool stale = x->rules->astra_algorithm_stale;
-    x->simulated = (df_simulated){.backend = &x->cfg->backend,
-                                  .links_underated = x->rules->astra_links_underated,
-                                  .gather_whole = x->rules->llm_all_gather_whole_steps,
-                                  .algorithm_ranks = stale ? df_compat_split_ranks : NULL,
-                                  .context = &x->split};
+    const df_compat_options *const o = &x->options;
+    x->simulated =
+        (df_simulated){.backend = &x->cfg->backend,
+                       .links_underated = o->links_underated,
+                       .gather_whole = o->gathers_whole,
+                       .algorithm_ranks = o->stale_algorithms ? df_compat_split_ranks : NULL,
+                       .context = &x->split};
     if (!df_backend_simulates(&x->cfg->backend)) {
         return DF_OK;
     }
@@ -211,7 +212,12 @@ df_status df_llm_predict(df_llm_predictor *predictor,
 {
     const size_t figures = offsetof(df_llm_result, pass);
     df_llm_result result;
-    df_llm x = {.memory = predictor, .cfg = cfg, .rules = rules, .want = want, .err = err};
+    df_llm x = {.memory = predictor,
+                .cfg = cfg,
+                .rules = rules,
+                .options = df_compat_read(rules),
+                .want = want,
+                .err = err};
     memset(&result, 0, figures);
     if (want == DF_WANT_OPERATORS) {
         memset(&predictor->first, 0, sizeof predictor->first);

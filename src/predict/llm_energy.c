@@ -46,7 +46,7 @@ double df_llm_pass_energy_j(const df_llm *x, const df_energy *whole)
 {
     const df_llm_pass *const pass = &x->memory->pass;
     const df_compat_case of = {&x->dims, &x->split, &pass->span};
-    return x->rules->llm_energy_one_layer
+    return x->options.counted_energy
                ? df_compat_pass_energy_j(x->rules, &x->cfg->tech, &of, &pass->breakdown)
                : df_energy_dynamic_j(whole);
 }
@@ -57,7 +57,7 @@ static double sent_bytes(const df_llm *x)
     const df_exchange *const e = &x->exchange;
     const int64_t zero = x->cfg->sw.dp_zero_stage;
     const double all = df_llm_batches(x);
-    const double times = zero >= 2 || x->rules->llm_reductions_every_batch ? all : 1.0;
+    const double times = e->every_batch ? all : 1.0;
     const df_coll_kind kind = zero >= 2 ? DF_COLL_REDUCE_SCATTER : DF_COLL_ALL_REDUCE;
     const double gathers = zero >= 3 ? 2.0 * all : zero == 2 ? times : 0.0;
     const double gradients =
@@ -75,7 +75,7 @@ void df_llm_add_exchange_energy(const df_llm *x, df_energy *energy)
     const double shared = 2.0 * df_coll_sent_bytes(DF_COLL_ALL_REDUCE, e->shared_bytes, 2.0);
     df_energy_add_sent(&x->tariff, DF_AXIS_DP, devices * sent_bytes(x), energy);
     df_energy_add_sent(&x->tariff, DF_AXIS_LP, devices * shared, energy);
-    if (!x->rules->llm_optimizer_free) {
+    if (e->optimizes) {
         const double shards = x->cfg->sw.dp_zero_stage >= 1 ? e->replicas : 1.0;
         const double params = df_exchange_model_params(&x->dims, &x->split);
         const df_op_stream step = df_exchange_optimizer(&x->dims, params).stream;

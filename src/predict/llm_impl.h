@@ -40,6 +40,7 @@ typedef struct {
     df_llm_predictor *memory;
     const df_cfg *cfg;
     const df_rules *rules;
+    df_compat_options options;
     df_want want;
     df_dims dims;
     df_split split;

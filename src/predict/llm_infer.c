@@ -128,7 +128,7 @@ df_status df_llm_infer(df_llm *x, df_llm_result *out)
     const double steps = (double)m->decode_len;
     const double tokens = (double)m->seq_len - steps;
     const double sequences = (double)m->batch_size;
-    const double token = x->split.batch * df_transformer_cache_bytes(&x->dims) * x->dims.layers;
+    const double token = df_transformer_cache_bytes(&x->dims, x->split.batch, 1.0) * x->dims.layers;
     if (tokens > 0) {
         const df_span span = span_of(x, tokens, tokens, false);
         out->model_flops = df_transformer_flops(&x->dims, &span, sequences);

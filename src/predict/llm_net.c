@@ -11,12 +11,12 @@ static const df_row_name tensor_rows[] = {DF_ROW_NORM1, DF_ROW_MHA, DF_ROW_NORM2
 static const df_row_name context_rows[] = {DF_ROW_NORM1, DF_ROW_QKV,   DF_ROW_ATTENTION,
                                            DF_ROW_OUT,   DF_ROW_NORM2, DF_ROW_MLP};
 
-/* By the reference's rules, some rows last as long as with their collectives, which are simulated
+/* With collectives_twice, some rows last as long as with their collectives, which are simulated
  * too: not the norms of a decode step, and with context parallelism the MLP alone. */
 static bool lasts_with_collectives(const df_llm *x, df_row_name row)
 {
     const bool norm = row == DF_ROW_NORM1 || row == DF_ROW_NORM2;
-    return x->rules->astra_block_collectives_twice && !(norm && x->coster.forward_only) &&
+    return x->options.collectives_twice && !(norm && x->coster.forward_only) &&
            (x->split.cp == 1.0 || row == DF_ROW_MLP);
 }
 
@@ -99,7 +99,7 @@ static df_status run_job(void *context, df_astra_job *job, double *time_s, df_er
     df_llm *const x = context;
     const double ranks = df_net_program_ranks(job->program);
     const double shared = x->split.tp * x->split.cp;
-    const bool stale = x->rules->astra_algorithm_stale && shared > 1.0;
+    const bool stale = x->options.stale_algorithms && shared > 1.0;
     const df_net_network network = network_of(x, ranks);
     const df_net_system system =
         df_netcoll_system(&x->coster.topo, x->simulated.backend, stale ? shared : ranks);
@@ -117,16 +117,8 @@ static df_status show(void *context, const char *name, const df_dag *dag, df_err
 
 static df_lower_host host_of(df_llm *x)
 {
-    const df_rules *const r = x->rules;
     return (df_lower_host){
-        .options = {.hop_skips_collective = r->astra_hop_skips_collective,
-                    .reductions_on_first_devices = r->astra_reductions_on_first_devices,
-                    .tags_meet = r->astra_tags_meet,
-                    .order_open = r->astra_order_open},
-        .where = x->where,
-        .context = x,
-        .run = run_job,
-        .show = show};
+        .options = x->options.lower, .where = x->where, .context = x, .run = run_job, .show = show};
 }
 
 df_status df_llm_run_net_step(df_llm *x, df_step *step, double *time_s)
@@ -151,7 +143,7 @@ df_status df_llm_run_net_step(df_llm *x, df_step *step, double *time_s)
     if (mode == DF_ASTRA_HIERARCHICAL) {
         return df_lower_time_step(&host, step, &traffic, NULL, time_s, x->err);
     }
-    if (x->rules->astra_hybrid_edges_free) {
+    if (x->options.edges_free) {
         step->t.hop = 0.0;
         step->t.reduce = step->t.gather = (df_step_parts){0.0, 0.0, 0.0};
     }

@@ -78,7 +78,7 @@ static df_status show_step(df_llm *x, const df_step *step)
 static bool edges_timed(const df_llm *x)
 {
     const bool hybrid = x->cfg->backend.mode == DF_ASTRA_HYBRID;
-    return !x->coster.simulated || (hybrid && !x->rules->astra_hybrid_edges_free);
+    return !x->coster.simulated || (hybrid && !x->options.edges_free);
 }
 
 /* A step is infinite where the device lacks something: there is no order of events then. */
@@ -100,7 +100,7 @@ static bool can_end(const df_llm *x, const df_step_times *t)
 static df_status add_update(const df_llm *x, double *optimizer_s, double *time_s)
 {
     *time_s += df_llm_coll_s(x, DF_COLL_ALL_REDUCE, x->exchange.shared_bytes, 2.0, DF_AXIS_LP);
-    if (!x->rules->llm_optimizer_free) {
+    if (x->exchange.optimizes) {
         DF_TRY(time_optimizer(x, optimizer_s));
         *time_s += *optimizer_s;
     }
