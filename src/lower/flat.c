@@ -23,7 +23,7 @@
 #include "base/grow.h"
 #include "lower/lower_impl.h"
 
-/* What stands for an element of the step in the flat graph: one element, or one a device. */
+/* The elements of the flat graph that stand for one of the step: one, or one a device. */
 typedef struct {
     int32_t first; /* -1: nothing yet */
     int32_t stride, count;
@@ -105,7 +105,7 @@ int32_t df_lower_add_chain(df_dag *dag,
         const df_lower_item *const item = &chain->item[i];
         const bool edge = item->is_collective;
         const df_dag_info info = {.role = edge ? DF_LOWER_OPERATOR_COLLECTIVE : DF_LOWER_OPERATOR,
-                                  .label = item->op * DF_LOWER_DIRECTIONS + chain->direction,
+                                  .label = item->op * DF_DIRECTIONS + chain->direction,
                                   .name = item->name,
                                   .home = edge ? device : -1,
                                   .collective = item->collective,
@@ -191,7 +191,7 @@ static void attach(flattening *f, int32_t from, int32_t child)
     }
 }
 
-/* The child of several; copies for several devices go with those of their own. */
+/* Links several elements to a child; copies for several devices are linked one to one. */
 static void attach_all(flattening *f, const stand_in *from, int32_t child)
 {
     const stand_in *const to = &f->of[child];
@@ -397,7 +397,7 @@ static void advance(flattening *f)
     f->stack.count--;
 }
 
-/* What stands for the root; a mark before it where that is several. */
+/* The root of the flat graph: a mark where several elements stand for the root of the step. */
 static int32_t root_of(flattening *f, int32_t root)
 {
     if (f->of[root].count == 1) {

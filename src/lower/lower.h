@@ -11,11 +11,12 @@
 #define DF_LOWER_H
 #include "astra/astra.h"
 #include "graph/dag.h"
+#include "op/op.h"
 #include "sched/sched.h"
 
 /* ---- A step as a graph ---- */
 
-/* What an element of a step's graph is: the role in its df_dag_info. */
+/* The role of an element of a step's graph, in its df_dag_info. */
 typedef enum {
     DF_LOWER_MARK,
     DF_LOWER_EMBEDDING,
@@ -49,8 +50,6 @@ void df_lower_name_element(const df_dag *dag, int32_t element, char *name, size_
 
 /* ---- A layer as operators ---- */
 
-enum { DF_LOWER_DIRECTIONS = DF_TASK_BACKWARD + 1 };
-
 /* An operator on each device that shares a layer, or a collective behind it. */
 typedef struct {
     int32_t op;       /* number of the operator, the caller's */
@@ -76,28 +75,27 @@ void df_lower_add_item(df_lower_chain *chain, const df_lower_item *item);
 /* The devices of a layer. They fall into `shares` parts with the same parameters, which exchange
  * gradients as replicas do; the first device of a part does it for the part. */
 typedef struct {
-    const df_lower_chain *chains; /* [DF_LOWER_DIRECTIONS] */
+    const df_lower_chain *chains; /* [DF_DIRECTIONS] */
     int32_t ranks, shares;
 } df_lower_layer;
 
-/* ---- Its simulation ---- */
+/* ---- The simulation of both ---- */
 
 typedef struct {
     bool hop_skips_collective;        /* stages do not wait for collectives at the end of a layer */
     bool reductions_on_first_devices; /* reductions of stage i run on device i */
-    bool tags_meet; /* messages may have one tag; where a run cannot end for it, they are told apart
-                     */
-    bool order_open; /* a run in which devices wait for each other's collectives is a failure */
+    bool tags_meet;                   /* messages may share a tag, unless the run cannot end then */
+    bool order_open; /* a run in which devices wait for each other's collectives fails */
 } df_lower_options;
 
-/* Who runs programs, and who watches. */
+/* The caller: it runs programs, and may watch. */
 typedef struct {
     df_lower_options options;
     const char *where; /* folder of artifacts: a prefix, "" or with a slash at its end */
     void *context;
     /* Times a job, whose machine it fills in. */
     df_status (*run)(void *context, df_astra_job *job, double *time_s, df_err *err);
-    /* Sees each graph before it is simulated. */
+    /* Is shown each graph before it is simulated. */
     df_status (*show)(void *context, const char *name, const df_dag *dag, df_err *err);
 } df_lower_host;
 
@@ -109,7 +107,8 @@ DF_NODISCARD df_status df_lower_time_step(const df_lower_host *host,
                                           const df_lower_layer *layer,
                                           double *time_s,
                                           df_err *err);
-/* Time of a chain on so many devices, which do the collectives in groups as large as those say. */
+/* Time of a chain on `ranks` devices, of which as many do a collective together as take part in it.
+ */
 DF_NODISCARD df_status df_lower_time_block(const df_lower_host *host,
                                            const df_lower_chain *chain,
                                            int32_t ranks,

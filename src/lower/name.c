@@ -36,7 +36,7 @@ void df_lower_name_element(const df_dag *dag, int32_t element, char *name, size_
 {
     const df_dag_info *const info = df_dag_info_of(dag, element);
     const df_lower_role role = (df_lower_role)info->role;
-    const bool backward = info->label % DF_LOWER_DIRECTIONS == DF_TASK_BACKWARD;
+    const bool backward = info->label % DF_DIRECTIONS == DF_TASK_BACKWARD;
     const bool reduces = role >= DF_LOWER_REDUCE_EMBEDDING && role <= DF_LOWER_REDUCE_LOGITS;
     const char *const direction = backward ? "_backward" : info->name ? "_forward" : "";
     char layer[32] = "";

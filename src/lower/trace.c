@@ -161,14 +161,17 @@ static bool add_messages_to(tracer *t, int32_t e)
     const df_lower_stretch far = t->plan.far[e];
     const df_lower_remote *const remote = &t->plan.remotes.all[far.first];
     const int32_t to = t->plan.device[e];
+    int32_t *const receipt = &t->receipt[far.first];
     uint32_t fresh = 0;
     for (int32_t i = 0; i < far.count; i++) {
-        fresh += known_message(t, &remote[i], to) == NULL;
+        const message *const known = known_message(t, &remote[i], to);
+        receipt[i] = known ? known->receipt : -1;
+        fresh += !known;
     }
     uint32_t tag = t->tags;
     for (int32_t i = 0; i < far.count; i++) {
-        const message *const known = known_message(t, &remote[i], to);
-        t->receipt[far.first + i] = known ? known->receipt : t->messages[to].count;
+        const bool known = receipt[i] >= 0;
+        receipt[i] = known ? receipt[i] : t->messages[to].count;
         if (!known && !add_message(t, &remote[i], to, ++tag, fresh)) {
             return false;
         }
@@ -205,12 +208,6 @@ static bool add_all_messages(tracer *t)
 
 /* ---- Nodes ---- */
 
-/* A duration counts whole microseconds. */
-static uint64_t whole_us_in_ns(double seconds)
-{
-    return (uint64_t)rint(seconds * 1e6) * 1000;
-}
-
 static bool add_dep(tracer *t, df_net_node *node, uint64_t id)
 {
     t->deps.count = node->num_deps;
@@ -237,7 +234,7 @@ static void number_messages(tracer *t, messages *list, uint64_t elements)
     }
 }
 
-/* Of an element of the current rank. */
+/* The id of an element of the current rank. */
 static uint64_t id_of(const tracer *t, int32_t e)
 {
     return t->before + (uint64_t)t->place[e];
@@ -250,7 +247,7 @@ static df_net_node node_of(const tracer *t, int32_t e)
     df_net_node node = {.id = id_of(t, e), .label = (uint32_t)e + 1};
     if (df_lower_is_compute(dag, e)) {
         node.type = DF_NET_COMPUTE;
-        node.duration_ns = whole_us_in_ns(df_dag_duration_s(dag, e));
+        node.duration_ns = (uint64_t)rint(df_dag_duration_s(dag, e) * 1e6) * 1000; /* whole us */
     } else {
         node.type = DF_NET_COMM;
         node.collective = info->collective;
@@ -324,7 +321,7 @@ static df_status add_rank(tracer *t, int32_t from, int32_t rank, df_err *err)
 
 /* ---- The whole ---- */
 
-/* What the simulator's whole numbers can hold. */
+/* Checks what has to fit into the simulator's whole numbers. */
 static df_status check_sizes(const tracer *t, df_err *err)
 {
     const double most_s = 0x1p53 * 1e-6;

@@ -10,7 +10,7 @@
 
 #include "lower/lower_impl.h"
 
-/* What is done as a whole: a team's elements, copies for several devices, or an element alone. */
+/* Elements that are done as a whole: those of a team, copies for several devices, or one alone. */
 typedef struct {
     double begin_s;
     int32_t place; /* in an order in which each comes after its sources */
@@ -124,7 +124,7 @@ static bool place_units(scheduler *s)
     return placed == all;
 }
 
-/* What an element sends has the element's place, but goes when it ends. */
+/* A send has the place of its element, but goes when that ends. */
 static int by_device_and_time(const void *a, const void *b)
 {
     const turn *const x = a;
@@ -164,26 +164,22 @@ static size_t list_turns(scheduler *s)
 static void order_devices(scheduler *s, const df_lower_turns *turns)
 {
     const size_t count = list_turns(s);
-    int32_t device = -1;
     int32_t last = -1; /* collective of the device */
+    size_t sent = 0;   /* the first turn that no collective has followed */
     for (size_t i = 0; i < count; i++) {
         const turn *const t = &s->turns[i];
-        last = t->device == device ? last : -1;
-        device = t->device;
+        if (i > 0 && t->device != t[-1].device) {
+            last = -1;
+            sent = i;
+        }
         if (!t->sends) {
             turns->previous[t->element] = last;
             last = t->element;
-        }
-    }
-    device = -1;
-    for (size_t i = count; i > 0; i--) {
-        const turn *const t = &s->turns[i - 1];
-        last = t->device == device ? last : -1;
-        device = t->device;
-        if (t->sends) {
-            turns->next[t->element] = last;
-        } else {
-            last = t->element;
+            for (; sent < i; sent++) {
+                if (s->turns[sent].sends) {
+                    turns->next[s->turns[sent].element] = last;
+                }
+            }
         }
     }
 }

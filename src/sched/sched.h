@@ -45,7 +45,7 @@ typedef struct {
     const char *name;
     bool forward_first;   /* every stage does all forward passes before its first backward pass */
     bool splits_backward; /* it has tasks of kind DF_TASK_WEIGHTS */
-    /* What a stage does as its number-th task. */
+    /* The number-th task of a stage, from 0 on. */
     df_task (*task)(const df_pipe *pipe, int64_t stage, int64_t number);
     /* Passes whose activations a stage keeps at once, at most: each is of one part. */
     int64_t (*in_flight)(const df_pipe *pipe, int64_t stage);
