@@ -165,7 +165,7 @@ static void add_words(json_t *table)
             continue;
         }
         json_t *const words = json_array();
-        for (const df_opt_word *w = fields[i].words; w->word; w++) {
+        for (const df_word *w = fields[i].words; w->word; w++) {
             json_array_append_new(words, json_string(w->word));
         }
         snprintf(key, sizeof key, "%s_words", fields[i].name);

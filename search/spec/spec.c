@@ -26,23 +26,23 @@ typedef struct {
     df_opt opt; /* of one value */
 } spec_row;
 
-static const df_opt_word words_optimizer[] = {{"cma", DF_OPT_CMA, false},
-                                              {"reference", DF_OPT_REFERENCE, false},
-                                              {"vector_bfgs2", DF_OPT_BFGS2, false},
-                                              {"conjugate_fr", DF_OPT_CONJUGATE_FR, false},
-                                              {"steepest_descent", DF_OPT_STEEPEST, false},
-                                              {"nmsimplex2", DF_OPT_NMSIMPLEX2, false},
-                                              {NULL, 0, false}};
-static const df_opt_word words_starts[] = {{"auto", DF_START_AUTO, false},
-                                           {"random", DF_START_RANDOM, false},
-                                           {"sobol", DF_START_SOBOL, false},
-                                           {NULL, 0, false}};
-static const df_opt_word words_goal[] = {{"time", DF_GOAL_TIME, false},
-                                         {"energy", DF_GOAL_ENERGY, false},
-                                         {"edp", DF_GOAL_EDP, false},
-                                         {"time_per_area", DF_GOAL_TIME_PER_AREA, false},
-                                         {"tokens_per_s_per_w", DF_GOAL_TOKENS_PER_S_PER_W, false},
-                                         {NULL, 0, false}};
+static const df_word words_optimizer[] = {{"cma", DF_OPT_CMA, false},
+                                          {"reference", DF_OPT_REFERENCE, false},
+                                          {"vector_bfgs2", DF_OPT_BFGS2, false},
+                                          {"conjugate_fr", DF_OPT_CONJUGATE_FR, false},
+                                          {"steepest_descent", DF_OPT_STEEPEST, false},
+                                          {"nmsimplex2", DF_OPT_NMSIMPLEX2, false},
+                                          {NULL, 0, false}};
+static const df_word words_starts[] = {{"auto", DF_START_AUTO, false},
+                                       {"random", DF_START_RANDOM, false},
+                                       {"sobol", DF_START_SOBOL, false},
+                                       {NULL, 0, false}};
+static const df_word words_goal[] = {{"time", DF_GOAL_TIME, false},
+                                     {"energy", DF_GOAL_ENERGY, false},
+                                     {"edp", DF_GOAL_EDP, false},
+                                     {"time_per_area", DF_GOAL_TIME_PER_AREA, false},
+                                     {"tokens_per_s_per_w", DF_GOAL_TOKENS_PER_S_PER_W, false},
+                                     {NULL, 0, false}};
 
 /* NOLINTBEGIN(bugprone-macro-parentheses): names of fields, and texts */
 #define AT(field) offsetof(df_spec, field)

@@ -24,7 +24,7 @@ typedef struct {
     bool tp_sp;
     int64_t zero_stage;
     df_recompute recompute;
-    df_schedule schedule;
+    df_order_id schedule;
     int64_t virtual_stages;
 } df_strategy;
 
@@ -54,18 +54,18 @@ typedef enum {
 typedef struct {
     const char *name;
     df_field_kind kind;
-    df_strategy_kind of;      /* who has it */
-    const df_opt_word *words; /* of an enum, and of a key that takes a set; NULL: numbers */
-    int64_t low, high;        /* bounds of its flag, where that is a number */
-    int64_t preset;           /* where nothing else is said */
-    int64_t absent;           /* in a strategy that does not have it */
-    char mark[4];             /* stands before its value in names */
-    bool always_named;        /* false: names leave the preset out */
-    const char *flag, *key;   /* what the flag and the key mean */
-    size_t at;                /* offset in df_strategy */
-    size_t to;                /* in df_cfg; DF_OPT_NOT_KEPT: more than one option depends on it */
-    size_t space;             /* in df_strategy_space, of LLMs' fields: a set where there are words,
-                                 else a list */
+    df_strategy_kind of;    /* who has it */
+    const df_word *words;   /* of an enum, and of a key that takes a set; NULL: numbers */
+    int64_t low, high;      /* bounds of its flag, where that is a number */
+    int64_t preset;         /* where nothing else is said */
+    int64_t absent;         /* in a strategy that does not have it */
+    char mark[4];           /* stands before its value in names */
+    bool always_named;      /* false: names leave the preset out */
+    const char *flag, *key; /* what the flag and the key mean */
+    size_t at;              /* offset in df_strategy */
+    size_t to;              /* in df_cfg; DF_OPT_NOT_KEPT: more than one option depends on it */
+    size_t space;           /* in df_strategy_space, of LLMs' fields: a set where there are words,
+                               else a list */
 } df_strategy_field;
 
 enum { DF_STRATEGY_OPTIONS = 7, DF_STRATEGY_FIELDS = DF_AXES + DF_STRATEGY_OPTIONS };

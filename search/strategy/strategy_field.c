@@ -6,11 +6,11 @@
 
 #include "strategy/strategy.h"
 
-static const df_opt_word words_kp_type[] = {{"none", DF_KP_NONE, false},
-                                            {"CR", DF_KP_CR, false},
-                                            {"RC", DF_KP_RC, false},
-                                            {NULL, 0, false}};
-static const df_opt_word words_stage[] = {
+static const df_word words_kp_type[] = {{"none", DF_KP_NONE, false},
+                                        {"CR", DF_KP_CR, false},
+                                        {"RC", DF_KP_RC, false},
+                                        {NULL, 0, false}};
+static const df_word words_stage[] = {
     {"0", 0, false}, {"1", 1, false}, {"2", 2, false}, {"3", 3, false}, {NULL, 0, false}};
 
 /* ---- Degrees ---- */
@@ -139,7 +139,7 @@ static const df_strategy_field options[] = {
     {.name = "schedule",
      .kind = DF_FIELD_WORD,
      .of = DF_STRATEGY_LLM,
-     .words = df_words_schedule,
+     .words = df_order_words,
      .flag = "of an LLM: the pipeline",
      .key = "schedules of the pipeline; left out: the hardware file's",
      AT(schedule),
@@ -255,7 +255,7 @@ void df_strategy_set(df_strategy *strategy, const df_strategy_field *field, int6
 
 bool df_strategy_word_value(const df_strategy_field *field, const char *word, int64_t *value)
 {
-    const df_opt_word *at = field->words;
+    const df_word *at = field->words;
     while (at->word && strcmp(at->word, word) != 0) {
         at++;
     }
@@ -305,14 +305,14 @@ void df_strategy_axes(const df_strategy *strategy, int64_t axes[DF_LAYOUT_AXES])
 
 /* ---- Names ---- */
 
-/* An interleaved schedule is named by its number of parts instead of its word. */
+/* A schedule with several parts on each stage is named by their number. */
 static bool is_named(const df_strategy *s, const df_strategy_field *field)
 {
-    const bool interleaved = s->schedule == DF_SCHEDULE_INTERLEAVED;
+    const bool parts = df_orders[s->schedule].several_parts;
     if (field->at == offsetof(df_strategy, virtual_stages)) {
-        return interleaved;
+        return parts;
     }
-    if (field->at == offsetof(df_strategy, schedule) && interleaved) {
+    if (field->at == offsetof(df_strategy, schedule) && parts) {
         return false;
     }
     return field->always_named || df_strategy_get(s, field) != field->preset;

@@ -117,14 +117,14 @@ static unsigned schedules_of(const builder *b, const df_strategy *s)
     const unsigned template = 1U << b->cfg->sched.schedule;
     const unsigned set = b->space->schedule != 0 ? b->space->schedule : template;
     if (b->cfg->llm.run_type == DF_RUN_INFERENCE) {
-        return 1U << DF_SCHEDULE_GPIPE;
+        return 1U << DF_ORDER_GPIPE;
     }
     if (s->lp > 1) {
         return set;
     }
-    const bool alternates = (set & ~(1U << DF_SCHEDULE_GPIPE)) != 0;
-    return alternates && b->rules->llm_one_stage_one_batch ? 1U << DF_SCHEDULE_1F1B
-                                                           : 1U << DF_SCHEDULE_GPIPE;
+    const bool alternates = (set & ~(1U << DF_ORDER_GPIPE)) != 0;
+    return alternates && b->rules->llm_one_stage_one_batch ? 1U << DF_ORDER_1F1B
+                                                           : 1U << DF_ORDER_GPIPE;
 }
 
 /* The strategy with each recomputation. */
@@ -175,7 +175,7 @@ static df_status add_sequence(builder *b, df_strategy s, df_err *err)
 
 /* Parts of the model on each stage: those of the space, or of the template's own schedule, or
  * all that divide. */
-static df_status add_interleaved(builder *b, df_strategy s, df_err *err)
+static df_status add_parts(builder *b, df_strategy s, df_err *err)
 {
     const df_cfg_sched *const template = &b->cfg->sched;
     const int64_t layers = b->cfg->llm.num_layers / s.lp;
@@ -195,18 +195,17 @@ static df_status add_schedules(builder *b, df_strategy s, df_err *err)
 {
     const unsigned set = schedules_of(b, &s);
     const bool training = b->cfg->llm.run_type == DF_RUN_TRAINING;
-    if (training && s.lp == 1 && s.mb > 1 && set == 1U << DF_SCHEDULE_GPIPE &&
+    if (training && s.lp == 1 && s.mb > 1 && set == 1U << DF_ORDER_GPIPE &&
         b->rules->llm_one_stage_one_batch) {
         return add(b, &s, ONE_BATCH, err);
     }
-    for (int i = DF_SCHEDULE_GPIPE; i <= DF_SCHEDULE_1F1B; i++) {
-        s.schedule = (df_schedule)i;
+    for (int i = 0; i < df_order_count; i++) {
+        s.schedule = (df_order_id)i;
         if (in_set(set, i)) {
-            DF_TRY(add_sequence(b, s, err));
+            DF_TRY(df_orders[i].several_parts ? add_parts(b, s, err) : add_sequence(b, s, err));
         }
     }
-    s.schedule = DF_SCHEDULE_INTERLEAVED;
-    return in_set(set, DF_SCHEDULE_INTERLEAVED) ? add_interleaved(b, s, err) : DF_OK;
+    return DF_OK;
 }
 
 /* ---- Degrees and micro-batches ---- */

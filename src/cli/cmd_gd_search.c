@@ -56,7 +56,7 @@ static void init_flags(field_flag flags[DF_STRATEGY_FIELDS])
             continue;
         }
         size_t used = 0;
-        for (const df_opt_word *w = fields[i].words; w->word; w++) {
+        for (const df_word *w = fields[i].words; w->word; w++) {
             used += (size_t)snprintf(flag->choices + used, sizeof flag->choices - used, "%s%s",
                                      used > 0 ? "|" : "", w->word);
         }
@@ -148,7 +148,7 @@ static df_status fail_code(const df_strategy_field *field, int64_t value, df_err
 {
     char codes[64] = "";
     size_t used = 0;
-    for (const df_opt_word *w = field->words; w->word; w++) {
+    for (const df_word *w = field->words; w->word; w++) {
         const char *const before = w == field->words ? "" : w[1].word ? ", " : " or ";
         used += (size_t)snprintf(codes + used, sizeof codes - used, "%s%.0f", before, w->value);
     }

@@ -93,12 +93,12 @@ static bool alternate(df_cfg *cfg, int64_t sequences, char name[NAME_ROOM])
     df_cfg_sched *const s = &cfg->sched;
     const int64_t batch = cfg->llm.batch_size / s->dp;
     const int64_t mb = sequences > 0 ? batch / sequences : s->mb;
-    const bool reorder = s->schedule == DF_SCHEDULE_GPIPE;
+    const bool reorder = df_orders[s->schedule].forward_first;
     const bool changed = (reorder && s->lp > 1) || mb > s->mb;
-    s->schedule = reorder ? DF_SCHEDULE_1F1B : s->schedule;
+    s->schedule = reorder ? DF_ORDER_1F1B : s->schedule;
     s->mb = mb;
     snprintf(name, NAME_ROOM, "scheduling_param.mb: %" PRId64 " and schedule: %s", mb,
-             s->schedule == DF_SCHEDULE_1F1B ? "1f1b" : "interleaved");
+             df_orders[s->schedule].name);
     return is_training(cfg) && changed;
 }
 

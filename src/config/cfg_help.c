@@ -28,7 +28,7 @@ static void print_modes(const df_opt *opt, FILE *out)
 {
     if (opt->modes != 0) {
         const char *separator = "mode ";
-        for (const df_opt_word *w = df_words_mode; w->word; w++) {
+        for (const df_word *w = df_words_mode; w->word; w++) {
             if (opt->modes & DF_OPT_IN((int)w->value)) {
                 fprintf(out, "%s%s", separator, w->word);
                 separator = ", ";

@@ -52,10 +52,10 @@ extern const df_opt_pair df_opt_aliases[];
 extern const int df_num_opt_aliases;
 extern const df_opt_pair df_opts_following[];
 extern const int df_num_opts_following;
-extern const df_opt_word df_words_mem_type[];
-extern const df_opt_word df_words_scope[];
-extern const df_opt_word df_words_mode[];
-extern const df_opt_word df_words_topology[];
+extern const df_word df_words_mem_type[];
+extern const df_word df_words_scope[];
+extern const df_word df_words_mode[];
+extern const df_word df_words_topology[];
 
 /* ---- Table (cfg_table.c). `modes` is DF_OPT_IN(mode), or 0 if not known yet;
  * then only options of every mode are there. ---- */

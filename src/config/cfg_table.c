@@ -5,100 +5,96 @@
 
 /* ---- Words ---- */
 
-const df_opt_word df_words_bool[] = {{"true", 1, false}, {"false", 0, false}, {"yes", 1, true},
-                                     {"no", 0, true},    {"on", 1, true},     {"off", 0, true},
-                                     {"y", 1, true},     {"n", 0, true},      {"1", 1, true},
-                                     {"0", 0, true},     {NULL, 0, false}};
-const df_opt_word df_words_mem_type[] = {{"SRAM-R", DF_MEM_SRAM_R, false},
-                                         {"SRAM-L1", DF_MEM_SRAM_L1, false},
-                                         {"SRAM-L2", DF_MEM_SRAM_L2, false},
-                                         {"DRAM", DF_MEM_DRAM, false},
-                                         {NULL, 0, false}};
-const df_opt_word df_words_scope[] = {{"global", DF_SCOPE_GLOBAL, false},
-                                      {"mcu-bundle", DF_SCOPE_MCU_BUNDLE, false},
-                                      {"mcu", DF_SCOPE_MCU, false},
-                                      {NULL, 0, false}};
-const df_opt_word df_words_mode[] = {{"GEMM", DF_MODE_GEMM, false},
-                                     {"LSTM", DF_MODE_LSTM, false},
-                                     {"LLM", DF_MODE_LLM, false},
+const df_word df_words_bool[] = {{"true", 1, false}, {"false", 0, false}, {"yes", 1, true},
+                                 {"no", 0, true},    {"on", 1, true},     {"off", 0, true},
+                                 {"y", 1, true},     {"n", 0, true},      {"1", 1, true},
+                                 {"0", 0, true},     {NULL, 0, false}};
+const df_word df_words_mem_type[] = {{"SRAM-R", DF_MEM_SRAM_R, false},
+                                     {"SRAM-L1", DF_MEM_SRAM_L1, false},
+                                     {"SRAM-L2", DF_MEM_SRAM_L2, false},
+                                     {"DRAM", DF_MEM_DRAM, false},
                                      {NULL, 0, false}};
-const df_opt_word df_words_topology[] = {{"ring", DF_TOPO_RING, false},
-                                         {"fc", DF_TOPO_FC, false},
-                                         {"switch", DF_TOPO_SWITCH, false},
-                                         {"mesh", DF_TOPO_MESH, false},
-                                         {"torus", DF_TOPO_TORUS, false},
-                                         {"hic", DF_TOPO_HIC, false},
-                                         {"none", DF_TOPO_NONE, false},
-                                         {"fullyconnected", DF_TOPO_FC, true},
-                                         {"fully_connected", DF_TOPO_FC, true},
-                                         {"fully-connected", DF_TOPO_FC, true},
-                                         {NULL, 0, false}};
+const df_word df_words_scope[] = {{"global", DF_SCOPE_GLOBAL, false},
+                                  {"mcu-bundle", DF_SCOPE_MCU_BUNDLE, false},
+                                  {"mcu", DF_SCOPE_MCU, false},
+                                  {NULL, 0, false}};
+const df_word df_words_mode[] = {{"GEMM", DF_MODE_GEMM, false},
+                                 {"LSTM", DF_MODE_LSTM, false},
+                                 {"LLM", DF_MODE_LLM, false},
+                                 {NULL, 0, false}};
+const df_word df_words_topology[] = {{"ring", DF_TOPO_RING, false},
+                                     {"fc", DF_TOPO_FC, false},
+                                     {"switch", DF_TOPO_SWITCH, false},
+                                     {"mesh", DF_TOPO_MESH, false},
+                                     {"torus", DF_TOPO_TORUS, false},
+                                     {"hic", DF_TOPO_HIC, false},
+                                     {"none", DF_TOPO_NONE, false},
+                                     {"fullyconnected", DF_TOPO_FC, true},
+                                     {"fully_connected", DF_TOPO_FC, true},
+                                     {"fully-connected", DF_TOPO_FC, true},
+                                     {NULL, 0, false}};
 /* Level n of memory_hierarchy has one type: the models number the levels so. */
-static const df_opt_word words_l0[] = {{"SRAM-R", DF_MEM_SRAM_R, false}, {NULL, 0, false}};
-static const df_opt_word words_l1[] = {{"SRAM-L1", DF_MEM_SRAM_L1, false}, {NULL, 0, false}};
-static const df_opt_word words_l2[] = {{"SRAM-L2", DF_MEM_SRAM_L2, false}, {NULL, 0, false}};
-static const df_opt_word words_l3[] = {{"DRAM", DF_MEM_DRAM, false}, {NULL, 0, false}};
-static const df_opt_word words_dataflow[] = {
+static const df_word words_l0[] = {{"SRAM-R", DF_MEM_SRAM_R, false}, {NULL, 0, false}};
+static const df_word words_l1[] = {{"SRAM-L1", DF_MEM_SRAM_L1, false}, {NULL, 0, false}};
+static const df_word words_l2[] = {{"SRAM-L2", DF_MEM_SRAM_L2, false}, {NULL, 0, false}};
+static const df_word words_l3[] = {{"DRAM", DF_MEM_DRAM, false}, {NULL, 0, false}};
+static const df_word words_dataflow[] = {
     {"wst", DF_FLOW_WST, false},   {"ast", DF_FLOW_AST, false},   {"ost", DF_FLOW_OST, false},
     {"best", DF_FLOW_BEST, false}, {"none", DF_FLOW_NONE, false}, {"ws", DF_FLOW_WST, true},
     {"as", DF_FLOW_AST, true},     {"os", DF_FLOW_OST, true},     {NULL, 0, false}};
-static const df_opt_word words_storage[] = {
+static const df_word words_storage[] = {
     {"as_tensor_format", DF_STORE_AS_TENSOR, false},
     {"tensor_plus_fp32_master", DF_STORE_TENSOR_FP32_MASTER, false},
     {"fp32_params", DF_STORE_FP32, false},
     {NULL, 0, false}};
 /* Bytes of an element. */
-static const df_opt_word words_format[] = {
-    {"fp8", 1, false},  {"fp16", 2, false},   {"half", 2, false}, {"bf16", 2, false},
-    {"fp32", 4, false}, {"single", 4, false}, {NULL, 0, false}};
-static const df_opt_word words_kv_format[] = {{"as_tensor_format", 0, false},
-                                              {"fp8", 1, false},
-                                              {"fp16", 2, false},
-                                              {"half", 2, false},
-                                              {"bf16", 2, false},
-                                              {"fp32", 4, false},
-                                              {"single", 4, false},
-                                              {NULL, 0, false}};
-static const df_opt_word words_split[] = {
+static const df_word words_format[] = {{"fp8", 1, false},  {"fp16", 2, false}, {"half", 2, false},
+                                       {"bf16", 2, false}, {"fp32", 4, false}, {"single", 4, false},
+                                       {NULL, 0, false}};
+static const df_word words_kv_format[] = {{"as_tensor_format", 0, false},
+                                          {"fp8", 1, false},
+                                          {"fp16", 2, false},
+                                          {"half", 2, false},
+                                          {"bf16", 2, false},
+                                          {"fp32", 4, false},
+                                          {"single", 4, false},
+                                          {NULL, 0, false}};
+static const df_word words_split[] = {
     {"none", DF_T_NONE, false}, {"CR", DF_T_CR, false}, {"RC", DF_T_RC, false}, {NULL, 0, false}};
-static const df_opt_word words_kp_type[] = {
+static const df_word words_kp_type[] = {
     {"-1", DF_KP_NONE, false}, {"1", DF_KP_CR, false}, {"2", DF_KP_RC, false}, {NULL, 0, false}};
-static const df_opt_word words_backend[] = {{"analytical", DF_BACKEND_ANALYTICAL, false},
-                                            {"astra", DF_BACKEND_ASTRA, false},
-                                            {NULL, 0, false}};
-static const df_opt_word words_astra_mode[] = {
+static const df_word words_backend[] = {{"analytical", DF_BACKEND_ANALYTICAL, false},
+                                        {"astra", DF_BACKEND_ASTRA, false},
+                                        {NULL, 0, false}};
+static const df_word words_astra_mode[] = {
     {"hybrid", DF_ASTRA_HYBRID, false},
     {"full_astrasim_hierarchical", DF_ASTRA_HIERARCHICAL, false},
     {"full_astrasim_flattened", DF_ASTRA_FLATTENED, false},
     {"analytical", DF_ASTRA_ANALYTICAL, false},
     {NULL, 0, false}};
-static const df_opt_word words_algo[] = {{"auto", DF_ALGO_AUTO, false},
-                                         {"ring", DF_ALGO_RING, false},
-                                         {"direct", DF_ALGO_DIRECT, false},
-                                         {"direct#", DF_ALGO_DIRECT_OF, false},
-                                         {"halvingDoubling", DF_ALGO_HALVING_DOUBLING, false},
-                                         {"doubleBinaryTree", DF_ALGO_DOUBLE_BINARY_TREE, false},
-                                         {"oneRing", DF_ALGO_RING, true}, /* in one dimension */
-                                         {"oneDirect", DF_ALGO_DIRECT, true},
-                                         {"oneHalvingDoubling", DF_ALGO_HALVING_DOUBLING, true},
-                                         {NULL, 0, false}};
-static const df_opt_word words_kvcache[] = {{"hbm_only", 0, false}, {NULL, 0, false}};
-static const df_opt_word words_run_type[] = {
+static const df_word words_algo[] = {{"auto", DF_ALGO_AUTO, false},
+                                     {"ring", DF_ALGO_RING, false},
+                                     {"direct", DF_ALGO_DIRECT, false},
+                                     {"direct#", DF_ALGO_DIRECT_OF, false},
+                                     {"halvingDoubling", DF_ALGO_HALVING_DOUBLING, false},
+                                     {"doubleBinaryTree", DF_ALGO_DOUBLE_BINARY_TREE, false},
+                                     {"oneRing", DF_ALGO_RING, true}, /* in one dimension */
+                                     {"oneDirect", DF_ALGO_DIRECT, true},
+                                     {"oneHalvingDoubling", DF_ALGO_HALVING_DOUBLING, true},
+                                     {NULL, 0, false}};
+static const df_word words_kvcache[] = {{"hbm_only", 0, false}, {NULL, 0, false}};
+static const df_word words_run_type[] = {
     {"training", DF_RUN_TRAINING, false}, {"inference", DF_RUN_INFERENCE, false}, {NULL, 0, false}};
-static const df_opt_word words_llm_type[] = {{"gpt", DF_LLM_GPT, false},
-                                             {"llama", DF_LLM_LLAMA, false},
-                                             {"qwen2", DF_LLM_LLAMA, false},
-                                             {"phi3", DF_LLM_LLAMA, false},
-                                             {NULL, 0, false}};
-const df_opt_word df_words_recompute[] = {{"none", DF_RECOMPUTE_NONE, false},
-                                          {"selective", DF_RECOMPUTE_SELECTIVE, false},
-                                          {"full", DF_RECOMPUTE_FULL, false},
-                                          {NULL, 0, false}};
-const df_opt_word df_words_schedule[] = {{"gpipe", DF_SCHEDULE_GPIPE, false},
-                                         {"1f1b", DF_SCHEDULE_1F1B, false},
-                                         {"interleaved", DF_SCHEDULE_INTERLEAVED, false},
+static const df_word words_llm_type[] = {{"gpt", DF_LLM_GPT, false},
+                                         {"llama", DF_LLM_LLAMA, false},
+                                         {"qwen2", DF_LLM_LLAMA, false},
+                                         {"phi3", DF_LLM_LLAMA, false},
                                          {NULL, 0, false}};
-static const df_opt_word words_attention[] = {
+const df_word df_words_recompute[] = {{"none", DF_RECOMPUTE_NONE, false},
+                                      {"selective", DF_RECOMPUTE_SELECTIVE, false},
+                                      {"full", DF_RECOMPUTE_FULL, false},
+                                      {NULL, 0, false}};
+static const df_word words_attention[] = {
     {"mha", DF_ATTENTION_MHA, false}, {"gqa", DF_ATTENTION_GQA, false}, {NULL, 0, false}};
 
 /* ---- Pieces of rows ---- */
@@ -677,8 +673,8 @@ const df_opt df_opts[] = {
          sched.recompute,
          "what the backward pass computes again to save memory (LLM)"),
     WORD("scheduling_param.schedule",
-         df_words_schedule,
-         OPTIONAL(DF_SCHEDULE_GPIPE),
+         df_order_words,
+         OPTIONAL(DF_ORDER_GPIPE),
          sched.schedule,
          "order of the micro-batches in a pipeline, training (LLM)"),
     INTEGER("scheduling_param.virtual_stages",
@@ -1072,7 +1068,7 @@ int df_opt_section_index(const char *name)
     return -1;
 }
 
-const char *df_opt_word_of(const df_opt_word *words, double value)
+const char *df_opt_word_of(const df_word *words, double value)
 {
     for (; words->word; words++) {
         if (words->value == value) {

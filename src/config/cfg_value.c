@@ -94,7 +94,7 @@ static bool read_unit(const char *text, bool rate, double *factor)
 }
 
 /* Whether a text is the word, or one of the numbered ones that it stands for. */
-static bool is_word(const df_opt_word *word, const char *text, double *value)
+static bool is_word(const df_word *word, const char *text, double *value)
 {
     const char *rest;
     double number;
@@ -112,7 +112,7 @@ static bool is_word(const df_opt_word *word, const char *text, double *value)
     return number == floor(number) && number >= 1.0 && number <= DF_OPT_NUMBERED;
 }
 
-static bool read_word(const df_opt_word *words, const char *text, double *value)
+static bool read_word(const df_word *words, const char *text, double *value)
 {
     for (; words->word; words++) {
         if (is_word(words, text, value)) {
@@ -199,15 +199,15 @@ void df_opt_range_text(const df_opt *opt, char text[DF_OPT_EXPECTED])
 }
 
 /* "ring, fc or switch". */
-static void list_words(const df_opt_word *words, char text[DF_OPT_EXPECTED])
+static void list_words(const df_word *words, char text[DF_OPT_EXPECTED])
 {
-    const df_opt_word *last = NULL;
-    for (const df_opt_word *w = words; w->word; w++) {
+    const df_word *last = NULL;
+    for (const df_word *w = words; w->word; w++) {
         last = w->alias ? last : w;
     }
     size_t used = 0;
     text[0] = '\0';
-    for (const df_opt_word *w = words; w->word && used < DF_OPT_EXPECTED; w++) {
+    for (const df_word *w = words; w->word && used < DF_OPT_EXPECTED; w++) {
         if (!w->alias) {
             const char *const comma = used == 0 ? "" : w == last ? " or " : ", ";
             used += (size_t)snprintf(text + used, DF_OPT_EXPECTED - used, "%s%s", comma, w->word);

@@ -84,7 +84,7 @@ static void print_text(const char *text, FILE *out)
 }
 
 /* Of a value that no word has. */
-static void print_numbered(const df_opt_word *words, double value, FILE *out)
+static void print_numbered(const df_word *words, double value, FILE *out)
 {
     for (; words->word; words++) {
         const char *const mark = strchr(words->word, '#');

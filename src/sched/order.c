@@ -116,11 +116,23 @@ static int64_t gpipe_in_flight(const df_pipe *pipe, int64_t stage)
 /* ---- The table ---- */
 
 /* GPipe: Huang et al., NeurIPS 2019. The others: Narayanan et al., SC 2021. */
-const df_order df_orders[DF_ORDERS] = {
-    [DF_ORDER_GPIPE] = {"gpipe", true, false, gpipe, gpipe_in_flight},
-    [DF_ORDER_1F1B] = {"1f1b", false, false, alternate, alternating_in_flight},
-    [DF_ORDER_INTERLEAVED] = {"interleaved", false, false, alternate, alternating_in_flight},
+const df_order df_orders[] = {
+    [DF_ORDER_GPIPE] = {.name = "gpipe",
+                        .forward_first = true,
+                        .task = gpipe,
+                        .in_flight = gpipe_in_flight},
+    [DF_ORDER_1F1B] = {.name = "1f1b", .task = alternate, .in_flight = alternating_in_flight},
+    [DF_ORDER_INTERLEAVED] = {.name = "interleaved",
+                              .several_parts = true,
+                              .task = alternate,
+                              .in_flight = alternating_in_flight},
 };
+const int df_order_count = sizeof df_orders / sizeof df_orders[0];
+
+const df_word df_order_words[] = {{"gpipe", DF_ORDER_GPIPE, false},
+                                  {"1f1b", DF_ORDER_1F1B, false},
+                                  {"interleaved", DF_ORDER_INTERLEAVED, false},
+                                  {NULL, 0, false}};
 
 int64_t df_sched_count(const df_order *order, const df_pipe *pipe)
 {

@@ -12,6 +12,7 @@
 #include <stdint.h>
 
 #include "base/status.h"
+#include "base/word.h"
 
 /* ---- Orders ---- */
 
@@ -40,9 +41,11 @@ typedef struct {
     int64_t part, batch;
 } df_task;
 
-/* An order of training. The evaluator, the memory model and the graphs read all from its row. */
+/* An order of training. The evaluator, the memory model, the graphs, files and flags read all from
+ * its row. */
 typedef struct {
     const char *name;
+    bool several_parts;   /* stages may have several parts of the model */
     bool forward_first;   /* every stage does all forward passes before its first backward pass */
     bool splits_backward; /* it has tasks of kind DF_TASK_WEIGHTS */
     /* The number-th task of a stage, from 0 on. */
@@ -51,8 +54,12 @@ typedef struct {
     int64_t (*in_flight)(const df_pipe *pipe, int64_t stage);
 } df_order;
 
-typedef enum { DF_ORDER_GPIPE, DF_ORDER_1F1B, DF_ORDER_INTERLEAVED, DF_ORDERS } df_order_id;
-extern const df_order df_orders[DF_ORDERS];
+/* Row of an order; those that something else refers to have a name. */
+typedef enum { DF_ORDER_GPIPE, DF_ORDER_1F1B, DF_ORDER_INTERLEAVED } df_order_id;
+extern const df_order df_orders[];
+extern const int df_order_count;
+/* The orders as files and flags write them, by row. */
+extern const df_word df_order_words[];
 
 /* Tasks of each stage in a training step. */
 int64_t df_sched_count(const df_order *order, const df_pipe *pipe);

@@ -80,7 +80,7 @@ static df_cfg random_case(df_mt19937 *rng)
     cfg.sw.dp_zero_stage = (int)pick(rng, 4);
     if (m->run_type == DF_RUN_TRAINING) {
         cfg.sched.recompute = (df_recompute)pick(rng, 3);
-        cfg.sched.schedule = pick(rng, 2) ? DF_SCHEDULE_1F1B : DF_SCHEDULE_GPIPE;
+        cfg.sched.schedule = pick(rng, 2) ? DF_ORDER_1F1B : DF_ORDER_GPIPE;
     }
     return cfg;
 }

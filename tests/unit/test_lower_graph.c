@@ -46,7 +46,7 @@ static void orders_take_the_time_of_their_graphs(void **state)
         df_pipe *const pipe = &step.pipe;
         double time_s;
         df_err err;
-        const df_order_id id = (df_order_id)(i % DF_ORDERS);
+        const df_order_id id = (df_order_id)(i % df_order_count);
         step.data_parallel = false;
         if (id == DF_ORDER_INTERLEAVED) {
             pipe->virtual_stages = df_step_case_draw(&rng, 1, 3);

@@ -23,7 +23,7 @@ static df_cfg gpt(int64_t layers, int64_t hidden, int64_t heads, int64_t batch)
     m->batch_size = batch;
     m->tied_embeddings = true;
     cfg.sched.tp_sp = false;
-    cfg.sched.schedule = DF_SCHEDULE_1F1B;
+    cfg.sched.schedule = DF_ORDER_1F1B;
     cfg.sw.precision.mixed_precision = true;
     cfg.sw.precision.param_storage = DF_STORE_TENSOR_FP32_MASTER;
     return cfg;
@@ -94,20 +94,20 @@ static void schedules_bound_what_is_in_flight(void **state)
     cfg.sched.recompute = DF_RECOMPUTE_SELECTIVE;
     const double layer = 2048.0 * 12288 * 34 / 8;
     const double mask = 2048.0 * 12288 / 8;
-    cfg.sched.schedule = DF_SCHEDULE_INTERLEAVED;
+    cfg.sched.schedule = DF_ORDER_INTERLEAVED;
     cfg.sched.virtual_stages = 3;
     const double in_flight = 96 * (1 + 7.0 / (8 * 3));
     const df_memory interleaved = stage_of(&cfg, 0);
     df_assert_rel(interleaved.part_bytes[DF_MEMORY_ACTIVATIONS],
                   in_flight * layer + in_flight / 12 * mask, 1e-12);
     df_assert_rel(interleaved.part_bytes[DF_MEMORY_ACTIVATIONS], 12.352 * GIB, 0.005);
-    cfg.sched.schedule = DF_SCHEDULE_1F1B;
+    cfg.sched.schedule = DF_ORDER_1F1B;
     cfg.sched.virtual_stages = 1;
     for (int64_t stage = 0; stage < 8; stage++) {
         df_assert_rel(stage_of(&cfg, stage).part_bytes[DF_MEMORY_ACTIVATIONS],
                       12.0 * (double)(8 - stage) * layer + (stage == 0 ? 8 * mask : 0), 1e-12);
     }
-    cfg.sched.schedule = DF_SCHEDULE_GPIPE;
+    cfg.sched.schedule = DF_ORDER_GPIPE;
     df_assert_rel(stage_of(&cfg, 3).part_bytes[DF_MEMORY_ACTIVATIONS], 12.0 * 64 * layer, 1e-12);
 }
 

@@ -83,7 +83,7 @@ static void check_stage(const df_order *order, const df_pipe *pipe, int64_t stag
 static void rows_are_orders(void **state)
 {
     (void)state;
-    for (int id = 0; id < DF_ORDERS; id++) {
+    for (int id = 0; id < df_order_count; id++) {
         const bool interleaved = id == DF_ORDER_INTERLEAVED;
         for (int64_t stages = 1; stages <= 5; stages++) {
             for (int64_t rounds = 1; rounds <= 4; rounds++) {
@@ -233,7 +233,11 @@ static int64_t split_in_flight(const df_pipe *pipe, int64_t stage)
 static void an_order_is_a_row(void **state)
 {
     (void)state;
-    static const df_order split = {"split", false, true, split_task, split_in_flight};
+    static const df_order split = {.name = "split",
+                                   .forward_first = false,
+                                   .splits_backward = true,
+                                   .task = split_task,
+                                   .in_flight = split_in_flight};
     for (int64_t p = 1; p <= 4; p++) {
         const int64_t m = 4 * p;
         df_step step = {.t = {.block = {3, 4, 2}, .reduce.layer = 7},

@@ -70,7 +70,7 @@ static void everything_is_read(void **state)
     assert_int_equal(s.space.dp.count, 1);
     assert_int_equal(s.space.tp_sp, 3);
     assert_int_equal(s.space.zero_stage, 1 + 8);
-    assert_int_equal(s.space.schedule, 1 << DF_SCHEDULE_1F1B);
+    assert_int_equal(s.space.schedule, 1 << DF_ORDER_1F1B);
     assert_int_equal(s.wafer_dim.value[1], 8);
     assert_int_equal(s.num_worker, -1);
     df_remove_dir(dir);

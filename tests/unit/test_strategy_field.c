@@ -21,7 +21,7 @@ static df_strategy llm(void)
     s.tp_sp = true;
     s.zero_stage = 3;
     s.recompute = DF_RECOMPUTE_SELECTIVE;
-    s.schedule = DF_SCHEDULE_INTERLEAVED;
+    s.schedule = DF_ORDER_INTERLEAVED;
     s.virtual_stages = 5;
     return s;
 }
@@ -301,7 +301,7 @@ static void names_are_made_of_terms(void **state)
     df_strategy s = llm();
     assert_int_equal(df_strategy_name(&s, name, sizeof name), 35);
     assert_string_equal(name, "t4-c2-d8-l16-m32-sp-z3-selective-v5");
-    s.schedule = DF_SCHEDULE_1F1B;
+    s.schedule = DF_ORDER_1F1B;
     s.tp_sp = false;
     s.recompute = DF_RECOMPUTE_FULL;
     df_strategy_name(&s, name, sizeof name);
@@ -328,7 +328,7 @@ static void an_llm_is_written_into_a_configuration(void **state)
     assert_true(cfg.sched.dp == 8 && cfg.sched.lp == 16 && cfg.sched.tp == 4 && cfg.sched.cp == 2);
     assert_true(cfg.sched.mb == 32 && cfg.sched.tp_sp && cfg.sched.virtual_stages == 5);
     assert_int_equal(cfg.sched.recompute, DF_RECOMPUTE_SELECTIVE);
-    assert_int_equal(cfg.sched.schedule, DF_SCHEDULE_INTERLEAVED);
+    assert_int_equal(cfg.sched.schedule, DF_ORDER_INTERLEAVED);
     assert_int_equal(cfg.sw.dp_zero_stage, 3);
     assert_true(cfg.sched.kp1 == 77 && cfg.sched.kp2 == 0 && cfg.sched.t == DF_T_NONE);
 }
