@@ -6,8 +6,10 @@
 
 enum { DF_LOWER_NOWHERE = -1 };
 
-/* Fails with DF_ENOMEM. */
-df_status df_lower_fail_memory(df_err *err);
+static inline df_status df_lower_fail_memory(df_err *err)
+{
+    return df_fail(err, DF_ENOMEM, "out of memory for the simulator's program");
+}
 
 /* ---- flat.c ---- */
 

@@ -48,11 +48,6 @@ typedef struct {
     uint64_t before; /* messages before its elements */
 } tracer;
 
-df_status df_lower_fail_memory(df_err *err)
-{
-    return df_fail(err, DF_ENOMEM, "out of memory for the simulator's program");
-}
-
 /* ---- Groups ---- */
 
 /* Finds the devices that exchange gradients with each device: those of one number. */
