@@ -21,7 +21,7 @@ def read_table():
     """Rows of the table of modules: path -> (used modules, marks)."""
     rows = {}
     for line in (ROOT / "docs/code.md").read_text().splitlines():
-        row = re.match(r"\| (src|search)/(\w+) \| .* \| ([\w, ]*) \| ([\w, ]*) \|$", line)
+        row = re.match(r"\| (src|search)/(\w+) \| [^|]* \|([\w, ]*)\|([\w, ]*)\|$", line)
         if row:
             names = [set(re.findall(r"\w+", text)) for text in row.group(3, 4)]
             rows[f"{row.group(1)}/{row.group(2)}"] = names

@@ -31,7 +31,7 @@ typedef struct {
     df_llm_result llm; /* mode LLM */
     df_memory llm_memory;
     bool fits;
-    df_astra *astra; /* while it is predicted; NULL: nothing is simulated */
+    df_runner *astra; /* while it is predicted; NULL: nothing is simulated */
     df_rules rules;
     char summary[4096]; /* path of the summary file; empty: there is none */
 } outcome;

@@ -14,7 +14,7 @@ static df_status run_once(const df_lower_host *host,
     char folder[96];
     DF_TRY(df_lower_trace(job, options, in_turns, &program, err));
     snprintf(folder, sizeof folder, "%s%s", host->where, job->artifacts);
-    df_astra_job run = {.program = program,
+    df_runner_job run = {.program = program,
                         .folder = folder,
                         .name_node = df_lower_name_node,
                         .name_context = job->dag};

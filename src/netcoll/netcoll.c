@@ -15,15 +15,15 @@ typedef struct {
 } kept;
 
 struct df_netcoll {
-    df_astra *astra, *own; /* own: NULL when it is borrowed */
+    df_runner *astra, *own; /* own: NULL when it is borrowed */
     df_netcoll_counts counts;
     kept times[KEPT]; /* a collective has one place, which the next one for it takes over */
 };
 
-df_netcoll *df_netcoll_new(df_astra *astra)
+df_netcoll *df_netcoll_new(df_runner *astra)
 {
     df_netcoll *const netcoll = calloc(1, sizeof *netcoll);
-    if (netcoll && !astra && df_astra_new(NULL, &netcoll->own, NULL) != DF_OK) {
+    if (netcoll && !astra && df_runner_new(NULL, &netcoll->own, NULL) != DF_OK) {
         free(netcoll);
         return NULL;
     }
@@ -36,7 +36,7 @@ df_netcoll *df_netcoll_new(df_astra *astra)
 void df_netcoll_free(df_netcoll *netcoll)
 {
     if (netcoll) {
-        df_astra_free(netcoll->own);
+        df_runner_free(netcoll->own);
         free(netcoll);
     }
 }
@@ -178,10 +178,10 @@ static df_status check_links(const df_net_network *network, df_err *err)
                    (int)network->ranks);
 }
 
-df_status df_netcoll_run(df_netcoll *netcoll, const df_astra_job *job, double *time_s, df_err *err)
+df_status df_netcoll_run(df_netcoll *netcoll, const df_runner_job *job, double *time_s, df_err *err)
 {
     DF_TRY(check_links(job->network, err));
-    return df_astra_time(netcoll->astra, job, time_s, err);
+    return df_runner_time(netcoll->astra, job, time_s, err);
 }
 
 df_net_collective df_netcoll_kind(df_coll_kind kind)
@@ -226,7 +226,7 @@ static df_status simulate(df_netcoll *netcoll, const df_netcoll_op *op, double *
         status = df_net_program_seal(program, err);
     }
     if (status == DF_OK) {
-        const df_astra_job job = {
+        const df_runner_job job = {
             .program = program, .network = &op->network, .system = &op->system};
         status = df_netcoll_run(netcoll, &job, time_s, err);
     }

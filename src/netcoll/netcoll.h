@@ -5,7 +5,7 @@
  * inputs are rounded to those, so that times do not depend on the way that they take. */
 #ifndef DF_NETCOLL_H
 #define DF_NETCOLL_H
-#include "astra/astra.h"
+#include "runner/runner.h"
 #include "op/op.h"
 #include "topo/topo.h"
 
@@ -26,7 +26,7 @@ typedef struct {
 
 /* astra runs the programs; it is borrowed. NULL: one of its own, in process.
  * NULL when out of memory. */
-df_netcoll *df_netcoll_new(df_astra *astra);
+df_netcoll *df_netcoll_new(df_runner *astra);
 void df_netcoll_free(df_netcoll *netcoll);
 
 /* The link that the simulator uses for a group that has `link`: with `underated` (the rule
@@ -54,9 +54,9 @@ DF_NODISCARD df_status df_netcoll_time(df_netcoll *netcoll,
                                        double *time_s,
                                        df_err *err);
 
-/* Seconds that a program takes. Errors: those of df_astra_time. */
+/* Seconds that a program takes. Errors: those of df_runner_time. */
 DF_NODISCARD df_status df_netcoll_run(df_netcoll *netcoll,
-                                      const df_astra_job *job,
+                                      const df_runner_job *job,
                                       double *time_s,
                                       df_err *err);
 

@@ -187,7 +187,7 @@ void df_llm_predictor_free(df_llm_predictor *predictor)
     }
 }
 
-void df_llm_predictor_use(df_llm_predictor *predictor, df_astra *astra)
+void df_llm_predictor_use(df_llm_predictor *predictor, df_runner *astra)
 {
     predictor->astra = astra;
 }

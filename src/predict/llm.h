@@ -2,7 +2,7 @@
  * docs/models.md, section 10. */
 #ifndef DF_LLM_H
 #define DF_LLM_H
-#include "astra/astra.h"
+#include "runner/runner.h"
 #include "fold/energy.h"
 #include "fold/usage.h"
 #include "graph/dag.h"
@@ -61,7 +61,7 @@ double df_llm_collective_s(const df_hw_device *dev,
                            const df_topo_group *group);
 
 /* Has another one run the simulator's programs; it is borrowed. Before the first prediction. */
-void df_llm_predictor_use(df_llm_predictor *predictor, df_astra *astra);
+void df_llm_predictor_use(df_llm_predictor *predictor, df_runner *astra);
 
 /* Observes a prediction as it is made. `where` is "" in training and in the prefill, and
  * "decode_samples/step_0007/" in a decode step. A failure ends the prediction. */

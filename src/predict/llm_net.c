@@ -94,7 +94,7 @@ static df_net_network network_of(const df_llm *x, double ranks)
 }
 
 /* Runs a program: a df_lower_host's run. */
-static df_status run_job(void *context, df_astra_job *job, double *time_s, df_err *err)
+static df_status run_job(void *context, df_runner_job *job, double *time_s, df_err *err)
 {
     df_llm *const x = context;
     const double ranks = df_net_program_ranks(job->program);

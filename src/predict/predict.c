@@ -7,7 +7,7 @@
 struct df_predictor {
     df_gemm_search *gemm;
     df_netcoll *net; /* NULL until it is needed */
-    df_astra *astra; /* borrowed; NULL: net has its own */
+    df_runner *astra; /* borrowed; NULL: net has its own */
     df_pipeline *pipe;
 };
 
@@ -26,7 +26,7 @@ df_predictor *df_predictor_new(void)
     return predictor;
 }
 
-void df_predictor_use(df_predictor *predictor, df_astra *astra)
+void df_predictor_use(df_predictor *predictor, df_runner *astra)
 {
     predictor->astra = astra;
 }

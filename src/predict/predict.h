@@ -1,7 +1,7 @@
 /* predict.h: one design (device, strategy, model) to one predicted time. */
 #ifndef DF_PREDICT_H
 #define DF_PREDICT_H
-#include "astra/astra.h"
+#include "runner/runner.h"
 #include "config/cfg.h"
 #include "fold/usage.h"
 #include "graph/pipeline.h"
@@ -36,7 +36,7 @@ typedef struct df_predictor df_predictor;
 df_predictor *df_predictor_new(void);
 /* Has another one run the network simulator's programs; it is borrowed. Before the first
  * prediction. */
-void df_predictor_use(df_predictor *predictor, df_astra *astra);
+void df_predictor_use(df_predictor *predictor, df_runner *astra);
 void df_predictor_free(df_predictor *predictor);
 
 /* Predicts the model in *cfg on the device `dev` derived from it. Where cfg->backend asks for

@@ -52,7 +52,7 @@ enum { TEXT = 8192, TAGS = 64 };
 typedef struct {
     char text[TEXT]; /* "0: embedding_b0_0 ...\n" of the last program */
     size_t length;
-    const df_astra_job *job;
+    const df_runner_job *job;
     int runs, shows, groups;
     df_status results[4]; /* of the runs */
     uint32_t tags[TAGS];  /* of messages without an element */
@@ -84,7 +84,7 @@ static df_status write_node(void *context, int32_t rank, const df_net_node *node
     return DF_OK;
 }
 
-static df_status run(void *context, df_astra_job *job, double *time_s, df_err *err)
+static df_status run(void *context, df_runner_job *job, double *time_s, df_err *err)
 {
     record *const r = context;
     int32_t id;

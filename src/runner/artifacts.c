@@ -11,7 +11,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "astra/astra_impl.h"
+#include "runner/runner_impl.h"
 #include "base/dir.h"
 #include "chakra/et_text.h"
 #include "draw/draw.h"
@@ -22,7 +22,7 @@ enum { DRAWN_RANKS = 11, NAME_ROOM = 256 };
 
 typedef struct {
     df_draw *draw;
-    const df_astra_job *job;
+    const df_runner_job *job;
     bool edges; /* nodes first, then edges */
 } drawing;
 
@@ -60,7 +60,7 @@ static df_status draw_node(void *context, int32_t rank, const df_net_node *node,
     return DF_OK;
 }
 
-static df_status draw_rank(const df_astra_job *job, int32_t rank, const char *path, df_err *err)
+static df_status draw_rank(const df_runner_job *job, int32_t rank, const char *path, df_err *err)
 {
     char title[64];
     snprintf(title, sizeof title, "rank %d", (int)rank);
@@ -94,16 +94,16 @@ static df_status print_rank(const char *trace, const char *path, df_err *err)
     return status;
 }
 
-static df_status show_ranks(const char *dir, const df_astra_job *job, df_err *err)
+static df_status show_ranks(const char *dir, const df_runner_job *job, df_err *err)
 {
-    char trace[DF_ASTRA_PATH];
-    char path[DF_ASTRA_PATH];
+    char trace[DF_RUNNER_PATH];
+    char path[DF_RUNNER_PATH];
     const int32_t ranks = df_net_program_ranks(job->program);
     for (int32_t r = 0; r < ranks && r < DRAWN_RANKS; r++) {
-        DF_TRY(df_astra_path(trace, err, "%s/" DF_ASTRA_PREFIX ".%" PRId32 ".et", dir, r));
-        DF_TRY(df_astra_path(path, err, "%s/" DF_ASTRA_PREFIX ".%" PRId32 ".txt", dir, r));
+        DF_TRY(df_runner_path(trace, err, "%s/" DF_ASTRA_PREFIX ".%" PRId32 ".et", dir, r));
+        DF_TRY(df_runner_path(path, err, "%s/" DF_ASTRA_PREFIX ".%" PRId32 ".txt", dir, r));
         DF_TRY(print_rank(trace, path, err));
-        DF_TRY(df_astra_path(path, err, "%s/" DF_ASTRA_PREFIX ".%" PRId32 ".png", dir, r));
+        DF_TRY(df_runner_path(path, err, "%s/" DF_ASTRA_PREFIX ".%" PRId32 ".png", dir, r));
         DF_TRY(draw_rank(job, r, path, err));
     }
     return DF_OK;
@@ -117,8 +117,8 @@ static df_status each_file(const char *dir,
                            const char *to,
                            df_err *err)
 {
-    char path[DF_ASTRA_PATH];
-    char target[DF_ASTRA_PATH];
+    char path[DF_RUNNER_PATH];
+    char target[DF_RUNNER_PATH];
     struct stat is;
     DIR *const folder = opendir(dir);
     if (!folder) {
@@ -128,9 +128,9 @@ static df_status each_file(const char *dir,
     const struct dirent *entry;
     /* cppcheck-suppress readdirCalled ; the stream is ours alone */
     while (status == DF_OK && (entry = readdir(folder)) != NULL) {
-        status = df_astra_path(path, err, "%s/%s", dir, entry->d_name);
+        status = df_runner_path(path, err, "%s/%s", dir, entry->d_name);
         if (status == DF_OK && to) {
-            status = df_astra_path(target, err, "%s/%s", to, entry->d_name);
+            status = df_runner_path(target, err, "%s/%s", to, entry->d_name);
         }
         if (status == DF_OK && lstat(path, &is) == 0 && !S_ISDIR(is.st_mode)) {
             status = take(path, target, err);
@@ -174,17 +174,17 @@ static df_status replace(const char *fresh, const char *dir, df_err *err)
     return status;
 }
 
-df_status df_astra_keep_artifacts(const char *dir, bool draw, const df_astra_job *job, df_err *err)
+df_status df_runner_keep_artifacts(const char *dir, bool draw, const df_runner_job *job, df_err *err)
 {
-    char target[DF_ASTRA_PATH];
-    char fresh[DF_ASTRA_PATH];
+    char target[DF_RUNNER_PATH];
+    char fresh[DF_RUNNER_PATH];
     DF_TRY(df_dir_make(dir, err));
-    DF_TRY(df_astra_path(target, err, "%s/%s", dir, job->folder));
-    DF_TRY(df_astra_path(fresh, err, "%s/.astra-XXXXXX", dir));
+    DF_TRY(df_runner_path(target, err, "%s/%s", dir, job->folder));
+    DF_TRY(df_runner_path(fresh, err, "%s/.runner-XXXXXX", dir));
     if (!mkdtemp(fresh)) {
         return df_fail(err, DF_EIO, "%s: cannot be made: %s", fresh, strerror(errno));
     }
-    df_status status = df_astra_write_files(fresh, job, err);
+    df_status status = df_runner_write_files(fresh, job, err);
     if (status == DF_OK && draw) {
         status = show_ranks(fresh, job, err);
     }

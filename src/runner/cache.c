@@ -10,13 +10,13 @@
 
 #include <xxhash.h>
 
-#include "astra/astra_impl.h"
+#include "runner/runner_impl.h"
 #include "base/clock.h"
 #include "base/dir.h"
 
 /* Part of every key: results of other rules of simulation are not found. Count it up when the
  * simulator's rules change. */
-static const char VERSION[] = "deepflow astra cache 1";
+static const char VERSION[] = "deepflow runner cache 1";
 
 static void take(void *context, const void *bytes, size_t size)
 {
@@ -50,7 +50,7 @@ static void take_machine(XXH3_state_t *state, const df_net_network *n, const df_
     }
 }
 
-static void finish(XXH3_state_t *state, df_astra_key *key)
+static void finish(XXH3_state_t *state, df_runner_key *key)
 {
     const XXH128_hash_t hash = XXH3_128bits_digest(state);
     snprintf(key->text, sizeof key->text, "%016" PRIx64 "%016" PRIx64, (uint64_t)hash.high64,
@@ -67,7 +67,7 @@ static XXH3_state_t *begin(void)
     return state;
 }
 
-df_status df_astra_key_of(const df_astra_job *job, const char *salt, df_astra_key *key, df_err *err)
+df_status df_runner_key_of(const df_runner_job *job, const char *salt, df_runner_key *key, df_err *err)
 {
     XXH3_state_t *const state = begin();
     if (!state) {
@@ -81,7 +81,7 @@ df_status df_astra_key_of(const df_astra_job *job, const char *salt, df_astra_ke
     return DF_OK;
 }
 
-df_status df_astra_hash_file(const char *path, df_astra_key *key, df_err *err)
+df_status df_runner_hash_file(const char *path, df_runner_key *key, df_err *err)
 {
     char block[1 << 16];
     FILE *const file = fopen(path, "rb");
@@ -119,11 +119,11 @@ static bool read_after(const char **at, const char *text, uint64_t *number)
     return errno == 0;
 }
 
-bool df_astra_cache_find(const char *dir, const df_astra_key *key, int32_t ranks, uint64_t *max_ns)
+bool df_runner_cache_find(const char *dir, const df_runner_key *key, int32_t ranks, uint64_t *max_ns)
 {
-    char path[DF_ASTRA_PATH];
+    char path[DF_RUNNER_PATH];
     char text[128];
-    if (df_astra_path(path, NULL, "%s/%s.json", dir, key->text) != DF_OK) {
+    if (df_runner_path(path, NULL, "%s/%s.json", dir, key->text) != DF_OK) {
         return false;
     }
     FILE *const file = fopen(path, "rbe");
@@ -145,14 +145,14 @@ bool df_astra_cache_find(const char *dir, const df_astra_key *key, int32_t ranks
     return whole;
 }
 
-df_status df_astra_cache_keep(
-    const char *dir, const df_astra_key *key, int32_t ranks, uint64_t max_ns, df_err *err)
+df_status df_runner_cache_keep(
+    const char *dir, const df_runner_key *key, int32_t ranks, uint64_t max_ns, df_err *err)
 {
-    char path[DF_ASTRA_PATH];
-    char fresh[DF_ASTRA_PATH];
+    char path[DF_RUNNER_PATH];
+    char fresh[DF_RUNNER_PATH];
     DF_TRY(df_dir_make(dir, err));
-    DF_TRY(df_astra_path(path, err, "%s/%s.json", dir, key->text));
-    DF_TRY(df_astra_path(fresh, err, "%s/.%s.%ld.%.0f", dir, key->text, (long)getpid(),
+    DF_TRY(df_runner_path(path, err, "%s/%s.json", dir, key->text));
+    DF_TRY(df_runner_path(fresh, err, "%s/.%s.%ld.%.0f", dir, key->text, (long)getpid(),
                          df_clock_s() * 1e9));
     FILE *const file = fopen(fresh, "wbxe");
     if (!file) {

@@ -10,7 +10,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "astra/astra_impl.h"
+#include "runner/runner_impl.h"
 #include "base/clock.h"
 #include "base/dir.h"
 
@@ -165,7 +165,7 @@ run(char *const argv[], const char *dir, double time_limit_s, output *o, df_err 
     }
     if (!ended) {
         return df_fail(err, DF_ERUNTIME,
-                       "%s: not done after %g s (execution_backend.astra.time_limit)", argv[0],
+                       "%s: not done after %g s (execution_backend.runner.time_limit)", argv[0],
                        time_limit_s);
     }
     return judge(argv[0], status, o, err);
@@ -173,8 +173,8 @@ run(char *const argv[], const char *dir, double time_limit_s, output *o, df_err 
 
 static df_status write_memory(const char *dir, df_err *err)
 {
-    char path[DF_ASTRA_PATH];
-    DF_TRY(df_astra_path(path, err, "%s/memory.json", dir));
+    char path[DF_RUNNER_PATH];
+    DF_TRY(df_runner_path(path, err, "%s/memory.json", dir));
     FILE *const out = fopen(path, "wbe");
     if (!out || fputs("{\"memory-type\": \"NO_MEMORY_EXPANSION\"}\n", out) < 0) {
         if (out) {
@@ -188,10 +188,10 @@ static df_status write_memory(const char *dir, df_err *err)
 }
 
 static df_status run_in(
-    const char *dir, const df_astra_binary *binary, const df_astra_job *job, output *o, df_err *err)
+    const char *dir, const df_runner_binary *binary, const df_runner_job *job, output *o, df_err *err)
 {
     char network[96];
-    char whole[DF_ASTRA_PATH];
+    char whole[DF_RUNNER_PATH];
     const int32_t *const groups =
         df_net_program_group(job->program, 0, &(int32_t){0}, &(int32_t){0});
     snprintf(network, sizeof network, "--network-configuration=network_analytical_%d.yml",
@@ -206,19 +206,19 @@ static df_status run_in(
                              network,
                              "--remote-memory-configuration=memory.json",
                              groups ? "--comm-group-configuration=" DF_ASTRA_GROUPS : NULL};
-    DF_TRY(df_astra_write_files(dir, job, err));
+    DF_TRY(df_runner_write_files(dir, job, err));
     DF_TRY(write_memory(dir, err));
     return run(argv, dir, binary->time_limit_s, o, err);
 }
 
-df_status df_astra_run_binary(const df_astra_binary *binary,
-                              const df_astra_job *job,
+df_status df_runner_run_binary(const df_runner_binary *binary,
+                              const df_runner_job *job,
                               uint64_t *max_ns,
                               df_err *err)
 {
-    char dir[DF_ASTRA_PATH];
+    char dir[DF_RUNNER_PATH];
     output o = {.last = "(none)", .ranks = df_net_program_ranks(job->program)};
-    DF_TRY(df_astra_path(dir, err, "%s/deepflow-astra-XXXXXX", binary->temporary_dir));
+    DF_TRY(df_runner_path(dir, err, "%s/deepflow-runner-XXXXXX", binary->temporary_dir));
     if (!mkdtemp(dir)) {
         return df_fail(err, DF_EIO, "%s: cannot be made: %s", dir, strerror(errno));
     }

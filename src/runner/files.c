@@ -5,12 +5,12 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "astra/astra_impl.h"
+#include "runner/runner_impl.h"
 
 static df_status open_file(const char *dir, const char *name, FILE **file, df_err *err)
 {
-    char path[DF_ASTRA_PATH];
-    DF_TRY(df_astra_path(path, err, "%s/%s", dir, name));
+    char path[DF_RUNNER_PATH];
+    DF_TRY(df_runner_path(path, err, "%s/%s", dir, name));
     *file = fopen(path, "wbe");
     return *file ? DF_OK : df_fail(err, DF_EIO, "%s: cannot be written: %s", path, strerror(errno));
 }
@@ -179,7 +179,7 @@ static df_status print_ranks(FILE *out, const df_net_program *program, df_err *e
         print_operations(out, &list);
         fputc(']', out);
     }
-    fputs("},\"version\":\"df-astra-manifest/1\"}\n", out);
+    fputs("},\"version\":\"df-runner-manifest/1\"}\n", out);
     free(list.all);
     return status;
 }
@@ -195,11 +195,11 @@ static df_status write_manifest(const char *dir, const df_net_program *program, 
 
 /* ---- All ---- */
 
-df_status df_astra_write_files(const char *dir, const df_astra_job *job, df_err *err)
+df_status df_runner_write_files(const char *dir, const df_runner_job *job, df_err *err)
 {
-    char path[DF_ASTRA_PATH];
+    char path[DF_RUNNER_PATH];
     for (int32_t r = 0; r < df_net_program_ranks(job->program); r++) {
-        DF_TRY(df_astra_path(path, err, "%s/" DF_ASTRA_PREFIX ".%" PRId32 ".et", dir, r));
+        DF_TRY(df_runner_path(path, err, "%s/" DF_ASTRA_PREFIX ".%" PRId32 ".et", dir, r));
         DF_TRY(df_et_write_rank(job->program, r, job->name_node, job->name_context, path, err));
     }
     DF_TRY(write_groups(dir, job->program, err));
