@@ -2,8 +2,8 @@
  * configuration and the environment. */
 #ifndef DF_ASTRA_SETUP_H
 #define DF_ASTRA_SETUP_H
-#include "runner/runner.h"
 #include "config/cfg.h"
+#include "runner/runner.h"
 
 /* Reads DEEPFLOW_ASTRA_CACHE_MODE, ASTRA_CACHE_DIR, DEEPFLOW_PERSIST_ASTRASIM_ARTIFACTS and
  * DEEPFLOW_PERSIST_ARTIFACT_VIZ. out_dir: where artifacts go. DF_EINVAL, and those of

@@ -9,9 +9,9 @@
  * simulate.c has all of it done and timed; name.c names what traces and pictures show. */
 #ifndef DF_LOWER_H
 #define DF_LOWER_H
-#include "runner/runner.h"
 #include "graph/dag.h"
 #include "op/op.h"
+#include "runner/runner.h"
 #include "sched/sched.h"
 
 /* ---- A step as a graph ---- */

@@ -5,8 +5,8 @@
  * inputs are rounded to those, so that times do not depend on the way that they take. */
 #ifndef DF_NETCOLL_H
 #define DF_NETCOLL_H
-#include "runner/runner.h"
 #include "op/op.h"
+#include "runner/runner.h"
 #include "topo/topo.h"
 
 /* One simulator, and the times of the last collectives that it solved. For one thread. */

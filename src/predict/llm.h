@@ -2,11 +2,11 @@
  * docs/models.md, section 10. */
 #ifndef DF_LLM_H
 #define DF_LLM_H
-#include "runner/runner.h"
 #include "fold/energy.h"
 #include "fold/usage.h"
 #include "graph/dag.h"
 #include "rules/rules.h"
+#include "runner/runner.h"
 
 /* Seconds of a decode step, and tokens a second, at steps of the decode phase. */
 typedef struct {

@@ -28,7 +28,7 @@ typedef struct {
 struct df_llm_predictor {
     df_gemm_cache *gemm;
     df_netcoll *net;           /* NULL until it is needed */
-    df_runner *astra;           /* borrowed; NULL: net has its own */
+    df_runner *astra;          /* borrowed; NULL: net has its own */
     const df_llm_watch *watch; /* borrowed; NULL */
     df_sched_ws sched;
     df_llm_pass pass;

@@ -1,11 +1,11 @@
 /* predict.h: one design (device, strategy, model) to one predicted time. */
 #ifndef DF_PREDICT_H
 #define DF_PREDICT_H
-#include "runner/runner.h"
 #include "config/cfg.h"
 #include "fold/usage.h"
 #include "graph/pipeline.h"
 #include "mem/footprint.h"
+#include "runner/runner.h"
 
 typedef struct {
     double forward_compute_s, forward_comm_s;

@@ -11,10 +11,10 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "runner/runner_impl.h"
 #include "base/dir.h"
 #include "chakra/et_text.h"
 #include "draw/draw.h"
+#include "runner/runner_impl.h"
 
 enum { DRAWN_RANKS = 11, NAME_ROOM = 256 };
 
@@ -174,13 +174,14 @@ static df_status replace(const char *fresh, const char *dir, df_err *err)
     return status;
 }
 
-df_status df_runner_keep_artifacts(const char *dir, bool draw, const df_runner_job *job, df_err *err)
+df_status
+df_runner_keep_artifacts(const char *dir, bool draw, const df_runner_job *job, df_err *err)
 {
     char target[DF_RUNNER_PATH];
     char fresh[DF_RUNNER_PATH];
     DF_TRY(df_dir_make(dir, err));
     DF_TRY(df_runner_path(target, err, "%s/%s", dir, job->folder));
-    DF_TRY(df_runner_path(fresh, err, "%s/.runner-XXXXXX", dir));
+    DF_TRY(df_runner_path(fresh, err, "%s/.astra-XXXXXX", dir));
     if (!mkdtemp(fresh)) {
         return df_fail(err, DF_EIO, "%s: cannot be made: %s", fresh, strerror(errno));
     }

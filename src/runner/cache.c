@@ -10,13 +10,13 @@
 
 #include <xxhash.h>
 
-#include "runner/runner_impl.h"
 #include "base/clock.h"
 #include "base/dir.h"
+#include "runner/runner_impl.h"
 
 /* Part of every key: results of other rules of simulation are not found. Count it up when the
  * simulator's rules change. */
-static const char VERSION[] = "deepflow runner cache 1";
+static const char VERSION[] = "deepflow astra cache 1";
 
 static void take(void *context, const void *bytes, size_t size)
 {
@@ -67,7 +67,8 @@ static XXH3_state_t *begin(void)
     return state;
 }
 
-df_status df_runner_key_of(const df_runner_job *job, const char *salt, df_runner_key *key, df_err *err)
+df_status
+df_runner_key_of(const df_runner_job *job, const char *salt, df_runner_key *key, df_err *err)
 {
     XXH3_state_t *const state = begin();
     if (!state) {
@@ -119,7 +120,10 @@ static bool read_after(const char **at, const char *text, uint64_t *number)
     return errno == 0;
 }
 
-bool df_runner_cache_find(const char *dir, const df_runner_key *key, int32_t ranks, uint64_t *max_ns)
+bool df_runner_cache_find(const char *dir,
+                          const df_runner_key *key,
+                          int32_t ranks,
+                          uint64_t *max_ns)
 {
     char path[DF_RUNNER_PATH];
     char text[128];
@@ -153,7 +157,7 @@ df_status df_runner_cache_keep(
     DF_TRY(df_dir_make(dir, err));
     DF_TRY(df_runner_path(path, err, "%s/%s.json", dir, key->text));
     DF_TRY(df_runner_path(fresh, err, "%s/.%s.%ld.%.0f", dir, key->text, (long)getpid(),
-                         df_clock_s() * 1e9));
+                          df_clock_s() * 1e9));
     FILE *const file = fopen(fresh, "wbxe");
     if (!file) {
         return df_fail(err, DF_EIO, "%s: cannot be written: %s", fresh, strerror(errno));

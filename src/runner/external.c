@@ -10,9 +10,9 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "runner/runner_impl.h"
 #include "base/clock.h"
 #include "base/dir.h"
+#include "runner/runner_impl.h"
 
 enum { LINE_ROOM = 512, ARGUMENTS = 8 };
 
@@ -165,7 +165,7 @@ run(char *const argv[], const char *dir, double time_limit_s, output *o, df_err 
     }
     if (!ended) {
         return df_fail(err, DF_ERUNTIME,
-                       "%s: not done after %g s (execution_backend.runner.time_limit)", argv[0],
+                       "%s: not done after %g s (execution_backend.astra.time_limit)", argv[0],
                        time_limit_s);
     }
     return judge(argv[0], status, o, err);
@@ -187,8 +187,11 @@ static df_status write_memory(const char *dir, df_err *err)
                : df_fail(err, DF_EIO, "%s: cannot be written: %s", path, strerror(errno));
 }
 
-static df_status run_in(
-    const char *dir, const df_runner_binary *binary, const df_runner_job *job, output *o, df_err *err)
+static df_status run_in(const char *dir,
+                        const df_runner_binary *binary,
+                        const df_runner_job *job,
+                        output *o,
+                        df_err *err)
 {
     char network[96];
     char whole[DF_RUNNER_PATH];
@@ -212,13 +215,13 @@ static df_status run_in(
 }
 
 df_status df_runner_run_binary(const df_runner_binary *binary,
-                              const df_runner_job *job,
-                              uint64_t *max_ns,
-                              df_err *err)
+                               const df_runner_job *job,
+                               uint64_t *max_ns,
+                               df_err *err)
 {
     char dir[DF_RUNNER_PATH];
     output o = {.last = "(none)", .ranks = df_net_program_ranks(job->program)};
-    DF_TRY(df_runner_path(dir, err, "%s/deepflow-runner-XXXXXX", binary->temporary_dir));
+    DF_TRY(df_runner_path(dir, err, "%s/deepflow-astra-XXXXXX", binary->temporary_dir));
     if (!mkdtemp(dir)) {
         return df_fail(err, DF_EIO, "%s: cannot be made: %s", dir, strerror(errno));
     }

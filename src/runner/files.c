@@ -179,7 +179,7 @@ static df_status print_ranks(FILE *out, const df_net_program *program, df_err *e
         print_operations(out, &list);
         fputc(']', out);
     }
-    fputs("},\"version\":\"df-runner-manifest/1\"}\n", out);
+    fputs("},\"version\":\"df-astra-manifest/1\"}\n", out);
     free(list.all);
     return status;
 }

@@ -22,10 +22,10 @@ df_status df_runner_path(char path[DF_RUNNER_PATH], df_err *err, const char *for
     const int length = vsnprintf(path, DF_RUNNER_PATH, format, args);
     va_end(args);
     return length < DF_RUNNER_PATH ? DF_OK
-                                  : df_fail(err, DF_EINVAL,
-                                            "%.200s...: expected a path of "
-                                            "fewer than %d bytes",
-                                            path, DF_RUNNER_PATH);
+                                   : df_fail(err, DF_EINVAL,
+                                             "%.200s...: expected a path of "
+                                             "fewer than %d bytes",
+                                             path, DF_RUNNER_PATH);
 }
 
 static bool copy_text(const char *text, char **copy)
@@ -42,7 +42,7 @@ static df_status open_binary(df_runner *runner, df_err *err)
     }
     if (access(binary->path, X_OK) != 0) {
         return df_fail(err, DF_EINVAL,
-                       "execution_backend.runner.binary: expected a program that can be run, found "
+                       "execution_backend.astra.binary: expected a program that can be run, found "
                        "%s: %s",
                        binary->path, strerror(errno));
     }

@@ -36,15 +36,17 @@ typedef struct {
 typedef struct df_runner df_runner;
 
 /* Options are copied; NULL: all zero. DF_ENOMEM; DF_EINVAL: the binary cannot be run. */
-DF_NODISCARD df_status df_runner_new(const df_runner_options *options, df_runner **runner, df_err *err);
+DF_NODISCARD df_status df_runner_new(const df_runner_options *options,
+                                     df_runner **runner,
+                                     df_err *err);
 void df_runner_free(df_runner *runner);
 
 /* *time_s: when the last rank ends. DF_EINVAL: the machine cannot run the program. DF_ERUNTIME: the
  * run cannot finish, or the binary failed, or took longer than the limit. DF_EIO: a file. */
 DF_NODISCARD df_status df_runner_time(df_runner *runner,
-                                     const df_runner_job *job,
-                                     double *time_s,
-                                     df_err *err);
+                                      const df_runner_job *job,
+                                      double *time_s,
+                                      df_err *err);
 
 const df_runner_stats *df_runner_stats_of(const df_runner *runner);
 
