@@ -91,7 +91,7 @@ static df_op *build_kernel(df_builder *b, df_op_pass pass)
     op->attention.heads = b->split->batch * d->heads / b->split->tp;
     op->attention.kv_heads = b->split->batch * d->kv_heads / b->split->tp;
     op->attention.head_dim = d->head_dim;
-    op->attention.tile = d->attention_tile;
+    op->attention.tile = (double)d->attention->attention_tile_size;
     op->attention.causal = true;
     return op;
 }
@@ -146,7 +146,7 @@ void df_build_attention(df_builder *b)
 {
     if (b->span->decode && b->span->cached) {
         build_cached(b);
-    } else if (b->dims->flash && !b->span->decode) {
+    } else if (b->dims->attention->use_flashattention && !b->span->decode) {
         build_flash(b);
     } else {
         build_plain(b);

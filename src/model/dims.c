@@ -44,8 +44,7 @@ void df_dims_read(const df_cfg *cfg, df_dims *dims)
                       .gated = m->model_type == DF_LLM_LLAMA,
                       .dropout = m->model_type == DF_LLM_GPT,
                       .tied = m->tied_embeddings,
-                      .flash = a->use_flashattention,
-                      .attention_tile = (double)a->attention_tile_size,
+                      .attention = a,
                       .fetch_overlaps = cfg->kv_fetch_overlap,
                       .bytes = formats_of(&cfg->sw.precision)};
     dims->queries_per_kv = heads / dims->kv_heads;

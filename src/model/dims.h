@@ -22,10 +22,9 @@ typedef struct {
     double experts, top_k; /* 1, 1: no experts */
     bool gated;            /* SwiGLU, not GELU */
     bool dropout;
-    bool tied; /* embedding and head share a table */
-    bool flash;
-    double attention_tile;
-    bool fetch_overlaps; /* the cache is read while the attention's products run */
+    bool tied;                         /* embedding and head share a table */
+    const df_cfg_attention *attention; /* its kind, borrowed */
+    bool fetch_overlaps;               /* the cache is read while the attention's products run */
     df_formats bytes;
 } df_dims;
 

@@ -3,7 +3,10 @@
 #include "model/transformer.h"
 #include "support/support.h"
 
-static const df_dims small = {.layers = 1,
+static const df_cfg_attention products = {.use_flashattention = false};
+
+static const df_dims small = {.attention = &products,
+                              .layers = 1,
                               .sequence = 8,
                               .hidden = 16,
                               .vocab = 100,
@@ -202,8 +205,7 @@ static void flash_attention_is_one_kernel(void **state)
 {
     (void)state;
     df_dims dims = small;
-    dims.flash = true;
-    dims.attention_tile = 128;
+    dims.attention = &(df_cfg_attention){.use_flashattention = true, .attention_tile_size = 128};
     const df_split split = split_of(2, 2, false);
     const df_span span = df_span_of(&dims, &split, 8, 8, false);
     const df_ops ops = build(&dims, &split, &span);
