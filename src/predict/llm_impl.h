@@ -1,6 +1,7 @@
 /* llm_impl.h: what the files of a transformer's prediction share.
  *
- *   llm.c         set-up, a pass, training; what a step's time goes to
+ *   llm.c         set-up, training; what a step's time goes to
+ *   llm_pass.c    a pass: its operators, their prices, and sums of these
  *   llm_infer.c   prefill and decode
  *   llm_step.c    a step through the pipeline: what it is made of, and its time
  *   llm_net.c     the same timed by the network simulator
@@ -71,10 +72,11 @@ df_llm_coll_s(const df_llm *x, df_coll_kind kind, double bytes, double members, 
 /* Time of one step of the current pass through the pipeline; of training with the optimizer, whose
  * part it is alone is *optimizer_s. */
 DF_NODISCARD df_status df_llm_run_step(df_llm *x, double *optimizer_s, double *time_s);
-/* What the simulator's transfers carry. */
-df_lower_traffic df_llm_traffic(const df_llm *x);
-/* As df_compat_step, timed by the network simulator. */
-DF_NODISCARD df_status df_llm_run_net_step(df_llm *x, df_step *step, double *time_s);
+/* As df_compat_step, timed by the network simulator; *traffic is what its transfers carry. */
+DF_NODISCARD df_status df_llm_run_net_step(df_llm *x,
+                                           df_step *step,
+                                           const df_lower_traffic *traffic,
+                                           double *time_s);
 
 DF_NODISCARD df_status df_llm_infer(df_llm *x, df_llm_result *out);
 

@@ -121,11 +121,11 @@ static df_lower_host host_of(df_llm *x)
         .options = x->options.lower, .where = x->where, .context = x, .run = run_job, .show = show};
 }
 
-df_status df_llm_run_net_step(df_llm *x, df_step *step, double *time_s)
+df_status
+df_llm_run_net_step(df_llm *x, df_step *step, const df_lower_traffic *traffic, double *time_s)
 {
     const df_astra_mode mode = x->cfg->backend.mode;
     const df_lower_host host = host_of(x);
-    const df_lower_traffic traffic = df_llm_traffic(x);
     df_lower_chain chains[DF_DIRECTIONS];
     for (int i = 0; i < DF_DIRECTIONS; i++) {
         read_chain(x, i, &chains[i]);
@@ -134,14 +134,14 @@ df_status df_llm_run_net_step(df_llm *x, df_step *step, double *time_s)
         const df_lower_layer layer = {
             .chains = chains,
             .ranks = (int32_t)(x->split.tp * x->split.cp),
-            .shares = step->data_parallel ? (int32_t)(traffic.replicas / x->split.dp) : 1};
-        return df_lower_time_step(&host, step, &traffic, &layer, time_s, x->err);
+            .shares = step->data_parallel ? (int32_t)(traffic->replicas / x->split.dp) : 1};
+        return df_lower_time_step(&host, step, traffic, &layer, time_s, x->err);
     }
     for (int i = 0; i < (step->training ? DF_DIRECTIONS : 1); i++) {
         DF_TRY(df_lower_time_block(&host, &chains[i], block_ranks(x), &step->t.block[i], x->err));
     }
     if (mode == DF_ASTRA_HIERARCHICAL) {
-        return df_lower_time_step(&host, step, &traffic, NULL, time_s, x->err);
+        return df_lower_time_step(&host, step, traffic, NULL, time_s, x->err);
     }
     if (x->options.edges_free) {
         step->t.hop = 0.0;

@@ -46,7 +46,7 @@ static double gathered_bytes(const df_llm *x, double bytes)
     return ceil(df_simulated_bytes(&x->simulated, DF_COLL_ALL_GATHER, bytes, x->exchange.replicas));
 }
 
-df_lower_traffic df_llm_traffic(const df_llm *x)
+static df_lower_traffic traffic_of(const df_llm *x)
 {
     const df_exchange_bytes *const g = &x->exchange.gradients;
     const df_exchange_bytes *const p = &x->exchange.parameters;
@@ -59,13 +59,12 @@ df_lower_traffic df_llm_traffic(const df_llm *x)
 }
 
 /* The operators, and the graph that stands for the step whether it is simulated or not. */
-static df_status show_step(df_llm *x, const df_step *step)
+static df_status show_step(df_llm *x, const df_step *step, const df_lower_traffic *traffic)
 {
-    const df_lower_traffic traffic = df_llm_traffic(x);
     const df_llm_watch *const watch = x->memory->watch;
     int32_t root;
     DF_TRY(watch->pass(watch->context, x->where, &x->memory->pass.breakdown, x->err));
-    df_dag *const dag = df_lower_graph(step, &traffic, &root);
+    df_dag *const dag = df_lower_graph(step, traffic, &root);
     if (!dag) {
         return df_fail(x->err, DF_ENOMEM, "out of memory for the graph of the model");
     }
@@ -121,11 +120,12 @@ df_status df_llm_run_step(df_llm *x, double *optimizer_s, double *time_s)
         *time_s = HUGE_VAL;
         return DF_OK;
     }
+    const df_lower_traffic traffic = traffic_of(x);
     if (x->memory->watch) {
-        DF_TRY(show_step(x, &step));
+        DF_TRY(show_step(x, &step, &traffic));
     }
     DF_TRY(x->coster.simulated
-               ? df_llm_run_net_step(x, &step, time_s)
+               ? df_llm_run_net_step(x, &step, &traffic, time_s)
                : df_compat_step(&x->memory->sched, x->rules, &step, time_s, x->err));
     return training ? add_update(x, optimizer_s, time_s) : DF_OK;
 }

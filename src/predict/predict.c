@@ -6,7 +6,7 @@
 
 struct df_predictor {
     df_gemm_search *gemm;
-    df_netcoll *net; /* NULL until it is needed */
+    df_netcoll *net;  /* NULL until it is needed */
     df_runner *astra; /* borrowed; NULL: net has its own */
     df_pipeline *pipe;
 };
