@@ -109,6 +109,12 @@ static void build_flash(df_builder *b)
 
 /* ---- The cache ---- */
 
+double df_transformer_cache_bytes(const df_dims *dims, double positions, double devices)
+{
+    const double heads = fmax(dims->kv_heads / devices, 1.0);
+    return 2.0 * positions * heads * dims->head_dim * dims->bytes.cache;
+}
+
 /* `positions` of each sequence. */
 static double cache_bytes(const df_builder *b, double positions)
 {

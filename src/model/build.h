@@ -1,4 +1,8 @@
-/* build.h: private to model: a list of operators under construction. */
+/* build.h: private to model: a list of operators under construction.
+ *
+ *   build.c         operators of each kind, appended to the list
+ *   attention.c     those of attention between its projections
+ *   transformer.c   all of a pass */
 #ifndef DF_MODEL_BUILD_H
 #define DF_MODEL_BUILD_H
 #include "model/dims.h"

@@ -31,70 +31,7 @@ static df_op *build_pointwise(df_builder *b,
     return df_build_stream(b, row, pass, &work, p->kernels[direction]);
 }
 
-/* ---- Appending ---- */
-
-df_op *df_build_op(df_builder *b, df_op_kind kind, df_row_name row, df_op_pass pass)
-{
-    df_op *const op = df_ops_append(b->ops);
-    op->kind = (uint8_t)kind;
-    op->pass = (uint8_t)pass;
-    op->block = (uint8_t)b->block;
-    op->row = (uint8_t)row;
-    op->part = DF_PART_MAIN;
-    op->flags = 0;
-    op->repeats = 1.0;
-    op->launches = 0.0;
-    op->memory = (df_op_memory){.params = 0.0};
-    return op;
-}
-
-df_op *df_build_gemm(df_builder *b,
-                     df_row_name row,
-                     df_op_pass pass,
-                     const df_op_gemm *shape,
-                     double repeats,
-                     double launches)
-{
-    df_op *const op = df_build_op(b, DF_OP_GEMM, row, pass);
-    op->repeats = repeats;
-    op->launches = launches;
-    op->gemm.m = shape->m;
-    op->gemm.k = shape->k;
-    op->gemm.n = shape->n;
-    op->gemm.chip_bytes = shape->chip_bytes;
-    return op;
-}
-
-df_op *df_build_stream(
-    df_builder *b, df_row_name row, df_op_pass pass, const df_op_stream *work, double launches)
-{
-    df_op *const op = df_build_op(b, DF_OP_STREAM, row, pass);
-    op->flags = DF_OP_WHOLE_BYTES;
-    op->launches = launches;
-    op->stream.elements = work->elements;
-    op->stream.flops = work->flops;
-    op->stream.bytes = work->bytes;
-    return op;
-}
-
-void df_build_collective(df_builder *b,
-                         df_row_name row,
-                         df_op_pass pass,
-                         const df_op_collective *what)
-{
-    df_op *const op = df_build_op(b, DF_OP_COLLECTIVE, row, pass);
-    op->coll.kind = what->kind;
-    op->coll.axes = what->axes;
-    op->coll.bytes = what->bytes;
-}
-
 /* ---- Memory: Korthikanti et al., MLSys 2023, table 2, for any widths ---- */
-
-double df_build_share(const df_builder *b, double bytes)
-{
-    const double tokens = df_split_tokens(b->split, b->span->tokens);
-    return b->split->batch * tokens * bytes / b->split->tp;
-}
 
 /* An activation between the products of a half of a layer, `width` elements for each position. */
 static double inner_bytes(const df_builder *b, double width)
@@ -353,10 +290,4 @@ double df_transformer_flops(const df_dims *dims, const df_span *span, double seq
     const double weights = dims->layers * layer + df_dims_table_params(dims);
     const double attention = dims->layers * 2.0 * span->context * dims->hidden;
     return 2.0 * sequences * span->tokens * (weights + attention);
-}
-
-double df_transformer_cache_bytes(const df_dims *dims, double positions, double devices)
-{
-    const double heads = fmax(dims->kv_heads / devices, 1.0);
-    return 2.0 * positions * heads * dims->head_dim * dims->bytes.cache;
 }

@@ -1,7 +1,6 @@
 #include "runner/runner_impl.h"
 
 #include <errno.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -14,19 +13,6 @@ struct df_runner {
     df_runner_binary binary; /* path NULL: none */
     df_runner_stats stats;
 };
-
-df_status df_runner_path(char path[DF_RUNNER_PATH], df_err *err, const char *format, ...)
-{
-    va_list args;
-    va_start(args, format);
-    const int length = vsnprintf(path, DF_RUNNER_PATH, format, args);
-    va_end(args);
-    return length < DF_RUNNER_PATH ? DF_OK
-                                   : df_fail(err, DF_EINVAL,
-                                             "%.200s...: expected a path of "
-                                             "fewer than %d bytes",
-                                             path, DF_RUNNER_PATH);
-}
 
 static bool copy_text(const char *text, char **copy)
 {

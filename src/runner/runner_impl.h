@@ -1,10 +1,11 @@
-/* astra_impl.h: inside the module.
+/* runner_impl.h: inside the module.
  *
- *   runner.c        a job: found on disk, or run
+ *   runner.c       a job: found on disk, or run
  *   cache.c        results on disk
- *   files.c        a job as AstraSim's files
  *   external.c     AstraSim itself, as a process
- *   artifacts.c    folders for people */
+ *   artifacts.c    folders for people
+ *   files.c        a job as AstraSim's files
+ *   path.c         names of files */
 #ifndef DF_RUNNER_IMPL_H
 #define DF_RUNNER_IMPL_H
 #include "runner/runner.h"
@@ -16,11 +17,14 @@ typedef struct {
     char text[33];
 } df_runner_key;
 
-/* "DIR/NAME" of the format. DF_EINVAL: it is too long. */
+/* ---- path.c ---- */
+
+/* Prints a path, such as "DIR/NAME", by the format. DF_EINVAL: it is too long. */
 DF_NODISCARD df_status df_runner_path(char path[DF_RUNNER_PATH],
                                       df_err *err,
                                       const char *format,
                                       ...) DF_PRINTF(3, 4);
+
 /* ---- cache.c ---- */
 
 /* salt: what else the result depends on (the binary). DF_ENOMEM. */

@@ -1,11 +1,12 @@
 /* val_impl.h: inside the validation.
  *
  *   csv.c          CSV files
- *   validate.c     the folder, its sets, what runs them
+ *   val_row.c      the numbers of a row, and the points that it becomes
  *   val_device.c   devices and how they are connected
  *   val_case.c     a row as the configuration of a transformer
  *   val_run.c      end-to-end runs: training, inference, memory
  *   val_ops.c      single operators
+ *   validate.c     the folder, its sets, and which of these functions runs a set
  *   val_score.c    errors and rankings */
 #ifndef DF_VAL_IMPL_H
 #define DF_VAL_IMPL_H
@@ -55,14 +56,16 @@ typedef struct {
     df_err *err;
 } df_val_row;
 
-/* Skips rows that cannot be predicted: DF_INFEASIBLE, with the reason as the text. */
+/* A row that cannot be predicted is skipped: the functions below return DF_INFEASIBLE then, with
+ * the reason as the text. */
 
-/* The text, kept once as long as the data; NULL when out of memory. */
+/* A copy of the text that lives as long as the data; equal texts share one. NULL when out of
+ * memory. */
 const char *df_val_keep(df_val_data *data, const char *text);
 
 /* A number of the row, `absent` where it has none. */
 DF_NODISCARD df_status df_val_number(df_val_row *r, const char *column, double absent, double *out);
-/* The same, a whole number from `low` on. */
+/* The same for a whole number, which must be at least `low`. */
 DF_NODISCARD df_status
 df_val_count(df_val_row *r, const char *column, int64_t low, int64_t absent, int64_t *out);
 
