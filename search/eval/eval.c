@@ -4,31 +4,9 @@
 #include <string.h>
 
 #include "base/units.h"
+#include "compat/compat.h"
 #include "eval/eval_impl.h"
 #include "predict/predict_memory.h"
-
-const char *const df_param_names[DF_PARAMS] = {
-    "area_core",
-    "area_DRAM",
-    "area_L2",
-    "area_L1",
-    "area_reg_mem",
-    "area_intra_node",
-    "area_inter_node",
-    "power_core",
-    "power_DRAM",
-    "power_L2",
-    "power_L1",
-    "power_reg_mem",
-    "power_intra_node",
-    "power_inter_node",
-    "perimeter_DRAM",
-    "perimeter_inter_node",
-    "perimeter_intra_node",
-};
-
-const int df_class_begin[DF_CLASSES + 1] = {DF_P_AREA_CORE, DF_P_POWER_CORE, DF_P_PERIM_DRAM,
-                                            DF_PARAMS};
 
 static void put_shares(df_cfg_shares *to, const double p[], double whole)
 {
@@ -183,7 +161,7 @@ static bool exchanges(const df_eval *eval, df_axis axis)
     case DF_AXIS_KP2:
         return !llm;
     case DF_AXIS_LP:
-        return llm || !eval->options.rules.pipeline_hop_free;
+        return !df_compat_hops_are_free(&eval->options.rules, eval->cfg.mode);
     case DF_AXIS_DP:
     case DF_AXES:
         break;
@@ -437,6 +415,11 @@ void df_eval_config(const df_eval *eval, const df_point *point, df_cfg *out)
 {
     *out = eval->cfg;
     put_point(out, point);
+}
+
+const df_rules *df_eval_rules(const df_eval *eval)
+{
+    return &eval->options.rules;
 }
 
 const bool *df_eval_searched(const df_eval *eval)

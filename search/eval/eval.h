@@ -140,6 +140,7 @@ void df_eval_fit(const df_eval *eval, df_point *point);
 /* Writes the point's absolute budgets into a copy of the template. */
 void df_eval_config(const df_eval *eval, const df_point *point, df_cfg *out);
 
+const df_rules *df_eval_rules(const df_eval *eval); /* those of the options */
 /* searched[i]: whether parameter i is searched (networks with derate 0 are not). */
 const bool *df_eval_searched(const df_eval *eval);
 /* Sum that the searched fractions of a class have: 1 - sum of the others. */

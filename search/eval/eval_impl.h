@@ -1,7 +1,8 @@
 /* eval_impl.h: inside the evaluation.
  *
  *   eval.c        preparing a strategy, evaluating a point
- *   eval_goal.c   goals, limits and ranges */
+ *   eval_goal.c   goals, limits and ranges
+ *   eval_param.c  names and classes of parameters */
 #ifndef DF_EVAL_IMPL_H
 #define DF_EVAL_IMPL_H
 #include "eval/eval.h"

@@ -39,8 +39,7 @@ enum { DF_GRAD_ITERATIONS = 100 };
 
 typedef struct {
     df_optimizer optimizer;
-    int max_iterations;          /* 0: DF_GRAD_ITERATIONS */
-    bool infinite_start_shrinks; /* the rule of that name */
+    int max_iterations; /* 0: DF_GRAD_ITERATIONS */
     df_start_kind starts;
 } df_grad_options;
 

@@ -1,12 +1,13 @@
 /* grad_impl.h: inside the descents.
  *
- *   grad.c            names, what all descents share
+ *   grad.c            names, and one descent by any optimizer
  *   grad_start.c      starting points
  *   grad_reference.c  the Python DeepFlow's rule
  *   grad_space.c      points as vectors without constraints
  *   grad_gsl.c        GSL's minimisers
  *   grad_cma.c        evolution of a distribution
- *   grad_finish.c     moves of budget from one parameter to another */
+ *   grad_finish.c     moves of budget from one parameter to another
+ *   grad_run.c        what all descents share */
 #ifndef DF_GRAD_IMPL_H
 #define DF_GRAD_IMPL_H
 #include "grad/grad.h"
@@ -25,7 +26,7 @@ typedef struct {
 
 /* Evaluates a point that may become the best one. */
 void df_run_try(df_run *run, const df_point *point, df_eval_result *result);
-/* Tells the watcher of an iterate. False: stop. */
+/* Passes an iterate to the watcher. False: stop. */
 bool df_run_report(df_run *run, int32_t iteration, const df_point *point, const df_eval_result *r);
 /* The same for descents whose iterations are as many evaluations as the reference's, if it is
  * time for it. DF_EINTERRUPTED: stop. */

@@ -78,11 +78,17 @@ bool df_reference_step(const bool searched[DF_PARAMS],
     return enough;
 }
 
-/* What the rule sees of an evaluation. Corrected, it sees how far from working a device is,
+static bool shrinks_at_infinity(const df_run *run)
+{
+    const df_rules *const rules = df_eval_rules(run->eval);
+    return rules->infinite_start_shrinks;
+}
+
+/* What the descent sees of an evaluation. Corrected, it sees how far from working a device is,
  * so that what is missing grows. */
 static double seen(const df_run *run, const df_eval_result *r)
 {
-    if (run->options->infinite_start_shrinks || !isinf(r->time_s)) {
+    if (shrinks_at_infinity(run) || !isinf(r->time_s)) {
         return r->time_s;
     }
     const double out_of_reach = 1e100;
@@ -98,7 +104,7 @@ static void measure(df_run *run, const df_point *point, df_reference_times *time
     df_eval_point(run->eval, point, &r);
     times->t = seen(run, &r);
     /* a DRAM of size 0 cannot be scaled up; the shortfall leads out of there */
-    const bool hopeless = isinf(r.memory_overflow) && !run->options->infinite_start_shrinks;
+    const bool hopeless = isinf(r.memory_overflow) && !shrinks_at_infinity(run);
     times->overflow = hopeless ? 0 : r.memory_overflow;
     for (int i = 0; i < DF_PARAMS; i++) {
         if (searched[i]) {
@@ -129,7 +135,7 @@ df_status df_descend_reference(df_run *run, df_err *err)
         if (!df_run_report(run, iteration, &point, &r)) {
             return df_fail(err, DF_EINTERRUPTED, "stopped");
         }
-        if (!enough || (run->options->infinite_start_shrinks && isinf(r.time_s))) {
+        if (!enough || (shrinks_at_infinity(run) && isinf(r.time_s))) {
             run->out->status = DF_SEARCH_STOPPED;
             break;
         }

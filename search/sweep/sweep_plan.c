@@ -9,7 +9,6 @@ void df_sweep_plan_init(df_sweep_plan *plan, const df_sweep_options *options)
     df_sweep_options *const o = &plan->options;
     memset(plan, 0, sizeof *plan);
     *o = *options;
-    o->descent.infinite_start_shrinks = o->eval.rules.infinite_start_shrinks;
     if (o->eval.fix_hardware) {
         o->num_search = 1;
         o->first_index = 0;

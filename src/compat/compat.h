@@ -66,6 +66,9 @@ df_compat_cost(const df_rules *rules, const df_cfg *cfg, df_compat_prices *optio
 
 df_gemm_traffic df_compat_gemm_traffic(const df_rules *rules);
 
+/* Whether the stages of a pipeline need no network between them. */
+bool df_compat_hops_are_free(const df_rules *rules, df_mode mode);
+
 /* Fills the counted flops and bytes of a table: products of all tensor-parallel devices without
  * context parallelism, the DRAM's traffic of attention, embedding and logits. */
 void df_compat_count(const df_rules *rules,

@@ -85,3 +85,8 @@ df_gemm_traffic df_compat_gemm_traffic(const df_rules *rules)
     return (df_gemm_traffic){.output_uncounted = rules->gemm_output_uncounted,
                              .reuse_floored = rules->gemm_dram_reuse_floored};
 }
+
+bool df_compat_hops_are_free(const df_rules *rules, df_mode mode)
+{
+    return mode != DF_MODE_LLM && rules->pipeline_hop_free;
+}

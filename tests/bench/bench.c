@@ -166,7 +166,7 @@ static double evaluations_ps(df_eval *eval)
 
 static double descent_s(df_eval *eval, int64_t *evaluations)
 {
-    const df_grad_options options = {DF_OPT_REFERENCE, 100, true, DF_START_RANDOM};
+    const df_grad_options options = {DF_OPT_REFERENCE, 100, DF_START_RANDOM};
     double sum_s = 0;
     *evaluations = 0;
     for (uint32_t index = 0; index < DESCENTS; index++) {

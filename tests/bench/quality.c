@@ -79,13 +79,9 @@ static bool watch(void *ctx, const df_iterate *iterate)
 /* Descents from start 0 on, as many as the budget has room for. */
 static curve compete(const contender *who, const df_quality_problem *problem, df_eval *eval)
 {
-    df_rules rules;
     df_err err;
     curve c = {.best = HUGE_VAL, .eval = eval};
-    if (df_rules_parse(problem->rules ? problem->rules : "corrected", &rules, &err) != DF_OK) {
-        stop(problem->name, &err);
-    }
-    const df_grad_options options = {who->optimizer, 0, rules.infinite_start_shrinks, who->starts};
+    const df_grad_options options = {who->optimizer, 0, who->starts};
     int searched = 0;
     for (int i = 0; i < DF_PARAMS; i++) {
         searched += df_eval_searched(eval)[i];

@@ -28,12 +28,11 @@ static df_cfg load(void)
     return cfg;
 }
 
-static df_eval *search_of(const df_cfg *cfg, bool ignore_memory)
+static df_eval *search_of(const df_cfg *cfg, const df_rules *rules, bool ignore_memory)
 {
-    const df_rules rules = df_rules_reference();
     df_eval *eval;
     df_err err;
-    if (df_eval_new(cfg, &(df_eval_options){.rules = rules, .ignore_memory = ignore_memory}, &eval,
+    if (df_eval_new(cfg, &(df_eval_options){.rules = *rules, .ignore_memory = ignore_memory}, &eval,
                     &err) != DF_OK) {
         fail_msg("%s", err.text);
     }
@@ -43,7 +42,8 @@ static df_eval *search_of(const df_cfg *cfg, bool ignore_memory)
 static df_eval *search(void)
 {
     const df_cfg cfg = load();
-    return search_of(&cfg, false);
+    const df_rules rules = df_rules_reference();
+    return search_of(&cfg, &rules, false);
 }
 
 typedef struct {
@@ -68,10 +68,9 @@ static bool watch(void *ctx, const df_iterate *iterate)
     return w->iterates != w->stop_after;
 }
 
-static df_descent
-descend(df_eval *eval, const df_rules *rules, df_optimizer optimizer, const df_point *start)
+static df_descent descend(df_eval *eval, df_optimizer optimizer, const df_point *start)
 {
-    const df_grad_options options = {optimizer, 0, rules->infinite_start_shrinks, DF_START_AUTO};
+    const df_grad_options options = {optimizer, 0, DF_START_AUTO};
     watcher w = {0, 0, true, eval};
     const df_grad_watch watching = {watch, &w};
     df_descent out;
@@ -85,13 +84,12 @@ descend(df_eval *eval, const df_rules *rules, df_optimizer optimizer, const df_p
 static void every_optimizer_improves(void **state)
 {
     (void)state;
-    const df_rules rules = df_rules_reference();
     df_eval *eval = search();
     for (int o = 0; o < DF_OPTIMIZERS; o++) {
         df_point start;
         df_eval_result again;
         df_grad_start_random(eval, 7, &start);
-        const df_descent d = descend(eval, &rules, (df_optimizer)o, &start);
+        const df_descent d = descend(eval, (df_optimizer)o, &start);
         assert_true(d.best_time_s < 0.95 * d.start_time_s);
         assert_true(d.memory_overflow <= 1);
         df_eval_point(eval, &d.best, &again);
@@ -104,7 +102,6 @@ static void every_optimizer_improves(void **state)
 static void descents_repeat_themselves(void **state)
 {
     (void)state;
-    const df_rules rules = df_rules_reference();
     df_eval *first = search();
     df_eval *second = search();
     for (int o = 0; o < DF_OPTIMIZERS; o++) {
@@ -112,8 +109,8 @@ static void descents_repeat_themselves(void **state)
         df_eval_result ignored;
         df_grad_start_random(first, 3, &start);
         df_eval_point(second, df_eval_template(second), &ignored);
-        const df_descent a = descend(first, &rules, (df_optimizer)o, &start);
-        const df_descent b = descend(second, &rules, (df_optimizer)o, &start);
+        const df_descent a = descend(first, (df_optimizer)o, &start);
+        const df_descent b = descend(second, (df_optimizer)o, &start);
         assert_memory_equal(&a.best, &b.best, sizeof a.best);
         df_assert_rel(a.best_time_s, b.best_time_s, 0);
         assert_int_equal(a.evaluations, b.evaluations);
@@ -128,13 +125,12 @@ static void descents_repeat_themselves(void **state)
 static void reference_counts_as_documented(void **state)
 {
     (void)state;
-    const df_rules rules = df_rules_reference();
-    const df_grad_options options = {DF_OPT_REFERENCE, 0, true, DF_START_RANDOM};
+    const df_grad_options options = {DF_OPT_REFERENCE, 0, DF_START_RANDOM};
     df_eval *eval = search();
     for (uint32_t index = 0; index < 10; index++) {
         df_point start;
         df_grad_start_random(eval, index, &start);
-        const df_descent d = descend(eval, &rules, DF_OPT_REFERENCE, &start);
+        const df_descent d = descend(eval, DF_OPT_REFERENCE, &start);
         assert_int_equal(d.evaluations, 1 + d.iterations * (14 + 2));
         assert_true((d.status == DF_SEARCH_ITERATIONS) == (d.iterations == 100));
     }
@@ -150,7 +146,7 @@ static void a_watcher_stops_a_descent(void **state)
     df_point start;
     df_grad_start_random(eval, 7, &start);
     for (int o = 0; o < DF_OPTIMIZERS; o++) {
-        const df_grad_options options = {(df_optimizer)o, 0, true, DF_START_AUTO};
+        const df_grad_options options = {(df_optimizer)o, 0, DF_START_AUTO};
         for (int after = 1; after <= 3; after += 2) {
             watcher w = {0, after, true, eval};
             const df_grad_watch watching = {watch, &w};
@@ -184,27 +180,27 @@ static df_point dead_start(const df_eval *eval)
 static void dead_starts_are_left(void **state)
 {
     (void)state;
+    const df_cfg cfg = load();
     df_rules rules = df_rules_reference();
-    df_eval *eval = search();
-    const df_point start = dead_start(eval);
     for (int o = 0; o < DF_OPTIMIZERS; o++) {
         rules.infinite_start_shrinks = o != DF_OPT_REFERENCE;
-        const df_descent d = descend(eval, &rules, (df_optimizer)o, &start);
+        df_eval *eval = search_of(&cfg, &rules, false);
+        const df_point start = dead_start(eval);
+        const df_descent d = descend(eval, (df_optimizer)o, &start);
         assert_true(isinf(d.start_time_s));
         assert_true(isfinite(d.best_time_s));
         assert_true(d.status != DF_SEARCH_INFEASIBLE);
+        df_eval_free(eval);
     }
-    df_eval_free(eval);
 }
 
 /* With the reference's own rule such a search ends at once. */
 static void reference_rule_stays_dead(void **state)
 {
     (void)state;
-    const df_rules rules = df_rules_reference();
     df_eval *eval = search();
     const df_point start = dead_start(eval);
-    const df_descent d = descend(eval, &rules, DF_OPT_REFERENCE, &start);
+    const df_descent d = descend(eval, DF_OPT_REFERENCE, &start);
     assert_int_equal(d.status, DF_SEARCH_INFEASIBLE);
     assert_int_equal(d.iterations, 1);
     df_eval_free(eval);
@@ -217,13 +213,13 @@ static void the_best_point_fits(void **state)
     df_cfg cfg = load();
     const df_rules rules = df_rules_reference();
     cfg.tech.dram.mem_ctrl_area_mm2 *= 20; /* so that stacks compete with the rest */
-    df_eval *strict = search_of(&cfg, false);
-    df_eval *loose = search_of(&cfg, true);
+    df_eval *strict = search_of(&cfg, &rules, false);
+    df_eval *loose = search_of(&cfg, &rules, true);
     for (int o = 0; o < DF_OPTIMIZERS; o++) {
         df_point start;
         df_grad_start_random(strict, 2, &start);
-        const df_descent fits = descend(strict, &rules, (df_optimizer)o, &start);
-        const df_descent any = descend(loose, &rules, (df_optimizer)o, &start);
+        const df_descent fits = descend(strict, (df_optimizer)o, &start);
+        const df_descent any = descend(loose, (df_optimizer)o, &start);
         assert_true(isinf(fits.best_time_s) || fits.memory_overflow <= 1);
         /* the reference's rule does not find back from this start */
         assert_true(isfinite(any.best_time_s) == (o != DF_OPT_REFERENCE));
@@ -318,17 +314,16 @@ static void the_default_needs_a_fifth(void **state)
     df_cfg cfg = load();
     cfg.lstm.batch_size = 8192;
     cfg.power.tdp_w /= 2;
-    df_eval *eval = search_of(&cfg, false);
+    df_eval *eval = search_of(&cfg, &rules, false);
     double reference_s = HUGE_VAL;
     df_point start;
     df_err err;
     for (uint32_t index = 0; index < 5; index++) {
         df_grad_start_random(eval, index, &start);
-        reference_s =
-            fmin(reference_s, descend(eval, &rules, DF_OPT_REFERENCE, &start).best_time_s);
+        reference_s = fmin(reference_s, descend(eval, DF_OPT_REFERENCE, &start).best_time_s);
     }
     assert_int_equal(df_grad_start_sobol(eval, 0, &start, &err), DF_OK);
-    const df_descent d = descend(eval, &rules, DF_OPT_CMA, &start);
+    const df_descent d = descend(eval, DF_OPT_CMA, &start);
     assert_true(d.best_time_s < 0.95 * reference_s);
     assert_true(d.evaluations <= 1602); /* it ends soon after 1601 */
     df_eval_free(eval);
