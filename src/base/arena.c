@@ -1,6 +1,7 @@
 #include "base/arena.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 /* Each piece is an allocation of its own, so that sanitizers see what runs over its end. */
 struct df_arena_piece {
@@ -39,4 +40,22 @@ void df_arena_free(df_arena *arena)
         arena->pieces = piece->next;
         free(piece);
     }
+}
+
+bool df_arena_grow(df_arena *arena, void *array, int32_t *room, size_t size)
+{
+    const int64_t more = *room > 0 ? 2 * (int64_t)*room : 16;
+    void *const grown = more <= INT32_MAX ? df_arena_take(arena, (size_t)more, size) : NULL;
+    if (!grown) {
+        arena->failed = true;
+        return false;
+    }
+    if (*room > 0) {
+        void *all;
+        memcpy(&all, array, sizeof all); /* a pointer to items of any type */
+        memcpy(grown, all, (size_t)*room * size);
+    }
+    memcpy(array, &grown, sizeof grown);
+    *room = (int32_t)more;
+    return true;
 }

@@ -30,42 +30,29 @@ df_dag *df_lower_flatten(const df_dag *step,
 
 /* ---- plan.c ---- */
 
-/* Consecutive items of a list. */
+/* An element that another one waits for, and the edge between them, DF_LOWER_NOWHERE: none is
+ * known. */
 typedef struct {
-    int32_t first, count;
-} df_lower_stretch;
-
-/* An element of another device that one waits for, and the edge between, DF_LOWER_NOWHERE: none. */
-typedef struct {
-    int32_t source, edge;
-} df_lower_remote;
-
-typedef struct {
-    int32_t *all;
-    int32_t count, room;
-} df_lower_numbers;
-
-typedef struct {
-    df_lower_remote *all;
-    int32_t count, room;
-} df_lower_remotes;
+    int32_t element, edge;
+} df_lower_source;
 
 /* What a graph's elements mean for the devices that they run on. */
 typedef struct {
     const df_dag *dag;
     int32_t elements, devices;
-    int32_t *device;          /* [element]: its device, DF_LOWER_NOWHERE: it does not run */
-    df_lower_stretch *near;   /* [element]: in sources, what it waits for on its device */
-    df_lower_stretch *far;    /* [element]: in remotes, what it waits for elsewhere */
-    df_lower_numbers sources; /* elements */
-    df_lower_remotes remotes;
+    int32_t *device; /* [element]: its device, DF_LOWER_NOWHERE: it does not run */
+    struct {
+        df_lower_source *all;
+        int32_t count, room;
+    } sources;
+    int32_t *first; /* [elements + 1]: where an element's begin in the sources */
     int32_t *queue; /* elements in the order of their device, device by device */
     int32_t *begin; /* [devices + 1]: where a device's begin in the queue */
 } df_lower_plan;
 
 /* Plans what root leads to. Without `exchanges`, collectives of data parallelism are nothing. With
- * `skips`, what leaves a device does not wait for its collectives. Free the lists after a failure
- * too. DF_ENOMEM; DF_ERUNTIME: elements wait for each other. */
+ * `skips`, what leaves a device does not wait for its collectives. DF_ENOMEM; DF_ERUNTIME: elements
+ * wait for each other. */
 DF_NODISCARD df_status df_lower_make_plan(
     df_arena *arena, int32_t root, bool exchanges, bool skips, df_lower_plan *plan, df_err *err);
 
@@ -73,15 +60,28 @@ bool df_lower_is_compute(const df_dag *dag, int32_t element);
 /* Whether it is a collective among replicas. */
 bool df_lower_is_data_parallel(const df_dag *dag, int32_t element);
 
+/* The elements that wait for each element e: those from first[e] to first[e + 1]. */
+typedef struct {
+    int32_t *all, *first;
+} df_lower_followers;
+
+/* Lists those among the `count` elements of `order` (NULL: all), in that order. False when out of
+ * memory. */
+bool df_lower_list_followers(df_arena *arena,
+                             const df_lower_plan *plan,
+                             const int32_t *order,
+                             int32_t count,
+                             df_lower_followers *followers);
+
 /* ---- team.c ---- */
 
 /* A team does one collective of an operator; a group is the devices of some teams. */
 typedef struct {
-    int32_t *team;    /* [element]: its team, -1: it is no operator's collective */
-    int32_t *group;   /* [element]: its team's group, from 0 on */
+    int32_t *unit;    /* [element]: the first of those that are done with it as a whole */
+    int32_t *group;   /* [element], an operator's collective: its team's group, from 0 on */
     int32_t *devices; /* of all groups, one after another */
     int32_t *first;   /* [groups + 1]: of a group's devices */
-    int32_t teams, groups;
+    int32_t groups;
 } df_lower_teams;
 
 /* DF_ENOMEM. */

@@ -1,7 +1,5 @@
-#include <stdlib.h>
 #include <string.h>
 
-#include "base/grow.h"
 #include "lower/lower_impl.h"
 
 /* An element on the way up, and whether a collective lies between. */
@@ -11,18 +9,64 @@ typedef struct {
 } ancestor;
 
 typedef struct {
+    df_arena *arena;
     const df_dag *dag;
     df_lower_plan *plan;
-    bool skips;             /* as df_lower_make_plan */
-    df_lower_numbers order; /* what the root leads to, depth first */
-    int32_t *seen[2]; /* [element]: stamp of the last visit, directly or through a collective */
+    bool skips;     /* as df_lower_make_plan */
+    int32_t *order; /* what the root leads to, depth first */
+    int32_t reached;
+    int32_t *seen[2]; /* [element]: stamp of the last search, directly or through a collective */
     int32_t stamp;
     struct {
         ancestor *all;
         int32_t count, room;
-    } stack;
-    bool failed; /* out of memory */
+    } stack; /* where a search goes on */
 } planner;
+
+/* ---- Searches ---- */
+
+static void push(planner *p, int32_t e, bool through)
+{
+    DF_ARENA_ADD(p->arena, &p->stack, (ancestor){e, through});
+}
+
+static void push_parents(planner *p, int32_t e, bool through)
+{
+    int32_t count;
+    const int32_t *const parents = df_dag_parents(p->dag, e, &count);
+    for (int32_t i = 0; i < count; i++) {
+        push(p, parents[i], through);
+    }
+}
+
+/* The next element that this search has not seen. */
+static bool pop(planner *p, ancestor *a)
+{
+    while (p->stack.count > 0) {
+        *a = p->stack.all[--p->stack.count];
+        if (p->seen[a->through][a->element] != p->stamp) {
+            p->seen[a->through][a->element] = p->stamp;
+            return true;
+        }
+    }
+    return false;
+}
+
+/* Depth first, each element before its children. */
+static void collect(planner *p, int32_t root)
+{
+    ancestor a;
+    p->stamp++;
+    push(p, root, false);
+    while (pop(p, &a)) {
+        int32_t count;
+        const int32_t *const children = df_dag_children(p->dag, a.element, &count);
+        p->order[p->reached++] = a.element;
+        for (int32_t i = count - 1; i >= 0; i--) {
+            push(p, children[i], false);
+        }
+    }
+}
 
 /* ---- Where elements run ---- */
 
@@ -50,31 +94,6 @@ bool df_lower_is_data_parallel(const df_dag *dag, int32_t element)
 {
     return is_collective(dag, element) &&
            df_dag_info_of(dag, element)->role != DF_LOWER_OPERATOR_COLLECTIVE;
-}
-
-static void push(planner *p, int32_t e, bool through)
-{
-    p->failed = !DF_LIST_ADD(&p->stack, (ancestor){e, through}) || p->failed;
-}
-
-/* Depth first, each element before its children. */
-static void collect(planner *p, int32_t root)
-{
-    p->stamp++;
-    push(p, root, false);
-    while (p->stack.count > 0 && !p->failed) {
-        const int32_t e = p->stack.all[--p->stack.count].element;
-        if (p->seen[0][e] == p->stamp) {
-            continue;
-        }
-        p->seen[0][e] = p->stamp;
-        p->failed = !DF_LIST_ADD(&p->order, e);
-        int32_t count;
-        const int32_t *const children = df_dag_children(p->dag, e, &count);
-        for (int32_t i = count - 1; i >= 0; i--) {
-            push(p, children[i], false);
-        }
-    }
 }
 
 /* The device of the first neighbour that computes. */
@@ -105,84 +124,62 @@ static int32_t home_of(const df_dag *dag, int32_t e)
     return has_home(dag, e) ? df_dag_info_of(dag, e)->home : neighbour_device(dag, e);
 }
 
-/* Numbers the devices that compute from 0 on; `number` has all devices of the graph. */
+/* Numbers the devices that compute from 0 on; `number` has all devices of the graph. Counts in
+ * begin[d + 1] what device d runs. */
 static void place_elements(planner *p, bool exchanges, int32_t *number)
 {
     enum { COMPUTES = 1 };
-    for (int32_t i = 0; i < p->order.count; i++) {
-        if (df_lower_is_compute(p->dag, p->order.all[i])) {
-            number[df_dag_device(p->dag, p->order.all[i])] = COMPUTES;
+    df_lower_plan *const plan = p->plan;
+    for (int32_t i = 0; i < p->reached; i++) {
+        if (df_lower_is_compute(p->dag, p->order[i])) {
+            number[df_dag_device(p->dag, p->order[i])] = COMPUTES;
         }
     }
     for (int32_t d = 0; d < df_dag_devices(p->dag); d++) {
-        number[d] = number[d] == COMPUTES ? p->plan->devices++ : DF_LOWER_NOWHERE;
+        number[d] = number[d] == COMPUTES ? plan->devices++ : DF_LOWER_NOWHERE;
     }
-    for (int32_t i = 0; i < p->order.count; i++) {
-        const int32_t e = p->order.all[i];
+    for (int32_t i = 0; i < p->reached; i++) {
+        const int32_t e = p->order[i];
         const bool dropped = !exchanges && df_lower_is_data_parallel(p->dag, e);
         const int32_t home = dropped ? DF_LOWER_NOWHERE : home_of(p->dag, e);
-        p->plan->device[e] = home < 0 ? DF_LOWER_NOWHERE : number[home];
+        plan->device[e] = home < 0 ? DF_LOWER_NOWHERE : number[home];
+        if (plan->device[e] != DF_LOWER_NOWHERE) {
+            plan->begin[plan->device[e] + 1]++;
+        }
     }
 }
 
 /* ---- What elements wait for ---- */
 
-static void push_parents(planner *p, int32_t e, bool through)
+/* e, whose list is the last, waits for `source`. One message is enough from each source: the one
+ * over an edge that is known. */
+static void add_source(planner *p, int32_t e, int32_t source, int32_t edge)
 {
-    int32_t count;
-    const int32_t *const parents = df_dag_parents(p->dag, e, &count);
-    for (int32_t i = 0; i < count; i++) {
-        push(p, parents[i], through);
-    }
-}
-
-/* e waits for `source` on the same device. e is the current element, whose list is the last. */
-static void add_near(planner *p, int32_t e, int32_t source)
-{
-    df_lower_numbers *const sources = &p->plan->sources;
-    df_lower_stretch *const span = &p->plan->near[e];
-    for (int32_t i = span->first; i < sources->count; i++) {
-        if (sources->all[i] == source) {
+    df_lower_plan *const plan = p->plan;
+    for (int32_t i = plan->first[e]; i < plan->sources.count; i++) {
+        df_lower_source *const known = &plan->sources.all[i];
+        if (known->element == source) {
+            known->edge = edge == DF_LOWER_NOWHERE ? known->edge : edge;
             return;
         }
     }
-    p->failed = !DF_LIST_ADD(sources, source) || p->failed;
-    span->count = sources->count - span->first;
+    DF_ARENA_ADD(p->arena, &plan->sources, (df_lower_source){source, edge});
 }
 
-/* One message is enough from each source: the one over an edge that is known. */
-static void add_far(planner *p, int32_t e, df_lower_remote source)
-{
-    df_lower_remotes *const list = &p->plan->remotes;
-    df_lower_stretch *const span = &p->plan->far[e];
-    for (int32_t i = span->first; i < list->count; i++) {
-        if (list->all[i].source == source.source) {
-            list->all[i].edge = source.edge == DF_LOWER_NOWHERE ? list->all[i].edge : source.edge;
-            return;
-        }
-    }
-    p->failed = !DF_LIST_ADD(list, source) || p->failed;
-    span->count = list->count - span->first;
-}
-
-/* e waits for `source`, which works where e does or elsewhere. */
-static void add_source(planner *p, int32_t e, ancestor source, int32_t edge)
+/* e waits for an element that works elsewhere, or where e does unless a collective is between. */
+static void wait_for(planner *p, int32_t e, ancestor a, int32_t edge)
 {
     const int32_t *const device = p->plan->device;
-    if (device[source.element] == DF_LOWER_NOWHERE) {
-        return;
-    }
-    if (device[source.element] != device[e]) {
-        add_far(p, e, (df_lower_remote){source.element, edge});
-    } else if (!source.through) {
-        add_near(p, e, source.element);
+    const bool far = device[a.element] != device[e];
+    if (device[a.element] != DF_LOWER_NOWHERE && (far || !a.through)) {
+        add_source(p, e, a.element, edge);
     }
 }
 
-static void add_collective(planner *p, int32_t e, int32_t collective)
+static void wait_for_collective(planner *p, int32_t e, int32_t collective)
 {
     if (p->plan->device[collective] == p->plan->device[e]) {
-        add_near(p, e, collective);
+        add_source(p, e, collective, DF_LOWER_NOWHERE);
     }
 }
 
@@ -200,9 +197,9 @@ static void look_across(planner *p, int32_t e, ancestor hop)
     const int32_t *const parents = df_dag_parents(p->dag, hop.element, &count);
     for (int32_t i = 0; i < count; i++) {
         if (df_lower_is_compute(p->dag, parents[i]) || sends(p, parents[i])) {
-            add_source(p, e, (ancestor){parents[i], hop.through}, hop.element);
+            wait_for(p, e, (ancestor){parents[i], hop.through}, hop.element);
         } else if (has_home(p->dag, parents[i]) && !hop.through) {
-            add_collective(p, e, parents[i]);
+            wait_for_collective(p, e, parents[i]);
         }
     }
 }
@@ -211,104 +208,92 @@ static void look_at(planner *p, int32_t e, ancestor a)
 {
     const df_dag *const dag = p->dag;
     if (df_lower_is_compute(dag, a.element)) {
-        add_source(p, e, a, is_collective(dag, e) ? a.element : DF_LOWER_NOWHERE);
+        wait_for(p, e, a, is_collective(dag, e) ? a.element : DF_LOWER_NOWHERE);
     } else if (is_collective(dag, e) && has_home(dag, a.element)) {
-        add_source(p, e, a, a.element);
+        wait_for(p, e, a, a.element);
     } else if (df_dag_kind_of(dag, a.element) == DF_DAG_PIPELINE) {
         look_across(p, e, a);
     } else if (is_mark(dag, a.element)) {
         push_parents(p, a.element, a.through);
     } else if (sends(p, a.element)) {
-        add_source(p, e, a, DF_LOWER_NOWHERE);
+        wait_for(p, e, a, DF_LOWER_NOWHERE);
     } else {
-        add_collective(p, e, a.element);
+        wait_for_collective(p, e, a.element);
         push_parents(p, a.element, true);
     }
 }
 
 static void find_sources(planner *p)
 {
-    for (int32_t i = 0; i < p->order.count && !p->failed; i++) {
-        const int32_t e = p->order.all[i];
-        p->plan->near[e].first = p->plan->sources.count;
-        p->plan->far[e].first = p->plan->remotes.count;
-        if (p->plan->device[e] == DF_LOWER_NOWHERE) {
-            continue;
-        }
-        p->stamp++;
-        push_parents(p, e, false);
-        while (p->stack.count > 0 && !p->failed) {
-            const ancestor a = p->stack.all[--p->stack.count];
-            int32_t *const seen = &p->seen[a.through][a.element];
-            if (*seen != p->stamp) {
-                *seen = p->stamp;
+    df_lower_plan *const plan = p->plan;
+    for (int32_t e = 0; e < plan->elements; e++) {
+        plan->first[e] = plan->sources.count;
+        if (plan->device[e] != DF_LOWER_NOWHERE) {
+            ancestor a;
+            p->stamp++;
+            push_parents(p, e, false);
+            while (pop(p, &a)) {
                 look_at(p, e, a);
             }
         }
     }
+    plan->first[plan->elements] = plan->sources.count;
 }
 
 /* ---- The order in which a device comes to its elements ---- */
 
-/* Elements that wait for each element on its device: count[e] of them, in `all` before end[e]. */
-typedef struct {
-    int32_t *all, *end, *count;
-} followers;
-
-static void list_followers(const planner *p, followers *f)
+bool df_lower_list_followers(df_arena *arena,
+                             const df_lower_plan *plan,
+                             const int32_t *order,
+                             int32_t count,
+                             df_lower_followers *followers)
 {
-    const df_lower_plan *const plan = p->plan;
-    int32_t sum = 0;
+    const df_lower_source *const sources = plan->sources.all;
+    followers->all = df_arena_numbers(arena, (size_t)plan->sources.count, 0);
+    followers->first = df_arena_numbers(arena, (size_t)plan->elements + 2, 0);
+    if (arena->failed) {
+        return false;
+    }
+    int32_t *const end = followers->first + 1; /* of those listed so far; behind, of all before */
     for (int32_t i = 0; i < plan->sources.count; i++) {
-        f->count[plan->sources.all[i]]++;
+        end[sources[i].element + 1]++;
     }
     for (int32_t e = 0; e < plan->elements; e++) {
-        f->end[e] = sum;
-        sum += f->count[e];
+        end[e + 1] += end[e];
     }
-    for (int32_t i = 0; i < p->order.count; i++) {
-        const df_lower_stretch near = plan->near[p->order.all[i]];
-        for (int32_t k = near.first; k < near.first + near.count; k++) {
-            f->all[f->end[plan->sources.all[k]]++] = p->order.all[i];
+    for (int32_t i = 0; i < count; i++) {
+        const int32_t e = order ? order[i] : i;
+        for (int32_t k = plan->first[e]; k < plan->first[e + 1]; k++) {
+            followers->all[end[sources[k].element]++] = e;
         }
     }
-}
-
-static void divide_queue(planner *p)
-{
-    df_lower_plan *const plan = p->plan;
-    for (int32_t i = 0; i < p->order.count; i++) {
-        const int32_t device = plan->device[p->order.all[i]];
-        if (device != DF_LOWER_NOWHERE) {
-            plan->begin[device + 1]++;
-        }
-    }
-    for (int32_t d = 0; d < plan->devices; d++) {
-        plan->begin[d + 1] += plan->begin[d];
-    }
+    return true;
 }
 
 /* Each element after those that it waits for on its device; of those that could come, the one
- * that could first. Returns whether all found a place. end[] is of a device in the queue. */
-static bool fill_queue(planner *p, const followers *f, int32_t *end)
+ * that could first. Returns whether all found a place. end[] is of a device in the queue, and
+ * waits[] of an element is for how many others it waits on its device. */
+static bool fill_queue(const planner *p, const df_lower_followers *f, int32_t *end, int32_t *waits)
 {
     df_lower_plan *const plan = p->plan;
+    const int32_t *const device = plan->device;
     bool whole = true;
-    for (int32_t i = 0; i < p->order.count; i++) {
-        const int32_t e = p->order.all[i];
-        if (plan->device[e] != DF_LOWER_NOWHERE && plan->near[e].count == 0) {
-            plan->queue[end[plan->device[e]]++] = e;
+    for (int32_t e = 0; e < plan->elements; e++) {
+        for (int32_t i = plan->first[e]; i < plan->first[e + 1]; i++) {
+            waits[e] += device[plan->sources.all[i].element] == device[e];
         }
     }
-    int32_t *const waits = p->seen[0];
-    for (int32_t e = 0; e < plan->elements; e++) {
-        waits[e] = plan->near[e].count;
+    for (int32_t i = 0; i < p->reached; i++) {
+        const int32_t e = p->order[i];
+        if (device[e] != DF_LOWER_NOWHERE && waits[e] == 0) {
+            plan->queue[end[device[e]]++] = e;
+        }
     }
     for (int32_t d = 0; d < plan->devices; d++) {
         for (int32_t i = plan->begin[d]; i < end[d]; i++) {
             const int32_t e = plan->queue[i];
-            for (int32_t k = f->end[e] - f->count[e]; k < f->end[e]; k++) {
-                if (--waits[f->all[k]] == 0) {
+            for (int32_t k = f->first[e]; k < f->first[e + 1]; k++) {
+                if (device[f->all[k]] == d && --waits[f->all[k]] == 0) {
                     plan->queue[end[d]++] = f->all[k];
                 }
             }
@@ -318,27 +303,25 @@ static bool fill_queue(planner *p, const followers *f, int32_t *end)
     return whole;
 }
 
-static df_status order_devices(planner *p, df_arena *arena, df_err *err)
+static df_status order_devices(planner *p, df_err *err)
 {
     df_lower_plan *const plan = p->plan;
-    const size_t elements = (size_t)plan->elements;
     const size_t devices = (size_t)plan->devices + 1;
-    followers f = {.all = df_arena_numbers(arena, (size_t)plan->sources.count, 0),
-                   .end = df_arena_numbers(arena, elements, 0),
-                   .count = df_arena_numbers(arena, elements, 0)};
-    int32_t *const end = df_arena_numbers(arena, devices, 0);
-    plan->queue = df_arena_numbers(arena, elements, 0);
-    plan->begin = df_arena_numbers(arena, devices, 0);
-    if (arena->failed) {
+    df_lower_followers followers;
+    int32_t *const end = df_arena_numbers(p->arena, devices, 0);
+    int32_t *const waits = df_arena_numbers(p->arena, (size_t)plan->elements, 0);
+    if (!df_lower_list_followers(p->arena, plan, p->order, p->reached, &followers)) {
         return df_lower_fail_memory(err);
     }
-    list_followers(p, &f);
-    divide_queue(p);
+    for (int32_t d = 0; d < plan->devices; d++) {
+        plan->begin[d + 1] += plan->begin[d];
+    }
     memcpy(end, plan->begin, devices * sizeof *end);
-    return fill_queue(p, &f, end) ? DF_OK
-                                  : df_fail(err, DF_ERUNTIME,
-                                            "expected parts of the step in an order, found some "
-                                            "that wait for each other");
+    return fill_queue(p, &followers, end, waits)
+               ? DF_OK
+               : df_fail(err, DF_ERUNTIME,
+                         "expected parts of the step in an order, found some that wait for each "
+                         "other");
 }
 
 /* ---- The whole ---- */
@@ -346,25 +329,22 @@ static df_status order_devices(planner *p, df_arena *arena, df_err *err)
 df_status df_lower_make_plan(
     df_arena *arena, int32_t root, bool exchanges, bool skips, df_lower_plan *plan, df_err *err)
 {
-    planner p = {.dag = plan->dag, .plan = plan, .skips = skips};
+    planner p = {.arena = arena, .dag = plan->dag, .plan = plan, .skips = skips};
     const size_t n = (size_t)df_dag_count(plan->dag);
-    int32_t *const number = df_arena_numbers(arena, (size_t)df_dag_devices(plan->dag), 0);
+    const size_t devices = (size_t)df_dag_devices(plan->dag);
+    int32_t *const number = df_arena_numbers(arena, devices, 0);
     plan->elements = (int32_t)n;
     plan->device = df_arena_numbers(arena, n, DF_LOWER_NOWHERE);
-    plan->near = df_arena_take(arena, n, sizeof *plan->near);
-    plan->far = df_arena_take(arena, n, sizeof *plan->far);
+    plan->first = df_arena_numbers(arena, n + 1, 0);
+    plan->queue = df_arena_numbers(arena, n, 0);
+    plan->begin = df_arena_numbers(arena, devices + 1, 0);
+    p.order = df_arena_numbers(arena, n, 0);
     p.seen[0] = df_arena_numbers(arena, n, 0);
     p.seen[1] = df_arena_numbers(arena, n, 0);
-    p.failed = arena->failed;
-    if (!p.failed) {
+    if (!arena->failed) {
         collect(&p, root);
-    }
-    if (!p.failed) {
         place_elements(&p, exchanges, number);
         find_sources(&p);
     }
-    const df_status status = p.failed ? df_lower_fail_memory(err) : order_devices(&p, arena, err);
-    free(p.order.all);
-    free(p.stack.all);
-    return status;
+    return arena->failed ? df_lower_fail_memory(err) : order_devices(&p, err);
 }

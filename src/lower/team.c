@@ -7,7 +7,7 @@
 typedef struct {
     const df_lower_plan *plan;
     df_lower_teams *teams;
-    int32_t labels, count;
+    int32_t labels;
     int32_t *members; /* elements by label, and then by number */
     int32_t *end;     /* [label]: where its members end */
     /* Groups by the device that they begin with, newest first: -1 ends a list. */
@@ -22,15 +22,6 @@ static int32_t label_of(const df_lower_plan *plan, int32_t e)
     return plan->device[e] != DF_LOWER_NOWHERE && info->role == DF_LOWER_OPERATOR_COLLECTIVE
                ? info->label
                : -1;
-}
-
-static void count_members(former *f)
-{
-    for (int32_t e = 0; e < f->plan->elements; e++) {
-        const int32_t label = label_of(f->plan, e);
-        f->labels = label >= f->labels ? label + 1 : f->labels;
-        f->count += label >= 0;
-    }
 }
 
 static void list_members(former *f)
@@ -92,9 +83,8 @@ static void cut_teams(former *f)
             const int32_t group = group_of(f, members, size);
             for (int32_t m = 0; m < size; m++) {
                 t->group[members[m]] = group;
-                t->team[members[m]] = t->teams;
+                t->unit[members[m]] = members[0];
             }
-            t->teams++;
             begin += size;
         }
     }
@@ -105,14 +95,19 @@ df_lower_make_teams(df_arena *arena, const df_lower_plan *plan, df_lower_teams *
 {
     former f = {.plan = plan, .teams = teams};
     const size_t elements = (size_t)plan->elements;
-    count_members(&f);
-    const size_t count = (size_t)f.count;
+    size_t count = 0;
+    teams->unit = df_arena_numbers(arena, elements, 0);
+    teams->group = df_arena_numbers(arena, elements, 0);
+    for (int32_t e = 0; teams->unit && e < plan->elements; e++) {
+        const int32_t label = label_of(plan, e);
+        f.labels = label >= f.labels ? label + 1 : f.labels;
+        count += label >= 0;
+        teams->unit[e] = e - df_dag_info_of(plan->dag, e)->mate; /* unless it gets a team */
+    }
     f.members = df_arena_numbers(arena, count, 0);
     f.end = df_arena_numbers(arena, (size_t)f.labels + 1, 0);
     f.newest = df_arena_numbers(arena, (size_t)plan->devices, -1);
     f.older = df_arena_numbers(arena, count, -1);
-    teams->team = df_arena_numbers(arena, elements, -1);
-    teams->group = df_arena_numbers(arena, elements, 0);
     teams->devices = df_arena_numbers(arena, count, 0);
     teams->first = df_arena_numbers(arena, count + 1, 0);
     if (arena->failed) {

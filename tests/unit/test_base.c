@@ -89,6 +89,30 @@ static void arenas_hand_out_memory(void **state)
     df_arena_free(&arena);
 }
 
+static void lists_grow_in_arenas(void **state)
+{
+    (void)state;
+    df_arena arena = {NULL, false};
+    struct {
+        event *all;
+        int32_t count, room;
+    } list = {NULL, 0, 0};
+    for (int32_t i = 0; i < EVENTS; i++) {
+        DF_ARENA_ADD(&arena, &list, (event){i, -i});
+    }
+    assert_int_equal(list.count, EVENTS);
+    for (int32_t i = 0; i < EVENTS; i++) {
+        assert_int_equal(list.all[i].time, i);
+        assert_int_equal(list.all[i].sequence, -i);
+    }
+    assert_false(arena.failed);
+    list.count = list.room = INT32_MAX / 2 + 1; /* cannot be doubled */
+    DF_ARENA_ADD(&arena, &list, (event){0, 0});
+    assert_int_equal(list.count, INT32_MAX / 2 + 1);
+    assert_true(arena.failed);
+    df_arena_free(&arena);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -96,6 +120,7 @@ int main(void)
         cmocka_unit_test(lists_grow),
         cmocka_unit_test(lists_end_somewhere),
         cmocka_unit_test(arenas_hand_out_memory),
+        cmocka_unit_test(lists_grow_in_arenas),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
