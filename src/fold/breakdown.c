@@ -104,23 +104,20 @@ void df_breakdown_fill(const df_ops *ops, const df_price price[], df_breakdown *
 void df_pass_times_sum(const df_ops *ops, const df_price price[], df_pass_times *times)
 {
     double attention_s = 0.0;
-    double *const block[] = {[DF_BLOCK_EMBEDDING] = times->embedding,
-                             [DF_BLOCK_LAYER] = times->layer,
-                             [DF_BLOCK_HEAD] = times->head};
     memset(times, 0, sizeof *times);
     for (int i = 0; i < ops->count; i++) {
         const df_op *const op = &ops->op[i];
         const double time_s = price[i].time_s;
-        const int direction = df_op_direction(op);
-        if (direction == DF_FORWARD && op->row >= DF_ROW_SCORE && op->row <= DF_ROW_ATTENTION) {
+        const bool forward = op->pass == DF_PASS_FORWARD;
+        if (forward && op->row >= DF_ROW_SCORE && op->row <= DF_ROW_ATTENTION) {
             attention_s =
                 (op->flags & DF_OP_BESIDE) != 0 ? fmax(attention_s, time_s) : attention_s + time_s;
-            times->attention_core += op->row < DF_ROW_ATTENTION ? time_s : 0.0;
+            times->attention_core_s += op->row < DF_ROW_ATTENTION ? time_s : 0.0;
         } else if ((op->flags & DF_OP_ALONE) == 0) {
-            block[op->block][direction] += time_s;
+            times->block_s[op->block][op->pass] += time_s;
         }
     }
-    times->layer[DF_FORWARD] += attention_s;
+    times->block_s[DF_BLOCK_LAYER][DF_PASS_FORWARD] += attention_s;
 }
 
 void df_breakdown_recompute(df_breakdown *table, double time_s)

@@ -27,8 +27,8 @@ typedef struct {
 
 /* Seconds of a pass, by what a step consists of. */
 typedef struct {
-    double embedding[DF_DIRECTIONS], layer[DF_DIRECTIONS], head[DF_DIRECTIONS];
-    double attention_core; /* of a layer forward: the products of attention and its softmax */
+    double block_s[DF_BLOCKS][DF_OP_PASSES]; /* [df_block][df_op_pass] */
+    double attention_core_s; /* of a layer forward: the products of attention and its softmax */
 } df_pass_times;
 
 void df_pass_times_sum(const df_ops *ops, const df_price price[], df_pass_times *times);

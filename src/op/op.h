@@ -19,6 +19,7 @@ enum { DF_OP_KINDS = DF_OP_COLLECTIVE + 1 };
 
 /* Forward, and the two halves of backward. Pointwise work has an input gradient alone. */
 typedef enum { DF_PASS_FORWARD, DF_PASS_INPUT_GRAD, DF_PASS_WEIGHT_GRAD } df_op_pass;
+enum { DF_OP_PASSES = DF_PASS_WEIGHT_GRAD + 1 };
 
 enum { DF_FORWARD, DF_BACKWARD, DF_DIRECTIONS };
 

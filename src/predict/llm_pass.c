@@ -14,9 +14,9 @@ static double recompute_s(df_recompute kind, const df_pass_times *times)
 {
     switch (kind) {
     case DF_RECOMPUTE_FULL:
-        return times->layer[DF_FORWARD];
+        return times->block_s[DF_BLOCK_LAYER][DF_PASS_FORWARD];
     case DF_RECOMPUTE_SELECTIVE:
-        return times->attention_core;
+        return times->attention_core_s;
     case DF_RECOMPUTE_NONE:
         break;
     }
@@ -44,7 +44,7 @@ df_status df_llm_time_pass(df_llm *x, const df_span *span)
     df_pass_times_sum(&pass->ops, pass->price, &pass->times);
     pass->recompute_s =
         df_llm_is_training(x) ? recompute_s(x->cfg->sched.recompute, &pass->times) : 0.0;
-    pass->times.layer[DF_BACKWARD] += pass->recompute_s;
+    pass->times.block_s[DF_BLOCK_LAYER][DF_PASS_INPUT_GRAD] += pass->recompute_s;
     if (needs_breakdown(x)) {
         df_breakdown_fill(&pass->ops, pass->price, &pass->breakdown);
         df_breakdown_recompute(&pass->breakdown, pass->recompute_s);

@@ -23,14 +23,25 @@ static df_step_parts time_exchange(const df_llm *x, df_coll_kind kind, const df_
                            .logits = df_llm_coll_s(x, kind, b->head, n, DF_AXIS_DP)};
 }
 
+/* An order may split the backward pass in two. */
+static void read_block(const df_llm *x, df_block block, double time_s[DF_TASKS])
+{
+    const double *const pass_s = x->memory->pass.times.block_s[block];
+    const bool splits = x->order->splits_backward;
+    time_s[DF_TASK_FORWARD] = pass_s[DF_PASS_FORWARD];
+    time_s[DF_TASK_BACKWARD] =
+        pass_s[DF_PASS_INPUT_GRAD] + (splits ? 0.0 : pass_s[DF_PASS_WEIGHT_GRAD]);
+    time_s[DF_TASK_WEIGHTS] = splits ? pass_s[DF_PASS_WEIGHT_GRAD] : 0.0;
+}
+
 static df_step_times read_times(const df_llm *x)
 {
-    const df_pass_times *const pass = &x->memory->pass.times;
     const df_coll_kind reduction =
         x->cfg->sw.dp_zero_stage >= 2 ? DF_COLL_REDUCE_SCATTER : DF_COLL_ALL_REDUCE;
-    df_step_times t = {.embedding = {pass->embedding[DF_FORWARD], pass->embedding[DF_BACKWARD]},
-                       .block = {pass->layer[DF_FORWARD], pass->layer[DF_BACKWARD]},
-                       .logits = {pass->head[DF_FORWARD], pass->head[DF_BACKWARD]}};
+    df_step_times t = {.hop = 0.0};
+    read_block(x, DF_BLOCK_EMBEDDING, t.embedding);
+    read_block(x, DF_BLOCK_LAYER, t.block);
+    read_block(x, DF_BLOCK_HEAD, t.logits);
     if (x->pipe.stages > 1) {
         t.hop = df_llm_coll_s(x, DF_COLL_P2P, df_llm_hop_bytes(x), 2.0, DF_AXIS_LP);
     }
