@@ -92,14 +92,16 @@ static pass_times hidden_cr(df_job *job, const lstm *x)
     const double work = 5.0 * x->b * w;
     const double bytes = 13.0 * q * x->b * w;
     const df_split_gemm g = {x->b, 2.0 * x->d, x->g * x->d, h1, 1.0};
-    const double rest_s =
-        5.0 * job->launch_s + exchange_s(job, 4.0 * x->b * w * q, &job->coster.links.kp1);
+    const double exchanged = 4.0 * x->b * w * q;
+    const df_hw_link *link = &job->coster.links.kp1;
     const df_split_time f = df_job_cr_forward(job, &g);
     const df_split_time b = df_job_cr_backward(job, &g);
     pass_times t;
-    t.forward_s = f.compute_s + f.comm_s + df_job_stream(job, work, bytes) + rest_s;
+    t.forward_s = f.compute_s + f.comm_s + df_job_stream(job, work, bytes) + 5.0 * job->launch_s +
+                  exchange_s(job, exchanged, link);
     t.backward_s = b.compute_s + b.comm_s +
-                   df_job_stream(job, work + weights, bytes + 3.0 * q * weights) + rest_s;
+                   df_job_stream(job, work + weights, bytes + 3.0 * q * weights) +
+                   5.0 * job->launch_s + exchange_s(job, exchanged, link);
     return t;
 }
 
