@@ -138,8 +138,30 @@ df_status df_price_collective(const df_coster *c,
 
 static df_status price_grouped(const df_coster *c, const df_op *op, df_price *price)
 {
-    const df_cost_group group = df_coster_group(c, op->coll.axes);
+    df_cost_group group = df_coster_group(c, op->coll.axes);
+    if (op->members > 0.0) {
+        group.members = op->members;
+    } else if (op->coll.kind == DF_COLL_P2P) {
+        group.members = fmin(group.members, 2.0);
+    }
+    if ((op->flags & DF_OP_NO_LATENCY) != 0) {
+        group.link.latency_s = 0.0;
+    }
     return df_price_collective(c, op, &group, price);
+}
+
+/* Unlike a collective, which takes for ever without a link, a transfer is refused. */
+static df_status price_link(const df_coster *c, const df_op_link *what, df_price *price)
+{
+    const df_axis_row *const axis = &df_axis_table[what->axis];
+    const double bytes_ps = c->links.axis[what->axis].bytes_ps;
+    if (!(bytes_ps > 0.0)) {
+        return df_fail(c->err, DF_INFEASIBLE,
+                       "system_hierarchy.%s: expected a network with bandwidth for %s, found none",
+                       axis->inter, axis->name);
+    }
+    price->time_s = what->bytes / bytes_ps;
+    return DF_OK;
 }
 
 static void price_stream(const df_coster *c, const df_op *op, df_price *price)
@@ -166,6 +188,8 @@ static df_status price_kernel(const df_coster *c, const df_op *op, df_price *pri
     case DF_OP_HOST:
         price->time_s = c->dev->h2d_bytes_ps > 0.0 ? op->host_bytes / c->dev->h2d_bytes_ps : 0.0;
         return DF_OK;
+    case DF_OP_LINK:
+        return price_link(c, &op->link, price);
     case DF_OP_COLLECTIVE:
         break;
     }

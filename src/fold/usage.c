@@ -98,7 +98,7 @@ void df_usage_add_price(df_usage *usage,
                         const df_op *op,
                         const df_price *price)
 {
-    if (op->kind == DF_OP_COLLECTIVE || op->kind == DF_OP_HOST) {
+    if (op->kind == DF_OP_COLLECTIVE || op->kind == DF_OP_HOST || op->kind == DF_OP_LINK) {
         usage->cost_s[DF_COST_NETWORK] += price->time_s;
         return;
     }

@@ -13,6 +13,7 @@ typedef enum {
     DF_OP_ATTENTION, /* FlashAttention, one kernel */
     DF_OP_STREAM,    /* pointwise work, which reads and writes DRAM once */
     DF_OP_HOST,      /* a transfer from the host */
+    DF_OP_LINK,      /* a transfer at the full speed of a link, which there must be */
     DF_OP_COLLECTIVE,
 } df_op_kind;
 
@@ -24,8 +25,8 @@ enum { DF_FORWARD, DF_BACKWARD, DF_DIRECTIONS };
 /* What the operators of one list are repeated with: layers once a layer, the others once. */
 typedef enum { DF_BLOCK_EMBEDDING, DF_BLOCK_LAYER, DF_BLOCK_HEAD } df_block;
 
-/* The table that reports print, in its order. Operators name the first ones, of which MHA, MLP
- * and, in part, attention are sums. */
+/* The table of a transformer that reports print, in its order. Operators name the first ones, of
+ * which MHA, MLP and, in part, attention are sums. Other models have rows of their own. */
 typedef enum {
     DF_ROW_QKV,
     DF_ROW_SCORE,
@@ -54,6 +55,7 @@ typedef enum {
     DF_PART_CAST, /* of weights that are kept wider than they are used */
     DF_PART_CACHE_STORE,
     DF_PART_CACHE_FETCH,
+    DF_PART_EXCHANGE, /* of the gates of an LSTM cell */
 } df_op_part;
 
 typedef enum {
@@ -68,6 +70,7 @@ enum {
     DF_OP_BESIDE = 1, /* runs beside what its row has before it, and counts where it is longer */
     DF_OP_ALONE = 2,  /* is in its own row's time, and in no sum of rows */
     DF_OP_WHOLE_BYTES = 4, /* a fraction of a byte that it streams takes no time */
+    DF_OP_NO_LATENCY = 8,  /* a collective in which the latency of links does not count */
 };
 
 /* A product: C[m,n] += A[m,k] B[k,n]. chip_bytes: of a product inside a larger kernel, what it
@@ -98,14 +101,21 @@ typedef struct {
 } df_op_collective;
 
 typedef struct {
+    unsigned axis; /* a df_axis */
+    double bytes;
+} df_op_link;
+
+typedef struct {
     uint8_t kind, pass, block, row, part, flags;
     double repeats;  /* kernels like this one, one after another */
     double launches; /* kernels that are launched for them, in all */
+    double members;  /* of a collective; 0: all devices along its axes, or two of them in a hop */
     union {
         df_op_gemm gemm;
         df_op_attention attention;
         df_op_stream stream;
         df_op_collective coll;
+        df_op_link link;
         double host_bytes;
     };
 } df_op;

@@ -42,11 +42,13 @@ ring_in_a_minute(const df_coster *c, const df_op_collective *what, const df_cost
 {
     (void)c;
     (void)what;
-    return 60 * group->members;
+    return 60 * group->members + group->link.latency_s;
 }
 
-/* Three products in two launches of 9 us; 100.5 bytes, whole or not; four members of two axes on
- * the slower of two links; and an attention. */
+/* Three products in two launches of 9 us; 100.5 bytes, whole or not; collectives of four members
+ * of two axes on the slower of two links, of three members, of two neighbours among four stages
+ * with a latency of a second and without, of a stage alone; an attention; and six bytes over the
+ * slower link. */
 static void a_cost_model_is_a_table(void **state)
 {
     (void)state;
@@ -62,12 +64,23 @@ static void a_cost_model_is_a_table(void **state)
          .coll = {DF_COLL_ALL_REDUCE, 1U << DF_AXIS_TP | 1U << DF_AXIS_CP, 8}},
         {.kind = DF_OP_ATTENTION},
         {.kind = DF_OP_GEMM, .pass = DF_PASS_WEIGHT_GRAD, .repeats = 3, .launches = 2},
+        {.kind = DF_OP_COLLECTIVE, .members = 3, .coll = {DF_COLL_P2P, 1U << DF_AXIS_TP, 8}},
+        {.kind = DF_OP_COLLECTIVE, .coll = {DF_COLL_P2P, 1U << DF_AXIS_LP, 8}},
+        {.kind = DF_OP_COLLECTIVE,
+         .flags = DF_OP_NO_LATENCY,
+         .coll = {DF_COLL_P2P, 1U << DF_AXIS_LP, 8}},
+        {.kind = DF_OP_COLLECTIVE, .coll = {DF_COLL_P2P, 1U << DF_AXIS_DP, 8}},
+        {.kind = DF_OP_LINK, .link = {DF_AXIS_CP, 6}},
     };
-    const double expected_s[] = {3 + 2 * 9e-6, 100.5, 100, 240, 3600, 2 * 9e-6};
+    const double expected_s[] = {3 + 2 * 9e-6, 100.5, 100, 240, 3600, 2 * 9e-6,
+                                 180,          121,   120, 0,   6};
     df_coster coster = {.model = &own, .dev = &dev, .forward_only = true};
     df_ops ops = {.count = 0};
     df_price price[DF_OPS_MAX];
     coster.degree[DF_AXIS_TP] = coster.degree[DF_AXIS_CP] = 2;
+    coster.degree[DF_AXIS_LP] = 4;
+    coster.degree[DF_AXIS_DP] = 1;
+    coster.links.lp = (df_hw_link){2, 1};
     coster.links.tp.bytes_ps = 2;
     coster.links.cp.bytes_ps = 1;
     for (size_t i = 0; i < sizeof list / sizeof list[0]; i++) {
