@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "base/units.h"
+#include "compat/lstm.h"
 #include "eval/eval_impl.h"
 #include "llm/llm_memory.h"
 
@@ -131,11 +132,13 @@ static df_status check_freedom(const df_eval *eval, df_err *err)
 
 static double needed_bytes(const df_eval *eval)
 {
+    df_lstm model;
     df_footprint lstm;
     df_llm_memory llm;
     switch (eval->cfg.mode) {
     case DF_MODE_LSTM:
-        df_footprint_lstm(&eval->cfg, &eval->options.rules, &lstm);
+        df_lstm_read(&eval->cfg, &model);
+        df_compat_footprint(&eval->options.rules, &model, &lstm);
         return lstm.total_bytes;
     case DF_MODE_LLM:
         df_llm_memory_peak(&eval->cfg, &llm);

@@ -100,8 +100,8 @@ const df_cost_model df_cost_roofline = {
 df_cost_group df_coster_group(const df_coster *c, unsigned axes)
 {
     df_cost_group group = {1.0, {HUGE_VAL, 0.0}};
-    for (int axis = 0; axis < DF_AXES; axis++) {
-        if ((axes >> axis & 1U) == 0) {
+    for (int axis = 0; axes != 0; axis++, axes >>= 1) {
+        if ((axes & 1U) == 0) {
             continue;
         }
         group.members *= c->degree[axis];
@@ -119,24 +119,7 @@ df_price_collective_s(const df_coster *c, const df_op_collective *what, const df
     return moves ? c->model->collective_s(c, what, group) : 0.0;
 }
 
-df_status df_price_collective(const df_coster *c,
-                              const df_op *op,
-                              const df_cost_group *group,
-                              df_price *price)
-{
-    const df_op_collective *const what = &op->coll;
-    if (!(what->bytes > 0.0) || !(group->members > 1.0)) {
-        return DF_OK;
-    }
-    price->sent_bytes = df_coll_sent_bytes(what->kind, what->bytes, group->members);
-    if (c->simulated) {
-        return df_simulated_time(c, op, group, &price->time_s);
-    }
-    price->time_s = c->model->collective_s(c, what, group);
-    return DF_OK;
-}
-
-static df_status price_grouped(const df_coster *c, const df_op *op, df_price *price)
+static df_cost_group group_of(const df_coster *c, const df_op *op)
 {
     df_cost_group group = df_coster_group(c, op->coll.axes);
     if (op->members > 0.0) {
@@ -147,7 +130,22 @@ static df_status price_grouped(const df_coster *c, const df_op *op, df_price *pr
     if ((op->flags & DF_OP_NO_LATENCY) != 0) {
         group.link.latency_s = 0.0;
     }
-    return df_price_collective(c, op, &group, price);
+    return group;
+}
+
+static df_status price_collective(const df_coster *c, const df_op *op, df_price *price)
+{
+    const df_op_collective *const what = &op->coll;
+    const df_cost_group group = group_of(c, op);
+    if (!(what->bytes > 0.0) || !(group.members > 1.0)) {
+        return DF_OK;
+    }
+    price->sent_bytes = df_coll_sent_bytes(what->kind, what->bytes, group.members);
+    if (c->simulated) {
+        return df_simulated_time(c, op, &group, &price->time_s);
+    }
+    price->time_s = c->model->collective_s(c, what, &group);
+    return DF_OK;
 }
 
 /* Unlike a collective, which takes for ever without a link, a transfer is refused. */
@@ -193,7 +191,7 @@ static df_status price_kernel(const df_coster *c, const df_op *op, df_price *pri
     case DF_OP_COLLECTIVE:
         break;
     }
-    return price_grouped(c, op, price);
+    return price_collective(c, op, price);
 }
 
 df_status df_price_op(const df_coster *c, const df_op *op, df_price *price)

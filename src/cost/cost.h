@@ -62,12 +62,6 @@ df_cost_group df_coster_group(const df_coster *c, unsigned axes);
 double
 df_price_collective_s(const df_coster *c, const df_op_collective *what, const df_cost_group *group);
 
-/* Prices a collective of a group, simulated or in closed form; launches as df_price_op. */
-DF_NODISCARD df_status df_price_collective(const df_coster *c,
-                                           const df_op *op,
-                                           const df_cost_group *group,
-                                           df_price *price);
-
 /* Prices one operator, or a whole list: price[i] is that of op[i].
  * DF_INFEASIBLE: the device cannot hold a tile, a transfer has no link. DF_EINVAL: the simulator
  * cannot run a collective.

@@ -55,7 +55,6 @@ typedef enum {
     DF_PART_CAST, /* of weights that are kept wider than they are used */
     DF_PART_CACHE_STORE,
     DF_PART_CACHE_FETCH,
-    DF_PART_EXCHANGE, /* of the gates of an LSTM cell */
 } df_op_part;
 
 typedef enum {

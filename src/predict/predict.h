@@ -3,9 +3,9 @@
 #define DF_PREDICT_H
 #include "astra/astra.h"
 #include "config/cfg.h"
+#include "fold/footprint.h"
 #include "fold/usage.h"
 #include "graph/pipeline.h"
-#include "mem/footprint.h"
 
 typedef struct {
     double forward_compute_s, forward_comm_s;

@@ -131,6 +131,68 @@ static void collectives_follow_their_formulas(void **state)
     }
 }
 
+/* ---- One predictor after another model ---- */
+
+/* Number `variant` of some that differ from the first one in one thing each. */
+static df_cfg variant_of(int variant, df_rules *rules)
+{
+    df_cfg cfg = df_lstm_case();
+    *rules = df_rules_corrected();
+    cfg.sched.t = DF_T_RC;
+    cfg.sched.kp1 = cfg.sched.kp2 = 2;
+    cfg.sched.dp = cfg.sched.lp = 4;
+    switch (variant) {
+    case 1:
+        cfg.lstm.batch_size *= 2;
+        break;
+    case 2:
+        cfg.lstm.layer_size *= 2;
+        break;
+    case 3:
+        cfg.lstm.vocab_size *= 2;
+        break;
+    case 4:
+        cfg.sw.precision.tensor_bytes = 4;
+        break;
+    case 5:
+        cfg.sched.lp = 1;
+        break;
+    case 6:
+        cfg.sched.kp1 = 4;
+        break;
+    case 7:
+        rules->rc_backward_exchange_whole = true;
+        break;
+    case 8:
+        rules->pipeline_hop_free = true;
+        break;
+    case 9:
+        cfg.mode = DF_MODE_GEMM;
+        cfg.gemm = (df_cfg_gemm){512, 256, 128, true};
+        break;
+    default:
+        break;
+    }
+    return cfg;
+}
+
+static void a_predictor_forgets_the_last_model(void **state)
+{
+    (void)state;
+    enum { VARIANTS = 10 };
+    df_predictor *const predictor = df_predictor_new();
+    for (int i = 0; i < 2 * VARIANTS; i++) {
+        df_rules rules;
+        df_prediction result;
+        df_err err;
+        const df_cfg cfg = variant_of(i % 2 == 0 ? 0 : i / 2, &rules);
+        const df_hw_device dev = df_case_device(&cfg, &rules);
+        assert_int_equal(df_predict(predictor, &cfg, &dev, &rules, &result, &err), DF_OK);
+        df_assert_rel(result.time_s, df_case_predict(&cfg, &rules).time_s, 0);
+    }
+    df_predictor_free(predictor);
+}
+
 /* ---- What cannot work ---- */
 
 static df_status
@@ -236,6 +298,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_cost_model_is_a_table),
         cmocka_unit_test(collectives_follow_their_formulas),
+        cmocka_unit_test(a_predictor_forgets_the_last_model),
         cmocka_unit_test(missing_rates_take_for_ever),
         cmocka_unit_test(impossible_splits_are_refused),
         cmocka_unit_test(a_split_softmax_needs_devices),

@@ -3,6 +3,7 @@
 #include <math.h>
 #include <string.h>
 
+#include "compat/lstm.h"
 #include "support/cost_case.h"
 #include "support/lstm_case.h"
 
@@ -288,20 +289,28 @@ static void two_stages_rejected(void **state)
     assert_true(isfinite(df_case_predict(&cfg, &rules).time_s));
 }
 
+static df_footprint footprint(const df_cfg *cfg, const df_rules *rules)
+{
+    df_lstm model;
+    df_footprint need;
+    df_lstm_read(cfg, &model);
+    df_compat_footprint(rules, &model, &need);
+    return need;
+}
+
 /* A vocabulary of a million words makes the softmax the largest part by far. */
 static void footprint_omits_softmax(void **state)
 {
     (void)state;
     df_rules rules = df_rules_reference();
     df_cfg cfg = df_lstm_case();
-    df_footprint need;
     cfg.lstm.vocab_size = 1000000;
     cfg.sched.dp = 1;
     cfg.sched.lp = 4;
-    df_footprint_lstm(&cfg, &rules, &need);
+    df_footprint need = footprint(&cfg, &rules);
     df_assert_rel(need.total_bytes, fmax(need.hidden_bytes, need.embedding_bytes), 0);
     rules.footprint_omits_softmax = false;
-    df_footprint_lstm(&cfg, &rules, &need);
+    need = footprint(&cfg, &rules);
     df_assert_rel(need.total_bytes, need.softmax_bytes, 0);
 }
 
@@ -310,13 +319,12 @@ static void footprint_lp2_zero(void **state)
     (void)state;
     df_rules rules = df_rules_reference();
     df_cfg cfg = df_lstm_case();
-    df_footprint need;
     cfg.sched.dp = 2;
     cfg.sched.lp = 2;
-    df_footprint_lstm(&cfg, &rules, &need);
+    df_footprint need = footprint(&cfg, &rules);
     assert_true(need.total_bytes == 0);
     rules.footprint_lp2_zero = false;
-    df_footprint_lstm(&cfg, &rules, &need);
+    need = footprint(&cfg, &rules);
     assert_true(need.total_bytes >= need.hidden_bytes);
 }
 
