@@ -4,9 +4,8 @@
 #include <string.h>
 
 #include "base/units.h"
-#include "compat/lstm.h"
 #include "eval/eval_impl.h"
-#include "llm/llm_memory.h"
+#include "predict/predict_memory.h"
 
 const char *const df_param_names[DF_PARAMS] = {
     "area_core",
@@ -132,16 +131,14 @@ static df_status check_freedom(const df_eval *eval, df_err *err)
 
 static double needed_bytes(const df_eval *eval)
 {
-    df_lstm model;
     df_footprint lstm;
-    df_llm_memory llm;
+    df_memory llm;
     switch (eval->cfg.mode) {
     case DF_MODE_LSTM:
-        df_lstm_read(&eval->cfg, &model);
-        df_compat_footprint(&eval->options.rules, &model, &lstm);
+        df_predict_footprint(&eval->cfg, &eval->options.rules, &lstm);
         return lstm.total_bytes;
     case DF_MODE_LLM:
-        df_llm_memory_peak(&eval->cfg, &llm);
+        df_predict_memory_peak(&eval->cfg, &llm);
         return llm.total_bytes;
     case DF_MODE_GEMM:
         break;
@@ -171,27 +168,40 @@ static df_status set_chip_area(df_eval *eval, df_err *err)
     return DF_OK;
 }
 
-/* Whether the axis's collectives run at all, and over which network. */
-static void note_axis(df_eval *eval, int64_t degree, bool inter)
+/* Whether devices along the axis exchange anything. */
+static bool exchanges(const df_eval *eval, df_axis axis)
 {
-    if (degree > 1) {
-        eval->needs_inter = eval->needs_inter || inter;
-        eval->needs_intra = eval->needs_intra || !inter || eval->cfg.system.intra_derate != 0;
+    const bool llm = eval->cfg.mode == DF_MODE_LLM;
+    if (eval->cfg.sched.degree[axis] <= 1) {
+        return false;
     }
+    switch (axis) {
+    case DF_AXIS_TP:
+    case DF_AXIS_CP:
+        return llm;
+    case DF_AXIS_KP1:
+    case DF_AXIS_KP2:
+        return !llm;
+    case DF_AXIS_LP:
+        return llm || !eval->options.rules.pipeline_hop_free;
+    case DF_AXIS_DP:
+    case DF_AXES:
+        break;
+    }
+    return true;
 }
 
 static void note_networks(df_eval *eval)
 {
-    const df_cfg_sched *const sched = &eval->cfg.sched;
     const df_cfg_system *const system = &eval->cfg.system;
-    const bool llm = eval->cfg.mode == DF_MODE_LLM;
     eval->needs_intra = false;
     eval->needs_inter = false;
-    note_axis(eval, llm ? sched->tp : sched->kp1, llm ? system->tp_inter : system->kp1_inter);
-    note_axis(eval, llm ? sched->cp : sched->kp2, llm ? system->tp_inter : system->kp2_inter);
-    note_axis(eval, sched->dp, system->dp_inter);
-    if (llm || !eval->options.rules.pipeline_hop_free) {
-        note_axis(eval, sched->lp, system->lp_inter);
+    for (int axis = 0; axis < DF_AXES; axis++) {
+        if (exchanges(eval, (df_axis)axis)) {
+            const bool inter = system->inter[axis];
+            eval->needs_inter = eval->needs_inter || inter;
+            eval->needs_intra = eval->needs_intra || !inter || system->intra_derate != 0;
+        }
     }
 }
 
@@ -353,7 +363,7 @@ static df_status predict_llm(df_eval *eval, const df_hw_device *dev, df_eval_res
 {
     df_llm_result r;
     const df_cfg *const cfg = &eval->cfg;
-    DF_TRY(df_llm_predict(eval->llm, cfg, dev, &eval->options.rules, &r, NULL));
+    DF_TRY(df_llm_predict(eval->llm, cfg, dev, &eval->options.rules, DF_WANT_TIMES, &r, NULL));
     const double room_bytes = dev->mem[DF_HW_LEVELS - 1].size_bytes;
     out->time_s = r.time_s;
     out->memory_overflow = room_bytes > 0 ? eval->needed_bytes / room_bytes : HUGE_VAL;

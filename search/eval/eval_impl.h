@@ -5,7 +5,7 @@
 #ifndef DF_EVAL_IMPL_H
 #define DF_EVAL_IMPL_H
 #include "eval/eval.h"
-#include "llm/llm.h"
+#include "predict/llm.h"
 
 struct df_eval {
     df_eval_options options;

@@ -4,6 +4,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "topo/topo.h"
+
 /* One device's index along each axis; -1: none yet. */
 typedef struct {
     int32_t at[DF_LAYOUT_AXES];
@@ -17,7 +19,8 @@ typedef struct {
 typedef struct {
     int64_t dim, num_wafer;
     int64_t node_devices;       /* 0: wafers */
-    int64_t ps[DF_LAYOUT_AXES]; /* sizes of the axes */
+    const df_axis *axes;        /* which they are */
+    int64_t ps[DF_LAYOUT_AXES]; /* their sizes */
     int64_t workers;            /* their product */
     place_of *device;           /* [wafer][x][y] */
     int64_t *device_of;         /* number of the device of each index tuple, or -1 */
@@ -264,9 +267,6 @@ static bool map_tuples(work *w)
 
 static position position_of(const work *w, int64_t device)
 {
-    if (w->node_devices > 0) {
-        return (position){0, 0, (int32_t)(device / w->node_devices)};
-    }
     return (position){(int32_t)(device / w->dim % w->dim), (int32_t)(device % w->dim),
                       (int32_t)(device / w->dim / w->dim)};
 }
@@ -293,12 +293,6 @@ static void count_y(work *w, int64_t wafer, int64_t x, int64_t from, int64_t to)
 
 static void count_hop(work *w, position start, position end)
 {
-    if (w->node_devices > 0) { /* a device is in one ring of each axis, and these take turns */
-        int64_t *const derate =
-            start.wafer == end.wafer ? &w->layout->intra_derate : &w->layout->inter_derate;
-        *derate = 1;
-        return;
-    }
     if (start.wafer == end.wafer) {
         const bool swap = start.x > end.x;
         const position from = swap ? end : start;
@@ -397,29 +391,37 @@ static int list_orders(const int64_t ps[DF_LAYOUT_AXES],
 
 /* ---- Public ---- */
 
-/* Workers in the layout's order, node by node. */
-static void number_workers(work *w, const df_layout *layout)
+/* The axes that a layout numbers from 0. */
+static const df_axis *axes_of(const df_strategy *strategy)
 {
-    for (int64_t i = 0; i < w->workers; i++) {
-        int64_t at[DF_LAYOUT_AXES];
-        int64_t rest = i;
-        for (int k = 0; k < DF_LAYOUT_AXES; k++) {
-            const int axis = layout->order[k];
-            at[axis] = rest % w->ps[axis];
-            rest /= w->ps[axis];
-        }
-        w->device_of[tuple_number(w, at)] = i;
+    static const df_axis kernels[DF_LAYOUT_AXES] = {DF_AXIS_KP1, DF_AXIS_KP2, DF_AXIS_DP,
+                                                    DF_AXIS_LP};
+    static const df_axis llm[DF_LAYOUT_AXES] = {DF_AXIS_TP, DF_AXIS_CP, DF_AXIS_DP, DF_AXIS_LP};
+    return strategy->tp > 0 ? llm : kernels;
+}
+
+/* Node by node. A device is in one ring of each axis, and these take turns. */
+static void lay_out_nodes(const work *w, df_layout *layout)
+{
+    int64_t degree[DF_AXES] = {0};
+    df_axis order[DF_LAYOUT_AXES];
+    df_topo_placement placed;
+    for (int i = 0; i < DF_LAYOUT_AXES; i++) {
+        order[i] = w->axes[layout->order[i]];
+        degree[w->axes[i]] = w->ps[i];
     }
+    df_topo_place(w->node_devices, order, DF_LAYOUT_AXES, degree, &placed);
+    for (int i = 0; i < DF_LAYOUT_AXES; i++) {
+        layout->inter[i] = placed.crossing[w->axes[i]];
+    }
+    layout->intra_derate = placed.used[DF_TOPO_INSIDE];
+    layout->inter_derate = placed.used[DF_TOPO_BETWEEN];
 }
 
 static bool lay_out(work *w, df_layout *layout)
 {
     if (w->node_devices > 0) {
-        w->layout = layout;
-        number_workers(w, layout);
-        for (int axis = 0; axis < DF_LAYOUT_AXES; axis++) {
-            count_axis(w, axis, layout);
-        }
+        lay_out_nodes(w, layout);
         return true;
     }
     const int64_t devices = w->num_wafer * w->dim * w->dim;
@@ -490,12 +492,13 @@ df_status df_layout_list(const df_system_size *size,
     work w = {.dim = size->devices_per_node > 0 ? 0 : size->wafer_dim,
               .num_wafer = size->num_wafer,
               .node_devices = size->devices_per_node,
+              .axes = axes_of(strategy),
               .rules = rules};
     df_strategy_axes(strategy, w.ps);
     w.workers = w.ps[0] * w.ps[1] * w.ps[2] * w.ps[3];
     /* the reference's, of GEMMs and LSTMs; the axes of an LLM differ in what they carry */
     const int listed = list_orders(w.ps, strategy->tp == 0, orders);
-    if (!allocate_work(&w)) {
+    if (w.node_devices == 0 && !allocate_work(&w)) {
         free_work(&w);
         return df_fail(err, DF_ENOMEM, "layouts: out of memory");
     }
@@ -531,15 +534,15 @@ void df_layout_apply(const df_layout *layout,
     const int64_t workers = axes[0] * axes[1] * axes[2] * axes[3];
     const int64_t area = df_system_node_devices(size);
     const bool nodes = size->devices_per_node > 0;
-    const bool llm = strategy->tp > 0;
     system->num_devices_per_node = workers < area ? workers : area;
     system->num_nodes = (workers + system->num_devices_per_node - 1) / system->num_devices_per_node;
     system->inter_derate = (double)layout->inter_derate * (nodes ? system->inter_derate : 1.0);
     system->intra_derate = (double)layout->intra_derate * (nodes ? system->intra_derate : 1.0);
-    system->kp1_inter = !llm && layout->inter[0];
-    system->kp2_inter = !llm && layout->inter[1];
-    /* one link for both: the model has no other for context parallelism */
-    system->tp_inter = llm && (layout->inter[0] || layout->inter[1]);
-    system->dp_inter = layout->inter[2];
-    system->lp_inter = layout->inter[3];
+    memset(system->inter, 0, sizeof system->inter);
+    for (int i = 0; i < DF_LAYOUT_AXES; i++) {
+        system->inter[axes_of(strategy)[i]] = layout->inter[i];
+    }
+    /* A layout gives both the links of the one that reaches further. */
+    system->tp_inter = system->tp_inter || system->cp_inter;
+    system->cp_inter = system->tp_inter;
 }

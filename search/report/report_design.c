@@ -3,9 +3,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "llm/llm.h"
-#include "llm/llm_memory.h"
+#include "predict/llm.h"
 #include "predict/predict.h"
+#include "predict/predict_memory.h"
 #include "report/report_impl.h"
 
 /* YAML is long: the first designs alone have theirs. */
@@ -79,7 +79,7 @@ static json_t *op_json(const df_usage *op)
 
 static void add_llm_result(json_t *o, const df_cfg *cfg, const df_llm_result *r)
 {
-    df_llm_memory memory;
+    df_memory memory;
     json_t *const parts = json_object();
     df_report_real(o, "predicted_s", r->time_s);
     if (r->run_type == DF_RUN_INFERENCE) {
@@ -88,10 +88,10 @@ static void add_llm_result(json_t *o, const df_cfg *cfg, const df_llm_result *r)
     } else {
         df_report_real(o, "optimizer_s", r->optimizer_s);
     }
-    df_llm_memory_peak(cfg, &memory);
-    for (int i = 0; i < DF_LLM_MEM_PARTS; i++) {
+    df_predict_memory_peak(cfg, &memory);
+    for (int i = 0; i < DF_MEMORY_PARTS; i++) {
         if (memory.part_bytes[i] > 0) {
-            df_report_real(parts, df_llm_mem_names[i], memory.part_bytes[i]);
+            df_report_real(parts, df_memory_names[i], memory.part_bytes[i]);
         }
     }
     json_object_set_new(o, "memory_bytes", parts);
@@ -104,7 +104,7 @@ static df_status list_ops(
     df_llm_result llm;
     df_prediction prediction;
     if (cfg->mode == DF_MODE_LLM) {
-        DF_TRY(df_llm_predict(m->llm, cfg, dev, rules, &llm, err));
+        DF_TRY(df_llm_predict(m->llm, cfg, dev, rules, DF_WANT_OPERATORS, &llm, err));
         df_llm_list_usages(cfg, dev, &llm, ops);
         add_llm_result(o, cfg, &llm);
         return DF_OK;

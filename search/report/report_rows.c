@@ -74,66 +74,103 @@ static json_t *reasons_json(const reason_list *list)
 
 /* ---- Strategies ---- */
 
-enum { STRATEGY_COLUMNS = 27 };
+enum { STRATEGY_COLUMNS = DF_STRATEGY_FIELDS + DF_LAYOUT_AXES + 10 };
 
-static const char *const strategy_columns[STRATEGY_COLUMNS] = {
-    "strategy_id", "reason",       "kp_type",      "dp",        "lp",
-    "kp1",         "kp2",          "tp",           "cp",        "mb",
-    "tp_sp",       "zero_stage",   "recompute",    "schedule",  "virtual_stages",
-    "layout",      "inter_derate", "intra_derate", "kp1_inter", "kp2_inter",
-    "dp_inter",    "lp_inter",     "wafer_dim",    "num_wafer", "devices_per_node",
-    "num_worker",  "best_work"};
+/* What the page has of a strategy. */
+typedef struct {
+    const char *name;
+    double value;
+} cell;
+
+/* The order as digits, a number. */
+static double layout_number(const df_layout *layout)
+{
+    double number = 0;
+    for (int i = 0; i < DF_LAYOUT_AXES; i++) {
+        number = 10 * number + layout->order[i];
+    }
+    return number;
+}
+
+static int list_fields(const df_strategy *s, cell *cells)
+{
+    df_strategy_field fields[DF_STRATEGY_FIELDS];
+    df_strategy_columns(fields);
+    for (int i = 0; i < DF_STRATEGY_FIELDS; i++) {
+        cells[i] = (cell){fields[i].name, (double)df_strategy_get(s, &fields[i])};
+    }
+    return DF_STRATEGY_FIELDS;
+}
+
+static int list_layout(const df_layout *l, cell *cells)
+{
+    const df_axis *const axes = df_strategy_placed(DF_STRATEGY_KERNELS);
+    int count = 0;
+    cells[count++] = (cell){"layout", layout_number(l)};
+    cells[count++] = (cell){"inter_derate", (double)l->inter_derate};
+    cells[count++] = (cell){"intra_derate", (double)l->intra_derate};
+    for (int i = 0; i < DF_LAYOUT_AXES; i++) {
+        cells[count++] = (cell){df_axis_table[axes[i]].inter, l->inter[i]};
+    }
+    return count;
+}
+
+static void list_cells(const df_store_strategy *row,
+                       int reason,
+                       int64_t best_work,
+                       cell cells[STRATEGY_COLUMNS])
+{
+    int count = 0;
+    cells[count++] = (cell){"strategy_id", row->strategy_id};
+    cells[count++] = (cell){"reason", reason};
+    count += list_fields(&row->strategy, cells + count);
+    count += list_layout(&row->layout, cells + count);
+    cells[count++] = (cell){"wafer_dim", (double)row->size.wafer_dim};
+    cells[count++] = (cell){"num_wafer", (double)row->size.num_wafer};
+    cells[count++] = (cell){"devices_per_node", (double)row->size.devices_per_node};
+    cells[count++] = (cell){"num_worker", (double)row->size.num_worker};
+    cells[count] = (cell){"best_work", (double)best_work};
+}
 
 static df_status add_strategy(
     df_column *columns, const df_store_strategy *row, int reason, int64_t best_work, df_err *err)
 {
-    const df_strategy *const s = &row->strategy;
-    const df_layout *const l = &row->layout;
-    const double layout =
-        l->order[0] * 1000.0 + l->order[1] * 100.0 + l->order[2] * 10.0 + l->order[3];
-    const double values[STRATEGY_COLUMNS] = {row->strategy_id,
-                                             reason,
-                                             s->kp_type,
-                                             (double)s->dp,
-                                             (double)s->lp,
-                                             (double)s->kp1,
-                                             (double)s->kp2,
-                                             (double)s->tp,
-                                             (double)s->cp,
-                                             (double)s->mb,
-                                             s->tp_sp,
-                                             (double)s->zero_stage,
-                                             s->recompute,
-                                             s->schedule,
-                                             (double)s->virtual_stages,
-                                             layout,
-                                             (double)l->inter_derate,
-                                             (double)l->intra_derate,
-                                             l->inter[0],
-                                             l->inter[1],
-                                             l->inter[2],
-                                             l->inter[3],
-                                             (double)row->size.wafer_dim,
-                                             (double)row->size.num_wafer,
-                                             (double)row->size.devices_per_node,
-                                             (double)row->size.num_worker,
-                                             (double)best_work};
-    return add_values(columns, values, STRATEGY_COLUMNS, err);
+    cell cells[STRATEGY_COLUMNS];
+    list_cells(row, reason, best_work, cells);
+    for (int i = 0; i < STRATEGY_COLUMNS; i++) {
+        DF_TRY(df_column_add(&columns[i], cells[i].value, err));
+    }
+    return DF_OK;
 }
 
-/* What numbers in the columns recompute and schedule mean. */
+static void name_columns(df_column columns[STRATEGY_COLUMNS])
+{
+    static const df_store_strategy none = {.strategy_id = 0};
+    cell cells[STRATEGY_COLUMNS];
+    list_cells(&none, 0, 0, cells);
+    memset(columns, 0, STRATEGY_COLUMNS * sizeof columns[0]);
+    for (int i = 0; i < STRATEGY_COLUMNS; i++) {
+        columns[i].name = cells[i].name;
+    }
+}
+
+/* What numbers in the columns recompute and schedule mean: "recompute_words" and so on. */
 static void add_words(json_t *table)
 {
-    json_t *const recompute = json_array();
-    json_t *const schedule = json_array();
-    for (int i = 0; i <= DF_RECOMPUTE_FULL; i++) {
-        json_array_append_new(recompute, json_string(df_recompute_name((df_recompute)i)));
+    df_strategy_field fields[DF_STRATEGY_FIELDS];
+    df_strategy_columns(fields);
+    for (int i = 0; i < DF_STRATEGY_FIELDS; i++) {
+        char key[64];
+        if (fields[i].kind != DF_FIELD_WORD) {
+            continue;
+        }
+        json_t *const words = json_array();
+        for (const df_word *w = fields[i].words; w->word; w++) {
+            json_array_append_new(words, json_string(w->word));
+        }
+        snprintf(key, sizeof key, "%s_words", fields[i].name);
+        json_object_set_new(table, key, words);
     }
-    for (int i = 0; i <= DF_SCHEDULE_INTERLEAVED; i++) {
-        json_array_append_new(schedule, json_string(df_schedule_name((df_schedule)i)));
-    }
-    json_object_set_new(table, "recompute_words", recompute);
-    json_object_set_new(table, "schedule_words", schedule);
 }
 
 df_status df_report_add_strategies(json_t *root,
@@ -147,10 +184,7 @@ df_status df_report_add_strategies(json_t *root,
     reason_list reasons = {.used = 0};
     df_status status = DF_OK;
     int64_t shown = 0;
-    memset(columns, 0, sizeof columns);
-    for (int i = 0; i < STRATEGY_COLUMNS; i++) {
-        columns[i].name = strategy_columns[i];
-    }
+    name_columns(columns);
     for (int64_t id = 0; status == DF_OK && id < r->num_strategies; id++) {
         const df_store_strategy *const row = &r->strategies[id];
         const int reason = note_reason(&reasons, row);

@@ -26,25 +26,23 @@ typedef struct {
     df_opt opt; /* of one value */
 } spec_row;
 
-static const df_opt_word words_optimizer[] = {{"cma", DF_OPT_CMA, false},
-                                              {"reference", DF_OPT_REFERENCE, false},
-                                              {"vector_bfgs2", DF_OPT_BFGS2, false},
-                                              {"conjugate_fr", DF_OPT_CONJUGATE_FR, false},
-                                              {"steepest_descent", DF_OPT_STEEPEST, false},
-                                              {"nmsimplex2", DF_OPT_NMSIMPLEX2, false},
-                                              {NULL, 0, false}};
-static const df_opt_word words_starts[] = {{"auto", DF_START_AUTO, false},
-                                           {"random", DF_START_RANDOM, false},
-                                           {"sobol", DF_START_SOBOL, false},
-                                           {NULL, 0, false}};
-static const df_opt_word words_goal[] = {{"time", DF_GOAL_TIME, false},
-                                         {"energy", DF_GOAL_ENERGY, false},
-                                         {"edp", DF_GOAL_EDP, false},
-                                         {"time_per_area", DF_GOAL_TIME_PER_AREA, false},
-                                         {"tokens_per_s_per_w", DF_GOAL_TOKENS_PER_S_PER_W, false},
-                                         {NULL, 0, false}};
-static const df_opt_word words_stage[] = {
-    {"0", 0, false}, {"1", 1, false}, {"2", 2, false}, {"3", 3, false}, {NULL, 0, false}};
+static const df_word words_optimizer[] = {{"cma", DF_OPT_CMA, false},
+                                          {"reference", DF_OPT_REFERENCE, false},
+                                          {"vector_bfgs2", DF_OPT_BFGS2, false},
+                                          {"conjugate_fr", DF_OPT_CONJUGATE_FR, false},
+                                          {"steepest_descent", DF_OPT_STEEPEST, false},
+                                          {"nmsimplex2", DF_OPT_NMSIMPLEX2, false},
+                                          {NULL, 0, false}};
+static const df_word words_starts[] = {{"auto", DF_START_AUTO, false},
+                                       {"random", DF_START_RANDOM, false},
+                                       {"sobol", DF_START_SOBOL, false},
+                                       {NULL, 0, false}};
+static const df_word words_goal[] = {{"time", DF_GOAL_TIME, false},
+                                     {"energy", DF_GOAL_ENERGY, false},
+                                     {"edp", DF_GOAL_EDP, false},
+                                     {"time_per_area", DF_GOAL_TIME_PER_AREA, false},
+                                     {"tokens_per_s_per_w", DF_GOAL_TOKENS_PER_S_PER_W, false},
+                                     {NULL, 0, false}};
 
 /* NOLINTBEGIN(bugprone-macro-parentheses): names of fields, and texts */
 #define AT(field) offsetof(df_spec, field)
@@ -97,7 +95,7 @@ static const df_opt_word words_stage[] = {
 /* NOLINTEND(bugprone-macro-parentheses) */
 #define HUGE_WHOLE 1099511627776.0
 
-static const spec_row rows[] = {
+static const spec_row searched[] = {
     TEXT("exp_config", PATH, exp_config, "hardware and model in one file"),
     TEXT("hardware_config", PATH, hardware_config, "or a hardware file"),
     TEXT("model_config", PATH, model_config, "with a model file"),
@@ -147,29 +145,10 @@ static const spec_row rows[] = {
     SHARE("perimeter_DRAM", DF_P_PERIM_DRAM, "share of the chip's perimeter"),
     SHARE("perimeter_inter_node", DF_P_PERIM_INTER, "of the perimeter"),
     SHARE("perimeter_intra_node", DF_P_PERIM_INTRA, "of the perimeter"),
-    WHOLE("strategies.tp", INTS, space.tp, 1, HUGE_WHOLE, "degrees of tensor parallelism (LLM)"),
-    WHOLE("strategies.cp", INTS, space.cp, 1, HUGE_WHOLE, "of context parallelism"),
-    WHOLE("strategies.dp", INTS, space.dp, 1, HUGE_WHOLE, "replicas"),
-    WHOLE("strategies.lp", INTS, space.lp, 1, HUGE_WHOLE, "pipeline stages"),
-    WHOLE("strategies.mb", INTS, space.mb, 1, HUGE_WHOLE, "micro-batches"),
-    WHOLE("strategies.virtual_stages",
-          INTS,
-          space.virtual_stages,
-          1,
-          HUGE_WHOLE,
-          "parts of the model on a stage, interleaved"),
-    CHOICE("strategies.tp_sp", SET, df_words_bool, space.tp_sp, "sequence parallelism"),
-    CHOICE("strategies.zero_stage", SET, words_stage, space.zero_stage, "stages of ZeRO"),
-    CHOICE("strategies.recompute",
-           SET,
-           df_words_recompute,
-           space.recompute,
-           "recomputation; left out: the hardware file's"),
-    CHOICE("strategies.schedule",
-           SET,
-           df_words_schedule,
-           space.schedule,
-           "schedules of the pipeline; left out: the hardware file's"),
+};
+
+/* The keys of strategies stand between these. */
+static const spec_row systems[] = {
     WHOLE("system.num_wafer", INTS, num_wafer, 1, DF_SYSTEM_DEVICES_MAX, "numbers of wafers"),
     WHOLE("system.wafer_dim", INTS, wafer_dim, 1, 1024, "devices along a wafer's edge"),
     WHOLE("system.num_nodes",
@@ -191,24 +170,71 @@ static const spec_row rows[] = {
           DF_SYSTEM_DEVICES_MAX,
           "devices that work; -1: all"),
 };
-enum { ROWS = sizeof rows / sizeof rows[0] };
+enum {
+    SEARCHED = sizeof searched / sizeof searched[0],
+    SYSTEMS = sizeof systems / sizeof systems[0],
+    ROWS_MAX = SEARCHED + DF_STRATEGY_FIELDS + SYSTEMS,
+};
 
-static bool is_section(const char *path)
+typedef struct {
+    spec_row row[ROWS_MAX];
+    int count;
+    char path[DF_STRATEGY_FIELDS][DF_OPT_SCALAR]; /* "strategies.tp" */
+} spec_table;
+
+static void add_rows(spec_table *t, const spec_row *rows, int count)
+{
+    memcpy(t->row + t->count, rows, (size_t)count * sizeof *rows);
+    t->count += count;
+}
+
+/* A key for each field of an LLM's strategies: those of lists, or those of sets. */
+static void add_fields(spec_table *t, const df_strategy_field *fields, form how)
+{
+    for (int i = 0; i < DF_STRATEGY_FIELDS; i++) {
+        const df_strategy_field *const f = &fields[i];
+        if ((f->of & DF_STRATEGY_LLM) == 0 || (how == SET) != (f->words != NULL)) {
+            continue;
+        }
+        snprintf(t->path[i], sizeof t->path[i], "strategies.%s", f->name);
+        t->row[t->count++] = (spec_row){how,
+                                        {.path = t->path[i],
+                                         .kind = how == SET ? DF_OPT_ENUM : DF_OPT_INT,
+                                         .unit = "",
+                                         .range = {(double)f->low, HUGE_WHOLE, false, false},
+                                         .words = f->words,
+                                         .offset = AT(space) + f->space,
+                                         .meaning = f->key}};
+    }
+}
+
+static void make_table(spec_table *t)
+{
+    df_strategy_field fields[DF_STRATEGY_FIELDS];
+    t->count = 0;
+    df_strategy_terms(fields);
+    add_rows(t, searched, SEARCHED);
+    add_fields(t, fields, INTS);
+    add_fields(t, fields, SET);
+    add_rows(t, systems, SYSTEMS);
+}
+
+static bool is_section(const spec_table *t, const char *path)
 {
     const size_t length = strlen(path);
-    for (int i = 0; i < ROWS; i++) {
-        if (strncmp(rows[i].opt.path, path, length) == 0 && rows[i].opt.path[length] == '.') {
+    for (int i = 0; i < t->count; i++) {
+        if (strncmp(t->row[i].opt.path, path, length) == 0 && t->row[i].opt.path[length] == '.') {
             return true;
         }
     }
     return false;
 }
 
-static const spec_row *find_row(const char *path)
+static const spec_row *find_row(const spec_table *t, const char *path)
 {
-    for (int i = 0; i < ROWS; i++) {
-        if (strcmp(rows[i].opt.path, path) == 0) {
-            return &rows[i];
+    for (int i = 0; i < t->count; i++) {
+        if (strcmp(t->row[i].opt.path, path) == 0) {
+            return &t->row[i];
         }
     }
     return NULL;
@@ -217,10 +243,11 @@ static const spec_row *find_row(const char *path)
 /* ---- Failures ---- */
 
 typedef struct {
+    const spec_table *table;
     yaml_document_t *document;
     const char *name;
     df_spec *spec;
-    bool seen[ROWS];
+    bool seen[ROWS_MAX];
     df_err *err;
 } reader;
 
@@ -249,12 +276,12 @@ static df_status fail_at(const reader *r,
 
 static df_status fail_unknown(const reader *r, const yaml_node_t *key, const char *path)
 {
-    const char *paths[ROWS];
+    const char *paths[ROWS_MAX];
     char expected[DF_OPT_EXPECTED];
-    for (int i = 0; i < ROWS; i++) {
-        paths[i] = rows[i].opt.path;
+    for (int i = 0; i < r->table->count; i++) {
+        paths[i] = r->table->row[i].opt.path;
     }
-    const int near = df_nearest(path, paths, ROWS, sizeof paths[0]);
+    const int near = df_nearest(path, paths, (size_t)r->table->count, sizeof paths[0]);
     snprintf(expected, sizeof expected, "a key of `deepflow help search`%s%s%s",
              near >= 0 ? " (did you mean " : "", near >= 0 ? paths[near] : "",
              near >= 0 ? "?)" : "");
@@ -410,10 +437,11 @@ static df_status
 read_row(reader *r, const spec_row *row, const yaml_node_t *key, const yaml_node_t *node)
 {
     void *const field = (char *)r->spec + row->opt.offset;
-    if (r->seen[row - rows]) {
+    bool *const seen = &r->seen[row - r->table->row];
+    if (*seen) {
         return fail_at(r, key, row->opt.path, "it once", "it twice");
     }
-    r->seen[row - rows] = true;
+    *seen = true;
     switch (row->form) {
     case INTS:
     case SET:
@@ -443,11 +471,12 @@ static df_status read_mapping(reader *r, const yaml_node_t *mapping, const char 
         char shown[DF_OPT_SCALAR];
         char path[2 * DF_OPT_SCALAR];
         found_text(key, shown);
-        snprintf(path, sizeof path, "%s%s%s", section, section[0] != '\0' ? "." : "", shown);
-        const spec_row *const row = find_row(path);
+        snprintf(path, sizeof path, "%s%s%s", section, section[0] != '\0' ? "." : "",
+                 strcmp(section, "strategies") == 0 ? df_axis_name_of(shown) : shown);
+        const spec_row *const row = find_row(r->table, path);
         if (row) {
             DF_TRY(read_row(r, row, key, value));
-        } else if (section[0] == '\0' && is_section(path)) {
+        } else if (section[0] == '\0' && is_section(r->table, path)) {
             if (value->type != YAML_MAPPING_NODE) {
                 return fail_at(r, value, path, "a mapping of keys to values", NULL);
             }
@@ -480,7 +509,9 @@ static df_status read_document(yaml_parser_t *parser, const char *path, df_spec 
                        parser->problem_mark.line + 1,
                        parser->problem ? parser->problem : "no memory left");
     }
-    reader r = {.document = &document, .name = path, .spec = spec, .err = err};
+    spec_table table;
+    reader r = {.table = &table, .document = &document, .name = path, .spec = spec, .err = err};
+    make_table(&table);
     const df_status status = read_root(&r);
     yaml_document_delete(&document);
     return status;
@@ -517,12 +548,15 @@ void df_spec_print_help(FILE *out)
           "Flags override what it says. What it leaves out has the flags' defaults;\n"
           "parameters are searched from 0 to 1. Examples are in configs/search/.\n\n",
           out);
-    for (int i = 0; i < ROWS; i++) {
+    spec_table table;
+    make_table(&table);
+    for (int i = 0; i < table.count; i++) {
+        const spec_row *const row = &table.row[i];
         char expected[DF_OPT_EXPECTED] = "";
-        if (rows[i].form != PATH && rows[i].form != RULES) {
-            df_opt_expected(&rows[i].opt, expected);
+        if (row->form != PATH && row->form != RULES) {
+            df_opt_expected(&row->opt, expected);
         }
-        fprintf(out, "  %s\n      %s\n      %s%s\n", rows[i].opt.path, rows[i].opt.meaning,
-                expected, several[rows[i].form]);
+        fprintf(out, "  %s\n      %s\n      %s%s\n", row->opt.path, row->opt.meaning, expected,
+                several[row->form]);
     }
 }

@@ -1,5 +1,6 @@
 #include "store/rows.h"
 
+#include <assert.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -49,42 +50,88 @@ static hid_t whole(hid_t type, bool added)
     return type;
 }
 
+/* ---- Strategies: their types ---- */
+
+/* Where a field of the strategy lies in a row. */
+typedef struct {
+    df_strategy_field field;
+    size_t at;
+} place;
+
+static size_t size_of(df_field_kind kind)
+{
+    static const size_t sizes[] = {[DF_FIELD_WHOLE] = sizeof(int64_t),
+                                   [DF_FIELD_TRUTH] = sizeof(uint8_t),
+                                   [DF_FIELD_WORD] = DF_ROW_WORD,
+                                   [DF_FIELD_CODE] = sizeof(int32_t)};
+    return sizes[kind];
+}
+
+/* Fields follow one another, numbers at multiples of their size. */
+static void place_fields(place places[DF_STRATEGY_FIELDS])
+{
+    df_strategy_field fields[DF_STRATEGY_FIELDS];
+    size_t end = offsetof(df_strategy_row, fields);
+    df_strategy_columns(fields);
+    for (int i = 0; i < DF_STRATEGY_FIELDS; i++) {
+        const size_t size = size_of(fields[i].kind);
+        const size_t step = fields[i].kind == DF_FIELD_WORD ? 1 : size;
+        const size_t at = (end + step - 1) / step * step;
+        places[i] = (place){fields[i], at};
+        end = at + size;
+    }
+    assert(end == offsetof(df_strategy_row, fields) + DF_ROW_FIELDS);
+}
+
+static bool add_field(hid_t type, const place *p)
+{
+    const char *const name = p->field.name;
+    switch (p->field.kind) {
+    case DF_FIELD_WHOLE:
+        return add(type, name, p->at, H5T_NATIVE_INT64);
+    case DF_FIELD_TRUTH:
+        return add(type, name, p->at, H5T_NATIVE_UINT8);
+    case DF_FIELD_WORD:
+        return add_text(type, name, p->at, DF_ROW_WORD);
+    case DF_FIELD_CODE:
+        break;
+    }
+    return add(type, name, p->at, H5T_NATIVE_INT32);
+}
+
 #define AT(field) offsetof(df_strategy_row, field)
 
-static bool add_llm(hid_t type)
+static bool add_layout(hid_t type)
 {
-    return add(type, "tp", AT(tp), H5T_NATIVE_INT64) && add(type, "cp", AT(cp), H5T_NATIVE_INT64) &&
-           add(type, "mb", AT(mb), H5T_NATIVE_INT64) &&
-           add(type, "tp_sp", AT(tp_sp), H5T_NATIVE_UINT8) &&
-           add(type, "zero_stage", AT(zero_stage), H5T_NATIVE_INT64) &&
-           add_text(type, "recompute", AT(recompute), DF_ROW_WORD) &&
-           add_text(type, "schedule", AT(schedule), DF_ROW_WORD) &&
-           add(type, "virtual_stages", AT(virtual_stages), H5T_NATIVE_INT64);
+    const df_axis *const axes = df_strategy_placed(DF_STRATEGY_KERNELS);
+    bool added = add_text(type, "layout", AT(layout), DF_LAYOUT_AXES) &&
+                 add(type, "inter_derate", AT(inter_derate), H5T_NATIVE_INT64) &&
+                 add(type, "intra_derate", AT(intra_derate), H5T_NATIVE_INT64);
+    for (size_t i = 0; i < DF_LAYOUT_AXES; i++) {
+        added = added && add(type, df_axis_table[axes[i]].inter, AT(inter) + i, H5T_NATIVE_UINT8);
+    }
+    return added;
 }
 
 hid_t df_strategy_row_type(void)
 {
-    static const char *const inter[] = {"kp1_inter", "kp2_inter", "dp_inter", "lp_inter"};
     const hid_t type = H5Tcreate(H5T_COMPOUND, sizeof(df_strategy_row));
-    bool added = add(type, "strategy_id", AT(strategy_id), H5T_NATIVE_INT32) &&
-                 add(type, "kp_type", AT(kp_type), H5T_NATIVE_INT32) &&
-                 add(type, "dp", AT(dp), H5T_NATIVE_INT64) &&
-                 add(type, "lp", AT(lp), H5T_NATIVE_INT64) &&
-                 add(type, "kp1", AT(kp1), H5T_NATIVE_INT64) &&
-                 add(type, "kp2", AT(kp2), H5T_NATIVE_INT64) && add_llm(type) &&
-                 add_text(type, "layout", AT(layout), DF_LAYOUT_AXES) &&
-                 add(type, "inter_derate", AT(inter_derate), H5T_NATIVE_INT64) &&
-                 add(type, "intra_derate", AT(intra_derate), H5T_NATIVE_INT64);
-    for (size_t axis = 0; axis < DF_LAYOUT_AXES; axis++) {
-        added = added && add(type, inter[axis], AT(inter) + axis, H5T_NATIVE_UINT8);
+    place places[DF_STRATEGY_FIELDS];
+    bool added = add(type, "strategy_id", AT(strategy_id), H5T_NATIVE_INT32);
+    place_fields(places);
+    for (int i = 0; i < DF_STRATEGY_FIELDS; i++) {
+        added = added && add_field(type, &places[i]);
     }
-    return whole(type, added && add(type, "wafer_dim", AT(wafer_dim), H5T_NATIVE_INT64) &&
+    return whole(type, added && add_layout(type) &&
+                           add(type, "wafer_dim", AT(wafer_dim), H5T_NATIVE_INT64) &&
                            add(type, "num_wafer", AT(num_wafer), H5T_NATIVE_INT64) &&
                            add(type, "devices_per_node", AT(devices_per_node), H5T_NATIVE_INT64) &&
                            add(type, "num_worker", AT(num_worker), H5T_NATIVE_INT64) &&
                            add(type, "feasible", AT(feasible), H5T_NATIVE_UINT8) &&
                            add_text(type, "reason", AT(reason), DF_ROW_REASON));
 }
+
+/* ---- Types of the other rows ---- */
 
 #undef AT
 #define AT(field) offsetof(df_search_row, field)
@@ -143,16 +190,41 @@ hid_t df_pareto_row_type(void)
 
 #undef AT
 
-static void llm_to_row(const df_strategy *s, df_strategy_row *row)
+/* ---- To rows ---- */
+
+static void write_field(const place *p, int64_t value, df_strategy_row *row)
 {
-    row->tp = s->tp;
-    row->cp = s->cp;
-    row->mb = s->mb;
-    row->tp_sp = s->tp_sp;
-    row->zero_stage = s->zero_stage;
-    snprintf(row->recompute, sizeof row->recompute, "%s", df_recompute_name(s->recompute));
-    snprintf(row->schedule, sizeof row->schedule, "%s", df_schedule_name(s->schedule));
-    row->virtual_stages = s->virtual_stages;
+    unsigned char *const to = (unsigned char *)row + p->at;
+    const uint8_t truth = value != 0;
+    const int32_t code = (int32_t)value;
+    switch (p->field.kind) {
+    case DF_FIELD_WHOLE:
+        memcpy(to, &value, sizeof value);
+        return;
+    case DF_FIELD_TRUTH:
+        memcpy(to, &truth, sizeof truth);
+        return;
+    case DF_FIELD_WORD:
+        snprintf((char *)to, DF_ROW_WORD, "%s", df_opt_word_of(p->field.words, (double)value));
+        return;
+    case DF_FIELD_CODE:
+        break;
+    }
+    memcpy(to, &code, sizeof code);
+}
+
+/* Words of fields that the strategy does not have stay empty. */
+static void write_fields(const df_strategy *s, df_strategy_row *row)
+{
+    const df_strategy_kind kind = df_strategy_kind_of(s);
+    place places[DF_STRATEGY_FIELDS];
+    place_fields(places);
+    for (int i = 0; i < DF_STRATEGY_FIELDS; i++) {
+        const df_strategy_field *const field = &places[i].field;
+        if ((field->of & kind) != 0 || field->kind != DF_FIELD_WORD) {
+            write_field(&places[i], df_strategy_get(s, field), row);
+        }
+    }
 }
 
 void df_strategy_to_row(const df_store_strategy *s, df_strategy_row *row)
@@ -161,14 +233,7 @@ void df_strategy_to_row(const df_store_strategy *s, df_strategy_row *row)
     memset(row, 0, sizeof *row); /* padding and texts too: the same bytes each time */
     df_layout_name(&s->layout, layout);
     row->strategy_id = s->strategy_id;
-    row->kp_type = (int32_t)s->strategy.kp_type;
-    row->dp = s->strategy.dp;
-    row->lp = s->strategy.lp;
-    row->kp1 = s->strategy.kp1;
-    row->kp2 = s->strategy.kp2;
-    if (s->strategy.tp > 0) {
-        llm_to_row(&s->strategy, row);
-    }
+    write_fields(&s->strategy, row);
     memcpy(row->layout, layout, DF_LAYOUT_AXES);
     row->inter_derate = s->layout.inter_derate;
     row->intra_derate = s->layout.intra_derate;
@@ -276,38 +341,54 @@ void df_iterate_to_row(int64_t work_id, const df_iterate *iterate, df_iterate_ro
 
 /* ---- And back ---- */
 
-static bool llm_from_row(const df_strategy_row *row, df_strategy *s)
+/* The value of a field. False: it is an enum, and this is none of its values. */
+static bool read_field(const place *p, const df_strategy_row *row, int64_t *value)
 {
-    s->tp = row->tp;
-    s->cp = row->cp;
-    s->mb = row->mb;
-    s->tp_sp = row->tp_sp != 0;
-    s->zero_stage = row->zero_stage;
-    s->virtual_stages = row->virtual_stages;
-    bool recompute = row->tp == 0;
-    bool schedule = row->tp == 0;
-    for (int i = 0; i <= DF_RECOMPUTE_FULL && !recompute; i++) {
-        s->recompute = (df_recompute)i;
-        recompute = strncmp(row->recompute, df_recompute_name(s->recompute), DF_ROW_WORD) == 0;
+    const unsigned char *const from = (const unsigned char *)row + p->at;
+    char word[DF_ROW_WORD + 1] = "";
+    int32_t code = 0;
+    switch (p->field.kind) {
+    case DF_FIELD_WHOLE:
+        memcpy(value, from, sizeof *value);
+        return true;
+    case DF_FIELD_TRUTH:
+        *value = *from != 0;
+        return true;
+    case DF_FIELD_WORD:
+        memcpy(word, from, DF_ROW_WORD);
+        return df_strategy_word_value(&p->field, word, value);
+    case DF_FIELD_CODE:
+        break;
     }
-    for (int i = 0; i <= DF_SCHEDULE_INTERLEAVED && !schedule; i++) {
-        s->schedule = (df_schedule)i;
-        schedule = strncmp(row->schedule, df_schedule_name(s->schedule), DF_ROW_WORD) == 0;
+    memcpy(&code, from, sizeof code);
+    *value = code;
+    return df_opt_word_of(p->field.words, code) != NULL;
+}
+
+/* Degrees come before the options, tp before the other ones that only LLMs have. */
+static bool read_fields(const df_strategy_row *row, df_strategy *s)
+{
+    place places[DF_STRATEGY_FIELDS];
+    bool known = true;
+    place_fields(places);
+    for (int i = 0; i < DF_STRATEGY_FIELDS; i++) {
+        const df_strategy_field *const field = &places[i].field;
+        const bool has = (field->of & df_strategy_kind_of(s)) != 0;
+        int64_t value = field->absent;
+        if (has || field->kind != DF_FIELD_WORD) {
+            known = read_field(&places[i], row, &value) && known;
+        }
+        const bool missing = has && value == 0 && field->low > 0;
+        df_strategy_set(s, field, missing ? field->preset : value);
     }
-    return recompute && schedule;
+    return known;
 }
 
 bool df_strategy_from_row(const df_strategy_row *row, df_store_strategy *s)
 {
-    bool known = row->kp_type == DF_KP_NONE || row->kp_type == DF_KP_CR || row->kp_type == DF_KP_RC;
     memset(s, 0, sizeof *s);
     s->strategy_id = row->strategy_id;
-    s->strategy.kp_type = known ? (df_kp_type)row->kp_type : DF_KP_NONE;
-    s->strategy.dp = row->dp;
-    s->strategy.lp = row->lp;
-    s->strategy.kp1 = row->kp1;
-    s->strategy.kp2 = row->kp2;
-    known = llm_from_row(row, &s->strategy) && known;
+    bool known = read_fields(row, &s->strategy);
     for (int axis = 0; axis < DF_LAYOUT_AXES; axis++) {
         const int digit = row->layout[axis] - '0';
         known = known && digit >= 0 && digit < DF_LAYOUT_AXES;

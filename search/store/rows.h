@@ -5,19 +5,21 @@
 
 #include "store/store.h"
 
-enum { DF_ROW_STATUS = 16, DF_ROW_WORD = 12, DF_ROW_REASON = DF_STORE_REASON };
+enum {
+    DF_ROW_STATUS = 16,
+    DF_ROW_WORD = 12,
+    DF_ROW_REASON = DF_STORE_REASON,
+    /* kp_type, the degrees, and the other options, aligned as members of a struct are */
+    DF_ROW_FIELDS = 4 + 8 * DF_AXES + 56,
+};
 
 typedef struct {
-    int32_t strategy_id, kp_type;
-    int64_t dp, lp, kp1, kp2;
-    int64_t tp, cp, mb; /* of an LLM, else 0 */
-    uint8_t tp_sp;
-    int64_t zero_stage;
-    char recompute[DF_ROW_WORD], schedule[DF_ROW_WORD]; /* else "" */
-    int64_t virtual_stages;
+    int32_t strategy_id;
+    unsigned char fields[DF_ROW_FIELDS]; /* of the strategy, by its table; read with
+                                            df_strategy_from_row */
     char layout[DF_LAYOUT_AXES];
     int64_t inter_derate, intra_derate;
-    uint8_t inter[DF_LAYOUT_AXES]; /* of kp1, kp2, dp, lp */
+    uint8_t inter[DF_LAYOUT_AXES]; /* of the axes that layouts place */
     int64_t wafer_dim, num_wafer, devices_per_node, num_worker;
     uint8_t feasible;
     char reason[DF_ROW_REASON];
@@ -56,7 +58,8 @@ hid_t df_iterate_row_type(void);
 hid_t df_pareto_row_type(void);
 
 void df_strategy_to_row(const df_store_strategy *strategy, df_strategy_row *row);
-/* The reason stays the row's. False: a word in it is unknown. */
+/* The reason stays the row's. A degree of 0 is that of a column which the file lacks: it is 1
+ * where the strategy may have such a degree. False: a word in the row is unknown. */
 bool df_strategy_from_row(const df_strategy_row *row, df_store_strategy *strategy);
 /* The checksum is left 0. */
 void df_search_to_row(const df_store_search *search, df_search_row *row);

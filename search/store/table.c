@@ -10,7 +10,7 @@
 
 enum { COLUMNS = 128, NAME_ROOM = 64 };
 
-typedef enum { INTEGER, UNSIGNED, REAL, TEXT } cell_kind;
+typedef enum { INTEGER, UNSIGNED, REAL, TEXT, MISSING } cell_kind;
 
 typedef struct {
     char name[NAME_ROOM];
@@ -46,6 +46,16 @@ static bool read_kind(hid_t type, column *c)
     }
 }
 
+static int find_exactly(const df_table *t, const char *name)
+{
+    for (int i = 0; i < t->count; i++) {
+        if (strcmp(t->columns[i].name, name) == 0) {
+            return i;
+        }
+    }
+    return -1;
+}
+
 /* The columns of a table that the other does not have, of kinds that are known. */
 static void add_columns(df_table *t, const df_image_table *from, bool of_strategy)
 {
@@ -58,11 +68,24 @@ static void add_columns(df_table *t, const df_image_table *from, bool of_strateg
         snprintf(c->name, sizeof c->name, "%s", name ? name : "");
         c->of_strategy = of_strategy;
         c->at = H5Tget_member_offset(from->type, (unsigned)i);
-        if (name && df_table_find(t, name) < 0 && read_kind(type, c)) {
+        if (name && find_exactly(t, name) < 0 && read_kind(type, c)) {
             t->count++;
         }
         df_h5_close(type, H5Tclose);
         H5free_memory(name);
+    }
+}
+
+/* Columns of the axes that the file's version did not know: nothing was split along them. */
+static void add_missing_axes(df_table *t)
+{
+    for (int axis = 0; axis < DF_AXES && t->count < COLUMNS; axis++) {
+        const char *const name = df_axis_table[axis].name;
+        if (find_exactly(t, name) < 0) {
+            column *const c = &t->columns[t->count++];
+            *c = (column){.kind = MISSING};
+            snprintf(c->name, sizeof c->name, "%s", name);
+        }
     }
 }
 
@@ -73,6 +96,7 @@ static df_status open_tables(df_table *t, df_err *err)
     DF_TRY(df_image_find(&t->image, "strategies", true, &t->strategies, err));
     add_columns(t, &t->searches, false);
     add_columns(t, &t->strategies, true);
+    add_missing_axes(t);
     t->strategy = df_table_find(t, "strategy_id");
     if (t->strategy < 0) {
         return df_fail(err, DF_EIO, "%s: is not a results file: /searches has no strategy_id",
@@ -131,12 +155,8 @@ bool df_table_column_is_text(const df_table *t, int c)
 
 int df_table_find(const df_table *t, const char *name)
 {
-    for (int i = 0; i < t->count; i++) {
-        if (strcmp(t->columns[i].name, name) == 0) {
-            return i;
-        }
-    }
-    return -1;
+    const int found = find_exactly(t, name);
+    return found >= 0 ? found : find_exactly(t, df_axis_name_of(name));
 }
 
 const char *df_table_nearest(const df_table *t, const char *name)
@@ -174,6 +194,8 @@ static void read_cell(const column *c, const unsigned char *row, df_cell *out)
     if (c->kind == TEXT) {
         out->is_text = true;
         snprintf(out->text, sizeof out->text, "%.*s", (int)c->size, (const char *)row + c->at);
+    } else if (c->kind == MISSING) {
+        out->number = 1;
     } else if (c->kind == REAL) {
         memcpy(&out->number, row + c->at, sizeof out->number);
     } else {

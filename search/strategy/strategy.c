@@ -14,14 +14,6 @@ int64_t df_system_workers(const df_system_size *size)
     return size->num_worker < 0 ? size->num_wafer * df_system_node_devices(size) : size->num_worker;
 }
 
-void df_strategy_axes(const df_strategy *s, int64_t axes[DF_LAYOUT_AXES])
-{
-    axes[0] = s->tp > 0 ? s->tp : s->kp1;
-    axes[1] = s->tp > 0 ? s->cp : s->kp2;
-    axes[2] = s->dp;
-    axes[3] = s->lp;
-}
-
 /* A list that grows. */
 typedef struct {
     df_strategy *all;
@@ -143,40 +135,6 @@ df_status df_strategy_list(const df_system_size *size,
     return DF_OK;
 }
 
-const char *df_kp_type_name(df_kp_type type)
-{
-    switch (type) {
-    case DF_KP_CR:
-        return "CR";
-    case DF_KP_RC:
-        return "RC";
-    case DF_KP_NONE:
-        break;
-    }
-    return "none";
-}
-
-static int name_llm(const df_strategy *s, char *text, size_t size)
-{
-    static const char *const recompute[] = {[DF_RECOMPUTE_NONE] = "",
-                                            [DF_RECOMPUTE_SELECTIVE] = "-selective",
-                                            [DF_RECOMPUTE_FULL] = "-full"};
-    char zero[32] = "";
-    char schedule[32] = "";
-    if (s->zero_stage > 0) {
-        snprintf(zero, sizeof zero, "-z%" PRId64, s->zero_stage);
-    }
-    if (s->schedule == DF_SCHEDULE_1F1B) {
-        snprintf(schedule, sizeof schedule, "-1f1b");
-    } else if (s->schedule == DF_SCHEDULE_INTERLEAVED) {
-        snprintf(schedule, sizeof schedule, "-v%" PRId64, s->virtual_stages);
-    }
-    return snprintf(text, size,
-                    "t%" PRId64 "-c%" PRId64 "-d%" PRId64 "-l%" PRId64 "-m%" PRId64 "%s%s%s%s",
-                    s->tp, s->cp, s->dp, s->lp, s->mb, s->tp_sp ? "-sp" : "", zero,
-                    recompute[s->recompute], schedule);
-}
-
 bool df_strategy_same_reason(const char *a, const char *b)
 {
     static const char digits[] = "0123456789.";
@@ -190,50 +148,4 @@ bool df_strategy_same_reason(const char *a, const char *b)
         b += *b != '\0';
     }
     return *a == *b;
-}
-
-int df_strategy_name(const df_strategy *s, char *text, size_t size)
-{
-    if (s->tp > 0) {
-        return name_llm(s, text, size);
-    }
-    return snprintf(text, size, "%s-k%" PRId64 "-k%" PRId64 "-d%" PRId64 "-l%" PRId64,
-                    df_kp_type_name(s->kp_type), s->kp1, s->kp2, s->dp, s->lp);
-}
-
-static void apply_llm(const df_strategy *strategy, df_cfg *cfg)
-{
-    df_cfg_sched *const sched = &cfg->sched;
-    sched->tp = strategy->tp;
-    sched->cp = strategy->cp;
-    sched->mb = strategy->mb;
-    sched->tp_sp = strategy->tp_sp;
-    sched->recompute = strategy->recompute;
-    sched->schedule = strategy->schedule;
-    sched->virtual_stages = strategy->virtual_stages;
-    cfg->sw.dp_zero_stage = strategy->zero_stage;
-}
-
-void df_strategy_apply(const df_strategy *strategy, df_cfg *cfg)
-{
-    df_cfg_sched *const sched = &cfg->sched;
-    const df_gemm_split splits[] = {
-        [DF_KP_CR] = DF_T_CR,
-        [DF_KP_RC] = DF_T_RC,
-    };
-    const bool split = strategy->kp_type != DF_KP_NONE;
-    sched->dp = strategy->dp;
-    sched->lp = strategy->lp;
-    if (strategy->tp > 0) {
-        apply_llm(strategy, cfg);
-        return;
-    }
-    sched->kp1 = split ? strategy->kp1 : 1;
-    sched->kp2 = strategy->kp_type == DF_KP_RC ? strategy->kp2 : 1;
-    sched->t = split ? splits[strategy->kp_type] : DF_T_NONE;
-    for (int part = 0; part < DF_PARTS; part++) {
-        sched->kp_type[part] = strategy->kp_type;
-        sched->kp_dim1[part] = sched->kp1;
-        sched->kp_dim2[part] = sched->kp2;
-    }
 }

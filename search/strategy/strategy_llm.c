@@ -57,10 +57,19 @@ static bool in_set(unsigned set, int64_t value)
 
 /* ---- Degrees ---- */
 
+static bool is_split(const df_strategy *s)
+{
+    bool split = false;
+    for (int axis = 0; axis < DF_AXES; axis++) {
+        split = split || s->degree[axis] > 1; /* of kp1 and kp2 an LLM has 1 */
+    }
+    return split;
+}
+
 const char *df_strategy_reason_llm(const df_strategy *s, const df_cfg *cfg)
 {
     const df_cfg_llm *const m = &cfg->llm;
-    if (m->num_experts > 1 && s->tp * s->cp * s->dp * s->lp > 1) {
+    if (m->num_experts > 1 && is_split(s)) {
         return "a mixture of experts is known on one device only";
     }
     if (m->attention.num_heads % s->tp != 0) {
@@ -108,14 +117,14 @@ static unsigned schedules_of(const builder *b, const df_strategy *s)
     const unsigned template = 1U << b->cfg->sched.schedule;
     const unsigned set = b->space->schedule != 0 ? b->space->schedule : template;
     if (b->cfg->llm.run_type == DF_RUN_INFERENCE) {
-        return 1U << DF_SCHEDULE_GPIPE;
+        return 1U << DF_ORDER_GPIPE;
     }
     if (s->lp > 1) {
         return set;
     }
-    const bool alternates = (set & ~(1U << DF_SCHEDULE_GPIPE)) != 0;
-    return alternates && b->rules->llm_one_stage_one_batch ? 1U << DF_SCHEDULE_1F1B
-                                                           : 1U << DF_SCHEDULE_GPIPE;
+    const bool alternates = (set & ~(1U << DF_ORDER_GPIPE)) != 0;
+    return alternates && b->rules->llm_one_stage_one_batch ? 1U << DF_ORDER_1F1B
+                                                           : 1U << DF_ORDER_GPIPE;
 }
 
 /* The strategy with each recomputation. */
@@ -166,7 +175,7 @@ static df_status add_sequence(builder *b, df_strategy s, df_err *err)
 
 /* Parts of the model on each stage: those of the space, or of the template's own schedule, or
  * all that divide. */
-static df_status add_interleaved(builder *b, df_strategy s, df_err *err)
+static df_status add_parts(builder *b, df_strategy s, df_err *err)
 {
     const df_cfg_sched *const template = &b->cfg->sched;
     const int64_t layers = b->cfg->llm.num_layers / s.lp;
@@ -186,18 +195,17 @@ static df_status add_schedules(builder *b, df_strategy s, df_err *err)
 {
     const unsigned set = schedules_of(b, &s);
     const bool training = b->cfg->llm.run_type == DF_RUN_TRAINING;
-    if (training && s.lp == 1 && s.mb > 1 && set == 1U << DF_SCHEDULE_GPIPE &&
+    if (training && s.lp == 1 && s.mb > 1 && set == 1U << DF_ORDER_GPIPE &&
         b->rules->llm_one_stage_one_batch) {
         return add(b, &s, ONE_BATCH, err);
     }
-    for (int i = DF_SCHEDULE_GPIPE; i <= DF_SCHEDULE_1F1B; i++) {
-        s.schedule = (df_schedule)i;
+    for (int i = 0; i < df_order_count; i++) {
+        s.schedule = (df_order_id)i;
         if (in_set(set, i)) {
-            DF_TRY(add_sequence(b, s, err));
+            DF_TRY(df_orders[i].several_parts ? add_parts(b, s, err) : add_sequence(b, s, err));
         }
     }
-    s.schedule = DF_SCHEDULE_INTERLEAVED;
-    return in_set(set, DF_SCHEDULE_INTERLEAVED) ? add_interleaved(b, s, err) : DF_OK;
+    return DF_OK;
 }
 
 /* ---- Degrees and micro-batches ---- */
@@ -227,7 +235,6 @@ static df_status add_refused(builder *b, df_strategy s, int64_t rest, df_err *er
     return DF_OK;
 }
 
-/* Those with this micro-batch: their GEMMs are the same. */
 static df_status
 add_micro_batch(builder *b, df_strategy s, int64_t rest, int64_t micro_batch, df_err *err)
 {
@@ -244,7 +251,8 @@ add_micro_batch(builder *b, df_strategy s, int64_t rest, int64_t micro_batch, df
     return DF_OK;
 }
 
-static df_status add_context(builder *b, df_strategy s, int64_t rest, df_err *err)
+/* With every micro-batch; those of one micro-batch have the same GEMMs. */
+static df_status add_micro_batches(builder *b, df_strategy s, int64_t rest, df_err *err)
 {
     DF_TRY(add_refused(b, s, rest, err));
     for (int i = 0; i < b->batch.count; i++) {
@@ -253,20 +261,31 @@ static df_status add_context(builder *b, df_strategy s, int64_t rest, df_err *er
     return DF_OK;
 }
 
-static df_status add_all(builder *b, df_err *err)
+/* Divides the workers that are left among the axes from this one on that LLMs alone have, the
+ * first of them outermost, and then between dp and lp. */
+static df_status add_degrees(builder *b, df_strategy s, int axis, int64_t rest, df_err *err)
 {
-    const int64_t workers = b->workers.value[b->workers.count - 1];
-    df_strategy s = {.kp_type = DF_KP_NONE, .kp1 = 1, .kp2 = 1, .mb = 1, .virtual_stages = 1};
+    if (axis == DF_AXES) {
+        return add_micro_batches(b, s, rest, err);
+    }
+    if (df_strategy_axis_kind((df_axis)axis) != DF_STRATEGY_LLM) {
+        return add_degrees(b, s, axis + 1, rest, err);
+    }
     for (int i = 0; i < b->workers.count; i++) {
-        s.tp = b->workers.value[i];
-        for (int j = 0; j < b->workers.count && allowed(&b->space->tp, s.tp); j++) {
-            s.cp = b->workers.value[j];
-            if (workers / s.tp % s.cp == 0 && allowed(&b->space->cp, s.cp)) {
-                DF_TRY(add_context(b, s, workers / s.tp / s.cp, err));
-            }
+        const int64_t degree = b->workers.value[i];
+        s.degree[axis] = degree;
+        if (rest % degree == 0 && allowed(&b->space->degree[axis], degree)) {
+            DF_TRY(add_degrees(b, s, axis + 1, rest / degree, err));
         }
     }
     return DF_OK;
+}
+
+static df_status add_all(builder *b, df_err *err)
+{
+    df_strategy s;
+    df_strategy_init(&s, DF_STRATEGY_LLM);
+    return add_degrees(b, s, 0, b->workers.value[b->workers.count - 1], err);
 }
 
 df_status df_strategy_list_llm(const df_system_size *size,

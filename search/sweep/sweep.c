@@ -93,7 +93,6 @@ static bool on_iterate(void *ctx, const df_iterate *iterate)
 static df_status
 descend(sweep *s, uint32_t index, const df_point *start, df_descent *found, df_err *err)
 {
-    static const double equal[DF_GOALS] = {1, 1, 1, 1, 1};
     const df_grad_watch watch = {on_iterate, s};
     const df_sweep_options *const o = &s->plan->options;
     if (o->eval.goals.count < 2) {
@@ -104,6 +103,10 @@ descend(sweep *s, uint32_t index, const df_point *start, df_descent *found, df_e
     df_eval_weigh(s->eval, weight);
     DF_TRY(df_grad_descend(s->eval, &o->descent, start, &watch, found, err));
     if (isfinite(found->best_value)) {
+        double equal[DF_GOALS];
+        for (int goal = 0; goal < DF_GOALS; goal++) {
+            equal[goal] = 1;
+        }
         found->best_value =
             df_goals_mean(&o->eval.goals, equal, found->best_time_s, &found->metrics);
     }

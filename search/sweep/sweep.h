@@ -40,6 +40,10 @@ DF_NODISCARD df_status df_sweep_plan_system(df_sweep_plan *plan,
                                             const df_system_size *size,
                                             df_err *err);
 
+/* The axes in their order, and nothing said about links: of a strategy that has no layout, or
+ * whose derates and inter flags are given. */
+void df_sweep_unplaced(df_layout *layout);
+
 /* Adds one strategy in one layout. As above. */
 DF_NODISCARD df_status df_sweep_plan_add(df_sweep_plan *plan,
                                          const df_system_size *size,

@@ -134,6 +134,15 @@ static df_status add_row(df_sweep_plan *plan,
     return DF_OK;
 }
 
+void df_sweep_unplaced(df_layout *layout)
+{
+    memset(layout, 0, sizeof *layout);
+    layout->reason = "";
+    for (int i = 0; i < DF_LAYOUT_AXES; i++) {
+        layout->order[i] = i;
+    }
+}
+
 df_status df_sweep_plan_add(df_sweep_plan *plan,
                             const df_system_size *size,
                             const df_strategy *strategy,
@@ -152,7 +161,7 @@ typedef struct {
     int count;
 } layout_set;
 
-/* Those of the tp and cp at hand: strategies that differ in dp and lp take turns. */
+/* The sets of one tp and cp: strategies that differ in dp and lp take turns. */
 typedef struct {
     layout_set *sets;
     size_t count, room;
@@ -172,7 +181,8 @@ static const layout_set *find_set(const layout_memo *memo, const int64_t axes[DF
 /* A new set, empty; NULL when out of memory. */
 static layout_set *add_set(layout_memo *memo, const int64_t axes[DF_LAYOUT_AXES])
 {
-    if (memo->count > 0 && (memo->sets[0].axes[0] != axes[0] || memo->sets[0].axes[1] != axes[1])) {
+    enum { OUTER = DF_LAYOUT_AXES - 2 }; /* all but dp and lp */
+    if (memo->count > 0 && memcmp(memo->sets[0].axes, axes, OUTER * sizeof axes[0]) != 0) {
         memo->count = 0;
     }
     if (memo->count == memo->room) {
@@ -216,12 +226,13 @@ static df_status add_layouts(df_sweep_plan *plan,
 
 static df_status add_llm(df_sweep_plan *plan, const df_system_size *size, df_err *err)
 {
-    static const df_layout nowhere = {.order = {0, 1, 2, 3}, .reason = ""};
+    df_layout nowhere;
     const df_sweep_options *const o = &plan->options;
     df_strategy_choices list;
     layout_memo memo = {.count = 0};
     DF_TRY(df_strategy_list_llm(size, &o->cfg, &o->eval.rules, &o->space, &list, err));
     df_status status = DF_OK;
+    df_sweep_unplaced(&nowhere);
     plan->num_listed += (int64_t)list.count;
     for (size_t i = 0; i < list.count && status == DF_OK; i++) {
         const df_strategy *const s = &list.all[i].strategy;

@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "base/nearest.h"
+#include "config/axis.h"
 
 enum { NAME_ROOM = 64, LIST_ROOM = 256, ARGS_MAX = 64 };
 
@@ -367,7 +368,7 @@ parse_word(const df_command *command, int argc, char **argv, int *at, bool *give
         if (!split_option(argv[*at], name, &text)) {
             return take_word(command, argv[(*at)++], err);
         }
-        arg = find_arg(command, name);
+        arg = find_arg(command, df_axis_name_of(name));
     }
     if (!arg) {
         return fail_unknown(command, name, err);

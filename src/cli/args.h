@@ -1,5 +1,6 @@
 /* args.h: command lines from one table per subcommand. Words of an option may be
- * joined by _ or -, its value follows after = or a space, a bare boolean is true. */
+ * joined by _ or -, its value follows after = or a space, a bare boolean is true. The alias of an
+ * axis stands for its name: --pp for --lp. */
 #ifndef DF_ARGS_H
 #define DF_ARGS_H
 #include <stdbool.h>

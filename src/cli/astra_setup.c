@@ -16,7 +16,7 @@ bool df_cli_env_flag(const char *name)
     return yes;
 }
 
-static df_status read_cache_mode(df_astra_options *options, df_err *err)
+static df_status read_cache_mode(df_runner_options *options, df_err *err)
 {
     const char *const mode = getenv("DEEPFLOW_ASTRA_CACHE_MODE");
     if (!mode || mode[0] == '\0' || strcasecmp(mode, "CACHE_READWRITE") == 0) {
@@ -32,11 +32,11 @@ static df_status read_cache_mode(df_astra_options *options, df_err *err)
                          mode);
 }
 
-df_status df_cli_open_astra(const df_cfg *cfg, const char *out_dir, df_astra **astra, df_err *err)
+df_status df_cli_open_astra(const df_cfg *cfg, const char *out_dir, df_runner **astra, df_err *err)
 {
     const char *const dir = getenv("ASTRA_CACHE_DIR");
     const bool draw = df_cli_env_flag("DEEPFLOW_PERSIST_ARTIFACT_VIZ");
-    df_astra_options options = {
+    df_runner_options options = {
         .binary = cfg->backend.binary[0] != '\0' ? cfg->backend.binary : NULL,
         .time_limit_s = cfg->backend.time_limit_s,
         .temporary_dir = getenv("TMPDIR"),
@@ -45,16 +45,16 @@ df_status df_cli_open_astra(const df_cfg *cfg, const char *out_dir, df_astra **a
             draw || df_cli_env_flag("DEEPFLOW_PERSIST_ASTRASIM_ARTIFACTS") ? out_dir : NULL,
         .draw_artifacts = draw};
     DF_TRY(read_cache_mode(&options, err));
-    return df_astra_new(&options, astra, err);
+    return df_runner_new(&options, astra, err);
 }
 
-void df_cli_close_astra(df_astra *astra)
+void df_cli_close_astra(df_runner *astra)
 {
-    const df_astra_stats *const stats = astra ? df_astra_stats_of(astra) : NULL;
+    const df_runner_stats *const stats = astra ? df_runner_stats_of(astra) : NULL;
     if (stats && stats->unkept > 0) {
         fprintf(stderr,
                 "deepflow: warning: %" PRIu64 " simulated result(s) could not be kept: %s\n",
                 stats->unkept, stats->unkept_cause.text);
     }
-    df_astra_free(astra);
+    df_runner_free(astra);
 }

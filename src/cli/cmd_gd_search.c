@@ -7,15 +7,21 @@
 #include "commands.h"
 #include "search_run.h"
 
+/* What the flags of one field of the strategy are read into. */
+typedef struct {
+    df_strategy_field field;
+    int64_t number;
+    bool truth;
+    const char *word;
+    char choices[64]; /* "gpipe|1f1b|interleaved" */
+} field_flag;
+
 typedef struct {
     df_search_args common;
     int64_t index, wafer_dim;
-    int64_t kp_type;
-    df_strategy strategy;
+    field_flag flags[DF_STRATEGY_FIELDS];
     int64_t inter_derate, intra_derate;
-    bool inter[DF_LAYOUT_AXES];
-    const char *recompute, *schedule;
-    bool kp1_inter;
+    bool inter[DF_AXES];
 } gd_args;
 
 static const char EXAMPLES[] =
@@ -23,102 +29,180 @@ static const char EXAMPLES[] =
     "    --index 3 --dp 16 --wafer_dim 4 --intra_derate 2 --inter_derate 0\n"
     "\n`deepflow strategies` lists strategies with their derates and flags.\n";
 
+/* ---- Flags ---- */
+
+enum { MORE_FLAGS = 5, OWN_FLAGS = MORE_FLAGS + DF_STRATEGY_FIELDS + DF_AXES };
+
+/* A list of flags that grows. */
+typedef struct {
+    df_arg arg[DF_SEARCH_COMMON_ARGS + OWN_FLAGS];
+    int count;
+} flag_list;
+
+static void add_flag(flag_list *list, df_arg arg)
+{
+    list->arg[list->count++] = arg;
+}
+
+static void init_flags(field_flag flags[DF_STRATEGY_FIELDS])
+{
+    df_strategy_field fields[DF_STRATEGY_FIELDS];
+    df_strategy_columns(fields);
+    for (int i = 0; i < DF_STRATEGY_FIELDS; i++) {
+        field_flag *const flag = &flags[i];
+        *flag = (field_flag){
+            .field = fields[i], .number = fields[i].preset, .truth = fields[i].preset != 0};
+        if (fields[i].kind != DF_FIELD_WORD) {
+            continue;
+        }
+        size_t used = 0;
+        for (const df_word *w = fields[i].words; w->word; w++) {
+            used += (size_t)snprintf(flag->choices + used, sizeof flag->choices - used, "%s%s",
+                                     used > 0 ? "|" : "", w->word);
+        }
+        flag->word = df_opt_word_of(fields[i].words, (double)fields[i].preset);
+    }
+}
+
+static df_arg field_arg(field_flag *flag)
+{
+    const df_strategy_field *const field = &flag->field;
+    if (field->kind == DF_FIELD_TRUTH) {
+        return df_arg_bool(field->name, &flag->truth, field->flag);
+    }
+    if (field->kind == DF_FIELD_WORD) {
+        return df_arg_choice(field->name, &flag->word, flag->choices, field->flag);
+    }
+    const df_arg arg = df_arg_int(field->name, &flag->number, field->low, field->high, field->flag);
+    const bool required = field->at == offsetof(df_strategy, dp); /* as in the Python DeepFlow */
+    return required ? df_arg_required(arg) : arg;
+}
+
+static void add_field_flags(flag_list *list, gd_args *a, df_strategy_kind of)
+{
+    for (int i = 0; i < DF_STRATEGY_FIELDS; i++) {
+        if (a->flags[i].field.of == of) {
+            add_flag(list, field_arg(&a->flags[i]));
+        }
+    }
+}
+
+/* cp has no flag: the model has one link for tp and cp. */
+static void add_inter_flags(flag_list *list, gd_args *a, df_strategy_kind of)
+{
+    static const char *const meaning[DF_AXES] = {
+        [DF_AXIS_DP] = "data parallelism runs between wafers",
+        [DF_AXIS_LP] = "the pipeline runs between wafers",
+        [DF_AXIS_TP] = "of an LLM: tp runs between wafers",
+        [DF_AXIS_KP1] = "kp1 runs between wafers",
+        [DF_AXIS_KP2] = "kp2 runs between wafers",
+    };
+    for (int axis = 0; axis < DF_AXES; axis++) {
+        if (meaning[axis] && df_strategy_axis_kind((df_axis)axis) == of) {
+            add_flag(list, df_arg_bool(df_axis_table[axis].inter, &a->inter[axis], meaning[axis]));
+        }
+    }
+}
+
 static bool read_args(int argc, char **argv, gd_args *a, int *exit_code)
 {
-    const df_arg own[] = {
-        df_arg_required(df_arg_int("index", &a->index, 0, 2147483647, "which starting point")),
-        df_arg_real("data_scale", &a->common.data_scale, 0, 1e12,
-                    "growth of the data set, for the record; 0: the file's"),
-        df_arg_required(
-            df_arg_int("dp", &a->strategy.dp, 1, DF_SYSTEM_DEVICES_MAX, "data-parallel replicas")),
-        df_arg_int("lp", &a->strategy.lp, 1, DF_SYSTEM_DEVICES_MAX, "pipeline stages"),
-        df_arg_int("kp_type", &a->kp_type, -1, 2,
-                   "kernels are split: -1 not, 1 by column and row, 2 by row and column"),
-        df_arg_int("kp1", &a->strategy.kp1, 1, DF_SYSTEM_DEVICES_MAX,
-                   "ways to split the first dimension"),
-        df_arg_int("kp2", &a->strategy.kp2, 1, DF_SYSTEM_DEVICES_MAX,
-                   "ways to split the second one"),
-        df_arg_int("inter_derate", &a->inter_derate, 0, DF_SYSTEM_DEVICES_MAX,
-                   "streams that share a link between wafers; 0: no such network"),
-        df_arg_int("intra_derate", &a->intra_derate, 0, DF_SYSTEM_DEVICES_MAX,
-                   "streams that share a link on a wafer; 0: no such network"),
-        df_arg_int("tp", &a->strategy.tp, 1, DF_SYSTEM_DEVICES_MAX,
-                   "of an LLM: tensor parallelism"),
-        df_arg_int("cp", &a->strategy.cp, 1, DF_SYSTEM_DEVICES_MAX,
-                   "of an LLM: context parallelism"),
-        df_arg_int("mb", &a->strategy.mb, 1, DF_ARG_INT_MAX, "of an LLM: micro-batches"),
-        df_arg_bool("tp_sp", &a->strategy.tp_sp, "of an LLM: sequence parallelism"),
-        df_arg_int("zero_stage", &a->strategy.zero_stage, 0, 3, "of an LLM: stage of ZeRO"),
-        df_arg_choice("recompute", &a->recompute, "none|selective|full", "of an LLM"),
-        df_arg_choice("schedule", &a->schedule, "gpipe|1f1b|interleaved",
-                      "of an LLM: the pipeline"),
-        df_arg_int("virtual_stages", &a->strategy.virtual_stages, 1, DF_ARG_INT_MAX,
-                   "of an LLM: parts of the model on a stage, interleaved"),
-        df_arg_bool("tp_inter", &a->inter[0], "of an LLM: tp runs between wafers"),
-        df_arg_bool("kp1_inter", &a->kp1_inter, "kp1 runs between wafers"),
-        df_arg_bool("kp2_inter", &a->inter[1], "kp2 runs between wafers"),
-        df_arg_bool("dp_inter", &a->inter[2], "data parallelism runs between wafers"),
-        df_arg_bool("lp_inter", &a->inter[3], "the pipeline runs between wafers"),
-        df_arg_int("wafer_dim", &a->wafer_dim, 1, 1024, "devices along a wafer's edge"),
-    };
-    df_arg args[DF_SEARCH_COMMON_ARGS + sizeof own / sizeof own[0]];
-    const int common = df_search_common_args(&a->common, args);
-    memcpy(args + common, own, sizeof own);
+    flag_list list;
+    list.count = df_search_common_args(&a->common, list.arg);
+    add_flag(&list, df_arg_required(
+                        df_arg_int("index", &a->index, 0, 2147483647, "which starting point")));
+    add_flag(&list, df_arg_real("data_scale", &a->common.data_scale, 0, 1e12,
+                                "growth of the data set, for the record; 0: the file's"));
+    add_field_flags(&list, a, DF_STRATEGY_BOTH);
+    add_field_flags(&list, a, DF_STRATEGY_KERNELS);
+    add_flag(&list, df_arg_int("inter_derate", &a->inter_derate, 0, DF_SYSTEM_DEVICES_MAX,
+                               "streams that share a link between wafers; 0: no such network"));
+    add_flag(&list, df_arg_int("intra_derate", &a->intra_derate, 0, DF_SYSTEM_DEVICES_MAX,
+                               "streams that share a link on a wafer; 0: no such network"));
+    add_field_flags(&list, a, DF_STRATEGY_LLM);
+    add_inter_flags(&list, a, DF_STRATEGY_LLM);
+    add_inter_flags(&list, a, DF_STRATEGY_KERNELS);
+    add_inter_flags(&list, a, DF_STRATEGY_BOTH);
+    add_flag(&list,
+             df_arg_int("wafer_dim", &a->wafer_dim, 1, 1024, "devices along a wafer's edge"));
     const df_command command = {"GD_search", "searches the best device for one strategy", EXAMPLES,
-                                args, common + (int)(sizeof own / sizeof own[0])};
+                                list.arg, list.count};
     return df_cli_parse(&command, argc, argv, exit_code);
 }
 
-static df_recompute recompute_of(const char *word)
+/* ---- The strategy ---- */
+
+static int64_t value_of(const field_flag *flag)
 {
-    int value = DF_RECOMPUTE_NONE;
-    while (strcmp(df_recompute_name((df_recompute)value), word) != 0) { /* one of the choices */
-        value++;
+    int64_t value = flag->number;
+    if (flag->field.kind == DF_FIELD_TRUTH) {
+        return flag->truth;
     }
-    return (df_recompute)value;
+    if (flag->field.kind == DF_FIELD_WORD) {
+        df_strategy_word_value(&flag->field, flag->word, &value); /* one of the choices */
+    }
+    return value;
 }
 
-static df_schedule schedule_of(const char *word)
+/* "--kp_type: expected -1, 1 or 2, found 0". */
+static df_status fail_code(const df_strategy_field *field, int64_t value, df_err *err)
 {
-    int value = DF_SCHEDULE_GPIPE;
-    while (strcmp(df_schedule_name((df_schedule)value), word) != 0) {
-        value++;
+    char codes[64] = "";
+    size_t used = 0;
+    for (const df_word *w = field->words; w->word; w++) {
+        const char *const before = w == field->words ? "" : w[1].word ? ", " : " or ";
+        used += (size_t)snprintf(codes + used, sizeof codes - used, "%s%.0f", before, w->value);
     }
-    return (df_schedule)value;
+    return df_fail(err, DF_EINVAL, "--%s: expected %s, found %" PRId64, field->name, codes, value);
 }
 
-/* What the model's mode has no use for leaves the strategy. */
-static void settle_strategy(gd_args *a, bool llm)
+/* A number between the bounds of an enum may still be none of its values. */
+static df_status read_strategy(const gd_args *a, df_strategy *s, df_err *err)
 {
-    df_strategy *const s = &a->strategy;
-    a->inter[0] = a->inter[0] || a->kp1_inter;
-    if (llm) {
-        s->kp_type = DF_KP_NONE;
-        s->kp1 = 1;
-        s->kp2 = 1;
-        s->recompute = recompute_of(a->recompute);
-        s->schedule = schedule_of(a->schedule);
-        return;
+    df_strategy_init(s, DF_STRATEGY_BOTH);
+    for (int i = 0; i < DF_STRATEGY_FIELDS; i++) {
+        const df_strategy_field *const field = &a->flags[i].field;
+        const int64_t value = value_of(&a->flags[i]);
+        if (field->kind == DF_FIELD_CODE && !df_opt_word_of(field->words, (double)value)) {
+            return fail_code(field, value, err);
+        }
+        df_strategy_set(s, field, value);
     }
-    *s = (df_strategy){
-        .kp_type = (df_kp_type)a->kp_type, .kp1 = s->kp1, .kp2 = s->kp2, .dp = s->dp, .lp = s->lp};
-    /* kp1 counts in both splits, kp2 in the second one */
-    s->kp1 = s->kp_type == DF_KP_NONE ? 1 : s->kp1;
-    s->kp2 = s->kp_type == DF_KP_RC ? s->kp2 : 1;
+    return DF_OK;
 }
 
-static df_status add_strategy(gd_args *a, df_sweep_plan *plan, df_err *err)
+/* Whichever flag of a place was given counts: kp1_inter and tp_inter are of the innermost one. */
+static void place_axes(const gd_args *a, df_layout *layout)
 {
-    static const int order[DF_LAYOUT_AXES] = {0, 1, 2, 3};
-    df_layout layout = {
-        .inter_derate = a->inter_derate, .intra_derate = a->intra_derate, .feasible = true};
-    if (a->kp_type == 0) {
-        return df_fail(err, DF_EINVAL, "--kp_type: expected -1, 1 or 2, found 0");
+    const df_axis *const kernels = df_strategy_placed(DF_STRATEGY_KERNELS);
+    const df_axis *const llm = df_strategy_placed(DF_STRATEGY_LLM);
+    df_sweep_unplaced(layout);
+    for (int i = 0; i < DF_LAYOUT_AXES; i++) {
+        layout->inter[i] = a->inter[kernels[i]] || a->inter[llm[i]];
     }
-    settle_strategy(a, plan->options.cfg.mode == DF_MODE_LLM);
+    layout->inter_derate = a->inter_derate;
+    layout->intra_derate = a->intra_derate;
+    layout->feasible = true;
+}
+
+static double count_workers(const df_strategy *s)
+{
+    double workers = 1;
     int64_t axes[DF_LAYOUT_AXES];
-    df_strategy_axes(&a->strategy, axes);
-    const double workers = (double)axes[0] * (double)axes[1] * (double)axes[2] * (double)axes[3];
+    df_strategy_axes(s, axes);
+    for (int i = 0; i < DF_LAYOUT_AXES; i++) {
+        workers *= (double)axes[i];
+    }
+    return workers;
+}
+
+static df_status add_strategy(const gd_args *a, df_sweep_plan *plan, df_err *err)
+{
+    const bool llm = plan->options.cfg.mode == DF_MODE_LLM;
+    df_strategy s;
+    df_layout layout;
+    DF_TRY(read_strategy(a, &s, err));
+    df_strategy_settle(&s, llm ? DF_STRATEGY_LLM : DF_STRATEGY_KERNELS);
+    const double workers = count_workers(&s);
     if (workers > DF_SYSTEM_DEVICES_MAX) {
         return df_fail(err, DF_EINVAL, "--dp: expected at most %d devices in all, found %.17g",
                        DF_SYSTEM_DEVICES_MAX, workers);
@@ -127,9 +211,8 @@ static df_status add_strategy(gd_args *a, df_sweep_plan *plan, df_err *err)
     const df_system_size size = {.num_wafer = ((int64_t)workers + area - 1) / area,
                                  .wafer_dim = a->wafer_dim,
                                  .num_worker = (int64_t)workers};
-    memcpy(layout.order, order, sizeof order);
-    memcpy(layout.inter, a->inter, sizeof layout.inter);
-    return df_sweep_plan_add(plan, &size, &a->strategy, &layout, err);
+    place_axes(a, &layout);
+    return df_sweep_plan_add(plan, &size, &s, &layout, err);
 }
 
 /* ---- best.txt ---- */
@@ -177,14 +260,19 @@ static df_status write_best(const char *dir, const df_descent *descent, df_err *
 static df_status prepare(gd_args *a, df_search *search, df_err *err)
 {
     char name[DF_STRATEGY_NAME];
+    char inter[DF_LAYOUT_AXES + 1] = "";
     DF_TRY(df_search_init(search, &a->common, 1, a->index, err));
     DF_TRY(add_strategy(a, &search->plan, err));
-    df_strategy_name(&a->strategy, name, sizeof name);
+    const df_store_strategy *const row = &search->plan.strategies[0];
+    df_strategy_name(&row->strategy, name, sizeof name);
+    for (int i = 0; i < DF_LAYOUT_AXES; i++) {
+        inter[i] = row->layout.inter[i] ? '1' : '0';
+    }
     df_search_note(search, "strategy=%s", name);
     df_search_note(search, "wafer_dim=%" PRId64, a->wafer_dim);
     df_search_note(search, "inter_derate=%" PRId64, a->inter_derate);
     df_search_note(search, "intra_derate=%" PRId64, a->intra_derate);
-    df_search_note(search, "inter=%d%d%d%d", a->inter[0], a->inter[1], a->inter[2], a->inter[3]);
+    df_search_note(search, "inter=%s", inter);
     return DF_OK;
 }
 
@@ -234,23 +322,12 @@ int df_cmd_gd_search(int argc, char **argv)
 {
     gd_args a = {.common = df_search_args_init("GD_search", "output/GD_search"),
                  .wafer_dim = 1,
-                 .kp_type = DF_KP_NONE,
-                 .strategy = {.kp_type = DF_KP_NONE,
-                              .kp1 = 1,
-                              .kp2 = 1,
-                              .dp = 1,
-                              .lp = 1,
-                              .tp = 1,
-                              .cp = 1,
-                              .mb = 1,
-                              .virtual_stages = 1},
-                 .recompute = "none",
-                 .schedule = "gpipe",
                  .inter_derate = 1,
                  .intra_derate = 1};
     df_search search;
     int exit_code = 0;
     memset(&search, 0, sizeof search);
+    init_flags(a.flags);
     df_err err;
     const df_status status = df_search_read_spec(&a.common, argc, argv, &err);
     if (status != DF_OK) {

@@ -9,10 +9,10 @@
 #include "commands.h"
 #include "explain.h"
 #include "json_out.h"
-#include "llm/llm.h"
 #include "llm_out.h"
 #include "llm_warn.h"
 #include "pictures.h"
+#include "predict/llm.h"
 #include "predict/predict.h"
 #include "summary.h"
 
@@ -29,9 +29,9 @@ typedef struct {
     df_hw_device dev;
     df_prediction result;
     df_llm_result llm; /* mode LLM */
-    df_llm_memory llm_memory;
+    df_memory llm_memory;
     bool fits;
-    df_astra *astra; /* while it is predicted; NULL: nothing is simulated */
+    df_runner *astra; /* while it is predicted; NULL: nothing is simulated */
     df_rules rules;
     char summary[4096]; /* path of the summary file; empty: there is none */
 } outcome;
@@ -106,13 +106,13 @@ predict_llm_with(df_llm_predictor *predictor, const predict_args *a, outcome *o,
         df_llm_predictor_show(predictor, &pictures);
     }
     df_llm_predictor_use(predictor, o->astra);
-    return df_llm_predict(predictor, &o->cfg, &o->dev, &a->rules, &o->llm, err);
+    return df_llm_predict(predictor, &o->cfg, &o->dev, &a->rules, DF_WANT_OPERATORS, &o->llm, err);
 }
 
 static df_status predict_llm(const predict_args *a, outcome *o, df_err *err)
 {
     DF_TRY(df_hw_derive(&o->cfg, &a->rules, &o->dev, err));
-    df_llm_memory_peak(&o->cfg, &o->llm_memory);
+    df_predict_memory_peak(&o->cfg, &o->llm_memory);
     o->fits = o->llm_memory.total_bytes <= o->dev.mem[DF_HW_LEVELS - 1].size_bytes;
     df_llm_warn_strategy(&o->cfg, &a->rules, stderr);
     df_llm_predictor *const predictor = df_llm_predictor_new();

@@ -8,6 +8,7 @@
 #include "commands.h"
 #include "search_dir.h"
 #include "store/table.h"
+#include "strategy/strategy.h"
 
 enum { LIST = 128, NAME = 64, SORTS = 8 };
 
@@ -122,32 +123,36 @@ static void add_column(query *q, int column)
     }
 }
 
+/* Adds a column that tells searches apart. */
+static void add_telling(query *q, const char *name)
+{
+    const int column = df_table_find(q->table, name);
+    if (column >= 0 && differs(q, column)) {
+        add_column(q, column);
+    }
+}
+
 /* What was found, and of what describes a search what tells it from others. */
 static void choose_telling(query *q)
 {
-    static const char *const telling[] = {"energy_j",   "kp_type",
-                                          "kp1",        "kp2",
-                                          "tp",         "cp",
-                                          "dp",         "lp",
-                                          "mb",         "tp_sp",
-                                          "zero_stage", "recompute",
-                                          "schedule",   "virtual_stages",
-                                          "layout",     "num_wafer",
-                                          "wafer_dim",  "devices_per_node",
-                                          "num_worker", "index"};
+    static const char *const others[] = {"layout",           "num_wafer",  "wafer_dim",
+                                         "devices_per_node", "num_worker", "index"};
     const int time = df_table_find(q->table, "best_time_s");
     const int value = df_table_find(q->table, "best_value");
+    df_strategy_field fields[DF_STRATEGY_FIELDS];
+    df_strategy_terms(fields);
     add_column(q, df_table_find(q->table, "work_id"));
     add_column(q, df_table_find(q->table, "status"));
     add_column(q, time);
     if (time >= 0 && value >= 0 && !repeats(q, value, time)) {
         add_column(q, value);
     }
-    for (size_t i = 0; i < sizeof telling / sizeof telling[0]; i++) {
-        const int column = df_table_find(q->table, telling[i]);
-        if (column >= 0 && differs(q, column)) {
-            add_column(q, column);
-        }
+    add_telling(q, "energy_j");
+    for (int i = 0; i < DF_STRATEGY_FIELDS; i++) {
+        add_telling(q, fields[i].name);
+    }
+    for (size_t i = 0; i < sizeof others / sizeof others[0]; i++) {
+        add_telling(q, others[i]);
     }
 }
 

@@ -38,69 +38,119 @@ static bool read_args(int argc, char **argv, strategies_args *a, int *exit_code)
 
 /* ---- Rows in three formats ---- */
 
+/* The fields of strategies of kernels, which are the ones that are listed; returns how many. */
+static int list_fields(df_strategy_field fields[DF_STRATEGY_FIELDS])
+{
+    int count = 0;
+    df_strategy_terms(fields);
+    for (int i = 0; i < DF_STRATEGY_FIELDS; i++) {
+        if ((fields[i].of & DF_STRATEGY_KERNELS) != 0) {
+            fields[count++] = fields[i];
+        }
+    }
+    return count;
+}
+
+static const df_axis_row *axis_at(int place)
+{
+    return &df_axis_table[df_strategy_placed(DF_STRATEGY_KERNELS)[place]];
+}
+
+static void print_csv_layout(const df_layout *l)
+{
+    const bool feasible = l->feasible;
+    if (feasible) {
+        printf("%" PRId64 ",%" PRId64 ",", l->inter_derate, l->intra_derate);
+    } else {
+        fputs(",,", stdout);
+    }
+    for (int i = 0; i < DF_LAYOUT_AXES; i++) {
+        printf(feasible ? "%d," : ",", l->inter[i]);
+    }
+    if (feasible) {
+        puts("1,");
+    } else {
+        printf("0,\"%s\"\n", l->reason);
+    }
+}
+
 static void print_csv(const strategies_args *a, const df_strategy *s, const df_layout *l, int id)
 {
     char order[DF_LAYOUT_AXES + 1];
+    df_strategy_field fields[DF_STRATEGY_FIELDS];
+    const int count = list_fields(fields);
     df_layout_name(l, order);
-    printf("%" PRId64 ",%" PRId64 ",%" PRId64 ",%d,%" PRId64 ",%" PRId64 ",%" PRId64 ",%" PRId64
-           ",%d,%s,",
-           a->size.wafer_dim, a->size.num_wafer, df_system_workers(&a->size), (int)s->kp_type,
-           s->kp1, s->kp2, s->dp, s->lp, id, order);
-    if (l->feasible) {
-        printf("%" PRId64 ",%" PRId64 ",%d,%d,%d,%d,1,\n", l->inter_derate, l->intra_derate,
-               l->inter[0], l->inter[1], l->inter[2], l->inter[3]);
-    } else {
-        printf(",,,,,,0,\"%s\"\n", l->reason);
+    printf("%" PRId64 ",%" PRId64 ",%" PRId64 ",", a->size.wafer_dim, a->size.num_wafer,
+           df_system_workers(&a->size));
+    for (int i = 0; i < count; i++) {
+        printf("%" PRId64 ",", df_strategy_get(s, &fields[i]));
     }
+    printf("%d,%s,", id, order);
+    print_csv_layout(l);
 }
 
 static void print_text(const df_strategy *s, const df_layout *l)
 {
     char name[64];
     char order[DF_LAYOUT_AXES + 1];
-    char leaving[DF_LAYOUT_AXES * 4 + 1] = "";
-    static const char *const axes[] = {"kp1 ", "kp2 ", "dp ", "lp "};
     df_strategy_name(s, name, sizeof name);
     df_layout_name(l, order);
-    for (int axis = 0; axis < DF_LAYOUT_AXES; axis++) {
-        strncat(leaving, l->inter[axis] ? axes[axis] : "", sizeof leaving - strlen(leaving) - 1);
-    }
-    if (l->feasible) {
-        printf("%-22s %-6s %6" PRId64 " %6" PRId64 "  %s\n", name, order, l->inter_derate,
-               l->intra_derate, leaving[0] != '\0' ? leaving : "none");
-    } else {
+    if (!l->feasible) {
         printf("%-22s %-6s %6s %6s  infeasible: %s\n", name, order, "-", "-", l->reason);
+        return;
     }
+    bool leaving = false;
+    printf("%-22s %-6s %6" PRId64 " %6" PRId64 "  ", name, order, l->inter_derate, l->intra_derate);
+    for (int i = 0; i < DF_LAYOUT_AXES; i++) {
+        if (l->inter[i]) {
+            printf("%s ", axis_at(i)->name);
+            leaving = true;
+        }
+    }
+    puts(leaving ? "" : "none");
 }
 
 static void add_json(json_t *rows, const df_strategy *s, const df_layout *l, int id)
 {
-    static const char *const inter[] = {"kp1_inter", "kp2_inter", "dp_inter", "lp_inter"};
     char order[DF_LAYOUT_AXES + 1];
+    df_strategy_field fields[DF_STRATEGY_FIELDS];
+    const int count = list_fields(fields);
     json_t *const row = json_object();
     json_array_append_new(rows, row);
     df_layout_name(l, order);
-    df_json_real(row, "kp_type", s->kp_type);
-    df_json_real(row, "kp1", (double)s->kp1);
-    df_json_real(row, "kp2", (double)s->kp2);
-    df_json_real(row, "dp", (double)s->dp);
-    df_json_real(row, "lp", (double)s->lp);
+    for (int i = 0; i < count; i++) {
+        df_json_real(row, fields[i].name, (double)df_strategy_get(s, &fields[i]));
+    }
     df_json_real(row, "layout_id", id);
     df_json_text(row, "order", order);
     df_json_real(row, "inter_derate", (double)l->inter_derate);
     df_json_real(row, "intra_derate", (double)l->intra_derate);
-    for (int axis = 0; axis < DF_LAYOUT_AXES; axis++) {
-        df_json_bool(row, inter[axis], l->inter[axis]);
+    for (int i = 0; i < DF_LAYOUT_AXES; i++) {
+        df_json_bool(row, axis_at(i)->inter, l->inter[i]);
     }
     df_json_bool(row, "feasible", l->feasible);
     df_json_text(row, "reason", l->reason);
 }
 
+static void print_csv_header(void)
+{
+    df_strategy_field fields[DF_STRATEGY_FIELDS];
+    const int count = list_fields(fields);
+    fputs("wafer_dim,num_wafer,num_worker,", stdout);
+    for (int i = 0; i < count; i++) {
+        printf("%s,", fields[i].name);
+    }
+    fputs("layout_id,order,inter_derate,intra_derate,", stdout);
+    for (int i = 0; i < DF_LAYOUT_AXES; i++) {
+        printf("%s,", axis_at(i)->inter);
+    }
+    puts("feasible,reason");
+}
+
 static void print_header(char format)
 {
     if (format == 'c') {
-        puts("wafer_dim,num_wafer,num_worker,kp_type,kp1,kp2,dp,lp,layout_id,order,inter_derate,"
-             "intra_derate,kp1_inter,kp2_inter,dp_inter,lp_inter,feasible,reason");
+        print_csv_header();
     } else if (format == 't') {
         printf("%-22s %-6s %6s %6s  %s\n", "strategy", "order", "inter", "intra",
                "axes that leave a wafer");

@@ -3,8 +3,9 @@
 #include <math.h>
 #include <string.h>
 
+#include "compat/output.h"
 #include "json_out.h"
-#include "llm/llm.h"
+#include "predict/llm.h"
 #include "predict/predict.h"
 
 /* The figures of a prediction that rules change. */
@@ -34,14 +35,13 @@ static void figures_of_llm(const df_cfg *cfg,
                            const df_llm_result *r,
                            double figures[FIGURES])
 {
-    const double replicas = rules->llm_replicas_counted_twice ? (double)cfg->sched.dp : 1.0;
     figures[TIME] = r->time_s;
     figures[PREFILL] = r->prefill_s;
     figures[DECODE] = r->decode_s;
     figures[PREFILL_ENERGY] = r->prefill_energy_j;
     figures[DECODE_ENERGY] = r->decode_energy_j;
     figures[ENERGY] = r->energy.total_j;
-    figures[BATCH_RATE] = r->tokens_ps.overall * (double)cfg->llm.batch_size * replicas;
+    figures[BATCH_RATE] = r->tokens_ps.overall * df_compat_rated_sequences(rules, cfg);
 }
 
 static df_status predict(const predictors *p,
@@ -56,7 +56,7 @@ static df_status predict(const predictors *p,
     memset(figures, 0, FIGURES * sizeof figures[0]);
     DF_TRY(df_hw_derive(cfg, rules, &dev, err));
     if (cfg->mode == DF_MODE_LLM) {
-        DF_TRY(df_llm_predict(p->llm, cfg, &dev, rules, &llm, err));
+        DF_TRY(df_llm_predict(p->llm, cfg, &dev, rules, DF_WANT_TIMES, &llm, err));
         figures_of_llm(cfg, rules, &llm, figures);
         return DF_OK;
     }

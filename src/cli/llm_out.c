@@ -5,6 +5,7 @@
 #include <stdio.h>
 
 #include "base/units.h"
+#include "compat/output.h"
 
 static const char *bound_name(const df_hw_device *dev, const df_row *row, int direction)
 {
@@ -78,9 +79,9 @@ static void add_nodes(json_t *root, const df_breakdown *pass)
 static void add_memory(json_t *root, const df_llm_report *report)
 {
     json_t *const o = df_json_object(root, "memory");
-    for (int i = 0; i < DF_LLM_MEM_PARTS; i++) {
+    for (int i = 0; i < DF_MEMORY_PARTS; i++) {
         char key[64];
-        snprintf(key, sizeof key, "%s_bytes", df_llm_mem_names[i]);
+        snprintf(key, sizeof key, "%s_bytes", df_memory_names[i]);
         df_json_real(o, key, report->memory->part_bytes[i]);
     }
     df_json_real(o, "total_bytes", report->memory->total_bytes);
@@ -244,8 +245,7 @@ static void print_inference(const df_llm_report *report)
         printf("Decode sequences/s");
         print_rates(&r->tokens_ps, 1);
         printf("Aggregate decode throughput tok/s (batch=%" PRId64 ", dp=%" PRId64 ")", batch, dp);
-        print_rates(&r->tokens_ps,
-                    (double)batch * (report->rules->llm_replicas_counted_twice ? (double)dp : 1.0));
+        print_rates(&r->tokens_ps, df_compat_rated_sequences(report->rules, report->cfg));
     }
     printf("  prefill                        %13.6g s\n", r->prefill_s);
     printf("  decode                         %13.6g s\n", r->decode_s);
@@ -254,14 +254,14 @@ static void print_inference(const df_llm_report *report)
 
 static void print_memory(const df_llm_report *report)
 {
-    const df_llm_memory *const memory = report->memory;
+    const df_memory *const memory = report->memory;
     const double capacity = report->dev->mem[DF_HW_LEVELS - 1].size_bytes;
     printf("  memory of a device             %13.6g GB of %.6g GB%s:", memory->total_bytes / DF_GIB,
            capacity / DF_GIB, df_llm_memory_use(report) <= 1 ? "" : ", does not fit");
     const char *comma = "";
-    for (int i = 0; i < DF_LLM_MEM_PARTS; i++) {
+    for (int i = 0; i < DF_MEMORY_PARTS; i++) {
         if (memory->part_bytes[i] > 0) {
-            printf("%s %s %.3g", comma, df_llm_mem_names[i], memory->part_bytes[i] / DF_GIB);
+            printf("%s %s %.3g", comma, df_memory_names[i], memory->part_bytes[i] / DF_GIB);
             comma = ",";
         }
     }

@@ -2,15 +2,15 @@
 #ifndef DF_LLM_OUT_H
 #define DF_LLM_OUT_H
 #include "json_out.h"
-#include "llm/llm.h"
-#include "llm/llm_memory.h"
+#include "predict/llm.h"
+#include "predict/predict_memory.h"
 
 /* A prediction and what it is of. */
 typedef struct {
     const df_cfg *cfg;
     const df_hw_device *dev;
     const df_llm_result *result;
-    const df_llm_memory *memory;
+    const df_memory *memory;
     const df_rules *rules;
 } df_llm_report;
 

@@ -5,6 +5,8 @@
 #include <string.h>
 
 #include "base/units.h"
+#include "compat/step_reference.h"
+#include "predict/pipe.h"
 
 /* ---- Strategies ---- */
 
@@ -28,9 +30,8 @@ static int64_t nearest_divisor(int64_t n, int64_t x)
 /* One stage: the reference leaves micro-batches out. */
 static void warn_batches(const df_cfg *cfg, const df_rules *rules, FILE *out)
 {
-    const df_cfg_sched *const s = &cfg->sched;
-    if (s->lp > 1 || s->mb == 1 || s->schedule != DF_SCHEDULE_GPIPE ||
-        !rules->llm_one_stage_one_batch) {
+    const df_pipe pipe = df_pipe_read(cfg);
+    if (pipe.batches == 1 || !df_compat_first_batch_only(rules, &pipe, df_pipe_order(cfg))) {
         return;
     }
     fputs("deepflow: warning: scheduling_param.mb: with one stage (lp 1) the reference rules ",
@@ -92,12 +93,12 @@ static bool alternate(df_cfg *cfg, int64_t sequences, char name[NAME_ROOM])
     df_cfg_sched *const s = &cfg->sched;
     const int64_t batch = cfg->llm.batch_size / s->dp;
     const int64_t mb = sequences > 0 ? batch / sequences : s->mb;
-    const bool reorder = s->schedule == DF_SCHEDULE_GPIPE;
+    const bool reorder = df_orders[s->schedule].forward_first;
     const bool changed = (reorder && s->lp > 1) || mb > s->mb;
-    s->schedule = reorder ? DF_SCHEDULE_1F1B : s->schedule;
+    s->schedule = reorder ? DF_ORDER_1F1B : s->schedule;
     s->mb = mb;
     snprintf(name, NAME_ROOM, "scheduling_param.mb: %" PRId64 " and schedule: %s", mb,
-             s->schedule == DF_SCHEDULE_1F1B ? "1f1b" : "interleaved");
+             df_orders[s->schedule].name);
     return is_training(cfg) && changed;
 }
 
@@ -151,8 +152,8 @@ enum { CHANGES = sizeof changes / sizeof changes[0] };
 
 static double needed_bytes(const df_cfg *cfg)
 {
-    df_llm_memory memory;
-    df_llm_memory_peak(cfg, &memory);
+    df_memory memory;
+    df_predict_memory_peak(cfg, &memory);
     return memory.total_bytes;
 }
 

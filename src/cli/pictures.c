@@ -6,6 +6,7 @@
 
 #include "base/dir.h"
 #include "draw/draw.h"
+#include "lower/lower.h"
 
 enum { PATH_ROOM = 4096 };
 
@@ -32,13 +33,13 @@ static void add_node(df_draw *draw, const df_dag *dag, int32_t element)
     const double us = 1e6 * df_dag_duration_s(dag, element);
     char name[128];
     char label[192];
-    df_llm_name_element(dag, element, name, sizeof name);
+    df_lower_name_element(dag, element, name, sizeof name);
     if (kind == DF_DAG_COMPUTE) {
         const int device = (int)df_dag_device(dag, element);
         snprintf(label, sizeof label, "%s\ndevice %d, %.6g us", name, device, us);
         df_draw_node(draw, (uint64_t)element, kinds[kind], device, label);
     } else {
-        snprintf(label, sizeof label, "%s\n%.6g bytes", name, df_dag_told(dag, element)->bytes);
+        snprintf(label, sizeof label, "%s\n%.6g bytes", name, df_dag_info_of(dag, element)->bytes);
         df_draw_node(draw, (uint64_t)element, kinds[kind], -1, label);
     }
 }

@@ -233,10 +233,32 @@ static void note_ints(df_search *search, const char *name, const df_int_list *li
     }
 }
 
-/* What is left out is not searched otherwise than without a description. */
+/* Lists of values each have a line where they are given, sets share one. */
+static void note_strategies(df_search *search)
+{
+    const char *const space = (const char *)&search->options.space;
+    df_strategy_field fields[DF_STRATEGY_FIELDS];
+    char sets[128] = "";
+    size_t used = 0;
+    df_strategy_terms(fields);
+    for (int i = 0; i < DF_STRATEGY_FIELDS; i++) {
+        const void *const values = space + fields[i].space;
+        if ((fields[i].of & DF_STRATEGY_LLM) == 0) {
+            continue;
+        }
+        if (!fields[i].words) {
+            note_ints(search, fields[i].name, values);
+            continue;
+        }
+        used += (size_t)snprintf(sets + used, sizeof sets - used, "%s%x", used > 0 ? "," : "",
+                                 *(const unsigned *)values);
+    }
+    df_search_note(search, "sets=%s", sets);
+}
+
+/* What is left out is searched as without a description. */
 static void note_space(df_search *search)
 {
-    const df_strategy_space *const space = &search->options.space;
     const df_eval_limits *const limits = &search->options.eval.limits;
     df_search_note(search, "limits=%.17g,%.17g,%.17g,%.17g,%.17g", limits->time_s, limits->energy_j,
                    limits->power_w, limits->area_mm2, limits->memory_bytes);
@@ -246,14 +268,7 @@ static void note_space(df_search *search)
             df_search_note(search, "%s=%.17g,%.17g", df_param_names[i], range->low, range->high);
         }
     }
-    note_ints(search, "tp", &space->tp);
-    note_ints(search, "cp", &space->cp);
-    note_ints(search, "dp", &space->dp);
-    note_ints(search, "lp", &space->lp);
-    note_ints(search, "mb", &space->mb);
-    note_ints(search, "virtual_stages", &space->virtual_stages);
-    df_search_note(search, "sets=%x,%x,%x,%x", space->tp_sp, space->zero_stage, space->recompute,
-                   space->schedule);
+    note_strategies(search);
 }
 
 static void note_options(df_search *search)

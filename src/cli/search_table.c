@@ -10,19 +10,17 @@
 
 void df_search_layout_text(const df_store_strategy *row, char text[DF_SEARCH_LAYOUT])
 {
-    static const char *const kernels[DF_LAYOUT_AXES] = {"kp1", "kp2", "dp", "lp"};
-    static const char *const llm[DF_LAYOUT_AXES] = {"tp", "cp", "dp", "lp"};
-    const char *const *const names = row->strategy.tp > 0 ? llm : kernels;
+    const df_axis *const axes = df_strategy_placed(df_strategy_kind_of(&row->strategy));
     size_t used = 0;
     if (row->size.devices_per_node == 0) {
         df_layout_name(&row->layout, text);
         return;
     }
     snprintf(text, DF_SEARCH_LAYOUT, "none");
-    for (int axis = 0; axis < DF_LAYOUT_AXES; axis++) {
-        if (row->layout.inter[axis]) {
+    for (int i = 0; i < DF_LAYOUT_AXES; i++) {
+        if (row->layout.inter[i]) {
             used += (size_t)snprintf(text + used, DF_SEARCH_LAYOUT - used, "%s%s",
-                                     used > 0 ? " " : "", names[axis]);
+                                     used > 0 ? " " : "", df_axis_table[axes[i]].name);
         }
     }
 }

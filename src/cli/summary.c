@@ -7,6 +7,7 @@
 
 #include "base/units.h"
 #include "cli.h"
+#include "compat/output.h"
 
 static void print_line(FILE *out, int length)
 {
@@ -130,12 +131,13 @@ static void print_lstm(FILE *out, const df_summary *s)
 static void print_gemm(FILE *out, const df_summary *s)
 {
     const df_gemm_times *const t = &s->prediction->gemm;
-    const double wrongly_less = s->rules->gemm_summary_subtracts_dp ? t->dp_comm_s : 0.0;
+    const double backward_s =
+        df_compat_summary_backward_s(s->rules, t->backward_compute_s, t->dp_comm_s);
     fprintf(out, "Forward Compute Time: %.17g\nForward Reduction Time: %.17g\n",
             t->forward_compute_s, t->forward_comm_s);
     if (s->cfg->gemm.backward) {
         fprintf(out, "Backward Compute Time: %.17g\nBackward Reduction Time: %.17g\n",
-                t->backward_compute_s - wrongly_less, t->backward_comm_s + t->dp_comm_s);
+                backward_s, t->backward_comm_s + t->dp_comm_s);
         if (t->dp_comm_s > 0) {
             fprintf(out, "DP Reduction Time: %.17g\n", t->dp_comm_s);
         }
@@ -178,7 +180,7 @@ static void print_inference(FILE *out, const df_summary *s)
              "Aggregate Decode Throughput Tok/s (batch=%" PRId64 ", dp=%" PRId64 ")", batch, dp);
     print_rates(out, "Decode Generations per Second", &r->tokens_ps, 1);
     print_rates(out, title, &r->tokens_ps,
-                (double)batch * (s->rules->llm_replicas_counted_twice ? (double)dp : 1.0));
+                df_compat_rated_sequences(s->rules, s->cfg));
 }
 
 static void print_mode(FILE *out, const df_summary *s)

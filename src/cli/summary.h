@@ -3,7 +3,7 @@
 #ifndef DF_SUMMARY_H
 #define DF_SUMMARY_H
 #include "hw/hw.h"
-#include "llm/llm.h"
+#include "predict/llm.h"
 #include "predict/predict.h"
 
 /* What a summary tells of. */

@@ -11,6 +11,7 @@
 #define DF_COMPAT_H
 #include "cost/cost.h"
 #include "fold/breakdown.h"
+#include "lower/lower.h"
 #include "model/dims.h"
 #include "model/exchange.h"
 #include "rules/rules.h"
@@ -22,11 +23,24 @@ typedef struct {
     const df_span *span;
 } df_compat_case;
 
-/* Whether micro-batches run one after another; if not, a single stage runs one alone. */
-bool df_compat_accumulates(const df_rules *rules, const df_cfg *cfg);
+/* Makes a micro-batch of all sequences of a replica: with df_compat_first_batch_only. */
+void df_compat_whole_batch(const df_cfg *cfg, df_split *split);
 
-/* Changes how the model is split, and what a pass is over. */
-void df_compat_split(const df_rules *rules, const df_cfg *cfg, df_split *split);
+/* What a prediction does otherwise beside its operators, as plain options. */
+typedef struct {
+    bool counted_energy; /* an inference's energies are those of compat/energy.h */
+    /* In the network simulator: */
+    bool links_underated, gathers_whole, stale_algorithms; /* df_simulated has what they mean */
+    bool edges_free;        /* hybrid: hops and exchanges among replicas cost nothing */
+    bool collectives_twice; /* a block's operators last as long as with their collectives */
+    df_lower_options lower;
+    /* In the pipeline of an LSTM: graph/pipeline.h has what they mean */
+    bool rejects_two_stages, frees_last_link;
+} df_compat_options;
+
+df_compat_options df_compat_read(const df_rules *rules);
+
+/* Changes what a pass is over, and what replicas exchange. */
 void df_compat_span(const df_rules *rules,
                     const df_dims *dims,
                     const df_split *split,
@@ -45,8 +59,7 @@ void df_compat_edit(const df_rules *rules, const df_compat_case *of, df_ops *ops
 typedef struct {
     bool streams_on_registers, staging_on_registers;
     bool gather_whole_steps, gather_staging_divided;
-    bool flash_launch_on_heads, flash_backward_double, flash_loads_waves;
-    bool flash_softmax_as_products;
+    bool flash_launch_on_heads, flash_loads_waves, flash_softmax_as_products;
     double bundles; /* of the file */
 } df_compat_prices;
 

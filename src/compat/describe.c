@@ -2,17 +2,26 @@
 
 #include "compat/compat.h"
 
-bool df_compat_accumulates(const df_rules *rules, const df_cfg *cfg)
+df_compat_options df_compat_read(const df_rules *rules)
 {
-    return cfg->sched.lp > 1 || !rules->llm_one_stage_one_batch ||
-           cfg->sched.schedule != DF_SCHEDULE_GPIPE;
+    return (df_compat_options){
+        .counted_energy = rules->llm_energy_one_layer,
+        .links_underated = rules->astra_links_underated,
+        .gathers_whole = rules->llm_all_gather_whole_steps,
+        .stale_algorithms = rules->astra_algorithm_stale,
+        .rejects_two_stages = rules->two_stages_rejected,
+        .frees_last_link = rules->memory_edge_frees_last_link,
+        .edges_free = rules->astra_hybrid_edges_free,
+        .collectives_twice = rules->astra_block_collectives_twice,
+        .lower = {.hop_skips_collective = rules->astra_hop_skips_collective,
+                  .reductions_on_first_devices = rules->astra_reductions_on_first_devices,
+                  .tags_meet = rules->astra_tags_meet,
+                  .order_open = rules->astra_order_open}};
 }
 
-void df_compat_split(const df_rules *rules, const df_cfg *cfg, df_split *split)
+void df_compat_whole_batch(const df_cfg *cfg, df_split *split)
 {
-    if (!df_compat_accumulates(rules, cfg)) {
-        split->batch = (double)cfg->llm.batch_size / split->dp;
-    }
+    split->batch = (double)cfg->llm.batch_size / split->dp;
 }
 
 void df_compat_span(const df_rules *rules,
@@ -69,6 +78,8 @@ void df_compat_exchange(const df_rules *rules,
     if (rules->llm_tied_logits_not_gathered && zero_stage >= 3) {
         e->head_apart = !dims->tied;
     }
+    e->every_batch = e->every_batch || rules->llm_reductions_every_batch;
+    e->optimizes = !rules->llm_optimizer_free;
 }
 
 df_gemm_traffic df_compat_gemm_traffic(const df_rules *rules)

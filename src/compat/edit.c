@@ -1,212 +1,194 @@
 /* Rules that change the operators of a transformer, one function each. */
 #include <math.h>
+#include <stddef.h>
 
 #include "compat/compat.h"
 
-typedef struct {
-    const df_compat_case *of;
-    df_ops *ops;
-} edited;
-
-static bool is_on_one_device(const edited *e)
-{
-    return e->of->split->tp == 1.0 && e->of->split->cp == 1.0;
-}
-
-/* The next product of a row and pass from *i on; NULL: there is none. */
-static df_op *next_of(df_ops *ops, int *i, df_op_kind kind, unsigned rows)
-{
-    while (*i < ops->count) {
-        df_op *const op = &ops->op[(*i)++];
-        if (op->kind == kind && (rows >> op->row & 1U) != 0) {
-            return op;
-        }
-    }
-    return NULL;
-}
+/* Changes one operator of the kind and rows that the edit is for. */
+typedef void edit_fn(const df_compat_case *of, df_op *op);
 
 #define ROW(row) (1U << (row))
 
+/* ---- Attention as products ---- */
+
 /* An input gradient (m, n) times (n, k) has the forward shape (m, k) times (k, n). */
-static void single_gradient_as_forward(edited *e)
+static void single_gradient_as_forward(const df_compat_case *of, df_op *op)
 {
-    const unsigned rows = ROW(DF_ROW_SCORE) | ROW(DF_ROW_AV);
-    df_op *op;
-    int i = 0;
-    while (is_on_one_device(e) && (op = next_of(e->ops, &i, DF_OP_GEMM, rows)) != NULL) {
-        if (op->pass == DF_PASS_INPUT_GRAD) {
-            const double k = op->gemm.k;
-            op->gemm.k = op->gemm.n;
-            op->gemm.n = k;
-        }
+    const bool single = of->split->tp == 1.0 && of->split->cp == 1.0;
+    if (single && op->pass == DF_PASS_INPUT_GRAD) {
+        const double k = op->gemm.k;
+        op->gemm.k = op->gemm.n;
+        op->gemm.n = k;
     }
 }
 
-static void hybrid_launches_scaled(edited *e)
+static void hybrid_launches_scaled(const df_compat_case *of, df_op *op)
 {
-    const bool hybrid = e->of->split->tp > 1.0 && e->of->split->cp > 1.0;
-    df_op *op;
-    int i = 0;
-    while (hybrid && (op = next_of(e->ops, &i, DF_OP_GEMM, ROW(DF_ROW_AV))) != NULL) {
-        if (op->pass != DF_PASS_FORWARD) {
-            op->launches = op->repeats;
-        }
+    const bool hybrid = of->split->tp > 1.0 && of->split->cp > 1.0;
+    if (hybrid && op->pass != DF_PASS_FORWARD) {
+        op->launches = op->repeats;
     }
 }
 
 /* ---- FlashAttention ---- */
 
-/* The price has it in another place. */
-static void flash_launch_on_heads(edited *e)
+/* The price adds the launch elsewhere. */
+static void flash_launch_on_heads(const df_compat_case *of, df_op *op)
 {
-    df_op *op;
-    int i = 0;
-    while ((op = next_of(e->ops, &i, DF_OP_ATTENTION, ROW(DF_ROW_ATTENTION))) != NULL) {
-        op->launches = 0.0;
-    }
+    (void)of;
+    op->launches = 0.0;
 }
 
-static void flash_context_unreduced(edited *e)
+static void flash_backward_double(const df_compat_case *of, df_op *op)
 {
-    df_op *op;
-    int i = 0;
-    while ((op = next_of(e->ops, &i, DF_OP_COLLECTIVE, ROW(DF_ROW_ATTENTION))) != NULL) {
-        op->coll.bytes = 0.0;
-    }
+    (void)of;
+    op->repeats = op->pass == DF_PASS_FORWARD ? 1.0 : 2.0;
 }
 
-static void flash_context_own_keys(edited *e)
+static void flash_context_unreduced(const df_compat_case *of, df_op *op)
 {
-    df_op *op;
-    int i = 0;
-    while ((op = next_of(e->ops, &i, DF_OP_ATTENTION, ROW(DF_ROW_ATTENTION))) != NULL) {
-        op->attention.keys = op->attention.queries;
-    }
+    (void)of;
+    op->coll.bytes = 0.0;
 }
 
-static void flash_unmasked(edited *e)
+static void flash_context_own_keys(const df_compat_case *of, df_op *op)
 {
-    df_op *op;
-    int i = 0;
-    while ((op = next_of(e->ops, &i, DF_OP_ATTENTION, ROW(DF_ROW_ATTENTION))) != NULL) {
-        op->attention.causal = false;
-    }
+    (void)of;
+    op->attention.keys = op->attention.queries;
+}
+
+static void flash_unmasked(const df_compat_case *of, df_op *op)
+{
+    (void)of;
+    op->attention.causal = false;
 }
 
 /* ---- Pointwise work ---- */
 
-static void context_norm_forward_whole(edited *e)
+static void context_norm_forward_whole(const df_compat_case *of, df_op *op)
 {
-    const unsigned rows = ROW(DF_ROW_NORM1) | ROW(DF_ROW_NORM2);
-    const df_compat_case *const c = e->of;
-    const bool context = c->split->cp > 1.0 && c->split->tp == 1.0;
-    df_op *op;
-    int i = 0;
-    while (context && (op = next_of(e->ops, &i, DF_OP_STREAM, rows)) != NULL) {
-        if (op->pass == DF_PASS_FORWARD && op->part == DF_PART_MAIN) {
-            op->stream.elements = c->split->batch * c->span->tokens * c->dims->hidden;
-        }
+    const bool context = of->split->cp > 1.0 && of->split->tp == 1.0;
+    if (context && op->pass == DF_PASS_FORWARD && op->part == DF_PART_MAIN) {
+        op->stream.elements = of->split->batch * of->span->tokens * of->dims->hidden;
     }
 }
 
 /* The second residual has the rows of the feed-forward network, in a decode step of the batch. */
-static double whole_residual(const edited *e, df_row_name row)
+static void pointwise_unsharded(const df_compat_case *of, df_op *op)
 {
-    const df_span *const span = e->of->span;
-    const double batch = e->of->split->batch;
-    const double rows = row == DF_ROW_NORM1 ? batch * span->tokens
-                        : span->decode      ? batch
-                                            : span->expert_rows;
-    return rows * e->of->dims->hidden;
-}
-
-static void pointwise_unsharded(edited *e)
-{
-    const unsigned rows = ROW(DF_ROW_NORM1) | ROW(DF_ROW_NORM2) | ROW(DF_ROW_ACTIVATION);
-    df_op *op;
-    int i = 0;
-    while ((op = next_of(e->ops, &i, DF_OP_STREAM, rows)) != NULL) {
-        if (op->part == DF_PART_RESIDUAL) {
-            op->stream.elements = whole_residual(e, (df_row_name)op->row);
-        } else if (op->row == DF_ROW_ACTIVATION) {
-            op->stream.elements = e->of->span->expert_rows * e->of->dims->ffn;
-        }
+    const df_span *const span = of->span;
+    const double batch = of->split->batch;
+    if (op->row == DF_ROW_ACTIVATION) {
+        op->stream.elements = span->expert_rows * of->dims->ffn;
+    } else if (op->part == DF_PART_RESIDUAL) {
+        const double rows = op->row == DF_ROW_NORM1 ? batch * span->tokens
+                            : span->decode          ? batch
+                                                    : span->expert_rows;
+        op->stream.elements = rows * of->dims->hidden;
     }
 }
 
-static void embedding_whole_table(edited *e)
+static double table_elements(const df_compat_case *of)
 {
-    const df_dims *const d = e->of->dims;
-    const double tokens = e->of->span->tokens * e->of->split->batch;
-    const double elements = d->vocab * d->hidden + tokens * d->hidden;
-    df_op *op;
-    int i = 0;
-    while ((op = next_of(e->ops, &i, DF_OP_STREAM, ROW(DF_ROW_EMBEDDING))) != NULL) {
-        op->stream.elements = elements;
-    }
-    i = 0;
-    while ((op = next_of(e->ops, &i, DF_OP_HOST, ROW(DF_ROW_EMBEDDING))) != NULL) {
-        op->host_bytes = d->bytes.activation * elements;
-    }
+    const df_dims *const d = of->dims;
+    return d->vocab * d->hidden + of->span->tokens * of->split->batch * d->hidden;
 }
 
-static void casts_free(edited *e)
+static void embedding_whole_table(const df_compat_case *of, df_op *op)
 {
-    int kept = 0;
-    for (int i = 0; i < e->ops->count; i++) {
-        if (e->ops->op[i].part != DF_PART_CAST) {
-            e->ops->op[kept++] = e->ops->op[i];
-        }
+    op->stream.elements = table_elements(of);
+}
+
+static void host_sends_whole_table(const df_compat_case *of, df_op *op)
+{
+    op->host_bytes = of->dims->bytes.activation * table_elements(of);
+}
+
+static void casts_free(const df_compat_case *of, df_op *op)
+{
+    (void)of;
+    if (op->part == DF_PART_CAST) {
+        op->stream.elements = 0.0;
+        op->launches = 0.0;
     }
-    e->ops->count = kept;
 }
 
 /* ---- Logits ---- */
 
-static void decode_logits_one_row(edited *e)
+static void decode_products_one_row(const df_compat_case *of, df_op *op)
 {
-    const df_dims *const d = e->of->dims;
-    df_op *op;
-    int i = 0;
-    while (e->of->span->decode &&
-           (op = next_of(e->ops, &i, DF_OP_GEMM, ROW(DF_ROW_LOGITS))) != NULL) {
-        if (op->pass == DF_PASS_WEIGHT_GRAD) {
-            op->gemm.k = 1.0;
-        } else {
-            op->gemm.m = 1.0;
-        }
+    if (of->span->decode && op->pass == DF_PASS_WEIGHT_GRAD) {
+        op->gemm.k = 1.0;
+    } else if (of->span->decode) {
+        op->gemm.m = 1.0;
     }
-    i = 0;
-    while (e->of->span->decode &&
-           (op = next_of(e->ops, &i, DF_OP_COLLECTIVE, ROW(DF_ROW_LOGITS))) != NULL) {
+}
+
+static void decode_collectives_one_row(const df_compat_case *of, df_op *op)
+{
+    const df_dims *const d = of->dims;
+    if (of->span->decode) {
         op->coll.bytes = op->pass == DF_PASS_FORWARD
                              ? ceil(d->bytes.activation * d->vocab)
                              : ceil(d->bytes.exchanged_gradient * d->hidden);
     }
 }
 
+/* ---- All ---- */
+
+typedef struct {
+    size_t rule; /* offset of its field in df_rules */
+    df_op_kind kind;
+    unsigned rows;
+    edit_fn *edit;
+} rule_edit;
+
+#define RULE(field) offsetof(df_rules, field)
+#define FLASH ROW(DF_ROW_ATTENTION)
+#define NORMS (ROW(DF_ROW_NORM1) | ROW(DF_ROW_NORM2))
+#define PRODUCTS (ROW(DF_ROW_SCORE) | ROW(DF_ROW_AV))
+#define ANY (~0U)
+
+static const rule_edit edits[] = {
+    {RULE(llm_single_gradient_as_forward), DF_OP_GEMM, PRODUCTS, single_gradient_as_forward},
+    {RULE(llm_hybrid_launches_scaled), DF_OP_GEMM, ROW(DF_ROW_AV), hybrid_launches_scaled},
+    {RULE(llm_decode_logits_one_row), DF_OP_GEMM, ROW(DF_ROW_LOGITS), decode_products_one_row},
+    {RULE(llm_flash_launch_on_heads), DF_OP_ATTENTION, FLASH, flash_launch_on_heads},
+    {RULE(llm_flash_backward_double), DF_OP_ATTENTION, FLASH, flash_backward_double},
+    {RULE(llm_flash_context_own_keys), DF_OP_ATTENTION, FLASH, flash_context_own_keys},
+    {RULE(llm_flash_unmasked), DF_OP_ATTENTION, FLASH, flash_unmasked},
+    {RULE(llm_context_norm_forward_whole), DF_OP_STREAM, NORMS, context_norm_forward_whole},
+    {RULE(llm_pointwise_unsharded), DF_OP_STREAM, NORMS | ROW(DF_ROW_ACTIVATION),
+     pointwise_unsharded},
+    {RULE(llm_embedding_whole_table), DF_OP_STREAM, ROW(DF_ROW_EMBEDDING), embedding_whole_table},
+    {RULE(llm_casts_free), DF_OP_STREAM, ANY, casts_free},
+    {RULE(llm_embedding_whole_table), DF_OP_HOST, ANY, host_sends_whole_table},
+    {RULE(llm_flash_context_unreduced), DF_OP_COLLECTIVE, FLASH, flash_context_unreduced},
+    {RULE(llm_decode_logits_one_row), DF_OP_COLLECTIVE, ROW(DF_ROW_LOGITS),
+     decode_collectives_one_row},
+};
+enum { EDITS = sizeof edits / sizeof edits[0] };
+
+static bool is_on(const df_rules *rules, const rule_edit *edit)
+{
+    return *(const bool *)((const char *)rules + edit->rule);
+}
+
 void df_compat_edit(const df_rules *rules, const df_compat_case *of, df_ops *ops)
 {
-    const struct {
-        bool on;
-        void (*edit)(edited *);
-    } edits[] = {
-        {rules->llm_single_gradient_as_forward, single_gradient_as_forward},
-        {rules->llm_hybrid_launches_scaled, hybrid_launches_scaled},
-        {rules->llm_flash_launch_on_heads, flash_launch_on_heads},
-        {rules->llm_flash_context_unreduced, flash_context_unreduced},
-        {rules->llm_flash_context_own_keys, flash_context_own_keys},
-        {rules->llm_flash_unmasked, flash_unmasked},
-        {rules->llm_context_norm_forward_whole, context_norm_forward_whole},
-        {rules->llm_pointwise_unsharded, pointwise_unsharded},
-        {rules->llm_embedding_whole_table, embedding_whole_table},
-        {rules->llm_decode_logits_one_row, decode_logits_one_row},
-        {rules->llm_casts_free, casts_free},
-    };
-    edited e = {of, ops};
-    for (size_t i = 0; i < sizeof edits / sizeof edits[0]; i++) {
-        if (edits[i].on) {
-            edits[i].edit(&e);
+    const rule_edit *on[DF_OP_KINDS][EDITS]; /* by kind */
+    int count[DF_OP_KINDS] = {0};
+    for (int i = 0; i < EDITS; i++) {
+        if (is_on(rules, &edits[i])) {
+            on[edits[i].kind][count[edits[i].kind]++] = &edits[i];
+        }
+    }
+    for (int i = 0; i < ops->count; i++) {
+        df_op *const op = &ops->op[i];
+        for (int e = 0; e < count[op->kind]; e++) {
+            if ((on[op->kind][e]->rows >> op->row & 1U) != 0) {
+                on[op->kind][e]->edit(of, op);
+            }
         }
     }
 }

@@ -52,18 +52,3 @@ void df_compat_footprint(const df_rules *rules, const df_lstm *x, df_footprint *
         out->total_bytes = 0.0;
     }
 }
-
-df_compat_steps df_compat_lstm_steps(const df_rules *rules)
-{
-    return (df_compat_steps){.two_stages_rejected = rules->two_stages_rejected,
-                             .frees_last_link = rules->memory_edge_frees_last_link};
-}
-
-df_simulated df_compat_simulated(const df_rules *rules, df_compat_history *history)
-{
-    const bool stale = rules->astra_algorithm_stale;
-    history->count = 0;
-    return (df_simulated){.links_underated = rules->astra_links_underated,
-                          .algorithm_ranks = stale ? df_compat_history_ranks : NULL,
-                          .context = history};
-}

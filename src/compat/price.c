@@ -23,7 +23,7 @@ static double stream_s(const df_coster *c, double flops, double bytes)
 /* An all-gather's bytes are cut to one shard, or each step moves all of them; either way, a step
  * may copy one n-th of what it moves. */
 static double
-collective_s(const df_coster *c, const df_op_collective *what, const df_cost_group *group)
+collective_s(const df_coster *c, const df_op_collective *what, const df_topo_group *group)
 {
     const df_compat_prices *const o = options_of(c);
     df_ring ring = df_ring_of(what->kind, what->bytes, group->members);
@@ -60,13 +60,10 @@ static double kernel_s(const df_coster *c, const df_op_attention *a, const df_fl
 
 static df_status price_attention(const df_coster *c, const df_op *op, df_price *price)
 {
-    const df_compat_prices *const o = options_of(c);
-    const double backward = o->flash_backward_double ? 2.0 : 2.5;
-    const double times = op->pass == DF_PASS_FORWARD ? 1.0 : backward;
     df_flash f;
     DF_TRY(df_flash_tile(c, &op->attention, &f));
-    df_flash_count(&f, &op->attention, times, price);
-    price->time_s = times * kernel_s(c, &op->attention, &f);
+    df_flash_count(&f, &op->attention, op->repeats, price);
+    price->time_s = op->repeats * kernel_s(c, &op->attention, &f);
     return DF_OK;
 }
 
@@ -88,13 +85,11 @@ df_compat_cost(const df_rules *rules, const df_cfg *cfg, df_compat_prices *optio
                                   .gather_staging_divided = llm ? rules->llm_all_gather_whole_steps
                                                                 : rules->all_gather_staging_divided,
                                   .flash_launch_on_heads = rules->llm_flash_launch_on_heads,
-                                  .flash_backward_double = rules->llm_flash_backward_double,
                                   .flash_loads_waves = rules->llm_flash_loads_waves,
                                   .flash_softmax_as_products = rules->llm_flash_softmax_as_products,
                                   .bundles = (double)cfg->tech.core.num_bundles};
     const bool differs = options->streams_on_registers || options->staging_on_registers ||
                          options->gather_staging_divided || options->flash_launch_on_heads ||
-                         options->flash_backward_double || options->flash_loads_waves ||
-                         options->flash_softmax_as_products;
+                         options->flash_loads_waves || options->flash_softmax_as_products;
     return differs ? &reference : &df_cost_roofline;
 }

@@ -25,4 +25,7 @@ typedef struct {
 
 extern const df_axis_row df_axis_table[DF_AXES];
 
+/* What a word stands for: "pp" for "lp", "pp_inter" for "lp_inter", any other for itself. */
+const char *df_axis_name_of(const char *word);
+
 #endif

@@ -114,7 +114,7 @@ static df_cfg_mark mark_of(const df_cfg_reader *reader, const char *key)
     }
     snprintf(section, sizeof section, "%s", key);
     for (char *dot = strrchr(section, '.'); dot; dot = strrchr(section, '.')) {
-        df_cfg_mark first = {NULL, 0};
+        df_cfg_mark first = {NULL, 0, NULL};
         *dot = '\0';
         const int index = df_opt_section_index(section);
         if (index >= 0) {
@@ -128,10 +128,11 @@ static df_cfg_mark mark_of(const df_cfg_reader *reader, const char *key)
             }
         }
         if (first.line != 0) {
+            first.key = NULL; /* another option's */
             return first;
         }
     }
-    return (df_cfg_mark){NULL, 0};
+    return (df_cfg_mark){NULL, 0, NULL};
 }
 
 static df_status require_options(const df_cfg_reader *reader, df_err *err)
@@ -157,6 +158,18 @@ static df_status require_options(const df_cfg_reader *reader, df_err *err)
     return DF_OK;
 }
 
+/* Gives absent options the values of those that they follow. */
+static void follow_others(df_cfg_reader *reader)
+{
+    for (int i = 0; i < df_num_opts_following; i++) {
+        const int index = df_opt_find(df_opts_following[i].path, 0);
+        const df_opt *const opt = &df_opts[index];
+        if (reader->option[index].line == 0) {
+            df_opt_store(opt, df_opt_load(df_opt_followed(opt), &reader->cfg), &reader->cfg);
+        }
+    }
+}
+
 static bool has_section(const df_cfg_reader *reader, const char *name)
 {
     return reader->section[df_opt_section_index(name)].line != 0;
@@ -173,8 +186,8 @@ static df_status cross_check(const df_cfg_reader *reader, bool degrees, df_err *
     }
     const df_cfg_mark mark = mark_of(reader, key);
     df_cfg_suggest(&reader->cfg, degrees, key, hint);
-    return df_fail(err, status, "%s:%d: %s: %.*s%s", mark.file ? mark.file : "", mark.line, key,
-                   DF_ERR_TEXT / 2, cause.text, hint);
+    return df_fail(err, status, "%s:%d: %s: %.*s%s", mark.file ? mark.file : "", mark.line,
+                   mark.key ? mark.key : key, DF_ERR_TEXT / 2, cause.text, hint);
 }
 
 /* ---- Public ---- */
@@ -193,6 +206,7 @@ df_status df_cfg_parse(
     }
     DF_TRY(require_sections(&reader, need, hardware, model, err));
     DF_TRY(require_options(&reader, err));
+    follow_others(&reader);
     reader.cfg.has_model = has_section(&reader, "model_param");
     reader.cfg.has_breakdown = has_section(&reader, "area_breakdown") &&
                                has_section(&reader, "power_breakdown") &&
@@ -259,11 +273,6 @@ const char *df_recompute_name(df_recompute recompute)
     return df_opt_word_of(df_words_recompute, recompute);
 }
 
-const char *df_schedule_name(df_schedule schedule)
-{
-    return df_opt_word_of(df_words_schedule, schedule);
-}
-
 const char *df_backend_name(const df_cfg_backend *backend)
 {
     static const char *const modes[] = {[DF_ASTRA_HYBRID] = "hybrid",
@@ -281,4 +290,9 @@ bool df_backend_simulates(const df_cfg_backend *backend)
 int64_t df_cfg_workers(const df_cfg *cfg)
 {
     return cfg->system.num_nodes * cfg->system.num_devices_per_node;
+}
+
+double df_cfg_given_j(double value_j)
+{
+    return value_j == DF_CFG_ABSENT_J ? 0.0 : value_j;
 }

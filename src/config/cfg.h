@@ -12,6 +12,7 @@
 
 #include "base/status.h"
 #include "config/axis.h"
+#include "sched/sched.h"
 
 enum { DF_CFG_LEVELS = 4, DF_CFG_SRAMS = 3 };
 
@@ -35,10 +36,6 @@ typedef enum { DF_LLM_GPT, DF_LLM_LLAMA } df_llm_type;
 /* What the backward pass computes again instead of keeping it (Korthikanti et al., 2022):
  * nothing, the core of the attention, or whole layers. */
 typedef enum { DF_RECOMPUTE_NONE, DF_RECOMPUTE_SELECTIVE, DF_RECOMPUTE_FULL } df_recompute;
-/* Order of the micro-batches in a pipeline: all forward, then all backward (Huang et al.,
- * 2019); one forward, one backward; the same with several parts of the model on each stage
- * (Narayanan et al., 2021). */
-typedef enum { DF_SCHEDULE_GPIPE, DF_SCHEDULE_1F1B, DF_SCHEDULE_INTERLEAVED } df_schedule;
 typedef enum { DF_ATTENTION_MHA, DF_ATTENTION_GQA } df_attention_type;
 /* Values of kp_*_type in the files. */
 typedef enum { DF_KP_NONE = -1, DF_KP_CR = 1, DF_KP_RC = 2 } df_kp_type;
@@ -138,6 +135,9 @@ typedef struct {
 /* Energies that a file leaves out have this value, as in the Python DeepFlow. */
 #define DF_CFG_ABSENT_J 0.1
 
+/* An energy of a file, 0 where the file leaves it out. */
+double df_cfg_given_j(double value_j);
+
 /* Absolute shares: mm2 in the area budget, W in the power budget. */
 typedef struct {
     double core, dram, l2, l1, reg, intra, inter;
@@ -185,7 +185,7 @@ typedef struct {
     int64_t mb;
     bool tp_sp;
     df_recompute recompute;
-    df_schedule schedule;
+    df_order_id schedule;
     int64_t virtual_stages; /* parts of the model on each stage, when interleaved */
     df_gemm_split t;
     int64_t kp_dim1[DF_PARTS], kp_dim2[DF_PARTS];
@@ -302,7 +302,6 @@ const char *df_mem_type_name(df_mem_type type);
 const char *df_scope_name(df_scope scope);
 const char *df_mode_name(df_mode mode);
 const char *df_recompute_name(df_recompute recompute);
-const char *df_schedule_name(df_schedule schedule);
 /* analytical, hybrid, full_astrasim_hierarchical, full_astrasim_flattened. */
 const char *df_backend_name(const df_cfg_backend *backend);
 /* Whether communication is simulated, not in closed form. */

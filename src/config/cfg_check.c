@@ -115,7 +115,7 @@ static df_status check_schedule(const df_cfg *cfg, const char **key, df_err *err
 {
     const df_cfg_sched *const s = &cfg->sched;
     const int64_t layers = cfg->llm.num_layers;
-    if (s->schedule != DF_SCHEDULE_INTERLEAVED) {
+    if (!df_orders[s->schedule].several_parts) {
         if (s->virtual_stages > 1) {
             *key = "scheduling_param.virtual_stages";
             return df_fail(err, DF_EINVAL,

@@ -7,7 +7,10 @@
 static void print_default(const df_opt *opt, FILE *out)
 {
     const char *const word = opt->words ? df_opt_word_of(opt->words, opt->absent.preset) : NULL;
-    if (opt->absent.required && opt->absent.preset == 0) {
+    const df_opt *const followed = df_opt_followed(opt);
+    if (followed) {
+        fprintf(out, "default as %s", followed->path);
+    } else if (opt->absent.required && opt->absent.preset == 0) {
         fputs("required", out);
     } else if (opt->absent.required) {
         fprintf(out, "required in its section (without it: %g)", opt->absent.preset);
@@ -25,7 +28,7 @@ static void print_modes(const df_opt *opt, FILE *out)
 {
     if (opt->modes != 0) {
         const char *separator = "mode ";
-        for (const df_opt_word *w = df_words_mode; w->word; w++) {
+        for (const df_word *w = df_words_mode; w->word; w++) {
             if (opt->modes & DF_OPT_IN((int)w->value)) {
                 fprintf(out, "%s%s", separator, w->word);
                 separator = ", ";
@@ -39,7 +42,13 @@ static void print_option(const df_opt *opt, FILE *out)
 {
     char expected[DF_OPT_EXPECTED];
     df_opt_expected(opt, expected);
-    fprintf(out, "  %s\n      %s\n      ", opt->path, opt->meaning);
+    fprintf(out, "  %s", opt->path);
+    for (int i = 0; i < df_num_opt_aliases; i++) {
+        if (strcmp(df_opt_aliases[i].of, opt->path) == 0) {
+            fprintf(out, ", or %s", strrchr(df_opt_aliases[i].path, '.') + 1);
+        }
+    }
+    fprintf(out, "\n      %s\n      ", opt->meaning);
     print_modes(opt, out);
     fprintf(out, "%s; ", expected);
     print_default(opt, out);

@@ -83,7 +83,7 @@ void df_opt_mean(const df_opt *opt, const char *found, char text[DF_OPT_EXPECTED
     if (!opt->words || strlen(found) <= 3) { /* any two words so short are near */
         return;
     }
-    for (const df_opt_word *w = opt->words; w->word && count < DF_OPT_MAX; w++) {
+    for (const df_word *w = opt->words; w->word && count < DF_OPT_MAX; w++) {
         words[count++] = w->word;
     }
     const int near = df_nearest(found, words, count, sizeof words[0]);

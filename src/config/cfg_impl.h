@@ -36,37 +36,51 @@ typedef struct {
     const char *path, *now;
 } df_opt_renamed;
 
+/* Two paths: another word for the key of an option; or an option, and the one whose value it has
+ * where it is absent. */
+typedef struct {
+    const char *path, *of;
+} df_opt_pair;
+
 extern const df_opt df_opts[];
 extern const int df_num_opts;
 extern const df_opt_section df_opt_sections[];
 extern const int df_num_opt_sections;
 extern const df_opt_renamed df_opts_renamed[];
 extern const int df_num_opts_renamed;
-extern const df_opt_word df_words_mem_type[];
-extern const df_opt_word df_words_scope[];
-extern const df_opt_word df_words_mode[];
-extern const df_opt_word df_words_topology[];
+extern const df_opt_pair df_opt_aliases[];
+extern const int df_num_opt_aliases;
+extern const df_opt_pair df_opts_following[];
+extern const int df_num_opts_following;
+extern const df_word df_words_mem_type[];
+extern const df_word df_words_scope[];
+extern const df_word df_words_mode[];
+extern const df_word df_words_topology[];
 
 /* ---- Table (cfg_table.c). `modes` is DF_OPT_IN(mode), or 0 if not known yet;
  * then only options of every mode are there. ---- */
 bool df_opt_applies(const df_opt *opt, unsigned modes);
 /* Whether path lies below section ("" is above everything). */
 bool df_opt_is_under(const char *path, const char *section);
-/* Index of the option, or -1. */
+/* Index of the option, or -1. The path may be an alias. */
 int df_opt_find(const char *path, unsigned modes);
+/* The path as the tables have it, alias or not; NULL: there is no such option. */
+const char *df_opt_path(const char *path, unsigned modes);
+/* The option whose value this one has where it is absent; NULL: it has its preset. */
+const df_opt *df_opt_followed(const df_opt *opt);
 /* Index of the first option below the section, or -1. */
 int df_opt_find_section(const char *path, unsigned modes);
 /* Whether an option below the section is required. */
 bool df_opt_section_needed(const char *path, unsigned modes);
 /* Index of the top-level section, or -1. */
 int df_opt_section_index(const char *name);
-/* The word of an enum's value; NULL: none. */
-const char *df_opt_word_of(const df_opt_word *words, double value);
 
 /* ---- Values (cfg_value.c) ---- */
 /* The bounds alone: " >= 0", or nothing. */
 void df_opt_range_text(const df_opt *opt, char text[DF_OPT_EXPECTED]);
 void df_opt_store(const df_opt *opt, double value, df_cfg *cfg);
+/* The number in the field of an option that is kept and no TEXT. */
+double df_opt_load(const df_opt *opt, const df_cfg *cfg);
 /* Of a TEXT that df_opt_parse takes. */
 void df_opt_store_text(const df_opt *opt, const char *text, df_cfg *cfg);
 void df_opt_store_presets(df_cfg *cfg);
@@ -78,7 +92,8 @@ void df_opt_unknown(const char *section, const char *key, unsigned modes, char t
 /* ---- Documents (cfg_yaml.c) ---- */
 typedef struct {
     const char *file;
-    int line; /* from 1; 0: not given */
+    int line;        /* from 1; 0: not given */
+    const char *key; /* of an option: the path that it was given by, which may be an alias */
 } df_cfg_mark;
 
 /* What was read so far, and where. */

@@ -5,100 +5,96 @@
 
 /* ---- Words ---- */
 
-const df_opt_word df_words_bool[] = {{"true", 1, false}, {"false", 0, false}, {"yes", 1, true},
-                                     {"no", 0, true},    {"on", 1, true},     {"off", 0, true},
-                                     {"y", 1, true},     {"n", 0, true},      {"1", 1, true},
-                                     {"0", 0, true},     {NULL, 0, false}};
-const df_opt_word df_words_mem_type[] = {{"SRAM-R", DF_MEM_SRAM_R, false},
-                                         {"SRAM-L1", DF_MEM_SRAM_L1, false},
-                                         {"SRAM-L2", DF_MEM_SRAM_L2, false},
-                                         {"DRAM", DF_MEM_DRAM, false},
-                                         {NULL, 0, false}};
-const df_opt_word df_words_scope[] = {{"global", DF_SCOPE_GLOBAL, false},
-                                      {"mcu-bundle", DF_SCOPE_MCU_BUNDLE, false},
-                                      {"mcu", DF_SCOPE_MCU, false},
-                                      {NULL, 0, false}};
-const df_opt_word df_words_mode[] = {{"GEMM", DF_MODE_GEMM, false},
-                                     {"LSTM", DF_MODE_LSTM, false},
-                                     {"LLM", DF_MODE_LLM, false},
+const df_word df_words_bool[] = {{"true", 1, false}, {"false", 0, false}, {"yes", 1, true},
+                                 {"no", 0, true},    {"on", 1, true},     {"off", 0, true},
+                                 {"y", 1, true},     {"n", 0, true},      {"1", 1, true},
+                                 {"0", 0, true},     {NULL, 0, false}};
+const df_word df_words_mem_type[] = {{"SRAM-R", DF_MEM_SRAM_R, false},
+                                     {"SRAM-L1", DF_MEM_SRAM_L1, false},
+                                     {"SRAM-L2", DF_MEM_SRAM_L2, false},
+                                     {"DRAM", DF_MEM_DRAM, false},
                                      {NULL, 0, false}};
-const df_opt_word df_words_topology[] = {{"ring", DF_TOPO_RING, false},
-                                         {"fc", DF_TOPO_FC, false},
-                                         {"switch", DF_TOPO_SWITCH, false},
-                                         {"mesh", DF_TOPO_MESH, false},
-                                         {"torus", DF_TOPO_TORUS, false},
-                                         {"hic", DF_TOPO_HIC, false},
-                                         {"none", DF_TOPO_NONE, false},
-                                         {"fullyconnected", DF_TOPO_FC, true},
-                                         {"fully_connected", DF_TOPO_FC, true},
-                                         {"fully-connected", DF_TOPO_FC, true},
-                                         {NULL, 0, false}};
+const df_word df_words_scope[] = {{"global", DF_SCOPE_GLOBAL, false},
+                                  {"mcu-bundle", DF_SCOPE_MCU_BUNDLE, false},
+                                  {"mcu", DF_SCOPE_MCU, false},
+                                  {NULL, 0, false}};
+const df_word df_words_mode[] = {{"GEMM", DF_MODE_GEMM, false},
+                                 {"LSTM", DF_MODE_LSTM, false},
+                                 {"LLM", DF_MODE_LLM, false},
+                                 {NULL, 0, false}};
+const df_word df_words_topology[] = {{"ring", DF_TOPO_RING, false},
+                                     {"fc", DF_TOPO_FC, false},
+                                     {"switch", DF_TOPO_SWITCH, false},
+                                     {"mesh", DF_TOPO_MESH, false},
+                                     {"torus", DF_TOPO_TORUS, false},
+                                     {"hic", DF_TOPO_HIC, false},
+                                     {"none", DF_TOPO_NONE, false},
+                                     {"fullyconnected", DF_TOPO_FC, true},
+                                     {"fully_connected", DF_TOPO_FC, true},
+                                     {"fully-connected", DF_TOPO_FC, true},
+                                     {NULL, 0, false}};
 /* Level n of memory_hierarchy has one type: the models number the levels so. */
-static const df_opt_word words_l0[] = {{"SRAM-R", DF_MEM_SRAM_R, false}, {NULL, 0, false}};
-static const df_opt_word words_l1[] = {{"SRAM-L1", DF_MEM_SRAM_L1, false}, {NULL, 0, false}};
-static const df_opt_word words_l2[] = {{"SRAM-L2", DF_MEM_SRAM_L2, false}, {NULL, 0, false}};
-static const df_opt_word words_l3[] = {{"DRAM", DF_MEM_DRAM, false}, {NULL, 0, false}};
-static const df_opt_word words_dataflow[] = {
+static const df_word words_l0[] = {{"SRAM-R", DF_MEM_SRAM_R, false}, {NULL, 0, false}};
+static const df_word words_l1[] = {{"SRAM-L1", DF_MEM_SRAM_L1, false}, {NULL, 0, false}};
+static const df_word words_l2[] = {{"SRAM-L2", DF_MEM_SRAM_L2, false}, {NULL, 0, false}};
+static const df_word words_l3[] = {{"DRAM", DF_MEM_DRAM, false}, {NULL, 0, false}};
+static const df_word words_dataflow[] = {
     {"wst", DF_FLOW_WST, false},   {"ast", DF_FLOW_AST, false},   {"ost", DF_FLOW_OST, false},
     {"best", DF_FLOW_BEST, false}, {"none", DF_FLOW_NONE, false}, {"ws", DF_FLOW_WST, true},
     {"as", DF_FLOW_AST, true},     {"os", DF_FLOW_OST, true},     {NULL, 0, false}};
-static const df_opt_word words_storage[] = {
+static const df_word words_storage[] = {
     {"as_tensor_format", DF_STORE_AS_TENSOR, false},
     {"tensor_plus_fp32_master", DF_STORE_TENSOR_FP32_MASTER, false},
     {"fp32_params", DF_STORE_FP32, false},
     {NULL, 0, false}};
 /* Bytes of an element. */
-static const df_opt_word words_format[] = {
-    {"fp8", 1, false},  {"fp16", 2, false},   {"half", 2, false}, {"bf16", 2, false},
-    {"fp32", 4, false}, {"single", 4, false}, {NULL, 0, false}};
-static const df_opt_word words_kv_format[] = {{"as_tensor_format", 0, false},
-                                              {"fp8", 1, false},
-                                              {"fp16", 2, false},
-                                              {"half", 2, false},
-                                              {"bf16", 2, false},
-                                              {"fp32", 4, false},
-                                              {"single", 4, false},
-                                              {NULL, 0, false}};
-static const df_opt_word words_split[] = {
+static const df_word words_format[] = {{"fp8", 1, false},  {"fp16", 2, false}, {"half", 2, false},
+                                       {"bf16", 2, false}, {"fp32", 4, false}, {"single", 4, false},
+                                       {NULL, 0, false}};
+static const df_word words_kv_format[] = {{"as_tensor_format", 0, false},
+                                          {"fp8", 1, false},
+                                          {"fp16", 2, false},
+                                          {"half", 2, false},
+                                          {"bf16", 2, false},
+                                          {"fp32", 4, false},
+                                          {"single", 4, false},
+                                          {NULL, 0, false}};
+static const df_word words_split[] = {
     {"none", DF_T_NONE, false}, {"CR", DF_T_CR, false}, {"RC", DF_T_RC, false}, {NULL, 0, false}};
-static const df_opt_word words_kp_type[] = {
+static const df_word words_kp_type[] = {
     {"-1", DF_KP_NONE, false}, {"1", DF_KP_CR, false}, {"2", DF_KP_RC, false}, {NULL, 0, false}};
-static const df_opt_word words_backend[] = {{"analytical", DF_BACKEND_ANALYTICAL, false},
-                                            {"astra", DF_BACKEND_ASTRA, false},
-                                            {NULL, 0, false}};
-static const df_opt_word words_astra_mode[] = {
+static const df_word words_backend[] = {{"analytical", DF_BACKEND_ANALYTICAL, false},
+                                        {"astra", DF_BACKEND_ASTRA, false},
+                                        {NULL, 0, false}};
+static const df_word words_astra_mode[] = {
     {"hybrid", DF_ASTRA_HYBRID, false},
     {"full_astrasim_hierarchical", DF_ASTRA_HIERARCHICAL, false},
     {"full_astrasim_flattened", DF_ASTRA_FLATTENED, false},
     {"analytical", DF_ASTRA_ANALYTICAL, false},
     {NULL, 0, false}};
-static const df_opt_word words_algo[] = {{"auto", DF_ALGO_AUTO, false},
-                                         {"ring", DF_ALGO_RING, false},
-                                         {"direct", DF_ALGO_DIRECT, false},
-                                         {"direct#", DF_ALGO_DIRECT_OF, false},
-                                         {"halvingDoubling", DF_ALGO_HALVING_DOUBLING, false},
-                                         {"doubleBinaryTree", DF_ALGO_DOUBLE_BINARY_TREE, false},
-                                         {"oneRing", DF_ALGO_RING, true}, /* in one dimension */
-                                         {"oneDirect", DF_ALGO_DIRECT, true},
-                                         {"oneHalvingDoubling", DF_ALGO_HALVING_DOUBLING, true},
-                                         {NULL, 0, false}};
-static const df_opt_word words_kvcache[] = {{"hbm_only", 0, false}, {NULL, 0, false}};
-static const df_opt_word words_run_type[] = {
+static const df_word words_algo[] = {{"auto", DF_ALGO_AUTO, false},
+                                     {"ring", DF_ALGO_RING, false},
+                                     {"direct", DF_ALGO_DIRECT, false},
+                                     {"direct#", DF_ALGO_DIRECT_OF, false},
+                                     {"halvingDoubling", DF_ALGO_HALVING_DOUBLING, false},
+                                     {"doubleBinaryTree", DF_ALGO_DOUBLE_BINARY_TREE, false},
+                                     {"oneRing", DF_ALGO_RING, true}, /* in one dimension */
+                                     {"oneDirect", DF_ALGO_DIRECT, true},
+                                     {"oneHalvingDoubling", DF_ALGO_HALVING_DOUBLING, true},
+                                     {NULL, 0, false}};
+static const df_word words_kvcache[] = {{"hbm_only", 0, false}, {NULL, 0, false}};
+static const df_word words_run_type[] = {
     {"training", DF_RUN_TRAINING, false}, {"inference", DF_RUN_INFERENCE, false}, {NULL, 0, false}};
-static const df_opt_word words_llm_type[] = {{"gpt", DF_LLM_GPT, false},
-                                             {"llama", DF_LLM_LLAMA, false},
-                                             {"qwen2", DF_LLM_LLAMA, false},
-                                             {"phi3", DF_LLM_LLAMA, false},
-                                             {NULL, 0, false}};
-const df_opt_word df_words_recompute[] = {{"none", DF_RECOMPUTE_NONE, false},
-                                          {"selective", DF_RECOMPUTE_SELECTIVE, false},
-                                          {"full", DF_RECOMPUTE_FULL, false},
-                                          {NULL, 0, false}};
-const df_opt_word df_words_schedule[] = {{"gpipe", DF_SCHEDULE_GPIPE, false},
-                                         {"1f1b", DF_SCHEDULE_1F1B, false},
-                                         {"interleaved", DF_SCHEDULE_INTERLEAVED, false},
+static const df_word words_llm_type[] = {{"gpt", DF_LLM_GPT, false},
+                                         {"llama", DF_LLM_LLAMA, false},
+                                         {"qwen2", DF_LLM_LLAMA, false},
+                                         {"phi3", DF_LLM_LLAMA, false},
                                          {NULL, 0, false}};
-static const df_opt_word words_attention[] = {
+const df_word df_words_recompute[] = {{"none", DF_RECOMPUTE_NONE, false},
+                                      {"selective", DF_RECOMPUTE_SELECTIVE, false},
+                                      {"full", DF_RECOMPUTE_FULL, false},
+                                      {NULL, 0, false}};
+static const df_word words_attention[] = {
     {"mha", DF_ATTENTION_MHA, false}, {"gqa", DF_ATTENTION_GQA, false}, {NULL, 0, false}};
 
 /* ---- Pieces of rows ---- */
@@ -199,6 +195,12 @@ static const df_opt_word words_attention[] = {
 #define UNUSED(path, kind, words, meaning)                                                         \
     {                                                                                              \
         path, kind, "", ANY, words, {false, 0}, 0, DF_OPT_NOT_KEPT, meaning                        \
+    }
+
+/* A degree that can only be 1 so far. */
+#define ONE(path, why, meaning)                                                                    \
+    {                                                                                              \
+        path, DF_OPT_INT, why, WHOLE(1, 1), NULL, {false, 1}, 0, DF_OPT_NOT_KEPT, meaning          \
     }
 
 #define TEXT(path, field, meaning)                                                                 \
@@ -624,6 +626,14 @@ const df_opt df_opts[] = {
          OPTIONAL(0),
          system.tp_inter,
          "tensor parallelism runs over the network between nodes (LLM)"),
+    BOOL("system_hierarchy.cp_inter",
+         OPTIONAL(0),
+         system.cp_inter,
+         "context parallelism runs over the network between nodes (LLM)"),
+    UNUSED("system_hierarchy.ep_inter",
+           DF_OPT_BOOL,
+           df_words_bool,
+           "expert parallelism runs over the network between nodes; not used"),
 
     WORD("network_topology.inter_node",
          df_words_topology,
@@ -655,6 +665,7 @@ const df_opt df_opts[] = {
             OPTIONAL(1),
             sched.cp,
             "context parallelism (LLM); 0 means 1"),
+    ONE("scheduling_param.ep", "experts run on one device so far", "expert parallelism (LLM)"),
     BOOL("scheduling_param.tp_sp", OPTIONAL(1), sched.tp_sp, "tensor-sequence parallelism (LLM)"),
     WORD("scheduling_param.recompute",
          df_words_recompute,
@@ -662,8 +673,8 @@ const df_opt df_opts[] = {
          sched.recompute,
          "what the backward pass computes again to save memory (LLM)"),
     WORD("scheduling_param.schedule",
-         df_words_schedule,
-         OPTIONAL(DF_SCHEDULE_GPIPE),
+         df_order_words,
+         OPTIONAL(DF_ORDER_GPIPE),
          sched.schedule,
          "order of the micro-batches in a pipeline, training (LLM)"),
     INTEGER("scheduling_param.virtual_stages",
@@ -958,6 +969,17 @@ const df_opt_renamed df_opts_renamed[] = {
 };
 const int df_num_opts_renamed = sizeof df_opts_renamed / sizeof df_opts_renamed[0];
 
+const df_opt_pair df_opt_aliases[] = {
+    {"scheduling_param.pp", "scheduling_param.lp"},
+    {"system_hierarchy.pp_inter", "system_hierarchy.lp_inter"},
+};
+const int df_num_opt_aliases = sizeof df_opt_aliases / sizeof df_opt_aliases[0];
+
+const df_opt_pair df_opts_following[] = {
+    {"system_hierarchy.cp_inter", "system_hierarchy.tp_inter"},
+};
+const int df_num_opts_following = sizeof df_opts_following / sizeof df_opts_following[0];
+
 _Static_assert(sizeof df_opts / sizeof df_opts[0] <= DF_OPT_MAX, "DF_OPT_MAX is too small");
 _Static_assert(sizeof df_opt_sections / sizeof df_opt_sections[0] <= DF_SECTION_MAX,
                "DF_SECTION_MAX is too small");
@@ -975,8 +997,38 @@ bool df_opt_is_under(const char *path, const char *section)
     return length == 0 || (strncmp(path, section, length) == 0 && path[length] == '.');
 }
 
+/* The row of an alias; NULL: it is none. */
+static const df_opt_pair *find_alias(const char *path)
+{
+    for (int i = 0; i < df_num_opt_aliases; i++) {
+        if (strcmp(df_opt_aliases[i].path, path) == 0) {
+            return &df_opt_aliases[i];
+        }
+    }
+    return NULL;
+}
+
+const char *df_opt_path(const char *path, unsigned modes)
+{
+    const df_opt_pair *const alias = find_alias(path);
+    const int index = df_opt_find(path, modes);
+    return alias ? alias->path : index >= 0 ? df_opts[index].path : NULL;
+}
+
+const df_opt *df_opt_followed(const df_opt *opt)
+{
+    for (int i = 0; i < df_num_opts_following; i++) {
+        if (strcmp(df_opts_following[i].path, opt->path) == 0) {
+            return &df_opts[df_opt_find(df_opts_following[i].of, 0)];
+        }
+    }
+    return NULL;
+}
+
 int df_opt_find(const char *path, unsigned modes)
 {
+    const df_opt_pair *const alias = find_alias(path);
+    path = alias ? alias->of : path;
     for (int i = 0; i < df_num_opts; i++) {
         if (df_opt_applies(&df_opts[i], modes) && strcmp(df_opts[i].path, path) == 0) {
             return i;
@@ -1016,7 +1068,7 @@ int df_opt_section_index(const char *name)
     return -1;
 }
 
-const char *df_opt_word_of(const df_opt_word *words, double value)
+const char *df_opt_word_of(const df_word *words, double value)
 {
     for (; words->word; words++) {
         if (words->value == value) {

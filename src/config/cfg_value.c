@@ -94,7 +94,7 @@ static bool read_unit(const char *text, bool rate, double *factor)
 }
 
 /* Whether a text is the word, or one of the numbered ones that it stands for. */
-static bool is_word(const df_opt_word *word, const char *text, double *value)
+static bool is_word(const df_word *word, const char *text, double *value)
 {
     const char *rest;
     double number;
@@ -112,7 +112,7 @@ static bool is_word(const df_opt_word *word, const char *text, double *value)
     return number == floor(number) && number >= 1.0 && number <= DF_OPT_NUMBERED;
 }
 
-static bool read_word(const df_opt_word *words, const char *text, double *value)
+static bool read_word(const df_word *words, const char *text, double *value)
 {
     for (; words->word; words++) {
         if (is_word(words, text, value)) {
@@ -199,20 +199,33 @@ void df_opt_range_text(const df_opt *opt, char text[DF_OPT_EXPECTED])
 }
 
 /* "ring, fc or switch". */
-static void list_words(const df_opt_word *words, char text[DF_OPT_EXPECTED])
+static void list_words(const df_word *words, char text[DF_OPT_EXPECTED])
 {
-    const df_opt_word *last = NULL;
-    for (const df_opt_word *w = words; w->word; w++) {
+    const df_word *last = NULL;
+    for (const df_word *w = words; w->word; w++) {
         last = w->alias ? last : w;
     }
     size_t used = 0;
     text[0] = '\0';
-    for (const df_opt_word *w = words; w->word && used < DF_OPT_EXPECTED; w++) {
+    for (const df_word *w = words; w->word && used < DF_OPT_EXPECTED; w++) {
         if (!w->alias) {
             const char *const comma = used == 0 ? "" : w == last ? " or " : ", ";
             used += (size_t)snprintf(text + used, DF_OPT_EXPECTED - used, "%s%s", comma, w->word);
         }
     }
+}
+
+/* "a number > 0", or the only one that there is. */
+static void number_text(const df_opt *opt, char text[DF_OPT_EXPECTED])
+{
+    char range[DF_OPT_EXPECTED];
+    if (opt->range.low == opt->range.high) {
+        snprintf(text, DF_OPT_EXPECTED, "%g", opt->range.low);
+        return;
+    }
+    df_opt_range_text(opt, range);
+    snprintf(text, DF_OPT_EXPECTED, "%s%.100s", is_whole(opt) ? "a whole number" : "a number",
+             range);
 }
 
 void df_opt_expected(const df_opt *opt, char text[DF_OPT_EXPECTED])
@@ -238,9 +251,8 @@ void df_opt_expected(const df_opt *opt, char text[DF_OPT_EXPECTED])
     case DF_OPT_COUNT:
         break;
     }
-    df_opt_range_text(opt, part);
-    const int used = snprintf(text, DF_OPT_EXPECTED, "%s%.100s",
-                              is_whole(opt) ? "a whole number" : "a number", part);
+    number_text(opt, part);
+    const int used = snprintf(text, DF_OPT_EXPECTED, "%.120s", part);
     if (opt->unit[0] != '\0') {
         snprintf(text + used, DF_OPT_EXPECTED - (size_t)used, " (%s%s)", opt->unit,
                  has_units(opt) ? ", or with K, M, G or T and B or b" : "");
@@ -280,6 +292,37 @@ void df_opt_store(const df_opt *opt, double value, df_cfg *cfg)
         memcpy(field, &value, sizeof value);
         return;
     }
+}
+
+double df_opt_load(const df_opt *opt, const df_cfg *cfg)
+{
+    const char *const field = (const char *)cfg + opt->offset;
+    double real = 0;
+    int64_t whole;
+    bool truth;
+    int number;
+    switch (opt->kind) {
+    case DF_OPT_INT:
+        memcpy(&whole, field, sizeof whole);
+        return (double)whole;
+    case DF_OPT_BOOL:
+        memcpy(&truth, field, sizeof truth);
+        return truth;
+    case DF_OPT_ENUM:
+    case DF_OPT_HABIT:
+        memcpy(&number, field, sizeof number);
+        return number;
+    case DF_OPT_REAL:
+    case DF_OPT_BYTES:
+    case DF_OPT_RATE:
+    case DF_OPT_COUNT:
+    case DF_OPT_FORMAT:
+        memcpy(&real, field, sizeof real);
+        return real;
+    case DF_OPT_TEXT:
+        break;
+    }
+    return real;
 }
 
 void df_opt_store_text(const df_opt *opt, const char *text, df_cfg *cfg)

@@ -6,37 +6,6 @@
 
 enum { NUMBER_ROOM = 32 };
 
-static double value_of(const df_opt *opt, const df_cfg *cfg)
-{
-    const char *const field = (const char *)cfg + opt->offset;
-    double real = 0;
-    int64_t whole;
-    bool truth;
-    int number;
-    switch (opt->kind) {
-    case DF_OPT_INT:
-        memcpy(&whole, field, sizeof whole);
-        return (double)whole;
-    case DF_OPT_BOOL:
-        memcpy(&truth, field, sizeof truth);
-        return truth;
-    case DF_OPT_ENUM:
-    case DF_OPT_HABIT:
-        memcpy(&number, field, sizeof number);
-        return number;
-    case DF_OPT_REAL:
-    case DF_OPT_BYTES:
-    case DF_OPT_RATE:
-    case DF_OPT_COUNT:
-    case DF_OPT_FORMAT:
-        memcpy(&real, field, sizeof real);
-        return real;
-    case DF_OPT_TEXT:
-        break;
-    }
-    return real;
-}
-
 static const char *text_of(const df_opt *opt, const df_cfg *cfg)
 {
     return (const char *)cfg + opt->offset;
@@ -51,6 +20,13 @@ static void number_text(double value, char text[NUMBER_ROOM])
             return;
         }
     }
+}
+
+/* What the option has where the file leaves it out. */
+static double absent_value(const df_opt *opt, const df_cfg *cfg)
+{
+    const df_opt *const followed = df_opt_followed(opt);
+    return followed ? df_opt_load(followed, cfg) : opt->absent.preset;
 }
 
 /* Whether the option has to stand in the file: what is at its preset need not. */
@@ -75,7 +51,7 @@ static bool is_written(const df_opt *opt, const df_cfg *cfg)
     if (opt->kind == DF_OPT_TEXT) {
         return *text_of(opt, cfg) != '\0';
     }
-    return opt->absent.required || value_of(opt, cfg) != opt->absent.preset;
+    return opt->absent.required || df_opt_load(opt, cfg) != absent_value(opt, cfg);
 }
 
 /* Prints the keys above the option that the one before it did not have. */
@@ -108,7 +84,7 @@ static void print_text(const char *text, FILE *out)
 }
 
 /* Of a value that no word has. */
-static void print_numbered(const df_opt_word *words, double value, FILE *out)
+static void print_numbered(const df_word *words, double value, FILE *out)
 {
     for (; words->word; words++) {
         const char *const mark = strchr(words->word, '#');
@@ -125,7 +101,7 @@ static void print_value(const df_opt *opt, const df_cfg *cfg, FILE *out)
         print_text(text_of(opt, cfg), out);
         return;
     }
-    const double value = value_of(opt, cfg);
+    const double value = df_opt_load(opt, cfg);
     const char *const word = opt->words ? df_opt_word_of(opt->words, value) : NULL;
     if (!word && opt->words && opt->kind == DF_OPT_ENUM) {
         print_numbered(opt->words, value, out);

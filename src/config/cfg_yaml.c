@@ -58,6 +58,23 @@ fail_expected(const walk *w, const entry *at, const char *path, const char *expe
                    path, expected, found);
 }
 
+/* Two words for one key may both be there, with the same value. */
+static df_status check_same(const walk *w, int index, const entry *at, const char *path)
+{
+    const df_opt *const opt = &df_opts[index];
+    const df_cfg_mark *const before = &w->reader->option[index];
+    char found[DF_OPT_SCALAR];
+    double value;
+    found_text(at->value, found);
+    if (at->value->type == YAML_SCALAR_NODE &&
+        df_opt_parse(opt, (const char *)at->value->data.scalar.value, &value) == DF_VALUE_OK &&
+        value == df_opt_load(opt, &w->reader->cfg)) {
+        return DF_OK;
+    }
+    return df_fail(w->err, DF_EINVAL, "%s:%d: %s: expected the same as %s in %s:%d, found %s",
+                   w->name, line_of(at->key), path, before->key, before->file, before->line, found);
+}
+
 /* Another word than those expected stands for the preset. */
 static void warn_replaced(const walk *w, const entry *at, const df_opt *opt, const char *expected)
 {
@@ -91,22 +108,25 @@ static bool is_null(const yaml_node_t *node)
     return false;
 }
 
-static df_status read_option(const walk *w, int index, const entry *at)
+/* `path` may be an alias. */
+static df_status read_option(const walk *w, int index, const entry *at, const char *path)
 {
     const yaml_node_t *const node = at->value;
     const df_opt *const opt = &df_opts[index];
     df_cfg_reader *const reader = w->reader;
+    df_cfg_mark *const mark = &reader->option[index];
     char expected[DF_OPT_EXPECTED];
     df_opt_expected(opt, expected);
-    if (reader->option[index].line != 0) {
-        return fail_twice(w, at->key, opt->path, &reader->option[index]);
+    if (mark->line != 0) {
+        return strcmp(mark->key, path) == 0 ? fail_twice(w, at->key, path, mark)
+                                            : check_same(w, index, at, path);
     }
     if (is_null(node) && !opt->absent.required) {
         return DF_OK;
     }
     if (node->type != YAML_SCALAR_NODE || is_null(node) ||
         (opt->kind != DF_OPT_TEXT && node->data.scalar.length >= DF_OPT_SCALAR)) {
-        return fail_expected(w, at, opt->path, expected);
+        return fail_expected(w, at, path, expected);
     }
     double value;
     const char *const text = (const char *)node->data.scalar.value;
@@ -114,12 +134,12 @@ static df_status read_option(const walk *w, int index, const entry *at)
     case DF_VALUE_OK:
         break;
     case DF_VALUE_BAD_UNIT:
-        return fail_expected(w, at, opt->path,
+        return fail_expected(w, at, path,
                              "a unit of K, M, G or T and B (bytes) or b (bits), as in \"80 GB\"");
     case DF_VALUE_BAD:
         df_opt_mean(opt, text, expected);
         if (opt->kind != DF_OPT_HABIT) {
-            return fail_expected(w, at, opt->path, expected);
+            return fail_expected(w, at, path, expected);
         }
         value = opt->absent.preset;
         warn_replaced(w, at, opt, expected);
@@ -130,7 +150,7 @@ static df_status read_option(const walk *w, int index, const entry *at)
     } else {
         df_opt_store(opt, value, &reader->cfg);
     }
-    reader->option[index] = (df_cfg_mark){w->name, line_of(at->key)};
+    *mark = (df_cfg_mark){w->name, line_of(at->key), df_opt_path(path, reader->modes)};
     return DF_OK;
 }
 
@@ -153,7 +173,7 @@ static df_status check_once(const walk *w,
         const char *const other = key_text(w->document, p);
         if (other && strcmp(other, key) == 0) {
             const df_cfg_mark before = {w->name,
-                                        line_of(yaml_document_get_node(w->document, p->key))};
+                                        line_of(yaml_document_get_node(w->document, p->key)), NULL};
             return fail_twice(w, yaml_document_get_node(w->document, pair->key), path, &before);
         }
     }
@@ -170,7 +190,7 @@ static df_status enter_section(const walk *w, const yaml_node_t *key, const char
     if (mark->line != 0) {
         return fail_twice(w, key, path, mark);
     }
-    *mark = (df_cfg_mark){w->name, line_of(key)};
+    *mark = (df_cfg_mark){w->name, line_of(key), NULL};
     return DF_OK;
 }
 
@@ -185,7 +205,7 @@ static df_status read_value(const walk *w, const entry *at, const char *path)
     const int option = df_opt_find(path, modes);
     const bool is_section = df_opt_find_section(path, modes) >= 0;
     if (option >= 0 && !(is_section && value->type == YAML_MAPPING_NODE)) {
-        return read_option(w, option, at);
+        return read_option(w, option, at, path);
     }
     if (!is_section) {
         char text[DF_OPT_EXPECTED];

@@ -5,6 +5,8 @@
 #include <stdbool.h>
 #include <stddef.h>
 
+#include "base/word.h"
+
 enum {
     DF_OPT_SCALAR = 64,        /* room for a value; longer ones are cut, and refused */
     DF_OPT_EXPECTED = 256,     /* room for df_opt_expected */
@@ -26,12 +28,6 @@ typedef enum {
 } df_opt_kind;
 
 typedef struct {
-    const char *word; /* NULL ends a list; "direct#" stands for direct1, direct2 and so on */
-    double value;     /* to which a number is added */
-    bool alias;       /* another spelling of an earlier word: not listed */
-} df_opt_word;
-
-typedef struct {
     double low, high;
     bool above_low, below_high; /* the bound itself is out */
 } df_opt_range;
@@ -46,9 +42,9 @@ typedef struct {
 typedef struct {
     const char *path; /* "tech_param.DRAM.size" */
     df_opt_kind kind;
-    const char *unit;         /* of a REAL: "s"; "" if there is none */
-    df_opt_range range;       /* of numbers */
-    const df_opt_word *words; /* of ENUM and FORMAT */
+    const char *unit;     /* of a REAL: "s"; of a single number: why; "" if there is none */
+    df_opt_range range;   /* of numbers */
+    const df_word *words; /* of ENUM and FORMAT */
     df_opt_absent absent;
     unsigned modes; /* sum of DF_OPT_IN(mode); 0: whatever the mode */
     size_t offset;  /* of the field in df_cfg; DF_OPT_NOT_KEPT */
@@ -58,9 +54,11 @@ typedef struct {
 /* The option is checked, and its value dropped. */
 #define DF_OPT_NOT_KEPT SIZE_MAX
 
-extern const df_opt_word df_words_bool[];
-extern const df_opt_word df_words_recompute[];
-extern const df_opt_word df_words_schedule[];
+extern const df_word df_words_bool[];
+extern const df_word df_words_recompute[];
+
+/* The word of an enum's value; NULL: none. */
+const char *df_opt_word_of(const df_word *words, double value);
 
 typedef enum { DF_VALUE_OK, DF_VALUE_BAD, DF_VALUE_BAD_UNIT } df_value_status;
 

@@ -3,6 +3,7 @@
 #include <math.h>
 #include <string.h>
 
+#include "base/units.h"
 #include "cost/flash.h"
 #include "cost/ring.h"
 #include "cost/simulated.h"
@@ -57,19 +58,18 @@ df_status df_price_gemm(const df_coster *c, const df_op *op, df_price *price)
 /* ---- Attention ---- */
 
 /* Softmax runs on units that are slower than those of products: A100, 312 against 19.5 Tflop/s
- * (Dao, ICLR 2024, section 3.1). Backward there are five products instead of two (section 4.1). */
+ * (Dao, ICLR 2024, section 3.1). */
 static df_status price_attention(const df_coster *c, const df_op *op, df_price *price)
 {
     const double softmax_slowdown = 16.0;
-    const double times = op->pass == DF_PASS_FORWARD ? 1.0 : 2.5;
     const df_op_attention *const a = &op->attention;
     df_flash f;
     DF_TRY(df_flash_tile(c, a, &f));
     const double softmax_s = c->model->stream_s(c, softmax_slowdown * f.softmax_flops, 1.0);
     const double pair_s = f.score.time_s + softmax_s + f.output.time_s;
     const double dram_s = c->model->stream_s(c, 0.0, trunc(f.dram_bytes));
-    price->time_s = times * fmax(dram_s, pair_s * f.pairs * a->heads);
-    df_flash_count(&f, a, times, price);
+    price->time_s = op->repeats * fmax(dram_s, pair_s * f.pairs * a->heads);
+    df_flash_count(&f, a, op->repeats, price);
     return DF_OK;
 }
 
@@ -81,7 +81,7 @@ static double stream_s(const df_coster *c, double flops, double bytes)
 }
 
 static double
-collective_s(const df_coster *c, const df_op_collective *what, const df_cost_group *group)
+collective_s(const df_coster *c, const df_op_collective *what, const df_topo_group *group)
 {
     const df_ring ring = df_ring_of(what->kind, what->bytes, group->members);
     return df_ring_time_s(&ring, c->dev, DRAM, &group->link);
@@ -97,31 +97,16 @@ const df_cost_model df_cost_roofline = {
 
 /* ---- Any operator ---- */
 
-df_cost_group df_coster_group(const df_coster *c, unsigned axes)
-{
-    df_cost_group group = {1.0, {HUGE_VAL, 0.0}};
-    for (int axis = 0; axes != 0; axis++, axes >>= 1) {
-        if ((axes & 1U) == 0) {
-            continue;
-        }
-        group.members *= c->degree[axis];
-        if (c->links.axis[axis].bytes_ps < group.link.bytes_ps) {
-            group.link = c->links.axis[axis];
-        }
-    }
-    return group;
-}
-
 double
-df_price_collective_s(const df_coster *c, const df_op_collective *what, const df_cost_group *group)
+df_price_collective_s(const df_coster *c, const df_op_collective *what, const df_topo_group *group)
 {
     const bool moves = what->bytes > 0.0 && group->members > 1.0;
     return moves ? c->model->collective_s(c, what, group) : 0.0;
 }
 
-static df_cost_group group_of(const df_coster *c, const df_op *op)
+static df_topo_group group_of(const df_coster *c, const df_op *op)
 {
-    df_cost_group group = df_coster_group(c, op->coll.axes);
+    df_topo_group group = df_topo_over(&c->topo, op->coll.axes);
     if (op->members > 0.0) {
         group.members = op->members;
     } else if (op->coll.kind == DF_COLL_P2P) {
@@ -136,11 +121,12 @@ static df_cost_group group_of(const df_coster *c, const df_op *op)
 static df_status price_collective(const df_coster *c, const df_op *op, df_price *price)
 {
     const df_op_collective *const what = &op->coll;
-    const df_cost_group group = group_of(c, op);
+    const df_topo_group group = group_of(c, op);
     if (!(what->bytes > 0.0) || !(group.members > 1.0)) {
         return DF_OK;
     }
     price->sent_bytes = df_coll_sent_bytes(what->kind, what->bytes, group.members);
+    price->sent_j = DF_BITS_PER_BYTE * group.energy_per_bit_j * price->sent_bytes;
     if (c->simulated) {
         return df_simulated_time(c, op, &group, &price->time_s);
     }
@@ -152,7 +138,7 @@ static df_status price_collective(const df_coster *c, const df_op *op, df_price 
 static df_status price_link(const df_coster *c, const df_op_link *what, df_price *price)
 {
     const df_axis_row *const axis = &df_axis_table[what->axis];
-    const double bytes_ps = c->links.axis[what->axis].bytes_ps;
+    const double bytes_ps = c->topo.axis[what->axis].link.bytes_ps;
     if (!(bytes_ps > 0.0)) {
         return df_fail(c->err, DF_INFEASIBLE,
                        "system_hierarchy.%s: expected a network with bandwidth for %s, found none",
@@ -204,10 +190,28 @@ df_status df_price_op(const df_coster *c, const df_op *op, df_price *price)
     return DF_OK;
 }
 
+/* Makes the price of a kernel that of the same kernel so many more times. */
+static void scale(const df_coster *c, const df_op *op, double times, df_price *price)
+{
+    const double launch_s = op->launches * c->dev->launch_overhead_s;
+    price->time_s = (price->time_s - price->launch_s) * times + launch_s;
+    price->launch_s = launch_s;
+    price->flops *= times;
+    for (int level = 0; level < DF_HW_LEVELS; level++) {
+        price->traffic_bytes[level] *= times;
+    }
+}
+
 df_status df_price_ops(const df_coster *c, const df_ops *ops, df_price price[])
 {
+    const df_op *const op = ops->op;
     for (int i = 0; i < ops->count; i++) {
-        DF_TRY(df_price_op(c, &ops->op[i], &price[i]));
+        if ((op[i].flags & DF_OP_AGAIN) != 0) {
+            price[i] = price[i - 1];
+            scale(c, &op[i], op[i].repeats / op[i - 1].repeats, &price[i]);
+        } else {
+            DF_TRY(df_price_op(c, &op[i], &price[i]));
+        }
     }
     return DF_OK;
 }

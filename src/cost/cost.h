@@ -7,20 +7,15 @@
 #define DF_COST_H
 #include "gemm/gemm_cache.h"
 #include "op/op.h"
+#include "topo/topo.h"
 
 typedef struct {
     double time_s;   /* launches included */
     double launch_s; /* that part of it */
     double flops;
     double traffic_bytes[DF_HW_LEVELS]; /* [0] registers, [3] DRAM */
-    double sent_bytes;                  /* of a collective, by each device */
+    double sent_bytes, sent_j;          /* of a collective, by each device */
 } df_price;
-
-/* The members of a collective, and the link between them. */
-typedef struct {
-    double members;
-    df_hw_link link;
-} df_cost_group;
 
 typedef struct df_coster df_coster;
 
@@ -33,7 +28,7 @@ typedef struct {
     double (*stream_s)(const df_coster *c, double flops, double bytes);
     double (*collective_s)(const df_coster *c,
                            const df_op_collective *what,
-                           const df_cost_group *group);
+                           const df_topo_group *group);
 } df_cost_model;
 
 extern const df_cost_model df_cost_roofline;
@@ -48,19 +43,15 @@ struct df_coster {
     const df_hw_device *dev;
     df_gemm_cache *cache;         /* NULL: GEMMs are not kept */
     const df_gemm_search *search; /* ready for the device, where there is no cache */
-    double degree[DF_AXES];
-    df_hw_links links;
+    df_topo topo;
     df_simulated *simulated; /* NULL: collectives in closed form */
     bool forward_only; /* gradients' products are launched but not solved: nobody needs them */
     df_err *err;
 };
 
-/* The devices along some axes: axes has bit a for df_axis a. Of several links the slowest. */
-df_cost_group df_coster_group(const df_coster *c, unsigned axes);
-
 /* A collective in closed form, whatever the backend; 0 for one member alone or no bytes. */
 double
-df_price_collective_s(const df_coster *c, const df_op_collective *what, const df_cost_group *group);
+df_price_collective_s(const df_coster *c, const df_op_collective *what, const df_topo_group *group);
 
 /* Prices one operator, or a whole list: price[i] is that of op[i].
  * DF_INFEASIBLE: the device cannot hold a tile, a transfer has no link. DF_EINVAL: the simulator

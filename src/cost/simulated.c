@@ -7,18 +7,17 @@ double df_simulated_bytes(const df_simulated *s, df_coll_kind kind, double bytes
 }
 
 df_status
-df_simulated_time(const df_coster *c, const df_op *op, const df_cost_group *group, double *time_s)
+df_simulated_time(const df_coster *c, const df_op *op, const df_topo_group *group, double *time_s)
 {
     const df_simulated *const s = c->simulated;
     const double n = group->members;
-    const df_hw_link intra = {c->dev->intra.throughput_bytes_ps, c->dev->intra.latency_s};
+    const df_hw_link *const link = df_netcoll_link(&c->topo, s->links_underated, &group->link);
     const df_coll_kind kind = op->coll.kind;
     const double chosen_for = s->algorithm_ranks ? s->algorithm_ranks(s->context, op, n) : n;
-    const df_netcoll_op wanted = {
-        .kind = kind,
-        .bytes = df_simulated_bytes(s, kind, op->coll.bytes, n),
-        .network = df_netcoll_network(s->cfg, n, s->links_underated ? &intra : &group->link),
-        .system = df_netcoll_system(s->cfg, chosen_for)};
+    const df_netcoll_op wanted = {.kind = kind,
+                                  .bytes = df_simulated_bytes(s, kind, op->coll.bytes, n),
+                                  .network = df_netcoll_network(&c->topo, n, link),
+                                  .system = df_netcoll_system(&c->topo, s->backend, chosen_for)};
     double simulated_s;
     DF_TRY(df_netcoll_time(s->net, &wanted, &simulated_s, c->err));
     /* a hop and an all-to-all have no launch in closed form either */

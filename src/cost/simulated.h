@@ -6,7 +6,7 @@
 
 struct df_simulated {
     df_netcoll *net;
-    const df_cfg *cfg;    /* the topology, and the options of execution_backend */
+    const df_cfg_backend *backend;
     bool links_underated; /* every group has the links inside a node, underated */
     bool gather_whole;    /* of an all-gather, the simulator gets all bytes in place of a shard */
     /* Number of ranks whose algorithm a collective takes; NULL: that of its own members. */
@@ -17,7 +17,7 @@ struct df_simulated {
 /* Seconds of a collective of more than one member, with its launch. */
 DF_NODISCARD df_status df_simulated_time(const df_coster *c,
                                          const df_op *op,
-                                         const df_cost_group *group,
+                                         const df_topo_group *group,
                                          double *time_s);
 
 /* Bytes that the simulator is given for a collective: of an all-gather, of one shard. */

@@ -8,6 +8,21 @@ const df_row_name df_breakdown_leaves[DF_BREAKDOWN_LEAVES] = {
     DF_ROW_NORM2,     DF_ROW_FFN1,  DF_ROW_ACTIVATION, DF_ROW_FFN2,      DF_ROW_LOGITS,
 };
 
+bool df_row_is_within(df_row_name row, df_row_name of)
+{
+    const bool attention = row <= DF_ROW_ATTENTION && row >= DF_ROW_SCORE;
+    switch (of) {
+    case DF_ROW_MHA:
+        return attention || row == DF_ROW_QKV || row == DF_ROW_OUT || row == of;
+    case DF_ROW_MLP:
+        return row == DF_ROW_FFN1 || row == DF_ROW_ACTIVATION || row == DF_ROW_FFN2 || row == of;
+    case DF_ROW_ATTENTION:
+        return attention;
+    default:
+        return row == of;
+    }
+}
+
 /* All of a price but its time. */
 static void add_work(df_row_side *side, const df_op *op, const df_price *price)
 {
@@ -92,6 +107,30 @@ void df_breakdown_fill(const df_ops *ops, const df_price price[], df_breakdown *
             row[DF_ROW_MHA].side[direction].time_s + row[DF_ROW_MLP].side[direction].time_s +
             row[DF_ROW_NORM1].side[direction].time_s + row[DF_ROW_NORM2].side[direction].time_s;
     }
+}
+
+/* What runs beside the attention's products counts where it is longer, so that a layer's forward
+ * half has attention apart. */
+void df_pass_times_sum(const df_ops *ops, const df_price price[], df_pass_times *times)
+{
+    double attention_s = 0.0;
+    double *const block[] = {[DF_BLOCK_EMBEDDING] = times->embedding,
+                             [DF_BLOCK_LAYER] = times->layer,
+                             [DF_BLOCK_HEAD] = times->head};
+    memset(times, 0, sizeof *times);
+    for (int i = 0; i < ops->count; i++) {
+        const df_op *const op = &ops->op[i];
+        const double time_s = price[i].time_s;
+        const int direction = df_op_direction(op);
+        if (direction == DF_FORWARD && op->row >= DF_ROW_SCORE && op->row <= DF_ROW_ATTENTION) {
+            attention_s =
+                (op->flags & DF_OP_BESIDE) != 0 ? fmax(attention_s, time_s) : attention_s + time_s;
+            times->attention_core += op->row < DF_ROW_ATTENTION ? time_s : 0.0;
+        } else if ((op->flags & DF_OP_ALONE) == 0) {
+            block[op->block][direction] += time_s;
+        }
+    }
+    times->layer[DF_FORWARD] += attention_s;
 }
 
 void df_breakdown_recompute(df_breakdown *table, double time_s)

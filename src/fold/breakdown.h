@@ -34,12 +34,23 @@ typedef struct {
     double recompute_s;            /* part of its backward half */
 } df_breakdown;
 
+/* Seconds of a pass, by what a step consists of. */
+typedef struct {
+    double embedding[DF_DIRECTIONS], layer[DF_DIRECTIONS], head[DF_DIRECTIONS];
+    double attention_core; /* of a layer forward: the products of attention and its softmax */
+} df_pass_times;
+
+void df_pass_times_sum(const df_ops *ops, const df_price price[], df_pass_times *times);
+
 /* Sums prices by row, and rows to attention, MHA, MLP and the layer. The counted figures are left
  * 0. */
 void df_breakdown_fill(const df_ops *ops, const df_price price[], df_breakdown *table);
 
 /* The backward pass computes forward work of a layer again, in time_s. */
 void df_breakdown_recompute(df_breakdown *table, double time_s);
+
+/* Whether a row is `of`, or part of it: MHA, MLP and attention are sums. */
+bool df_row_is_within(df_row_name row, df_row_name of);
 
 /* The operators that a step's time is the sum of. */
 enum { DF_BREAKDOWN_LEAVES = 10 };

@@ -1,7 +1,5 @@
 #include "fold/energy.h"
 
-#include <math.h>
-
 void df_energy_add_work(const df_tariff *tariff,
                         const df_price *price,
                         double times,
@@ -13,26 +11,9 @@ void df_energy_add_work(const df_tariff *tariff,
     }
 }
 
-void df_energy_add_sent(const df_tariff *tariff, unsigned axes, double bytes, df_energy *energy)
+void df_energy_add_sent(const df_tariff *tariff, df_axis axis, double bytes, df_energy *energy)
 {
-    double byte_j = 0.0;
-    for (int axis = 0; axis < DF_AXES; axis++) {
-        byte_j = (axes >> axis & 1U) != 0 ? fmax(byte_j, tariff->sent_byte_j[axis]) : byte_j;
-    }
-    energy->network_j += byte_j * bytes;
-}
-
-static void add_op(const df_tariff *tariff,
-                   const df_op *op,
-                   const df_price *price,
-                   double times,
-                   df_energy *energy)
-{
-    if (op->kind == DF_OP_COLLECTIVE) {
-        df_energy_add_sent(tariff, op->coll.axes, price->sent_bytes * times, energy);
-    } else {
-        df_energy_add_work(tariff, price, times, energy);
-    }
+    energy->network_j += tariff->sent_byte_j[axis] * bytes;
 }
 
 static bool runs_again(const df_energy_runs *runs, const df_op *op)
@@ -48,13 +29,24 @@ void df_energy_add_ops(const df_tariff *tariff,
                        const df_energy_runs *runs,
                        df_energy *energy)
 {
+    df_price sum = {.time_s = 0.0};
     for (int i = 0; i < ops->count; i++) {
         const df_op *const op = &ops->op[i];
         const double once = op->block == DF_BLOCK_LAYER ? runs->layer : runs->once;
-        if (op->pass == DF_PASS_FORWARD || runs->backward) {
-            add_op(tariff, op, &price[i], runs_again(runs, op) ? 2.0 * once : once, energy);
+        const double times = runs_again(runs, op) ? 2.0 * once : once;
+        if (op->pass != DF_PASS_FORWARD && !runs->backward) {
+            continue;
+        }
+        if (op->kind == DF_OP_COLLECTIVE) {
+            energy->network_j += price[i].sent_j * times;
+            continue;
+        }
+        sum.flops += price[i].flops * times;
+        for (int level = 0; level < DF_HW_LEVELS; level++) {
+            sum.traffic_bytes[level] += price[i].traffic_bytes[level] * times;
         }
     }
+    df_energy_add_work(tariff, &sum, 1.0, energy);
 }
 
 void df_energy_add(df_energy *sum, const df_energy *part, double times)

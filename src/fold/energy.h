@@ -14,7 +14,7 @@ typedef struct {
 /* What a device's work costs; 0 where the file gives no energy. */
 typedef struct {
     double flop_j, byte_j[DF_HW_LEVELS];
-    double sent_byte_j[DF_AXES]; /* along each axis */
+    double sent_byte_j[DF_AXES]; /* along each axis; collectives have their own (df_price) */
     double leakage_w[DF_HW_LEVELS];
 } df_tariff;
 
@@ -38,8 +38,8 @@ void df_energy_add_work(const df_tariff *tariff,
                         double times,
                         df_energy *energy);
 
-/* Bytes sent along axes: bit a for df_axis a. */
-void df_energy_add_sent(const df_tariff *tariff, unsigned axes, double bytes, df_energy *energy);
+/* Bytes sent along an axis. */
+void df_energy_add_sent(const df_tariff *tariff, df_axis axis, double bytes, df_energy *energy);
 
 /* Adds `times` the energy of `part`, all but its leakage and total. */
 void df_energy_add(df_energy *sum, const df_energy *part, double times);

@@ -144,14 +144,14 @@ int32_t df_dag_device(const df_dag *dag, int32_t element_number)
     return dag->failed ? 0 : dag->elements[element_number].device;
 }
 
-void df_dag_tell(df_dag *dag, int32_t element_number, const df_dag_info *info)
+void df_dag_describe(df_dag *dag, int32_t element_number, const df_dag_info *info)
 {
     if (!dag->failed) {
         dag->elements[element_number].info = *info;
     }
 }
 
-const df_dag_info *df_dag_told(const df_dag *dag, int32_t element_number)
+const df_dag_info *df_dag_info_of(const df_dag *dag, int32_t element_number)
 {
     return &dag->elements[element_number].info;
 }

@@ -8,6 +8,7 @@
 #include <stdint.h>
 
 #include "base/status.h"
+#include "net/net.h"
 
 typedef struct df_dag df_dag;
 
@@ -17,23 +18,25 @@ typedef enum { DF_DAG_COMPUTE, DF_DAG_PIPELINE, DF_DAG_COLLECTIVE } df_dag_kind;
 /* Which children df_dag_attach takes. */
 typedef enum { DF_DAG_ALL, DF_DAG_ONLY_PIPELINE, DF_DAG_NO_PIPELINE } df_dag_filter;
 
-/* What an element stands for: for those that take a graph apart; df_dag_run needs none of it. */
+/* What an element stands for, for code that takes a graph apart. df_dag_run reads the batch of a
+ * repeated graph alone. */
 typedef struct {
-    int32_t role, label;  /* the caller's */
-    int32_t home;         /* device that an edge belongs to; -1: none */
-    int32_t collective;   /* the caller's kind */
+    int32_t role, label; /* the caller's */
+    const char *name;    /* the caller's, borrowed; NULL: none */
+    int32_t home;        /* device that an edge belongs to; -1: none */
+    df_net_collective collective;
     int32_t participants; /* of a collective */
-    int32_t batch, layer; /* what it belongs to, for its name */
+    int32_t batch, layer; /* that the element belongs to */
     double bytes;         /* of an edge */
-    int32_t mate;         /* this is a copy, for another device, of the element so many before it */
+    int32_t mate; /* how far back the element lies that this one copies for another device */
 } df_dag_info;
 
 /* NULL when out of memory. */
 df_dag *df_dag_new(int num_devices);
 void df_dag_free(df_dag *dag);
 
-/* Adds an element and returns its number, from 0 on. device is ignored for edges. When
- * memory runs out, this and all that follows does nothing, and df_dag_run says so. */
+/* Adds an element and returns its number, from 0 on. device is ignored for edges. When memory runs
+ * out, this call and all that follow do nothing, and df_dag_run fails. */
 int32_t df_dag_add(df_dag *dag, df_dag_kind kind, int32_t device, double duration_s);
 /* The second waits for the first. */
 void df_dag_link(df_dag *dag, int32_t from, int32_t to);
@@ -44,8 +47,8 @@ int32_t df_dag_device(const df_dag *dag, int32_t element);
 
 /* Reading a graph. Elements are numbered from 0 on in the order in which they were added;
  * children and parents are in the order of linking and valid until the next link. */
-void df_dag_tell(df_dag *dag, int32_t element, const df_dag_info *info);
-const df_dag_info *df_dag_told(const df_dag *dag, int32_t element);
+void df_dag_describe(df_dag *dag, int32_t element, const df_dag_info *info);
+const df_dag_info *df_dag_info_of(const df_dag *dag, int32_t element);
 int df_dag_devices(const df_dag *dag);
 int32_t df_dag_count(const df_dag *dag);
 df_dag_kind df_dag_kind_of(const df_dag *dag, int32_t element);
@@ -60,7 +63,7 @@ bool df_dag_failed(const df_dag *dag);
  * what started first. Elements that root does not lead to are left out. DF_ENOMEM. */
 DF_NODISCARD df_status df_dag_run(const df_dag *dag, int32_t root, double *time_s, df_err *err);
 
-/* The same for a graph that is too long to be held: `dag` has DF_DAG_SHOWN batches (of its
+/* As df_dag_run, for a graph that is too long to be held: `dag` has DF_DAG_SHOWN batches (of its
  * elements' info) and stands for one of `batches`, at least as many, in which the middle batch
  * comes again and again. Elements of each batch were added in the same order, and what is
  * special about the first or last batch reaches no further than itself. Memory grows with what

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "base/grow.h"
+#include "base/heap.h"
 #include "graph/dag.h"
 
 /* An element of the graph and the batch that it is done for. */
@@ -38,8 +39,10 @@ typedef struct {
     int32_t *by_batch, *place; /* place: an element's among those of its batch */
     int32_t first[DF_DAG_SHOWN + 1];
     bool repeated, failed; /* out of memory */
-    event *heap;
-    int32_t under_way, heap_room;
+    struct {
+        event *all;
+        int32_t count, room;
+    } under_way;
     int64_t sequence;
     double last_s;
     waiting *queues; /* [device] */
@@ -54,7 +57,7 @@ enum { MIDDLE = DF_DAG_SHOWN / 2 };
 
 static int32_t batch_of(const run *r, int32_t element)
 {
-    return r->repeated ? df_dag_told(r->dag, element)->batch : 0;
+    return r->repeated ? df_dag_info_of(r->dag, element)->batch : 0;
 }
 
 /* The batch of the graph that stands for a batch. */
@@ -185,6 +188,8 @@ static bool earlier(const event *a, const event *b)
     return a->end_s < b->end_s || (a->end_s == b->end_s && a->sequence < b->sequence);
 }
 
+DF_HEAP(heap, event, earlier)
+
 static void start(run *r, const instance *what, double now_s)
 {
     const double end_s = now_s + df_dag_duration_s(r->dag, what->element);
@@ -195,39 +200,14 @@ static void start(run *r, const instance *what, double now_s)
     if (children == 0 && df_dag_kind_of(r->dag, what->element) != DF_DAG_COMPUTE) {
         return; /* nothing waits for its end */
     }
-    event *const heap = df_grow(r->heap, r->under_way, &r->heap_room, sizeof *heap);
-    if (!heap) {
+    event *const all =
+        df_grow(r->under_way.all, r->under_way.count, &r->under_way.room, sizeof *all);
+    if (!all) {
         r->failed = true;
         return;
     }
-    int32_t at = r->under_way++;
-    r->heap = heap;
-    while (at > 0 && earlier(&e, &heap[(at - 1) / 2])) {
-        heap[at] = heap[(at - 1) / 2];
-        at = (at - 1) / 2;
-    }
-    heap[at] = e;
-}
-
-static event take_earliest(run *r)
-{
-    event *const heap = r->heap;
-    const event first = heap[0];
-    const event last = heap[--r->under_way];
-    int32_t at = 0;
-    for (;;) {
-        int32_t child = 2 * at + 1;
-        if (child + 1 < r->under_way && earlier(&heap[child + 1], &heap[child])) {
-            child++;
-        }
-        if (child >= r->under_way || !earlier(&heap[child], &last)) {
-            break;
-        }
-        heap[at] = heap[child];
-        at = child;
-    }
-    heap[at] = last;
-    return first;
+    r->under_way.all = all;
+    heap_push(all, &r->under_way.count, e);
 }
 
 static void wait_for_device(run *r, waiting *q, const instance *what)
@@ -293,8 +273,8 @@ static void simulate(run *r, int32_t root)
     if (!r->failed) {
         start(r, &(instance){root, batch_of(r, root)}, 0);
     }
-    while (!r->failed && r->under_way > 0) {
-        const event ended = take_earliest(r);
+    while (!r->failed && r->under_way.count > 0) {
+        const event ended = heap_pop(r->under_way.all, &r->under_way.count);
         finish(r, &ended);
     }
     for (int i = 0; r->queues && i < devices; i++) {
@@ -302,7 +282,7 @@ static void simulate(run *r, int32_t root)
     }
     free(r->by_batch);
     free(r->place);
-    free(r->heap);
+    free(r->under_way.all);
     free(r->queues);
     free(r->busy);
     free(r->table);

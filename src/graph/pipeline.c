@@ -10,8 +10,8 @@
  * fit df_pipeline_op. */
 enum { MAX_CELLS = 10 * 1000 * 1000, MAX_LP = UINT16_MAX / 3 };
 
-/* On one device, when a reduction may start: so many operations of each kind
- * have finished by then. Independent of their durations as long as these are
+/* On one device, when a reduction may start: how many operations of each kind have
+ * finished by then. That does not depend on their durations as long as these are
  * positive: the device runs what became ready first. */
 typedef struct {
     double embeddings, cells, softmaxes;
@@ -256,9 +256,9 @@ static void buffers_fini(df_pipeline_buffers *buf)
     buf->resources = NULL;
 }
 
-/* Of the operations that take time there run at once at most one on each device
- * and link, the reductions (memory edges may free their link early), and on one
- * device the hops, which go through memory there. */
+/* At most these operations that take time run at once: one on each device and link,
+ * the reductions (memory edges may free their link early), and on a single device the
+ * hops, which go through memory there. */
 static size_t heap_room(const df_pipeline_shape *shape)
 {
     return (size_t)(3 * shape->lp + (shape->num_layers + 2) + 2 * shape->seq_len);

@@ -33,7 +33,7 @@ void df_pipeline_free(df_pipeline *pipe);
  * its device with the first half of the layers, the softmax with the second, and
  * only the edge between the halves crosses the link.
  *
- * Prepares for a shape (does nothing when it is the shape at hand already).
+ * Prepares for a shape (does nothing when it is the current shape).
  * May allocate. DF_INFEASIBLE: lp = 2 with more than one layer under
  * two_stages_rejected, more layers or steps than memory can hold. */
 DF_NODISCARD df_status df_pipeline_build(df_pipeline *pipe,

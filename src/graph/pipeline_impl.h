@@ -65,7 +65,7 @@ typedef struct {
     bool exclusive; /* false for the memory: never busy */
 } df_pipeline_resource;
 
-/* Buffers of the simulation, sized for the graphs at hand. */
+/* Buffers of the simulation, sized for both graphs of a shape. */
 typedef struct {
     df_pipeline_event *heap;       /* running operations that take time */
     df_pipeline_instant *instants; /* [num_ops]: operations that take none, as started */

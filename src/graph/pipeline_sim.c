@@ -18,6 +18,7 @@
  *   need a heap. Among equal times the sequence number decides between the two. */
 #include <string.h>
 
+#include "base/heap.h"
 #include "graph/pipeline_impl.h"
 
 static bool earlier(const df_pipeline_event *a, const df_pipeline_event *b)
@@ -25,36 +26,7 @@ static bool earlier(const df_pipeline_event *a, const df_pipeline_event *b)
     return a->time < b->time || (a->time == b->time && a->seq < b->seq);
 }
 
-static inline void heap_push(df_pipeline_sim *sim, df_pipeline_event event)
-{
-    df_pipeline_event *const heap = sim->buf.heap;
-    int32_t at = sim->heap_len++;
-    while (at > 0 && earlier(&event, &heap[(at - 1) / 2])) {
-        heap[at] = heap[(at - 1) / 2];
-        at = (at - 1) / 2;
-    }
-    heap[at] = event;
-}
-
-static inline df_pipeline_event heap_pop(df_pipeline_sim *sim)
-{
-    df_pipeline_event *const heap = sim->buf.heap;
-    const df_pipeline_event top = heap[0];
-    const df_pipeline_event last = heap[--sim->heap_len];
-    int32_t at = 0;
-    for (int32_t child = 1; child < sim->heap_len; child = 2 * at + 1) {
-        if (child + 1 < sim->heap_len && earlier(&heap[child + 1], &heap[child])) {
-            child++;
-        }
-        if (!earlier(&heap[child], &last)) {
-            break;
-        }
-        heap[at] = heap[child];
-        at = child;
-    }
-    heap[at] = last;
-    return top;
-}
+DF_HEAP(heap, df_pipeline_event, earlier)
 
 /* Starts an operation whose resource is its own by now. */
 static inline void start(df_pipeline_sim *sim, int32_t op)
@@ -62,7 +34,8 @@ static inline void start(df_pipeline_sim *sim, int32_t op)
     const double takes_s = sim->takes_s[sim->graph->ops[op].takes];
     const uint32_t seq = sim->seq++;
     if (takes_s > 0.0) {
-        heap_push(sim, (df_pipeline_event){sim->now_s + takes_s, seq, op});
+        heap_push(sim->buf.heap, &sim->heap_len,
+                  (df_pipeline_event){sim->now_s + takes_s, seq, op});
     } else {
         sim->buf.instants[sim->instant_tail++] = (df_pipeline_instant){seq, op};
     }
@@ -141,7 +114,7 @@ static inline int32_t step(df_pipeline_sim *sim)
         op = instant->op;
         sim->instant_head++;
     } else if (sim->heap_len > 0) {
-        const df_pipeline_event event = heap_pop(sim);
+        const df_pipeline_event event = heap_pop(sim->buf.heap, &sim->heap_len);
         sim->now_s = event.time;
         op = event.op;
     } else {

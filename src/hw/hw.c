@@ -429,26 +429,6 @@ df_status df_hw_derive(const df_cfg *cfg, const df_rules *rules, df_hw_device *o
     return status;
 }
 
-void df_hw_derive_links(const df_cfg *cfg, const df_hw_device *dev, df_hw_links *out)
-{
-    const df_cfg_system *sys = &cfg->system;
-    const bool several = df_cfg_workers(cfg) > 1;
-    df_hw_link inter = {0.0, dev->inter.latency_s};
-    df_hw_link intra = {0.0, dev->intra.latency_s};
-    if (several && sys->intra_derate > 0.0) {
-        intra.bytes_ps = dev->intra.throughput_bytes_ps / sys->intra_derate;
-    }
-    if (several && sys->num_nodes > 1 && sys->inter_derate > 0.0) {
-        inter.bytes_ps = dev->inter.throughput_bytes_ps / sys->inter_derate;
-        if (sys->intra_derate > 0.0) {
-            inter.bytes_ps = fmin(inter.bytes_ps, intra.bytes_ps);
-        }
-    }
-    for (int axis = 0; axis < DF_AXES; axis++) {
-        out->axis[axis] = sys->inter[axis] ? inter : intra;
-    }
-}
-
 /* 1 - have/need, but never 0: what a part without a rate lacks of a budget. */
 static double missing(double have, double need)
 {

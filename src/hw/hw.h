@@ -64,19 +64,10 @@ typedef struct {
     double h2d_bytes_ps;      /* <= 0: not timed */
 } df_hw_device;
 
-/* Speed and latency of the links that one axis of parallelism uses. */
+/* Speed and latency of a link between two devices. */
 typedef struct {
     double bytes_ps, latency_s;
 } df_hw_link;
-
-typedef struct {
-    union { /* by name or by df_axis */
-        struct {
-            df_hw_link dp, lp, tp, cp, kp1, kp2;
-        };
-        df_hw_link axis[DF_AXES];
-    };
-} df_hw_links;
 
 /* Derives *out from the hardware sections of *cfg. A part that gets no area or
  * power comes out with throughput 0; that is no error.
@@ -87,9 +78,6 @@ DF_NODISCARD df_status df_hw_derive(const df_cfg *cfg,
                                     const df_rules *rules,
                                     df_hw_device *out,
                                     df_err *err);
-
-/* Link speeds after derates, for the placement in cfg->system. */
-void df_hw_derive_links(const df_cfg *cfg, const df_hw_device *dev, df_hw_links *out);
 
 /* How far the device is from being able to work: 0 when compute, every memory
  * level and the networks named by needs_intra, needs_inter have a rate above 0,

@@ -3,6 +3,7 @@
 #include <math.h>
 
 #include "model/build.h"
+#include "model/transformer.h"
 
 /* A batch of equal products, one for each key/value head of each sequence. */
 typedef struct {
@@ -33,6 +34,15 @@ static void build_products(df_builder *b, df_row_name row, const batched *p)
     df_build_gemm(b, row, DF_PASS_WEIGHT_GRAD, &(df_op_gemm){p->k, m, p->n, 0.0}, p->count, 1.0);
 }
 
+/* The softmax is kept; with dropout, its mask of a byte and its output as well. */
+static df_op_memory softmax_memory(const df_builder *b)
+{
+    const double a = b->dims->bytes.activation;
+    const double scores = df_build_share(b, b->dims->heads * b->span->context);
+    return (df_op_memory){.saved_bytes = (b->dims->dropout ? 2.0 * a + 1.0 : a) * scores,
+                          .live_bytes = a * scores};
+}
+
 /* Forward 4 accesses of an element and 8 flops, backward 3 and 5 (the reference's figures).
  * `backward` has flags for the backward half. */
 static void build_softmax(df_builder *b, uint8_t backward)
@@ -41,7 +51,9 @@ static void build_softmax(df_builder *b, uint8_t backward)
     const double count = b->split->batch * b->dims->kv_heads;
     const double n = ceil(count * score.m * score.n / (b->split->tp * b->split->cp));
     const double a = b->dims->bytes.activation;
-    df_build_stream(b, DF_ROW_SOFTMAX, DF_PASS_FORWARD, &(df_op_stream){n, 8.0, 4.0 * a}, 1.0);
+    df_op *const forward =
+        df_build_stream(b, DF_ROW_SOFTMAX, DF_PASS_FORWARD, &(df_op_stream){n, 8.0, 4.0 * a}, 1.0);
+    forward->memory = softmax_memory(b);
     df_op *const back = df_build_stream(b, DF_ROW_SOFTMAX, DF_PASS_INPUT_GRAD,
                                         &(df_op_stream){n, 5.0, 3.0 * a}, 1.0);
     back->flags |= backward;
@@ -69,34 +81,43 @@ static void build_plain(df_builder *b)
     build_softmax(b, 0);
 }
 
-static void build_flash(df_builder *b)
+static df_op *build_kernel(df_builder *b, df_op_pass pass)
 {
     const df_dims *const d = b->dims;
-    df_op op = {.kind = DF_OP_ATTENTION,
-                .block = (uint8_t)b->block,
-                .row = DF_ROW_ATTENTION,
-                .repeats = 1.0,
-                .launches = 1.0,
-                .attention = {.queries = ceil(b->span->tokens / b->split->cp),
-                              .keys = b->span->tokens,
-                              .heads = b->split->batch * d->heads / b->split->tp,
-                              .kv_heads = b->split->batch * d->kv_heads / b->split->tp,
-                              .head_dim = d->head_dim,
-                              .tile = d->attention_tile,
-                              .causal = true}};
-    df_ops_add(b->ops, &op);
-    op.pass = DF_PASS_INPUT_GRAD;
-    df_ops_add(b->ops, &op);
+    df_op *const op = df_build_op(b, DF_OP_ATTENTION, DF_ROW_ATTENTION, pass);
+    op->launches = 1.0;
+    op->attention.queries = ceil(b->span->tokens / b->split->cp);
+    op->attention.keys = b->span->tokens;
+    op->attention.heads = b->split->batch * d->heads / b->split->tp;
+    op->attention.kv_heads = b->split->batch * d->kv_heads / b->split->tp;
+    op->attention.head_dim = d->head_dim;
+    op->attention.tile = (double)d->attention->attention_tile_size;
+    op->attention.causal = true;
+    return op;
+}
+
+static void build_flash(df_builder *b)
+{
+    df_op *const forward = build_kernel(b, DF_PASS_FORWARD);
+    /* a figure for each row of the scores, from which its softmax is computed again */
+    forward->memory.saved_bytes = df_build_share(b, DF_FP32_BYTES * b->dims->heads);
+    df_op *const backward = build_kernel(b, DF_PASS_INPUT_GRAD);
+    backward->flags = DF_OP_AGAIN;
+    backward->repeats = 2.5; /* five products instead of two: Dao, ICLR 2024, section 4.1 */
     build_scatter(b, DF_ROW_ATTENTION);
 }
 
 /* ---- The cache ---- */
 
+/* `positions` of each sequence. */
+static double cache_bytes(const df_builder *b, double positions)
+{
+    return df_transformer_cache_bytes(b->dims, b->split->batch * positions, b->split->tp);
+}
+
 static df_op *build_cache(df_builder *b, df_op_part part, double positions)
 {
-    const double heads = df_split_cached_heads(b->split, b->dims);
-    const double elements = 2.0 * b->split->batch * positions * heads * b->dims->head_dim;
-    const df_op_stream moved = {elements, 0.0, b->dims->bytes.cache};
+    const df_op_stream moved = {1.0, 0.0, cache_bytes(b, positions)};
     df_op *const op = df_build_stream(b, DF_ROW_ATTENTION, DF_PASS_FORWARD, &moved, 0.0);
     op->part = (uint8_t)part;
     return op;
@@ -125,12 +146,13 @@ void df_build_attention(df_builder *b)
 {
     if (b->span->decode && b->span->cached) {
         build_cached(b);
-    } else if (b->dims->flash && !b->span->decode) {
+    } else if (b->dims->attention->use_flashattention && !b->span->decode) {
         build_flash(b);
     } else {
         build_plain(b);
     }
     if (b->span->cached) {
-        build_cache(b, DF_PART_CACHE_STORE, b->span->tokens);
+        df_op *const store = build_cache(b, DF_PART_CACHE_STORE, b->span->tokens);
+        store->memory.cache_bytes = cache_bytes(b, b->dims->sequence);
     }
 }

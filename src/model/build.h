@@ -14,13 +14,16 @@ typedef struct {
     df_block block; /* of the operators that follow */
 } df_builder;
 
-/* `repeats` products, for which `launches` kernels are launched. */
-void df_build_gemm(df_builder *b,
-                   df_row_name row,
-                   df_op_pass pass,
-                   const df_op_gemm *shape,
-                   double repeats,
-                   double launches);
+/* An operator without its shape: one repeat, no launch, no memory. */
+df_op *df_build_op(df_builder *b, df_op_kind kind, df_row_name row, df_op_pass pass);
+
+/* Adds `repeats` products, for which `launches` kernels are launched; returns the operator. */
+df_op *df_build_gemm(df_builder *b,
+                     df_row_name row,
+                     df_op_pass pass,
+                     const df_op_gemm *shape,
+                     double repeats,
+                     double launches);
 
 /* Work that streams through DRAM, in `launches` kernels; returns the operator. */
 df_op *df_build_stream(
@@ -30,6 +33,9 @@ void df_build_collective(df_builder *b,
                          df_row_name row,
                          df_op_pass pass,
                          const df_op_collective *what);
+
+/* What a device keeps of `bytes` for each position of its micro-batch, where tp splits them. */
+double df_build_share(const df_builder *b, double bytes);
 
 /* The operators of attention between its projections. */
 void df_build_attention(df_builder *b);

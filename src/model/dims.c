@@ -2,8 +2,6 @@
 
 #include <math.h>
 
-static const double fp32_bytes = 4.0;
-
 static double degree(const df_cfg *cfg, df_axis axis)
 {
     const int64_t given = cfg->sched.degree[axis];
@@ -14,7 +12,7 @@ static double degree(const df_cfg *cfg, df_axis axis)
 static df_formats formats_of(const df_cfg_precision *p)
 {
     const double element = p->tensor_bytes;
-    const double wide = p->mixed_precision ? fp32_bytes : element;
+    const double wide = p->mixed_precision ? DF_FP32_BYTES : element;
     const double weight = p->param_storage == DF_STORE_FP32 ? wide : element;
     const bool master = p->mixed_precision && p->param_storage == DF_STORE_TENSOR_FP32_MASTER;
     return (df_formats){.activation = element,
@@ -24,7 +22,7 @@ static df_formats formats_of(const df_cfg_precision *p)
                         .statistics = wide,
                         .cache = p->kv_cache_bytes > 0 ? p->kv_cache_bytes : element,
                         .optimizer = wide,
-                        .master = master ? fp32_bytes : 0.0};
+                        .master = master ? DF_FP32_BYTES : 0.0};
 }
 
 void df_dims_read(const df_cfg *cfg, df_dims *dims)
@@ -46,8 +44,7 @@ void df_dims_read(const df_cfg *cfg, df_dims *dims)
                       .gated = m->model_type == DF_LLM_LLAMA,
                       .dropout = m->model_type == DF_LLM_GPT,
                       .tied = m->tied_embeddings,
-                      .flash = a->use_flashattention,
-                      .attention_tile = (double)a->attention_tile_size,
+                      .attention = a,
                       .fetch_overlaps = cfg->kv_fetch_overlap,
                       .bytes = formats_of(&cfg->sw.precision)};
     dims->queries_per_kv = heads / dims->kv_heads;
@@ -137,9 +134,4 @@ bool df_split_is_plain_tensor(const df_split *split)
 double df_split_replicas(const df_split *split)
 {
     return split->dp * split->cp;
-}
-
-double df_split_cached_heads(const df_split *split, const df_dims *dims)
-{
-    return fmax(dims->kv_heads / split->tp, 1.0);
 }

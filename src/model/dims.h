@@ -4,6 +4,8 @@
 #define DF_DIMS_H
 #include "config/cfg.h"
 
+enum { DF_FP32_BYTES = 4 };
+
 /* Bytes of an element, by what it is part of. */
 typedef struct {
     double activation, parameter, gradient, statistics, cache;
@@ -20,10 +22,9 @@ typedef struct {
     double experts, top_k; /* 1, 1: no experts */
     bool gated;            /* SwiGLU, not GELU */
     bool dropout;
-    bool tied; /* embedding and head share a table */
-    bool flash;
-    double attention_tile;
-    bool fetch_overlaps; /* the cache is read while the attention's products run */
+    bool tied;                         /* embedding and head share a table */
+    const df_cfg_attention *attention; /* its kind, borrowed */
+    bool fetch_overlaps;               /* the cache is read while the attention's products run */
     df_formats bytes;
 } df_dims;
 
@@ -71,7 +72,5 @@ double df_split_outside(const df_split *split, double tokens, double width);
 bool df_split_is_plain_tensor(const df_split *split);
 /* Devices that hold the same parameters and see other sequences, or other tokens. */
 double df_split_replicas(const df_split *split);
-/* Key/value heads of one sequence whose cache a device keeps: one at the least. */
-double df_split_cached_heads(const df_split *split, const df_dims *dims);
 
 #endif

@@ -37,6 +37,8 @@ void df_exchange_of(const df_dims *dims,
     *out = (df_exchange){.replicas = df_split_replicas(split),
                          .gradients = bytes_of(dims, split, dims->bytes.exchanged_gradient),
                          .parameters = bytes_of(dims, split, dims->bytes.parameter),
+                         .every_batch = zero_stage >= 2, /* no device keeps whole gradients */
+                         .optimizes = true,
                          .head_apart = !dims->tied || zero_stage >= 3};
     if (dims->tied && split->pp == 1.0) {
         out->gradients.head = 0.0; /* added to the embedding's */

@@ -13,6 +13,8 @@ typedef struct {
 typedef struct {
     double replicas; /* devices that exchange them */
     df_exchange_bytes gradients, parameters;
+    bool every_batch;    /* each micro-batch reduces its gradients, not their sum */
+    bool optimizes;      /* an optimizer's step follows */
     bool head_apart;     /* the head's parameters are gathered apart from the embedding's */
     double shared_bytes; /* gradients of a table that both ends of a pipeline have; 0: of none */
 } df_exchange;

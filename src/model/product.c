@@ -1,6 +1,5 @@
 #include "model/product.h"
 
-#include <assert.h>
 #include <math.h>
 
 /* The figures are those of the Python DeepFlow. Applying a gradient takes a division by the number
@@ -13,8 +12,7 @@ static const df_pointwise clipping = {4, 3, 0};
 
 df_op *df_tail_add(const df_tail *t, df_op_kind kind)
 {
-    assert(t->ops->count < DF_OPS_MAX);
-    df_op *const op = &t->ops->op[t->ops->count++];
+    df_op *const op = df_ops_append(t->ops);
     *op = (df_op){
         .kind = (uint8_t)kind, .pass = (uint8_t)t->pass, .row = (uint8_t)t->row, .repeats = 1.0};
     return op;

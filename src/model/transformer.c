@@ -33,33 +33,48 @@ static df_op *build_pointwise(df_builder *b,
 
 /* ---- Appending ---- */
 
-void df_build_gemm(df_builder *b,
-                   df_row_name row,
-                   df_op_pass pass,
-                   const df_op_gemm *shape,
-                   double repeats,
-                   double launches)
+df_op *df_build_op(df_builder *b, df_op_kind kind, df_row_name row, df_op_pass pass)
 {
-    df_ops_add(b->ops, &(df_op){.kind = DF_OP_GEMM,
-                                .pass = (uint8_t)pass,
-                                .block = (uint8_t)b->block,
-                                .row = (uint8_t)row,
-                                .repeats = repeats,
-                                .launches = launches,
-                                .gemm = *shape});
+    df_op *const op = df_ops_append(b->ops);
+    op->kind = (uint8_t)kind;
+    op->pass = (uint8_t)pass;
+    op->block = (uint8_t)b->block;
+    op->row = (uint8_t)row;
+    op->part = DF_PART_MAIN;
+    op->flags = 0;
+    op->repeats = 1.0;
+    op->launches = 0.0;
+    op->memory = (df_op_memory){.params = 0.0};
+    return op;
+}
+
+df_op *df_build_gemm(df_builder *b,
+                     df_row_name row,
+                     df_op_pass pass,
+                     const df_op_gemm *shape,
+                     double repeats,
+                     double launches)
+{
+    df_op *const op = df_build_op(b, DF_OP_GEMM, row, pass);
+    op->repeats = repeats;
+    op->launches = launches;
+    op->gemm.m = shape->m;
+    op->gemm.k = shape->k;
+    op->gemm.n = shape->n;
+    op->gemm.chip_bytes = shape->chip_bytes;
+    return op;
 }
 
 df_op *df_build_stream(
     df_builder *b, df_row_name row, df_op_pass pass, const df_op_stream *work, double launches)
 {
-    return df_ops_add(b->ops, &(df_op){.kind = DF_OP_STREAM,
-                                       .pass = (uint8_t)pass,
-                                       .block = (uint8_t)b->block,
-                                       .row = (uint8_t)row,
-                                       .flags = DF_OP_WHOLE_BYTES,
-                                       .repeats = 1.0,
-                                       .launches = launches,
-                                       .stream = *work});
+    df_op *const op = df_build_op(b, DF_OP_STREAM, row, pass);
+    op->flags = DF_OP_WHOLE_BYTES;
+    op->launches = launches;
+    op->stream.elements = work->elements;
+    op->stream.flops = work->flops;
+    op->stream.bytes = work->bytes;
+    return op;
 }
 
 void df_build_collective(df_builder *b,
@@ -67,12 +82,37 @@ void df_build_collective(df_builder *b,
                          df_op_pass pass,
                          const df_op_collective *what)
 {
-    df_ops_add(b->ops, &(df_op){.kind = DF_OP_COLLECTIVE,
-                                .pass = (uint8_t)pass,
-                                .block = (uint8_t)b->block,
-                                .row = (uint8_t)row,
-                                .repeats = 1.0,
-                                .coll = *what});
+    df_op *const op = df_build_op(b, DF_OP_COLLECTIVE, row, pass);
+    op->coll.kind = what->kind;
+    op->coll.axes = what->axes;
+    op->coll.bytes = what->bytes;
+}
+
+/* ---- Memory: Korthikanti et al., MLSys 2023, table 2, for any widths ---- */
+
+double df_build_share(const df_builder *b, double bytes)
+{
+    const double tokens = df_split_tokens(b->split, b->span->tokens);
+    return b->split->batch * tokens * bytes / b->split->tp;
+}
+
+/* An activation between the products of a half of a layer, `width` elements for each position. */
+static double inner_bytes(const df_builder *b, double width)
+{
+    return df_build_share(b, b->dims->bytes.activation * width);
+}
+
+/* An activation between layers and their halves, which plain tensor parallelism leaves whole. */
+static double outer_bytes(const df_builder *b)
+{
+    const double share = inner_bytes(b, b->dims->hidden);
+    return df_split_is_plain_tensor(b->split) ? b->split->tp * share : share;
+}
+
+/* The mask of a dropout, a byte for each element. */
+static double mask_bytes(const df_builder *b)
+{
+    return b->dims->dropout ? outer_bytes(b) / b->dims->bytes.activation : 0.0;
 }
 
 /* ---- Products with weights ---- */
@@ -81,23 +121,28 @@ void df_build_collective(df_builder *b,
 typedef struct {
     double m, k, n;
     double repeats; /* experts */
+    df_op_memory memory;
 } projection;
 
 static projection by_columns(const df_builder *b, double m, double k, double n)
 {
-    return (projection){df_split_tokens(b->split, m), k, df_split_width(b->split, n), 1.0};
+    const df_op_memory memory = {.params = k * n / b->split->tp};
+    return (projection){df_split_tokens(b->split, m), k, df_split_width(b->split, n), 1.0, memory};
 }
 
 static projection by_rows(const df_builder *b, double m, double k, double n)
 {
-    return (projection){df_split_tokens(b->split, m), df_split_width(b->split, k), n, 1.0};
+    const df_op_memory memory = {.params = k * n / b->split->tp};
+    return (projection){df_split_tokens(b->split, m), df_split_width(b->split, k), n, 1.0, memory};
 }
 
 static void build_projection(df_builder *b, df_row_name row, const projection *p)
 {
     const df_formats *const bytes = &b->dims->bytes;
     const double n = p->repeats;
-    df_build_gemm(b, row, DF_PASS_FORWARD, &(df_op_gemm){p->m, p->k, p->n, 0.0}, n, n);
+    df_op *const forward =
+        df_build_gemm(b, row, DF_PASS_FORWARD, &(df_op_gemm){p->m, p->k, p->n, 0.0}, n, n);
+    forward->memory = p->memory;
     df_build_gemm(b, row, DF_PASS_INPUT_GRAD, &(df_op_gemm){p->m, p->n, p->k, 0.0}, n, n);
     df_build_gemm(b, row, DF_PASS_WEIGHT_GRAD, &(df_op_gemm){p->k, p->m, p->n, 0.0}, n, n);
     if (bytes->parameter > bytes->activation) {
@@ -147,9 +192,13 @@ static void build_attention_projections(df_builder *b)
 {
     const df_dims *const d = b->dims;
     const double m = b->split->batch * b->span->tokens;
-    const projection qkv =
-        by_columns(b, m, d->hidden, (d->heads + 2.0 * d->kv_heads) * d->head_dim);
-    const projection out = by_rows(b, m, d->hidden, d->hidden);
+    const double width = (d->heads + 2.0 * d->kv_heads) * d->head_dim;
+    projection qkv = by_columns(b, m, d->hidden, width);
+    projection out = by_rows(b, m, d->hidden, d->hidden);
+    /* its input; and what attention reads, even where that is computed again */
+    qkv.memory.saved_bytes = outer_bytes(b) + inner_bytes(b, width);
+    qkv.memory.live_bytes = 2.0 * outer_bytes(b) + inner_bytes(b, width);
+    out.memory.saved_bytes = inner_bytes(b, d->hidden);
     build_projection(b, DF_ROW_QKV, &qkv);
     build_kv_gather(b, DF_ROW_QKV, DF_PASS_FORWARD);
     build_column_sum(b, DF_ROW_QKV, m, d->hidden);
@@ -165,7 +214,10 @@ static void build_activation(df_builder *b)
     const pointwise *const p = d->gated ? &swiglu : &gelu;
     const double n = b->span->busy_experts * df_split_tokens(b->split, b->span->expert_rows) *
                      df_split_width(b->split, d->ffn);
-    build_pointwise(b, DF_ROW_ACTIVATION, DF_PASS_FORWARD, p, n, d->bytes.activation);
+    df_op *const forward =
+        build_pointwise(b, DF_ROW_ACTIVATION, DF_PASS_FORWARD, p, n, d->bytes.activation);
+    forward->memory.saved_bytes = inner_bytes(b, d->top_k * d->ffn_in);
+    forward->memory.live_bytes = 2.0 * outer_bytes(b) + inner_bytes(b, d->ffn_in + d->ffn);
     build_pointwise(b, DF_ROW_ACTIVATION, DF_PASS_INPUT_GRAD, p, n, d->bytes.gradient);
 }
 
@@ -177,6 +229,10 @@ static void build_ffn(df_builder *b)
     projection ffn2 = by_rows(b, m, d->ffn, d->hidden);
     ffn1.repeats = b->span->busy_experts;
     ffn2.repeats = b->span->busy_experts;
+    ffn1.memory.params *= d->experts;
+    ffn2.memory.params *= d->experts;
+    ffn1.memory.saved_bytes = outer_bytes(b);
+    ffn2.memory.saved_bytes = inner_bytes(b, d->top_k * d->ffn);
     build_projection(b, DF_ROW_FFN1, &ffn1);
     build_column_sum(b, DF_ROW_FFN1, m, d->hidden);
     build_activation(b);
@@ -192,10 +248,12 @@ static void build_norm(df_builder *b, df_row_name row)
 {
     const df_formats *const bytes = &b->dims->bytes;
     const double n = df_split_outside(b->split, b->span->tokens, b->dims->hidden);
-    build_pointwise(b, row, DF_PASS_FORWARD, &norm, n, bytes->statistics);
+    df_op *op = build_pointwise(b, row, DF_PASS_FORWARD, &norm, n, bytes->statistics);
+    op->memory.saved_bytes = outer_bytes(b);
     build_pointwise(b, row, DF_PASS_INPUT_GRAD, &norm, n, bytes->statistics);
-    df_op *op = build_pointwise(b, row, DF_PASS_FORWARD, &residual, n, bytes->activation);
+    op = build_pointwise(b, row, DF_PASS_FORWARD, &residual, n, bytes->activation);
     op->part = DF_PART_RESIDUAL;
+    op->memory.saved_bytes = mask_bytes(b);
     op = build_pointwise(b, row, DF_PASS_INPUT_GRAD, &residual, n, bytes->gradient);
     op->part = DF_PART_RESIDUAL;
     if (b->split->tp > 1.0 && !df_split_is_plain_tensor(b->split)) {
@@ -219,15 +277,31 @@ static void build_embedding(df_builder *b)
     const double n = 2.0 * tokens * b->dims->hidden;
     const df_formats *const bytes = &b->dims->bytes;
     b->block = DF_BLOCK_EMBEDDING;
-    df_build_stream(b, DF_ROW_EMBEDDING, DF_PASS_FORWARD,
-                    &(df_op_stream){n, 0.0, bytes->activation}, 1.0);
+    df_op *const forward = df_build_stream(b, DF_ROW_EMBEDDING, DF_PASS_FORWARD,
+                                           &(df_op_stream){n, 0.0, bytes->activation}, 1.0);
+    forward->memory.params = df_dims_table_params(b->dims) / b->split->tp;
+    forward->memory.saved_bytes = mask_bytes(b);
     df_build_stream(b, DF_ROW_EMBEDDING, DF_PASS_INPUT_GRAD,
                     &(df_op_stream){n, 0.0, bytes->gradient}, 1.0);
-    df_ops_add(b->ops, &(df_op){.kind = DF_OP_HOST,
-                                .block = (uint8_t)b->block,
-                                .row = DF_ROW_EMBEDDING,
-                                .repeats = 1.0,
-                                .host_bytes = id_bytes * tokens});
+    df_build_op(b, DF_OP_HOST, DF_ROW_EMBEDDING, DF_PASS_FORWARD)->host_bytes = id_bytes * tokens;
+}
+
+/* The inputs of the last norm and of the product, and the logits as they come. */
+static df_op_memory head_memory(const df_builder *b)
+{
+    const df_dims *const d = b->dims;
+    const bool shared = d->tied && b->split->pp == 1.0; /* the table is the embedding's */
+    return (df_op_memory){.params = shared ? 0.0 : df_dims_table_params(d) / b->split->tp,
+                          .saved_bytes = 2.0 * outer_bytes(b) + inner_bytes(b, d->vocab)};
+}
+
+/* The logits in fp32, and their softmax, which becomes the gradient. Inference has logits of the
+ * last position of each sequence alone. */
+static df_op_memory head_softmax_memory(const df_builder *b)
+{
+    const double position_bytes = DF_FP32_BYTES * b->dims->vocab;
+    return (df_op_memory){.saved_bytes = df_build_share(b, 2.0 * position_bytes),
+                          .live_bytes = b->split->batch * position_bytes / b->split->tp};
 }
 
 /* The last projection, over all tensor- and context-parallel devices, and its softmax. */
@@ -238,7 +312,7 @@ static void build_head(df_builder *b)
     const double members = b->split->tp * b->split->cp;
     const double m = b->split->batch * b->span->tokens;
     const double n = m * d->vocab / members;
-    const projection head = {m, d->hidden, ceil(d->vocab / members), 1.0};
+    const projection head = {m, d->hidden, ceil(d->vocab / members), 1.0, head_memory(b)};
     const df_op_collective gather = {DF_COLL_ALL_GATHER, DF_OVER_TP | DF_OVER_CP,
                                      ceil(bytes->activation * m * d->vocab)};
     const df_op_collective sum = {DF_COLL_ALL_REDUCE, DF_OVER_TP | DF_OVER_CP,
@@ -247,7 +321,9 @@ static void build_head(df_builder *b)
     build_projection(b, DF_ROW_LOGITS, &head);
     df_build_collective(b, DF_ROW_LOGITS, DF_PASS_FORWARD, &gather);
     df_build_collective(b, DF_ROW_LOGITS, DF_PASS_INPUT_GRAD, &sum);
-    build_pointwise(b, DF_ROW_LOGITS, DF_PASS_FORWARD, &head_softmax, n, bytes->activation);
+    df_op *const softmax =
+        build_pointwise(b, DF_ROW_LOGITS, DF_PASS_FORWARD, &head_softmax, n, bytes->activation);
+    softmax->memory = head_softmax_memory(b);
     build_pointwise(b, DF_ROW_LOGITS, DF_PASS_INPUT_GRAD, &head_softmax, n, bytes->activation);
 }
 
@@ -279,7 +355,8 @@ double df_transformer_flops(const df_dims *dims, const df_span *span, double seq
     return 2.0 * sequences * span->tokens * (weights + attention);
 }
 
-double df_transformer_cache_bytes(const df_dims *dims)
+double df_transformer_cache_bytes(const df_dims *dims, double positions, double devices)
 {
-    return 2.0 * dims->kv_heads * dims->head_dim * dims->bytes.cache;
+    const double heads = fmax(dims->kv_heads / devices, 1.0);
+    return 2.0 * positions * heads * dims->head_dim * dims->bytes.cache;
 }

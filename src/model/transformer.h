@@ -17,7 +17,8 @@ void df_transformer_build(const df_dims *dims,
  * recomputation, and without regard to the causal mask (Vaswani et al., 2017). */
 double df_transformer_flops(const df_dims *dims, const df_span *span, double sequences);
 
-/* Bytes of keys and values that a token adds to the cache of one layer, in each sequence. */
-double df_transformer_cache_bytes(const df_dims *dims);
+/* Bytes of the keys and values of `positions`, of all sequences together, in the cache that one
+ * of `devices` keeps of a layer whose heads they share: at least one head each. */
+double df_transformer_cache_bytes(const df_dims *dims, double positions, double devices);
 
 #endif

@@ -15,15 +15,15 @@ typedef struct {
 } kept;
 
 struct df_netcoll {
-    df_astra *astra, *own; /* own: NULL when it is borrowed */
+    df_runner *astra, *own; /* own: NULL when it is borrowed */
     df_netcoll_counts counts;
     kept times[KEPT]; /* a collective has one place, which the next one for it takes over */
 };
 
-df_netcoll *df_netcoll_new(df_astra *astra)
+df_netcoll *df_netcoll_new(df_runner *astra)
 {
     df_netcoll *const netcoll = calloc(1, sizeof *netcoll);
-    if (netcoll && !astra && df_astra_new(NULL, &netcoll->own, NULL) != DF_OK) {
+    if (netcoll && !astra && df_runner_new(NULL, &netcoll->own, NULL) != DF_OK) {
         free(netcoll);
         return NULL;
     }
@@ -36,7 +36,7 @@ df_netcoll *df_netcoll_new(df_astra *astra)
 void df_netcoll_free(df_netcoll *netcoll)
 {
     if (netcoll) {
-        df_astra_free(netcoll->own);
+        df_runner_free(netcoll->own);
         free(netcoll);
     }
 }
@@ -48,15 +48,14 @@ df_netcoll_counts df_netcoll_count(const df_netcoll *netcoll)
 
 /* ---- The machine ---- */
 
-df_hw_link df_netcoll_link(const df_hw_device *dev, const df_rules *rules, const df_hw_link *link)
+const df_hw_link *df_netcoll_link(const df_topo *topo, bool underated, const df_hw_link *link)
 {
-    const df_hw_link intra = {dev->intra.throughput_bytes_ps, dev->intra.latency_s};
-    return rules->astra_links_underated ? intra : *link;
+    return underated ? &topo->dim[DF_TOPO_INSIDE].undivided : link;
 }
 
-static df_net_topology topology_of(const df_cfg *cfg, double ranks)
+static df_net_topology topology_of(const df_topo *topo, double ranks)
 {
-    switch (cfg->intra_topology) {
+    switch (topo->dim[DF_TOPO_INSIDE].kind) {
     case DF_TOPO_RING:
         return ranks > 2 ? DF_NET_RING : DF_NET_FULLY_CONNECTED;
     case DF_TOPO_SWITCH:
@@ -76,11 +75,11 @@ static double rounded(double value, double scale)
     return nearbyint(value * scale) / scale;
 }
 
-df_net_network df_netcoll_network(const df_cfg *cfg, double ranks, const df_hw_link *link)
+df_net_network df_netcoll_network(const df_topo *topo, double ranks, const df_hw_link *link)
 {
     df_net_network network;
     memset(&network, 0, sizeof network);
-    network.topology = topology_of(cfg, ranks);
+    network.topology = topology_of(topo, ranks);
     network.ranks = (int32_t)ranks;
     network.bandwidth_gib_ps = rounded(link->bytes_ps / DF_GIB, 1e6);
     network.latency_ns = rounded(link->latency_s * 1e9, 1e3);
@@ -116,21 +115,20 @@ static df_net_algorithm algorithm_of(df_coll_algo wanted, df_net_topology topolo
     return (df_net_algorithm){DF_NET_ALG_HALVING_DOUBLING, 0};
 }
 
-df_net_system df_netcoll_system(const df_cfg *cfg, double ranks)
+df_net_system df_netcoll_system(const df_topo *topo, const df_cfg_backend *backend, double ranks)
 {
     const double local_mem_gb_ps = 1600; /* what the Python DeepFlow writes */
-    const df_cfg_backend *const b = &cfg->backend;
-    const df_net_topology topology = topology_of(cfg, ranks);
+    const df_net_topology topology = topology_of(topo, ranks);
     df_net_system system;
     memset(&system, 0, sizeof system);
-    system.endpoint_delay_ns = b->endpoint_delay;
-    system.splits = (int32_t)b->preferred_dataset_splits;
-    system.active_chunks = (int32_t)b->active_chunks_per_dimension;
+    system.endpoint_delay_ns = backend->endpoint_delay;
+    system.splits = (int32_t)backend->preferred_dataset_splits;
+    system.active_chunks = (int32_t)backend->active_chunks_per_dimension;
     system.local_mem_gb_ps = local_mem_gb_ps;
-    system.algorithm[DF_NET_ALL_REDUCE] = algorithm_of(b->all_reduce, topology);
-    system.algorithm[DF_NET_ALL_GATHER] = algorithm_of(b->all_gather, topology);
-    system.algorithm[DF_NET_REDUCE_SCATTER] = algorithm_of(b->reduce_scatter, topology);
-    system.algorithm[DF_NET_ALL_TO_ALL] = algorithm_of(b->all_to_all, topology);
+    system.algorithm[DF_NET_ALL_REDUCE] = algorithm_of(backend->all_reduce, topology);
+    system.algorithm[DF_NET_ALL_GATHER] = algorithm_of(backend->all_gather, topology);
+    system.algorithm[DF_NET_REDUCE_SCATTER] = algorithm_of(backend->reduce_scatter, topology);
+    system.algorithm[DF_NET_ALL_TO_ALL] = algorithm_of(backend->all_to_all, topology);
     return system;
 }
 
@@ -180,13 +178,13 @@ static df_status check_links(const df_net_network *network, df_err *err)
                    (int)network->ranks);
 }
 
-df_status df_netcoll_run(df_netcoll *netcoll, const df_astra_job *job, double *time_s, df_err *err)
+df_status df_netcoll_run(df_netcoll *netcoll, const df_runner_job *job, double *time_s, df_err *err)
 {
     DF_TRY(check_links(job->network, err));
-    return df_astra_time(netcoll->astra, job, time_s, err);
+    return df_runner_time(netcoll->astra, job, time_s, err);
 }
 
-static df_net_collective net_kind(df_coll_kind kind)
+df_net_collective df_netcoll_kind(df_coll_kind kind)
 {
     switch (kind) {
     case DF_COLL_ALL_GATHER:
@@ -207,7 +205,7 @@ static df_net_node node_of(const df_netcoll_op *op, int32_t rank)
 {
     df_net_node node = {.id = (uint64_t)rank,
                         .type = DF_NET_COMM,
-                        .collective = net_kind(op->kind),
+                        .collective = df_netcoll_kind(op->kind),
                         .bytes = (uint64_t)op->bytes};
     if (op->kind == DF_COLL_P2P) {
         node.type = rank == 0 ? DF_NET_SEND : DF_NET_RECEIVE;
@@ -228,7 +226,7 @@ static df_status simulate(df_netcoll *netcoll, const df_netcoll_op *op, double *
         status = df_net_program_seal(program, err);
     }
     if (status == DF_OK) {
-        const df_astra_job job = {
+        const df_runner_job job = {
             .program = program, .network = &op->network, .system = &op->system};
         status = df_netcoll_run(netcoll, &job, time_s, err);
     }

@@ -20,10 +20,9 @@ const char *const df_row_names[DF_ROWS] = {
     [DF_ROW_MLP] = "MLP",
 };
 
-df_op *df_ops_add(df_ops *ops, const df_op *op)
+df_op *df_ops_append(df_ops *ops)
 {
     assert(ops->count < DF_OPS_MAX);
-    ops->op[ops->count] = *op;
     return &ops->op[ops->count++];
 }
 

@@ -16,6 +16,7 @@ typedef enum {
     DF_OP_LINK,      /* a transfer at the full speed of a link, which there must be */
     DF_OP_COLLECTIVE,
 } df_op_kind;
+enum { DF_OP_KINDS = DF_OP_COLLECTIVE + 1 };
 
 /* Forward, and the two halves of backward. Pointwise work has an input gradient alone. */
 typedef enum { DF_PASS_FORWARD, DF_PASS_INPUT_GRAD, DF_PASS_WEIGHT_GRAD } df_op_pass;
@@ -23,7 +24,7 @@ typedef enum { DF_PASS_FORWARD, DF_PASS_INPUT_GRAD, DF_PASS_WEIGHT_GRAD } df_op_
 enum { DF_FORWARD, DF_BACKWARD, DF_DIRECTIONS };
 
 /* What the operators of one list are repeated with: layers once a layer, the others once. */
-typedef enum { DF_BLOCK_EMBEDDING, DF_BLOCK_LAYER, DF_BLOCK_HEAD } df_block;
+typedef enum { DF_BLOCK_EMBEDDING, DF_BLOCK_LAYER, DF_BLOCK_HEAD, DF_BLOCKS } df_block;
 
 /* The table of a transformer that reports print, in its order. Operators name the first ones, of
  * which MHA, MLP and, in part, attention are sums. Other models have rows of their own. */
@@ -69,7 +70,8 @@ enum {
     DF_OP_BESIDE = 1, /* runs beside what its row has before it, and counts where it is longer */
     DF_OP_ALONE = 2,  /* is in its own row's time, and in no sum of rows */
     DF_OP_WHOLE_BYTES = 4, /* a fraction of a byte that it streams takes no time */
-    DF_OP_NO_LATENCY = 8,  /* a collective in which the latency of links does not count */
+    DF_OP_NO_LATENCY = 16, /* a collective in which the latency of links does not count */
+    DF_OP_AGAIN = 8,       /* is the kernel of the operator before it, repeated as it says */
 };
 
 /* A product: C[m,n] += A[m,k] B[k,n]. chip_bytes: of a product inside a larger kernel, what it
@@ -99,6 +101,15 @@ typedef struct {
     double bytes;
 } df_op_collective;
 
+/* What an operator needs of its device's memory, for one micro-batch: exact shares of what all
+ * devices hold, without the rounding up of shapes. */
+typedef struct {
+    double params;      /* weights that it reads and the device holds */
+    double saved_bytes; /* kept from its forward until its backward pass, in training */
+    double live_bytes;  /* in use while it runs, its layer's input and output too, in inference */
+    double cache_bytes; /* keys and values that it leaves in the cache of a whole sequence */
+} df_op_memory;
+
 typedef struct {
     unsigned axis; /* a df_axis */
     double bytes;
@@ -117,6 +128,7 @@ typedef struct {
         df_op_link link;
         double host_bytes;
     };
+    df_op_memory memory; /* operators of the forward pass alone have any */
 } df_op;
 
 /* The longest list, a layer with its embedding and head, has fewer than 64. */
@@ -127,8 +139,9 @@ typedef struct {
     int count;
 } df_ops;
 
-/* Appends a copy of *op, which must find room: a list is as long as its model makes it. */
-df_op *df_ops_add(df_ops *ops, const df_op *op);
+/* Appends an operator for the caller to fill, which must find room: a list is as long as its model
+ * makes it. Field by field is fastest: a copy of what was just written stalls the processor. */
+df_op *df_ops_append(df_ops *ops);
 
 /* DF_FORWARD or DF_BACKWARD. */
 static inline int df_op_direction(const df_op *op)

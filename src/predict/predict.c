@@ -2,13 +2,14 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "compat/algorithm.h"
 #include "compat/lstm.h"
 #include "predict/predict_impl.h"
 
 struct df_predictor {
     df_gemm_search *gemm;
-    df_netcoll *net; /* NULL until it is needed */
-    df_astra *astra; /* borrowed; NULL: net has its own */
+    df_netcoll *net;  /* NULL until it is needed */
+    df_runner *astra; /* borrowed; NULL: net has its own */
     df_pipeline *pipe;
     df_lstm_list list;
     df_compat_history history; /* of the current prediction */
@@ -29,7 +30,7 @@ df_predictor *df_predictor_new(void)
     return predictor;
 }
 
-void df_predictor_use(df_predictor *predictor, df_astra *astra)
+void df_predictor_use(df_predictor *predictor, df_runner *astra)
 {
     predictor->astra = astra;
 }
@@ -65,6 +66,13 @@ df_status df_predict_check(const df_cfg *cfg, const df_rules *rules, df_err *err
     return read_model(cfg, rules, &model, err);
 }
 
+void df_predict_footprint(const df_cfg *cfg, const df_rules *rules, df_footprint *out)
+{
+    df_lstm model;
+    df_lstm_read(cfg, &model);
+    df_compat_footprint(rules, &model, out);
+}
+
 /* Whether any rate that every kernel needs is missing. */
 static bool cannot_compute(const df_hw_device *dev)
 {
@@ -78,6 +86,7 @@ static bool cannot_compute(const df_hw_device *dev)
 /* Where the configuration asks for it. */
 static df_status use_simulator(df_predictor *predictor, df_predict_job *job)
 {
+    const df_compat_options options = df_compat_read(job->rules);
     if (!df_backend_simulates(&job->cfg->backend)) {
         return DF_OK;
     }
@@ -87,9 +96,13 @@ static df_status use_simulator(df_predictor *predictor, df_predict_job *job)
     if (!predictor->net) {
         return df_fail(job->coster.err, DF_ENOMEM, "out of memory for the network simulator");
     }
-    job->simulated = df_compat_simulated(job->rules, &predictor->history);
-    job->simulated.net = predictor->net;
-    job->simulated.cfg = job->cfg;
+    predictor->history.count = 0;
+    job->simulated =
+        (df_simulated){.net = predictor->net,
+                       .backend = &job->cfg->backend,
+                       .links_underated = options.links_underated,
+                       .algorithm_ranks = options.stale_algorithms ? df_compat_history_ranks : NULL,
+                       .context = &predictor->history};
     job->coster.simulated = &job->simulated;
     return DF_OK;
 }
@@ -113,9 +126,7 @@ static df_status predict(df_predictor *predictor, df_predict_job *job, df_predic
     coster->model = df_compat_cost(job->rules, job->cfg, &job->prices);
     coster->options = &job->prices;
     coster->search = predictor->gemm;
-    coster->degree[DF_AXIS_DP] = (double)job->cfg->sched.dp;
-    coster->degree[DF_AXIS_LP] = (double)job->cfg->sched.lp;
-    df_hw_derive_links(job->cfg, coster->dev, &coster->links);
+    df_topo_derive(job->cfg, coster->dev, &coster->topo);
     DF_TRY(use_simulator(predictor, job));
     DF_TRY(df_gemm_search_use(predictor->gemm, coster->dev, &traffic, coster->err));
     if (job->cfg->mode == DF_MODE_GEMM) {

@@ -1,11 +1,11 @@
 /* predict.h: one design (device, strategy, model) to one predicted time. */
 #ifndef DF_PREDICT_H
 #define DF_PREDICT_H
-#include "astra/astra.h"
 #include "config/cfg.h"
-#include "fold/footprint.h"
 #include "fold/usage.h"
 #include "graph/pipeline.h"
+#include "model/footprint.h"
+#include "runner/runner.h"
 
 typedef struct {
     double forward_compute_s, forward_comm_s;
@@ -36,7 +36,7 @@ typedef struct df_predictor df_predictor;
 df_predictor *df_predictor_new(void);
 /* Has another one run the network simulator's programs; it is borrowed. Before the first
  * prediction. */
-void df_predictor_use(df_predictor *predictor, df_astra *astra);
+void df_predictor_use(df_predictor *predictor, df_runner *astra);
 void df_predictor_free(df_predictor *predictor);
 
 /* Predicts the model in *cfg on the device `dev` derived from it. Where cfg->backend asks for
@@ -62,6 +62,9 @@ DF_NODISCARD df_status df_predict_usages(df_predictor *predictor,
                                          const df_rules *rules,
                                          df_usages *usages,
                                          df_err *err);
+
+/* Bytes of device memory that an LSTM needs (no device needed). */
+void df_predict_footprint(const df_cfg *cfg, const df_rules *rules, df_footprint *out);
 
 /* Whether the strategy in *cfg can split the model at all (no device needed). */
 DF_NODISCARD df_status df_predict_check(const df_cfg *cfg, const df_rules *rules, df_err *err);

@@ -357,9 +357,9 @@ bool df_rules_flip(df_rules *rules, size_t row)
 
 void df_rules_print_help(FILE *out)
 {
-    fputs("The Python DeepFlow has oddities that change its numbers. `--rules reference` (the\n"
-          "default) reproduces them, `--rules corrected` repairs each, and exceptions follow\n"
-          "after commas: --rules corrected,pipeline_hop_free=reference\n",
+    fputs("The Python DeepFlow does some things that were not meant, and they change its numbers.\n"
+          "`--rules corrected` (the default) does what was meant, `--rules reference` what it does,\n"
+          "and exceptions follow after commas: --rules corrected,pipeline_hop_free=reference\n",
           out);
     for (size_t i = 0; i < df_rule_count; i++) {
         const df_rule *const rule = &df_rule_table[i];

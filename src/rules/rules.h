@@ -1,8 +1,8 @@
-/* rules.h: the oddities of the Python DeepFlow, one named field each.
+/* rules.h: where the Python DeepFlow computes something else than it meant to: a named field each.
  *
- * true: do as the reference does (equal to its numbers). false: do what was
- * meant. rules.c holds the table with one line on what each does and what is
- * right; `deepflow help rules` prints it. */
+ * true: do as the reference does (equal to its numbers). false: do what was meant. rules.c holds the
+ * table with one line on what each does and what is right, which `deepflow help rules` prints; what
+ * is done is in src/compat, and in src/hw and searches for the rules that concern these. */
 #ifndef DF_RULES_H
 #define DF_RULES_H
 #include <stdbool.h>
@@ -98,7 +98,7 @@ typedef struct {
 extern const df_rule df_rule_table[];
 extern const size_t df_rule_count;
 
-/* What commands take when not told: the rules whose predictions are nearer to measurements
+/* What commands take by default: the rules whose predictions are nearer to measurements
  * (docs/validation.md). */
 #define DF_RULES_DEFAULT "corrected"
 

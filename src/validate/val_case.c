@@ -107,7 +107,7 @@ static df_status read_schedule(df_val_row *r, df_cfg *cfg)
     s->recompute = is(recompute, "full")        ? DF_RECOMPUTE_FULL
                    : is(recompute, "selective") ? DF_RECOMPUTE_SELECTIVE
                                                 : DF_RECOMPUTE_NONE;
-    s->schedule = s->virtual_stages > 1 ? DF_SCHEDULE_INTERLEAVED : DF_SCHEDULE_1F1B;
+    s->schedule = s->virtual_stages > 1 ? DF_ORDER_INTERLEAVED : DF_ORDER_1F1B;
     return DF_OK;
 }
 

@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "topo/topo.h"
 #include "validate/val_impl.h"
 
 /* The row of a device: of this name, or the first whose name begins with it and a dash. */
@@ -104,47 +105,27 @@ df_val_set_format(const df_val_device *device, const char *format, df_cfg *cfg, 
 
 /* ---- Placement ---- */
 
-/* One kind of parallelism: how many devices, and how far apart neighbours are. */
-typedef struct {
-    double degree, stride;
-} axis;
-
-/* Members that a group has in one node. */
-static double members(const axis *a, double per_node)
-{
-    return fmax(1.0, fmin(a->degree, floor(per_node / a->stride)));
-}
-
-static bool leaves_node(const axis *a, double per_node)
-{
-    return a->degree > members(a, per_node);
-}
-
+/* An axis leaves a node where a node cannot hold a whole group: those who measure align groups with
+ * nodes, so that none lies across an edge for want of alignment. */
 void df_val_place(double node_gpus, int64_t num_gpus, df_cfg *cfg)
 {
+    static const df_axis order[] = {DF_AXIS_TP, DF_AXIS_CP, DF_AXIS_DP, DF_AXIS_LP};
     const int64_t most = (int64_t)node_gpus;
     df_cfg_system *const sys = &cfg->system;
-    const df_cfg_sched *const s = &cfg->sched;
+    df_topo_placement placed;
     int64_t per_node = num_gpus < most ? num_gpus : most;
     while (num_gpus % per_node != 0) {
         per_node--;
     }
-    const double tp = (double)s->tp;
-    const double cp = (double)s->cp;
-    const axis axes[] = {{tp, 1}, {cp, tp}, {(double)s->dp, tp * cp}};
+    df_topo_place(per_node, order, sizeof order / sizeof order[0], cfg->sched.degree, &placed);
     sys->num_devices_per_node = per_node;
     sys->num_nodes = num_gpus / per_node;
     sys->intra_derate = 1;
-    sys->inter_derate = 1;
-    sys->tp_inter =
-        leaves_node(&axes[0], (double)per_node) || leaves_node(&axes[1], (double)per_node);
-    sys->dp_inter = leaves_node(&axes[2], (double)per_node);
-    sys->lp_inter = s->lp > 1 && num_gpus > per_node;
+    sys->tp_inter = placed.split[DF_AXIS_TP] || placed.split[DF_AXIS_CP];
+    sys->cp_inter = sys->tp_inter;
+    sys->dp_inter = placed.split[DF_AXIS_DP];
+    sys->lp_inter = placed.split[DF_AXIS_LP];
     /* Every device of a large node has its own port, and a ring of several of them in each node
-     * is laid over all their ports. The innermost axis that leaves a node decides. */
-    for (int i = 2; i >= 0 && node_gpus > 2; i--) {
-        if (leaves_node(&axes[i], (double)per_node)) {
-            sys->inter_derate = 1.0 / members(&axes[i], (double)per_node);
-        }
-    }
+     * is laid over all their ports. */
+    sys->inter_derate = node_gpus > 2 ? 1.0 / placed.ports : 1.0;
 }

@@ -10,7 +10,7 @@
 #ifndef DF_VAL_IMPL_H
 #define DF_VAL_IMPL_H
 #include "compat/compat.h"
-#include "llm/llm.h"
+#include "predict/llm.h"
 #include "validate/csv.h"
 #include "validate/validate.h"
 

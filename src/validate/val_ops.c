@@ -139,7 +139,7 @@ run_layer(df_val_row *r, const df_cfg *cfg, const df_rules *rules, df_llm_result
         return status == DF_EINVAL ? DF_INFEASIBLE : status;
     }
     DF_TRY(df_hw_derive(cfg, rules, &dev, r->err));
-    return df_llm_predict(r->data->predictor, cfg, &dev, rules, result, r->err);
+    return df_llm_predict(r->data->predictor, cfg, &dev, rules, DF_WANT_OPERATORS, result, r->err);
 }
 
 static df_status read_heads(df_val_row *r, df_cfg *cfg)
@@ -250,7 +250,7 @@ collective_time(df_val_row *r, const df_cfg *cfg, const df_rules *rules, double 
     const char *const op = df_csv_text(r->csv, r->row, "op");
     df_hw_device dev;
     df_op_collective todo = {.axes = 0};
-    df_cost_group group;
+    df_topo_group group;
     DF_TRY(df_val_number(r, "bytes", NAN, &todo.bytes));
     DF_TRY(df_val_number(r, "num_gpus", NAN, &group.members));
     DF_TRY(df_hw_derive(cfg, rules, &dev, r->err));

@@ -5,14 +5,15 @@
 #include <string.h>
 
 #include "base/units.h"
-#include "llm/llm_memory.h"
+#include "predict/predict_memory.h"
 #include "validate/val_impl.h"
 
 static df_status predict(df_val_row *r, const df_cfg *cfg, int rules, df_llm_result *result)
 {
     df_hw_device dev;
     DF_TRY(df_hw_derive(cfg, &r->rules[rules], &dev, r->err));
-    return df_llm_predict(r->data->predictor, cfg, &dev, &r->rules[rules], result, r->err);
+    return df_llm_predict(r->data->predictor, cfg, &dev, &r->rules[rules], DF_WANT_TIMES, result,
+                          r->err);
 }
 
 /* Runs of the same work on the same machines compete. */
@@ -99,18 +100,18 @@ run_time(df_val_row *r, const df_cfg *cfg, const time_metric *metric, double mea
 
 /* ---- Memory of the first stage ---- */
 
-static double static_bytes(const df_llm_memory *memory)
+static double static_bytes(const df_memory *memory)
 {
     const double *const part = memory->part_bytes;
-    return part[DF_LLM_MEM_WEIGHTS] + part[DF_LLM_MEM_MASTER] + part[DF_LLM_MEM_GRADIENTS] +
-           part[DF_LLM_MEM_OPTIMIZER];
+    return part[DF_MEMORY_WEIGHTS] + part[DF_MEMORY_MASTER] + part[DF_MEMORY_GRADIENTS] +
+           part[DF_MEMORY_OPTIMIZER];
 }
 
 static double activation_bytes(const df_cfg *cfg)
 {
-    df_llm_memory memory;
-    df_llm_memory_of_stage(cfg, 0, &memory);
-    return memory.part_bytes[DF_LLM_MEM_ACTIVATIONS] + memory.part_bytes[DF_LLM_MEM_RECOMPUTED];
+    df_memory memory;
+    df_predict_memory_of_stage(cfg, 0, &memory);
+    return memory.part_bytes[DF_MEMORY_ACTIVATIONS] + memory.part_bytes[DF_MEMORY_RECOMPUTED];
 }
 
 /* The same with tensor parallelism alone, as a percentage. */
@@ -125,9 +126,9 @@ static double activation_percent(const df_cfg *cfg)
 static df_status run_stage(df_val_row *r, const df_cfg *cfg, const char *metric, double measured)
 {
     double predicted[DF_VAL_RULE_SETS];
-    df_llm_memory memory;
+    df_memory memory;
     double value;
-    df_llm_memory_of_stage(cfg, 0, &memory);
+    df_predict_memory_of_stage(cfg, 0, &memory);
     if (strcmp(metric, "param_opt_mem_gib") == 0) {
         value = static_bytes(&memory) / DF_GIB;
     } else if (strcmp(metric, "activation_mem_gib") == 0) {
@@ -172,7 +173,7 @@ df_status df_val_run_training(df_val_row *r)
 df_status df_val_run_memory(df_val_row *r)
 {
     df_cfg cfg;
-    df_llm_memory memory;
+    df_memory memory;
     double fits;
     double peak_gb;
     double predicted[DF_VAL_RULE_SETS];
@@ -180,7 +181,7 @@ df_status df_val_run_memory(df_val_row *r)
     DF_TRY(df_val_number(r, "fits", NAN, &fits));
     DF_TRY(df_val_number(r, "peak_mem_gb", NAN, &peak_gb));
     DF_TRY(df_val_read_case(r, &cfg));
-    df_llm_memory_peak(&cfg, &memory);
+    df_predict_memory_peak(&cfg, &memory);
     for (int i = 0; i < r->num_rules; i++) {
         predicted[i] = memory.total_bytes <= cfg.tech.dram.size_bytes;
         peak[i] = memory.total_bytes / DF_GIB;

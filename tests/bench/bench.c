@@ -13,7 +13,7 @@
 #include "golden/cases.h"
 #include "grad/grad.h"
 #include "layout/layout.h"
-#include "llm/llm.h"
+#include "predict/llm.h"
 #include "predict/predict.h"
 
 enum { MAX_SHAPES = 1024, SHAPE_REPEATS = 2000, EVALUATIONS = 50000, DESCENTS = 5 };
@@ -271,7 +271,7 @@ static double llm_prediction_s(const llm_case *c)
         }
         const double start = df_clock_s();
         if (df_hw_derive(&cfg, &rules, &dev, &err) != DF_OK ||
-            df_llm_predict(predictor, &cfg, &dev, &rules, &result, &err) != DF_OK) {
+            df_llm_predict(predictor, &cfg, &dev, &rules, DF_WANT_TIMES, &result, &err) != DF_OK) {
             df_bench_stop(&err);
         }
         sum_s += i < 0 ? 0 : df_clock_s() - start;

@@ -63,6 +63,160 @@ static void conditions_select_rows(void **state)
     assert_true(count(dir, "layout = 2013") > 0);
 }
 
+/* pp is the literature's word for lp. */
+static void pp_stands_for_lp(void **state)
+{
+    const char *const dir = *state;
+    assert_true(count(dir, "lp = 4") > 0);
+    assert_int_equal(count(dir, "pp = 4"), count(dir, "lp = 4"));
+    assert_int_equal(count(dir, "pp_inter = 0"), count(dir, "lp_inter = 0"));
+    json_t *const rows = query(dir, "--columns pp,pp_inter --sort=-pp --top 1");
+    df_assert_rel(df_number(json_array_get(rows, 0), "lp"), 4, 0);
+    assert_non_null(json_object_get(json_array_get(rows, 0), "lp_inter"));
+    json_decref(rows);
+}
+
+static void search_one(const char *dir, const char *name, const char *flags)
+{
+    char arguments[2048];
+    snprintf(arguments, sizeof arguments, "GD_search --index 0 --exp_dir %s/%s %s", dir, name,
+             flags);
+    df_outcome o = df_program(arguments);
+    if (o.exit_code != 0) {
+        fail_msg("%s", o.err);
+    }
+    df_outcome_free(&o);
+}
+
+/* The only row of the results in DIR/NAME. */
+static json_t *row_of(const char *dir, const char *name)
+{
+    char arguments[512];
+    snprintf(arguments, sizeof arguments, "query %s/%s --format json", dir, name);
+    json_t *const rows = df_program_json(arguments);
+    assert_int_equal(json_array_size(rows), 1);
+    json_t *const row = json_incref(json_array_get(rows, 0));
+    json_decref(rows);
+    return row;
+}
+
+typedef struct {
+    const char *name;
+    double number;
+    const char *word; /* NULL: it is a number */
+} column;
+
+static void assert_columns(const char *dir, const char *name, const column *columns, size_t n)
+{
+    json_t *const row = row_of(dir, name);
+    for (size_t i = 0; i < n; i++) {
+        const json_t *const value = json_object_get(row, columns[i].name);
+        if (columns[i].word) {
+            assert_string_equal(json_string_value(value), columns[i].word);
+        } else {
+            assert_true(json_number_value(value) == columns[i].number);
+        }
+    }
+    json_decref(row);
+}
+
+/* Each flag of an LLM's strategy is a column; flags of kernels leave no trace. */
+static void flags_of_an_llm_become_columns(void **state)
+{
+    static const column columns[] = {{"dp", 2, NULL},
+                                     {"lp", 4, NULL},
+                                     {"tp", 8, NULL},
+                                     {"cp", 1, NULL},
+                                     {"mb", 16, NULL},
+                                     {"tp_sp", 1, NULL},
+                                     {"zero_stage", 2, NULL},
+                                     {"recompute", 0, "full"},
+                                     {"schedule", 0, "interleaved"},
+                                     {"virtual_stages", 2, NULL},
+                                     {"kp_type", -1, NULL},
+                                     {"kp1", 1, NULL},
+                                     {"kp2", 1, NULL},
+                                     {"kp1_inter", 0, NULL},
+                                     {"kp2_inter", 0, NULL},
+                                     {"dp_inter", 0, NULL},
+                                     {"lp_inter", 1, NULL},
+                                     {"layout", 0, "0123"}};
+    search_one(*state, "flags_llm",
+               "--hardware_config " DF_CONFIGS
+               "/hardware/variants/hbm_next.yaml --model_config " DF_CONFIGS
+               "/model/llama2_7b.yaml --batch_size 64 --wafer_dim 4 --fix_hardware "
+               "--ignore_memory --dp 2 --pp 4 --tp 8 --cp 1 --mb 16 --tp_sp --zero_stage 2 "
+               "--recompute full --schedule interleaved --virtual_stages 2 --kp_type 1 --kp1 3 "
+               "--kp2 5 --pp_inter");
+    assert_columns(*state, "flags_llm", columns, sizeof columns / sizeof columns[0]);
+}
+
+/* kp2 counts when kernels are split by row and column; flags of LLMs leave no trace. */
+static void flags_of_kernels_become_columns(void **state)
+{
+    static const column columns[] = {{"dp", 2, NULL},        {"lp", 4, NULL},
+                                     {"kp_type", 2, NULL},   {"kp1", 2, NULL},
+                                     {"kp2", 4, NULL},       {"tp", 0, NULL},
+                                     {"cp", 0, NULL},        {"mb", 0, NULL},
+                                     {"tp_sp", 0, NULL},     {"recompute", 0, ""},
+                                     {"schedule", 0, ""},    {"zero_stage", 0, NULL},
+                                     {"kp1_inter", 1, NULL}, {"dp_inter", 1, NULL},
+                                     {"lp_inter", 0, NULL},  {"virtual_stages", 0, NULL}};
+    search_one(*state, "flags_kernels",
+               "--exp_config " DF_CONFIGS "/search/lstm_4x4.yaml --iterations 2 --wafer_dim 4 "
+               "--dp 2 --lp 4 --kp_type 2 --kp1 2 --kp2 4 --tp 3 --cp 5 --mb 7 --tp_sp "
+               "--zero_stage 1 --recompute full --schedule 1f1b --virtual_stages 9 --kp1_inter "
+               "--dp_inter");
+    assert_columns(*state, "flags_kernels", columns, sizeof columns / sizeof columns[0]);
+}
+
+/* A file of a version that did not know an axis: here /strategies loses its column cp. */
+static void a_missing_axis_has_degree_1(void **state)
+{
+    const char *const dir = *state;
+    char command[2048];
+    int exit_code;
+    search_one(dir, "old",
+               "--hardware_config " DF_CONFIGS
+               "/hardware/variants/hbm_next.yaml --model_config " DF_CONFIGS
+               "/model/llama2_7b.yaml --batch_size 64 --wafer_dim 8 --fix_hardware "
+               "--ignore_memory --dp 2 --tp 8");
+    snprintf(command, sizeof command,
+             "/usr/bin/python3 -c 'import h5py, sys\n"
+             "from h5py import h5d, h5s, h5t\n"
+             "f = h5py.File(sys.argv[1], \"r+\")\n"
+             "rows, was = f[\"strategies\"][:], f[\"strategies\"].id.get_type()\n"
+             "kind = h5t.create(h5t.COMPOUND, was.get_size())\n"
+             "for i in range(was.get_nmembers()):\n"
+             "    if was.get_member_name(i) != b\"cp\":\n"
+             "        kind.insert(was.get_member_name(i), was.get_member_offset(i), "
+             "was.get_member_type(i))\n"
+             "del f[\"strategies\"]\n"
+             "new = h5d.create(f.id, b\"strategies\", kind, h5s.create_simple(rows.shape))\n"
+             "new.write(h5s.ALL, h5s.ALL, rows, mtype=kind)' "
+             "%s/old/results.h5",
+             dir);
+    df_run(command, &exit_code, NULL, NULL);
+    assert_int_equal(exit_code, 0);
+    static const column columns[] = {{"tp", 8, NULL},
+                                     {"cp", 1, NULL},
+                                     {"dp", 2, NULL},
+                                     {"mb", 1, NULL},
+                                     {"schedule", 0, "gpipe"}};
+    assert_columns(dir, "old", columns, sizeof columns / sizeof columns[0]);
+    snprintf(command, sizeof command,
+             "query %s/old --where 'cp = 1 and tp = 8' --format csv "
+             "--columns cp",
+             dir);
+    df_outcome o = df_program(command);
+    assert_string_equal(o.out, "cp\n1\n");
+    df_outcome_free(&o);
+    snprintf(command, sizeof command, "top %s/old --once", dir);
+    o = df_program(command);
+    assert_non_null(strstr(o.out, " t8-c1-d2-l1-m1 "));
+    df_outcome_free(&o);
+}
+
 static void rows_are_sorted(void **state)
 {
     const char *const dir = *state;
@@ -238,6 +392,10 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(conditions_select_rows),
+        cmocka_unit_test(pp_stands_for_lp),
+        cmocka_unit_test(flags_of_an_llm_become_columns),
+        cmocka_unit_test(flags_of_kernels_become_columns),
+        cmocka_unit_test(a_missing_axis_has_degree_1),
         cmocka_unit_test(rows_are_sorted),
         cmocka_unit_test(csv_has_a_head),
         cmocka_unit_test(errors_say_where),

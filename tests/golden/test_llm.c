@@ -3,7 +3,7 @@
 #include <string.h>
 
 #include "golden/cases.h"
-#include "llm/llm.h"
+#include "predict/llm.h"
 
 enum { ANALYTICAL_CASES = 49, SIMULATED_CASES = 28 };
 
@@ -105,7 +105,8 @@ static df_status predict(const df_case *c, df_llm_result *result, df_err *err)
     DF_TRY(df_hw_derive(&cfg, &rules, &dev, err));
     df_llm_predictor *const predictor = df_llm_predictor_new();
     assert_non_null(predictor);
-    const df_status status = df_llm_predict(predictor, &cfg, &dev, &rules, result, err);
+    const df_status status =
+        df_llm_predict(predictor, &cfg, &dev, &rules, DF_WANT_OPERATORS, result, err);
     df_llm_predictor_free(predictor);
     return status;
 }

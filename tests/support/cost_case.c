@@ -29,7 +29,7 @@ double df_case_ring_s(const df_hw_device *dev,
                       const df_rules *rules,
                       df_mode mode,
                       const df_op_collective *what,
-                      const df_cost_group *group)
+                      const df_topo_group *group)
 {
     const df_cfg cfg = {.mode = mode};
     df_compat_prices prices;

@@ -15,6 +15,6 @@ double df_case_ring_s(const df_hw_device *dev,
                       const df_rules *rules,
                       df_mode mode,
                       const df_op_collective *what,
-                      const df_cost_group *group);
+                      const df_topo_group *group);
 
 #endif

@@ -42,7 +42,7 @@ df_llm_result df_llm_case_predict(const df_cfg *cfg, const df_rules *rules)
     df_llm_predictor *const predictor = df_llm_predictor_new();
     assert_non_null(predictor);
     if (df_cfg_check(cfg, &err) != DF_OK ||
-        df_llm_predict(predictor, cfg, &dev, rules, &result, &err) != DF_OK) {
+        df_llm_predict(predictor, cfg, &dev, rules, DF_WANT_OPERATORS, &result, &err) != DF_OK) {
         fail_msg("%s", err.text);
     }
     df_llm_predictor_free(predictor);

@@ -4,7 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "astra/astra_impl.h"
+#include "runner/runner_impl.h"
 
 /* ---- Building ---- */
 
@@ -188,11 +188,11 @@ static void rename_file(const char *folder, const char *from, const char *to)
 void df_net_case_write(const df_net_case *c, const char *folder)
 {
     df_net_program *const program = df_net_case_program(c);
-    const df_astra_job job = {.program = program, .network = &c->network, .system = &c->system};
+    const df_runner_job job = {.program = program, .network = &c->network, .system = &c->system};
     char from[64];
     char to[64];
     df_err err;
-    if (df_astra_write_files(folder, &job, &err) != DF_OK) {
+    if (df_runner_write_files(folder, &job, &err) != DF_OK) {
         fail_msg("%s", err.text);
     }
     for (int32_t rank = 0; rank < c->network.ranks; rank++) {

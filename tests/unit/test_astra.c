@@ -5,7 +5,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "astra/astra.h"
+#include "runner/runner.h"
 #include "support/support.h"
 
 enum { ROOM = 512, PROCESSES = 4, ROUNDS = 25 };
@@ -54,28 +54,28 @@ static df_net_program *message(uint64_t bytes, uint32_t label)
     return program;
 }
 
-static df_astra *open_with(const df_astra_options *options)
+static df_runner *open_with(const df_runner_options *options)
 {
-    df_astra *astra = NULL;
+    df_runner *astra = NULL;
     df_err err;
-    if (df_astra_new(options, &astra, &err) != DF_OK) {
+    if (df_runner_new(options, &astra, &err) != DF_OK) {
         fail_msg("%s", err.text);
     }
     return astra;
 }
 
 /* Times a message; returns whether it was found on disk. */
-static bool found(const machine *m, df_astra *astra, uint64_t bytes, double *time_s)
+static bool found(const machine *m, df_runner *astra, uint64_t bytes, double *time_s)
 {
-    const uint64_t before = df_astra_stats_of(astra)->found;
+    const uint64_t before = df_runner_stats_of(astra)->found;
     df_net_program *const program = message(bytes, 0);
-    const df_astra_job job = {.program = program, .network = &m->network, .system = &m->system};
+    const df_runner_job job = {.program = program, .network = &m->network, .system = &m->system};
     df_err err;
-    if (df_astra_time(astra, &job, time_s, &err) != DF_OK) {
+    if (df_runner_time(astra, &job, time_s, &err) != DF_OK) {
         fail_msg("%s", err.text);
     }
     df_net_program_free(program);
-    return df_astra_stats_of(astra)->found > before;
+    return df_runner_stats_of(astra)->found > before;
 }
 
 static int count_files(const char *dir, char last[ROOM])
@@ -99,17 +99,17 @@ static int count_files(const char *dir, char last[ROOM])
 static void results_are_found_again(void **state)
 {
     const machine *const m = *state;
-    const df_astra_options options = {.cache_dir = m->dir};
+    const df_runner_options options = {.cache_dir = m->dir};
     double time_s = 0;
-    df_astra *first = open_with(&options);
+    df_runner *first = open_with(&options);
     assert_false(found(m, first, 1048576, &time_s));
     df_assert_rel(time_s, arrival_s, 1e-15);
-    df_astra_free(first);
-    df_astra *const second = open_with(&options);
+    df_runner_free(first);
+    df_runner *const second = open_with(&options);
     time_s = 0;
     assert_true(found(m, second, 1048576, &time_s));
     df_assert_rel(time_s, arrival_s, 1e-15);
-    df_astra_free(second);
+    df_runner_free(second);
 }
 
 static void read_only_and_off_write_nothing(void **state)
@@ -117,14 +117,14 @@ static void read_only_and_off_write_nothing(void **state)
     const machine *const m = *state;
     char last[ROOM];
     double time_s;
-    const df_astra_options options[] = {{.cache_dir = m->dir, .cache_read_only = true},
+    const df_runner_options options[] = {{.cache_dir = m->dir, .cache_read_only = true},
                                         {.cache_dir = m->dir, .cache_off = true},
                                         {.cache_dir = NULL}};
     for (size_t i = 0; i < sizeof options / sizeof options[0]; i++) {
-        df_astra *const astra = open_with(&options[i]);
+        df_runner *const astra = open_with(&options[i]);
         assert_false(found(m, astra, 4096, &time_s));
         assert_int_equal(count_files(m->dir, last), 0);
-        df_astra_free(astra);
+        df_runner_free(astra);
     }
 }
 
@@ -133,8 +133,8 @@ static void read_only_and_off_write_nothing(void **state)
 static void nothing_stale_is_found(void **state)
 {
     machine *const m = *state;
-    const df_astra_options options = {.cache_dir = m->dir};
-    df_astra *const astra = open_with(&options);
+    const df_runner_options options = {.cache_dir = m->dir};
+    df_runner *const astra = open_with(&options);
     const machine kept = *m;
     double time_s;
     assert_false(found(m, astra, 1048576, &time_s));
@@ -166,25 +166,25 @@ static void nothing_stale_is_found(void **state)
     *m = kept;
     assert_true(found(m, astra, 1048576, &time_s));
     df_assert_rel(time_s, arrival_s, 1e-15);
-    df_astra_free(astra);
+    df_runner_free(astra);
 }
 
 /* Names are not part of a result. */
 static void labels_make_no_difference(void **state)
 {
     const machine *const m = *state;
-    const df_astra_options options = {.cache_dir = m->dir};
-    df_astra *const astra = open_with(&options);
+    const df_runner_options options = {.cache_dir = m->dir};
+    df_runner *const astra = open_with(&options);
     df_err err;
     double time_s;
     for (uint32_t label = 0; label < 2; label++) {
         df_net_program *const program = message(77, label);
-        const df_astra_job job = {.program = program, .network = &m->network, .system = &m->system};
-        assert_int_equal(df_astra_time(astra, &job, &time_s, &err), DF_OK);
+        const df_runner_job job = {.program = program, .network = &m->network, .system = &m->system};
+        assert_int_equal(df_runner_time(astra, &job, &time_s, &err), DF_OK);
         df_net_program_free(program);
     }
-    assert_int_equal(df_astra_stats_of(astra)->found, 1);
-    df_astra_free(astra);
+    assert_int_equal(df_runner_stats_of(astra)->found, 1);
+    df_runner_free(astra);
 }
 
 static void damaged_entries_are_made_anew(void **state)
@@ -192,8 +192,8 @@ static void damaged_entries_are_made_anew(void **state)
     const machine *const m = *state;
     static const char *const texts[] = {"", "{\"ranks\": 2, \"max_ns\": 5", "{}", "nonsense",
                                         "{\"ranks\": 3, \"max_ns\": 5}\n"};
-    const df_astra_options options = {.cache_dir = m->dir};
-    df_astra *const astra = open_with(&options);
+    const df_runner_options options = {.cache_dir = m->dir};
+    df_runner *const astra = open_with(&options);
     char path[ROOM];
     double time_s;
     assert_false(found(m, astra, 1048576, &time_s));
@@ -204,7 +204,7 @@ static void damaged_entries_are_made_anew(void **state)
         df_assert_rel(time_s, arrival_s, 1e-15);
         assert_true(found(m, astra, 1048576, &time_s));
     }
-    df_astra_free(astra);
+    df_runner_free(astra);
 }
 
 /* A folder that cannot be made costs the cache, not the result. */
@@ -214,26 +214,26 @@ static void a_cache_that_cannot_be_written_is_told(void **state)
     char path[ROOM];
     snprintf(path, sizeof path, "%s/file", m->dir);
     df_write_file(path, "in the way");
-    const df_astra_options options = {.cache_dir = path};
-    df_astra *const astra = open_with(&options);
+    const df_runner_options options = {.cache_dir = path};
+    df_runner *const astra = open_with(&options);
     double time_s;
     assert_false(found(m, astra, 1048576, &time_s));
     df_assert_rel(time_s, arrival_s, 1e-15);
-    assert_int_equal(df_astra_stats_of(astra)->unkept, 1);
-    assert_non_null(strstr(df_astra_stats_of(astra)->unkept_cause.text, "file"));
-    df_astra_free(astra);
+    assert_int_equal(df_runner_stats_of(astra)->unkept, 1);
+    assert_non_null(strstr(df_runner_stats_of(astra)->unkept_cause.text, "file"));
+    df_runner_free(astra);
 }
 
 static void keep_many(const machine *m)
 {
-    const df_astra_options options = {.cache_dir = m->dir};
-    df_astra *const astra = open_with(&options);
+    const df_runner_options options = {.cache_dir = m->dir};
+    df_runner *const astra = open_with(&options);
     double time_s;
     for (uint64_t i = 1; i <= ROUNDS; i++) {
         (void)found(m, astra, i, &time_s);
     }
-    const bool kept = df_astra_stats_of(astra)->unkept == 0;
-    df_astra_free(astra);
+    const bool kept = df_runner_stats_of(astra)->unkept == 0;
+    df_runner_free(astra);
     _exit(kept ? 0 : 1);
 }
 
@@ -241,7 +241,7 @@ static void keep_many(const machine *m)
 static void processes_share_a_folder(void **state)
 {
     const machine *const m = *state;
-    const df_astra_options options = {.cache_dir = m->dir};
+    const df_runner_options options = {.cache_dir = m->dir};
     char last[ROOM];
     double time_s;
     for (int i = 0; i < PROCESSES; i++) {
@@ -257,11 +257,11 @@ static void processes_share_a_folder(void **state)
         assert_int_equal(status, 0);
     }
     assert_int_equal(count_files(m->dir, last), ROUNDS);
-    df_astra *const astra = open_with(&options);
+    df_runner *const astra = open_with(&options);
     for (uint64_t i = 1; i <= ROUNDS; i++) {
         assert_true(found(m, astra, i, &time_s));
     }
-    df_astra_free(astra);
+    df_runner_free(astra);
 }
 
 int main(void)

@@ -93,6 +93,37 @@ static const mistake in_hardware[] = {
      "tech_param.core.num_bundles: expected it once, found it in hardware:14 too"},
     {"network_topology:", "sw_param:\n  h2d_bandwidth: 0\nnetwork_topology:", NULL,
      "sw_param: expected it once, found it in hardware:2 too"},
+    /* links of axes */
+    {"lp_inter: false", "lp_inter: false\n  cp_inter: maybe", "cp_inter: maybe",
+     "system_hierarchy.cp_inter: expected true or false, found maybe"},
+    {"lp_inter: false", "lp_inter: false\n  ep_inter: maybe", "ep_inter: maybe",
+     "system_hierarchy.ep_inter: expected true or false, found maybe"},
+    {"lp: 1", "lp: 1\n  ep: 2", "ep: 2",
+     "scheduling_param.ep: expected 1 (experts run on one device so far), found 2"},
+    {"lp: 1", "lp: 1\n  ep: 0", "ep: 0",
+     "scheduling_param.ep: expected 1 (experts run on one device so far), found 0"},
+    /* two words for one key */
+    {"lp: 1", "pp: 0", NULL, "scheduling_param.pp: expected a whole number >= 1, found 0"},
+    {"lp: 1", "pp: [1]", NULL, "scheduling_param.pp: expected a whole number >= 1, found a list"},
+    {"  lp: 1\n", "",
+     "scheduling_param:", "scheduling_param.lp: expected a whole number >= 1, found nothing"},
+    {"lp: 1", "lp: 1\n  pp: 2", "pp: 2",
+     "scheduling_param.pp: expected the same as scheduling_param.lp in hardware:80, found 2"},
+    {"lp: 1", "pp: 2\n  lp: 1", "lp: 1",
+     "scheduling_param.lp: expected the same as scheduling_param.pp in hardware:80, found 1"},
+    {"lp: 1", "lp: 1\n  pp: [1]", "pp: [1]",
+     "scheduling_param.pp: expected the same as scheduling_param.lp in hardware:80, found a list"},
+    {"lp: 1", "pp: 1\n  pp: 1\n", "pp: 1\n\n",
+     "scheduling_param.pp: expected it once, found it in hardware:80 too"},
+    {"  lp_inter: false\n", "",
+     "system_hierarchy:", "system_hierarchy.lp_inter: expected true or false, found nothing"},
+    {"lp_inter: false", "pp_inter: 2", NULL,
+     "system_hierarchy.pp_inter: expected true or false, found 2"},
+    {"lp_inter: false", "lp_inter: false\n  pp_inter: true", "pp_inter: true",
+     "system_hierarchy.pp_inter: expected the same as system_hierarchy.lp_inter in hardware:61, "
+     "found true"},
+    {"dp: 4", "pp_inter: true\n  dp: 4", NULL,
+     "scheduling_param.pp_inter: expected a known key, found an unknown one"},
     /* several options at once */
     {"kp1: 1", "kp1: 3", "dp: 4",
      "scheduling_param.dp: expected dp * lp * kp1 * kp2 = 4 (num_nodes * num_devices_per_node), "
@@ -295,6 +326,32 @@ static void llm_mistakes_are_named(void **state)
     CHECK_ALL(in_llm_hardware, true, LLM);
 }
 
+/* Checks of several options name the word that stands in the file too. */
+static void checks_name_the_word_of_the_file(void **state)
+{
+    (void)state;
+    static const mistake system = {"num_devices_per_node: 4", "num_devices_per_node: 8", NULL,
+                                   NULL};
+    static const mistake split = {"dp: 4\n  lp: 1",
+                                  "dp: 1\n  mb: 8\n  schedule: interleaved\n  pp: 8", NULL, NULL};
+    char *const whole = df_read_file(DF_TEST_DATA "/data/hardware.yaml");
+    char *const larger = changed(whole, &system);
+    char *const hardware = changed(larger, &split);
+    char *const model = df_read_file(LLM);
+    char expected[DF_ERR_TEXT];
+    df_err err;
+    refuse(hardware, model, &err);
+    snprintf(expected, sizeof expected,
+             "hardware:%d: scheduling_param.pp: expected a divisor of num_layers 4 with schedule "
+             "interleaved, found 8; num_layers 8 would fit",
+             line_of(hardware, "pp: 8"));
+    assert_string_equal(err.text, expected);
+    free(whole);
+    free(larger);
+    free(hardware);
+    free(model);
+}
+
 /* Degrees and sizes that users get wrong. */
 typedef struct {
     int64_t tp, dp, lp, mb, batch, heads, kv_heads, layers, devices;
@@ -453,6 +510,7 @@ int main(void)
         cmocka_unit_test(hardware_mistakes_are_named),
         cmocka_unit_test(model_mistakes_are_named),
         cmocka_unit_test(llm_mistakes_are_named),
+        cmocka_unit_test(checks_name_the_word_of_the_file),
         cmocka_unit_test(suggestions_work),
         cmocka_unit_test(empty_documents_are_refused),
         cmocka_unit_test(a_section_stands_in_one_file),

@@ -63,6 +63,13 @@ static df_cfg parse_changed(const texts *t, const char *from, const char *to)
     return cfg;
 }
 
+static void assert_same(const df_cfg *a, const df_cfg *b)
+{
+    /* read into zeroed memory, padding and all
+     * NOLINTNEXTLINE(bugprone-suspicious-memory-comparison,cert-exp42-c,cert-flp37-c) */
+    assert_int_equal(memcmp(a, b, sizeof *a), 0);
+}
+
 static void values_arrive(void **state)
 {
     const texts *t = *state;
@@ -203,6 +210,61 @@ static void absent_values_have_defaults(void **state)
     df_assert_rel(cfg.lstm.data_scale, 1, 0);
 }
 
+/* Without a key of its own, context parallelism has the network of tensor parallelism. */
+static void context_follows_tensor(void **state)
+{
+    static const struct {
+        const char *keys;
+        bool tensor, context;
+    } cases[] = {
+        {"lp_inter: false", false, false},
+        {"lp_inter: false\n  tp_inter: true", true, true},
+        {"lp_inter: false\n  tp_inter: true\n  cp_inter: null", true, true},
+        {"lp_inter: false\n  tp_inter: true\n  cp_inter: false", true, false},
+        {"lp_inter: false\n  cp_inter: true", false, true},
+        {"cp_inter: false\n  lp_inter: false\n  tp_inter: true", true, false},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        const df_cfg cfg = parse_changed(*state, "lp_inter: false", cases[i].keys);
+        assert_int_equal(cfg.system.tp_inter, cases[i].tensor);
+        assert_int_equal(cfg.system.cp_inter, cases[i].context);
+    }
+}
+
+/* Each alias in the table of axes is a word for the axis's two keys, and both words may stand. */
+static void axes_have_aliases(void **state)
+{
+    for (int axis = 0; axis < DF_AXES; axis++) {
+        const df_axis_row *const row = &df_axis_table[axis];
+        char from[64];
+        char to[128];
+        if (!row->alias) {
+            continue;
+        }
+        snprintf(from, sizeof from, "%s_inter: false", row->name);
+        snprintf(to, sizeof to, "%s_inter: true", row->alias);
+        assert_true(parse_changed(*state, from, to).system.inter[axis]);
+        snprintf(from, sizeof from, "  dp: 4\n  %s: 1", row->name);
+        snprintf(to, sizeof to, "  dp: 1\n  %s: 4", row->alias);
+        const df_cfg alone = parse_changed(*state, from, to);
+        assert_int_equal(alone.sched.degree[axis], 4);
+        snprintf(to, sizeof to, "  dp: 1\n  %s: 4\n  %s: 4", row->alias, row->name);
+        const df_cfg both = parse_changed(*state, from, to);
+        assert_int_equal(both.sched.degree[axis], 4);
+    }
+}
+
+/* Checked, and not kept: nothing differs. */
+static void experts_may_have_a_degree_of_1(void **state)
+{
+    const texts *t = *state;
+    const df_cfg without = parse(t->hardware, t->model);
+    const df_cfg degree = parse_changed(t, "lp: 1", "lp: 1\n  ep: 1");
+    const df_cfg link = parse_changed(t, "lp_inter: false", "lp_inter: false\n  ep_inter: true");
+    assert_same(&without, &degree);
+    assert_same(&without, &link);
+}
+
 static void precision_may_be_short(void **state)
 {
     const df_cfg cfg = parse_changed(*state,
@@ -280,13 +342,6 @@ static char *written(const df_cfg *cfg)
     return text;
 }
 
-static void assert_same(const df_cfg *a, const df_cfg *b)
-{
-    /* read into zeroed memory, padding and all
-     * NOLINTNEXTLINE(bugprone-suspicious-memory-comparison,cert-exp42-c,cert-flp37-c) */
-    assert_int_equal(memcmp(a, b, sizeof *a), 0);
-}
-
 /* Every number of every example, and of changed ones, survives. */
 static void written_files_read_back(void **state)
 {
@@ -310,7 +365,7 @@ static void written_files_read_back(void **state)
                         DF_CFG_NEED_HARDWARE | DF_CFG_ANY_DEGREES, &cfg, &err) != DF_OK) {
             fail_msg("%s", err.text);
         }
-        for (int changed = 0; changed < 2; changed++) {
+        for (int changed = 0; changed < 3; changed++) {
             char *const text = written(&cfg);
             const df_cfg_text file = {text, "written"};
             df_cfg again;
@@ -324,6 +379,9 @@ static void written_files_read_back(void **state)
             cfg.sched.kp_type[DF_PART_SOFTMAX] = DF_KP_RC;
             cfg.backend.all_gather = (df_coll_algo)(DF_ALGO_DIRECT_OF + 12);
             cfg.system.inter_derate = 0.1 + 0.2;
+            cfg.system.tp_inter = changed == 0; /* one of both, then the other */
+            cfg.system.cp_inter = !cfg.system.tp_inter;
+            cfg.system.lp_inter = true;
             cfg.sw.precision.kv_cache_bytes = 1;
             snprintf(cfg.backend.binary, sizeof cfg.backend.binary, "/it's: #here");
         }
@@ -352,6 +410,9 @@ int main(void)
         cmocka_unit_test(words_have_many_spellings),
         cmocka_unit_test(unknown_simulator_modes_are_hybrid),
         cmocka_unit_test(absent_values_have_defaults),
+        cmocka_unit_test(context_follows_tensor),
+        cmocka_unit_test(axes_have_aliases),
+        cmocka_unit_test(experts_may_have_a_degree_of_1),
         cmocka_unit_test(precision_may_be_short),
         cmocka_unit_test(null_is_not_given),
         cmocka_unit_test(one_combined_file_is_enough),

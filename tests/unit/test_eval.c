@@ -3,7 +3,6 @@
 #include <math.h>
 #include <string.h>
 
-#include "compat/lstm.h"
 #include "eval/eval.h"
 #include "support/support.h"
 
@@ -161,12 +160,10 @@ static df_cfg load_large(double *stacks)
 {
     const df_rules rules = df_rules_reference();
     df_cfg cfg = load();
-    df_lstm model;
     df_footprint need;
     cfg.tech.dram.mem_ctrl_area_mm2 = 40;
     cfg.lstm.batch_size *= 4;
-    df_lstm_read(&cfg, &model);
-    df_compat_footprint(&rules, &model, &need);
+    df_predict_footprint(&cfg, &rules, &need);
     *stacks = ceil(need.total_bytes / cfg.tech.dram.stack_capacity_bytes);
     assert_in_range((int)*stacks, 2, 6);
     return cfg;

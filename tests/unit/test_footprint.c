@@ -1,6 +1,6 @@
 /* Bytes of device memory of LSTM training, against figures derived by hand. */
 #include "base/units.h"
-#include "compat/lstm.h"
+#include "predict/predict.h"
 #include "support/support.h"
 
 /* Batch 30, width 6, 3 steps, 2 layers, 4 gates, 10 words, 2 bytes an element;
@@ -29,10 +29,8 @@ static df_cfg small_model(void)
 
 static df_footprint footprint_of(const df_cfg *cfg, const df_rules *rules)
 {
-    df_lstm model;
     df_footprint out;
-    df_lstm_read(cfg, &model);
-    df_compat_footprint(rules, &model, &out);
+    df_predict_footprint(cfg, rules, &out);
     return out;
 }
 

@@ -5,7 +5,6 @@
 
 #include <gsl/gsl_errno.h>
 
-#include "compat/lstm.h"
 #include "grad/grad.h"
 #include "support/support.h"
 
@@ -265,11 +264,9 @@ static void stacks_leave_the_chip_area(void **state)
     (void)state;
     const df_cfg cfg = load();
     const df_rules rules = df_rules_reference();
-    df_lstm model;
     df_footprint need;
     df_eval *eval = search();
-    df_lstm_read(&cfg, &model);
-    df_compat_footprint(&rules, &model, &need);
+    df_predict_footprint(&cfg, &rules, &need);
     const double stacks = ceil(need.total_bytes / cfg.tech.dram.stack_capacity_bytes);
     df_assert_rel(df_eval_chip_mm2(eval),
                   trunc(cfg.area.device_mm2 - stacks * cfg.tech.dram.area_per_stack_mm2), 0);

@@ -68,7 +68,8 @@ static void what_cannot_compute_never_ends(void **state)
         dev.mem[0].tile_dim = 0;
         dev.mem[0].size_bytes = 0;
         dev.mem[0].throughput_bytes_ps = 0;
-        assert_int_equal(df_llm_predict(predictor, &cfg, &dev, &rules, &result, NULL), DF_OK);
+        assert_int_equal(
+            df_llm_predict(predictor, &cfg, &dev, &rules, DF_WANT_OPERATORS, &result, NULL), DF_OK);
         assert_true(isinf(result.time_s));
         df_llm_predictor_free(predictor);
     }
@@ -134,6 +135,51 @@ static void phases_may_be_empty(void **state)
     df_assert_rel(tokens.time_s, tokens.decode_s, 0);
 }
 
+/* Two by two devices on two nodes, tensor or context parallelism between them, or both. */
+static df_llm_result split_over_nodes(df_cfg *cfg, bool tensor, bool context)
+{
+    const df_rules rules = df_rules_corrected();
+    cfg->sched.cp = 2;
+    df_llm_case_split(cfg, 2, 1, 1, 1);
+    cfg->system.num_devices_per_node = 2;
+    cfg->system.num_nodes = 2;
+    cfg->system.tp_inter = tensor;
+    cfg->system.cp_inter = context;
+    return df_llm_case_predict(cfg, &rules);
+}
+
+/* Norms gather over tensor parallelism, keys and values over context parallelism, and logits over
+ * both, which is between nodes as soon as one of the two is. */
+static void axes_have_links_of_their_own(void **state)
+{
+    (void)state;
+    for (int simulated = 0; simulated < 2; simulated++) {
+        df_cfg cfg = df_llm_case(DF_RUN_TRAINING);
+        cfg.backend.model = simulated ? DF_BACKEND_ASTRA : DF_BACKEND_ANALYTICAL;
+        const df_llm_result none = split_over_nodes(&cfg, false, false);
+        const df_llm_result all = split_over_nodes(&cfg, true, true);
+        for (int tensor = 0; tensor < 2; tensor++) {
+            const df_llm_result r = split_over_nodes(&cfg, tensor, !tensor);
+            const df_row *const by_tensor = tensor ? all.pass.row : none.pass.row;
+            const df_row *const by_context = tensor ? none.pass.row : all.pass.row;
+            df_assert_rel(r.pass.row[DF_ROW_NORM1].side[DF_FORWARD].comm_s,
+                          by_tensor[DF_ROW_NORM1].side[DF_FORWARD].comm_s, 0);
+            df_assert_rel(r.pass.row[DF_ROW_FFN2].side[DF_FORWARD].comm_s,
+                          by_tensor[DF_ROW_FFN2].side[DF_FORWARD].comm_s, 0);
+            df_assert_rel(r.pass.row[DF_ROW_QKV].side[DF_FORWARD].comm_s,
+                          by_context[DF_ROW_QKV].side[DF_FORWARD].comm_s, 0);
+            df_assert_rel(r.pass.row[DF_ROW_SCORE].side[DF_BACKWARD].comm_s,
+                          by_context[DF_ROW_SCORE].side[DF_BACKWARD].comm_s, 0);
+            df_assert_rel(r.pass.row[DF_ROW_LOGITS].side[DF_FORWARD].comm_s,
+                          all.pass.row[DF_ROW_LOGITS].side[DF_FORWARD].comm_s, 0);
+        }
+        assert_true(all.pass.row[DF_ROW_NORM1].side[DF_FORWARD].comm_s >
+                    none.pass.row[DF_ROW_NORM1].side[DF_FORWARD].comm_s);
+        assert_true(all.pass.row[DF_ROW_QKV].side[DF_FORWARD].comm_s >
+                    none.pass.row[DF_ROW_QKV].side[DF_FORWARD].comm_s);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -145,6 +191,7 @@ int main(void)
         cmocka_unit_test(pipelines_have_bubbles),
         cmocka_unit_test(samples_stand_for_steps),
         cmocka_unit_test(phases_may_be_empty),
+        cmocka_unit_test(axes_have_links_of_their_own),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -66,6 +66,38 @@ static void networks_carry_what_is_sent(void **state)
                   1e-12);
 }
 
+/* With an energy between nodes alone, what tensor and context parallelism send there adds up to
+ * what both send, but for the logits over both: counted twice, as each of the two alone takes them
+ * between nodes. Each of the 4 devices runs them once. */
+static void axes_pay_for_their_own_links(void **state)
+{
+    (void)state;
+    const df_rules rules = df_rules_corrected();
+    double network_j[2][2];
+    df_llm_result r;
+    df_cfg cfg = without_energies(DF_RUN_TRAINING);
+    cfg.tech.inter.nominal_energy_per_link_j = 1e-12;
+    cfg.sched.cp = 2;
+    df_llm_case_split(&cfg, 2, 1, 1, 1);
+    cfg.system.num_devices_per_node = 2;
+    cfg.system.num_nodes = 2;
+    for (int tensor = 0; tensor < 2; tensor++) {
+        for (int context = 0; context < 2; context++) {
+            cfg.system.tp_inter = tensor != 0;
+            cfg.system.cp_inter = context != 0;
+            r = df_llm_case_predict(&cfg, &rules);
+            network_j[tensor][context] = r.energy.network_j;
+        }
+    }
+    const df_row *const logits = &r.pass.row[DF_ROW_LOGITS];
+    const double logits_bytes =
+        logits->side[DF_FORWARD].sent_bytes + logits->side[DF_BACKWARD].sent_bytes;
+    df_assert_rel(network_j[0][0], 0, 0);
+    assert_true(network_j[1][0] > 0 && network_j[0][1] > 0);
+    df_assert_rel(network_j[1][0] + network_j[0][1] - network_j[1][1], 8e-12 * 4 * logits_bytes,
+                  1e-12);
+}
+
 /* The DRAM's bits leak as long as the step takes, on every device. */
 static void memories_leak(void **state)
 {
@@ -143,8 +175,7 @@ static void bounds_are_found(void **state)
 static void every_bundle_has_its_l1(void **state)
 {
     (void)state;
-    df_row row = {
-        .side = {[DF_FORWARD] = {.flops = 1e6, .traffic_bytes = {0, 64e6, 0, 200e3}}}};
+    df_row row = {.side = {[DF_FORWARD] = {.flops = 1e6, .traffic_bytes = {0, 64e6, 0, 200e3}}}};
     df_hw_device dev = {.core = {.num_bundle = 64, .throughput_flops_ps = 1e12}};
     const double bytes_ps[DF_HW_LEVELS] = {1e12, 10e9, 1e12, 1e9};
     for (int level = 0; level < DF_HW_LEVELS; level++) {
@@ -175,6 +206,7 @@ int main(void)
         cmocka_unit_test(compute_is_three_forward_passes),
         cmocka_unit_test(flops_do_not_depend_on_the_split),
         cmocka_unit_test(networks_carry_what_is_sent),
+        cmocka_unit_test(axes_pay_for_their_own_links),
         cmocka_unit_test(memories_leak),
         cmocka_unit_test(phases_add_up),
         cmocka_unit_test(recomputing_costs_energy),

@@ -28,7 +28,7 @@ static void check(df_cfg *cfg)
 
 static void pipelines_take_their_turns_in_every_mode(void **state)
 {
-    static const df_schedule schedules[] = {DF_SCHEDULE_GPIPE, DF_SCHEDULE_1F1B};
+    static const df_order_id schedules[] = {DF_ORDER_GPIPE, DF_ORDER_1F1B};
     (void)state;
     for (int64_t tp = 1; tp <= 4; tp *= 2) {
         for (int64_t lp = 1; lp <= 4; lp *= 2) {
@@ -65,7 +65,7 @@ static void gradients_are_reduced_over_the_context_in_every_mode(void **state)
             cfg.llm.num_layers = 4;
             cfg.llm.batch_size = 2;
             cfg.sched.cp = 2;
-            cfg.sched.schedule = DF_SCHEDULE_1F1B;
+            cfg.sched.schedule = DF_ORDER_1F1B;
             cfg.sw.dp_zero_stage = zero;
             df_llm_case_split(&cfg, 2, 1, 2, 2);
             cfg.intra_topology = DF_TOPO_FC;
@@ -103,9 +103,12 @@ static void steps_that_would_be_stuck_end(void **state)
         df_llm_predictor *const predictor = df_llm_predictor_new();
         assert_non_null(predictor);
         rules.astra_order_open = true;
-        assert_int_equal(df_llm_predict(predictor, &cfg, &dev, &rules, &result, &err), DF_ESTUCK);
+        assert_int_equal(
+            df_llm_predict(predictor, &cfg, &dev, &rules, DF_WANT_OPERATORS, &result, &err),
+            DF_ESTUCK);
         rules.astra_order_open = false;
-        assert_int_equal(df_llm_predict(predictor, &cfg, &dev, &rules, &result, &err), DF_OK);
+        assert_int_equal(
+            df_llm_predict(predictor, &cfg, &dev, &rules, DF_WANT_OPERATORS, &result, &err), DF_OK);
         df_llm_predictor_free(predictor);
         /* Others are in the way on the ring, so that it takes longer than without them. */
         const double flattened_s = result.time_s;

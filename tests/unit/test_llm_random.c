@@ -80,7 +80,7 @@ static df_cfg random_case(df_mt19937 *rng)
     cfg.sw.dp_zero_stage = (int)pick(rng, 4);
     if (m->run_type == DF_RUN_TRAINING) {
         cfg.sched.recompute = (df_recompute)pick(rng, 3);
-        cfg.sched.schedule = pick(rng, 2) ? DF_SCHEDULE_1F1B : DF_SCHEDULE_GPIPE;
+        cfg.sched.schedule = pick(rng, 2) ? DF_ORDER_1F1B : DF_ORDER_GPIPE;
     }
     return cfg;
 }
@@ -220,9 +220,11 @@ static void predictions_allocate_nothing(void **state)
         const df_hw_device dev = df_llm_case_device(&cfg);
         df_llm_result first;
         df_llm_result second;
-        assert_int_equal(df_llm_predict(predictor, &cfg, &dev, &rules, &first, &err), DF_OK);
+        assert_int_equal(
+            df_llm_predict(predictor, &cfg, &dev, &rules, DF_WANT_OPERATORS, &first, &err), DF_OK);
         const int64_t before = *allocations();
-        assert_int_equal(df_llm_predict(predictor, &cfg, &dev, &rules, &second, &err), DF_OK);
+        assert_int_equal(
+            df_llm_predict(predictor, &cfg, &dev, &rules, DF_WANT_OPERATORS, &second, &err), DF_OK);
         assert_int_equal(*allocations(), before);
         df_assert_rel(second.time_s, first.time_s, 0);
         df_assert_rel(second.time_s, time_s(&cfg, &rules), 0);

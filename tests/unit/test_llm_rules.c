@@ -50,7 +50,8 @@ static double all_reduce_s(const df_cfg *cfg, double bytes, double n)
     const df_rules rules = df_rules_reference();
     const df_hw_device dev = df_llm_case_device(cfg);
     const df_op_collective what = {DF_COLL_ALL_REDUCE, 0, bytes};
-    const df_cost_group group = {n, {dev.intra.throughput_bytes_ps, dev.intra.latency_s}};
+    const df_topo_group group = {.members = n,
+                                 .link = {dev.intra.throughput_bytes_ps, dev.intra.latency_s}};
     return df_case_ring_s(&dev, &rules, DF_MODE_LLM, &what, &group);
 }
 
@@ -104,8 +105,9 @@ collective_s(const df_cfg *cfg, df_coll_kind kind, double bytes, double n, doubl
 {
     const df_hw_device dev = df_llm_case_device(cfg);
     const df_hw_link link = {dev.intra.throughput_bytes_ps, dev.intra.latency_s};
-    const df_netcoll_op op = {kind, bytes, df_netcoll_network(cfg, n, &link),
-                              df_netcoll_system(cfg, algorithm_ranks)};
+    const df_topo topo = {.dim = {[DF_TOPO_INSIDE] = {.kind = cfg->intra_topology}}};
+    const df_netcoll_op op = {kind, bytes, df_netcoll_network(&topo, n, &link),
+                              df_netcoll_system(&topo, &cfg->backend, algorithm_ranks)};
     df_netcoll *const net = df_netcoll_new(NULL);
     double time_s;
     assert_int_equal(df_netcoll_time(net, &op, &time_s, NULL), DF_OK);
@@ -346,8 +348,10 @@ static void cached_heads_are_whole(void **state)
     const df_row *const parts = r.decode.row;
     const double fetch_s = 1.0 / (900 * 2048) + 100e-9;
     const double store_s = 1.0 / (900 * 2048) / 256 + 100e-9;
-    df_assert_rel(parts[DF_ROW_ATTENTION].side[DF_FORWARD].time_s - parts[DF_ROW_SCORE].side[DF_FORWARD].time_s -
-                      parts[DF_ROW_SOFTMAX].side[DF_FORWARD].time_s - parts[DF_ROW_AV].side[DF_FORWARD].time_s,
+    df_assert_rel(parts[DF_ROW_ATTENTION].side[DF_FORWARD].time_s -
+                      parts[DF_ROW_SCORE].side[DF_FORWARD].time_s -
+                      parts[DF_ROW_SOFTMAX].side[DF_FORWARD].time_s -
+                      parts[DF_ROW_AV].side[DF_FORWARD].time_s,
                   fetch_s + store_s, 1e-9);
 }
 
@@ -682,7 +686,8 @@ static void gathers_gate_reductions(void **state)
     /* what is left is the last layer's reduction, less the embedding's backward pass */
     const df_hw_device dev = df_llm_case_device(&cfg);
     const df_op_collective what = {DF_COLL_REDUCE_SCATTER, 0, A * (4.0 * D * D + 3.0 * D * I)};
-    const df_cost_group two = {2, {dev.intra.throughput_bytes_ps, dev.intra.latency_s}};
+    const df_topo_group two = {.members = 2,
+                               .link = {dev.intra.throughput_bytes_ps, dev.intra.latency_s}};
     const double last_s = df_case_ring_s(&dev, &rules, DF_MODE_LLM, &what, &two);
     df_assert_rel(c.time_s, busy_s - e->side[DF_BACKWARD].time_s + last_s, 1e-12);
 }

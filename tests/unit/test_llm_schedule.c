@@ -7,7 +7,7 @@
 enum { LAYERS = 8 };
 
 /* Embedding and logits as small as can be; links that cost nothing to speak of. */
-static df_cfg load(int64_t stages, int64_t batches, df_schedule schedule, int64_t parts)
+static df_cfg load(int64_t stages, int64_t batches, df_order_id schedule, int64_t parts)
 {
     df_cfg cfg = df_llm_case(DF_RUN_TRAINING);
     cfg.llm.num_layers = LAYERS;
@@ -45,8 +45,8 @@ static void turns_are_counted(void **state)
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
         const int64_t p = cases[i][0];
         const int64_t m = cases[i][1];
-        const df_cfg all = load(p, m, DF_SCHEDULE_GPIPE, 1);
-        const df_cfg alternating = load(p, m, DF_SCHEDULE_1F1B, 1);
+        const df_cfg all = load(p, m, DF_ORDER_GPIPE, 1);
+        const df_cfg alternating = load(p, m, DF_ORDER_1F1B, 1);
         const df_llm_result a = df_llm_case_reference(&all);
         const df_llm_result b = df_llm_case_reference(&alternating);
         const double least_s = (double)(m + p - 1) * turn_s(&a, p);
@@ -66,7 +66,7 @@ static void interleaving_divides_the_bubble(void **state)
         const int64_t p = cases[i][0];
         const int64_t m = cases[i][1];
         const int64_t v = cases[i][2];
-        const df_cfg cfg = load(p, m, DF_SCHEDULE_INTERLEAVED, v);
+        const df_cfg cfg = load(p, m, DF_ORDER_INTERLEAVED, v);
         const df_llm_result r = df_llm_case_reference(&cfg);
         const double least_s = ((double)m + (double)(p - 1) / (double)v) * turn_s(&r, p);
         assert_true(r.time_s >= least_s * (1 - 1e-12));
@@ -78,7 +78,7 @@ static void interleaving_divides_the_bubble(void **state)
 static void one_stage_has_no_order(void **state)
 {
     (void)state;
-    const df_cfg alternating = load(1, 4, DF_SCHEDULE_1F1B, 1);
+    const df_cfg alternating = load(1, 4, DF_ORDER_1F1B, 1);
     const df_llm_result r = df_llm_case_reference(&alternating);
     df_assert_rel(r.time_s, 4 * turn_s(&r, 1) + ends_s(&r, 4), 1e-12);
 }
@@ -87,7 +87,7 @@ static void one_stage_has_no_order(void **state)
 static void reductions_only_trail(void **state)
 {
     (void)state;
-    df_cfg cfg = load(2, 4, DF_SCHEDULE_1F1B, 1);
+    df_cfg cfg = load(2, 4, DF_ORDER_1F1B, 1);
     df_llm_case_split(&cfg, 1, 2, 2, 2);
     cfg.sw.dp_zero_stage = 2;
     const df_llm_result with = df_llm_case_reference(&cfg);
@@ -102,7 +102,7 @@ static void reductions_only_trail(void **state)
 static void recomputing_repeats_forward_work(void **state)
 {
     (void)state;
-    df_cfg cfg = load(1, 1, DF_SCHEDULE_GPIPE, 1);
+    df_cfg cfg = load(1, 1, DF_ORDER_GPIPE, 1);
     const df_llm_result none = df_llm_case_reference(&cfg);
     cfg.sched.recompute = DF_RECOMPUTE_FULL;
     const df_llm_result full = df_llm_case_reference(&cfg);
@@ -123,19 +123,23 @@ static void predictors_remember_nothing_but_gemms(void **state)
 {
     (void)state;
     const df_rules rules = df_rules_reference();
-    const df_cfg large = load(4, 16, DF_SCHEDULE_1F1B, 1);
-    const df_cfg small = load(2, 4, DF_SCHEDULE_INTERLEAVED, 2);
+    const df_cfg large = load(4, 16, DF_ORDER_1F1B, 1);
+    const df_cfg small = load(2, 4, DF_ORDER_INTERLEAVED, 2);
     const df_hw_device dev = df_llm_case_device(&large);
     df_llm_predictor *const predictor = df_llm_predictor_new();
     df_llm_result first;
     df_llm_result again;
     df_err err;
-    assert_int_equal(df_llm_predict(predictor, &small, &dev, &rules, &first, &err), DF_OK);
-    assert_int_equal(df_llm_predict(predictor, &large, &dev, &rules, &again, &err), DF_OK);
-    assert_int_equal(df_llm_predict(predictor, &small, &dev, &rules, &again, &err), DF_OK);
+    assert_int_equal(
+        df_llm_predict(predictor, &small, &dev, &rules, DF_WANT_OPERATORS, &first, &err), DF_OK);
+    assert_int_equal(
+        df_llm_predict(predictor, &large, &dev, &rules, DF_WANT_OPERATORS, &again, &err), DF_OK);
+    assert_int_equal(
+        df_llm_predict(predictor, &small, &dev, &rules, DF_WANT_OPERATORS, &again, &err), DF_OK);
     df_assert_rel(first.time_s, again.time_s, 0);
     df_llm_predictor_clear(predictor);
-    assert_int_equal(df_llm_predict(predictor, &small, &dev, &rules, &again, &err), DF_OK);
+    assert_int_equal(
+        df_llm_predict(predictor, &small, &dev, &rules, DF_WANT_OPERATORS, &again, &err), DF_OK);
     df_assert_rel(first.time_s, again.time_s, 0);
     df_llm_predictor_free(predictor);
 }
@@ -147,13 +151,13 @@ static void the_simulator_keeps_the_orders(void **state)
     (void)state;
     static const struct {
         int64_t stages, batches;
-        df_schedule schedule;
+        df_order_id schedule;
         int64_t parts;
-    } cases[] = {{4, 8, DF_SCHEDULE_GPIPE, 1},
-                 {4, 8, DF_SCHEDULE_1F1B, 1},
-                 {3, 5, DF_SCHEDULE_1F1B, 1}, /* 3, 3 and 2 layers */
-                 {4, 8, DF_SCHEDULE_INTERLEAVED, 2},
-                 {2, 6, DF_SCHEDULE_INTERLEAVED, 4}};
+    } cases[] = {{4, 8, DF_ORDER_GPIPE, 1},
+                 {4, 8, DF_ORDER_1F1B, 1},
+                 {3, 5, DF_ORDER_1F1B, 1}, /* 3, 3 and 2 layers */
+                 {4, 8, DF_ORDER_INTERLEAVED, 2},
+                 {2, 6, DF_ORDER_INTERLEAVED, 4}};
     static const df_astra_mode modes[] = {DF_ASTRA_HIERARCHICAL, DF_ASTRA_FLATTENED};
     for (size_t i = 0; i < 2 * sizeof cases / sizeof cases[0]; i++) {
         df_cfg cfg = load(cases[i / 2].stages, cases[i / 2].batches, cases[i / 2].schedule,

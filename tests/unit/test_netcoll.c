@@ -23,8 +23,9 @@ static df_cfg machine(df_topology topology)
 
 static df_netcoll_op op_of(const df_cfg *cfg, df_coll_kind kind, double bytes, double ranks)
 {
-    return (df_netcoll_op){kind, bytes, df_netcoll_network(cfg, ranks, &link_100),
-                           df_netcoll_system(cfg, ranks)};
+    const df_topo topo = {.dim = {[DF_TOPO_INSIDE] = {.kind = cfg->intra_topology}}};
+    return (df_netcoll_op){kind, bytes, df_netcoll_network(&topo, ranks, &link_100),
+                           df_netcoll_system(&topo, &cfg->backend, ranks)};
 }
 
 static double timed(df_netcoll *netcoll, const df_netcoll_op *op)
@@ -156,14 +157,13 @@ static void equal_collectives_are_solved_once(void **state)
 static void links_are_underated_by_rule(void **state)
 {
     (void)state;
-    const df_rules reference = df_rules_reference();
-    const df_rules corrected = df_rules_corrected();
-    const df_hw_device dev = {.intra = {.throughput_bytes_ps = 2e9, .latency_s = 3e-6}};
+    const df_topo topo = {
+        .dim = {[DF_TOPO_INSIDE] = {.link = {1e9, 3e-6}, .undivided = {2e9, 3e-6}}}};
     const df_hw_link own = {5e8, 7e-6};
-    df_assert_rel(df_netcoll_link(&dev, &reference, &own).bytes_ps, 2e9, 0);
-    df_assert_rel(df_netcoll_link(&dev, &reference, &own).latency_s, 3e-6, 0);
-    df_assert_rel(df_netcoll_link(&dev, &corrected, &own).bytes_ps, 5e8, 0);
-    df_assert_rel(df_netcoll_link(&dev, &corrected, &own).latency_s, 7e-6, 0);
+    df_assert_rel(df_netcoll_link(&topo, true, &own)->bytes_ps, 2e9, 0);
+    df_assert_rel(df_netcoll_link(&topo, true, &own)->latency_s, 3e-6, 0);
+    df_assert_rel(df_netcoll_link(&topo, false, &own)->bytes_ps, 5e8, 0);
+    df_assert_rel(df_netcoll_link(&topo, false, &own)->latency_s, 7e-6, 0);
 }
 
 static void link_without_bandwidth_is_refused(void **state)

@@ -1,7 +1,7 @@
 /* What a step's time goes to. */
 #include <string.h>
 
-#include "llm/llm.h"
+#include "predict/llm.h"
 #include "predict/predict.h"
 #include "support/support.h"
 
@@ -165,7 +165,8 @@ static void llm_operators_add_up(void **state)
             cfg.llm.decode_len = 100;
             cfg.llm.sample_every = 1;
         }
-        assert_int_equal(df_llm_predict(predictor, &cfg, &dev, &rules, &result, &err), DF_OK);
+        assert_int_equal(
+            df_llm_predict(predictor, &cfg, &dev, &rules, DF_WANT_OPERATORS, &result, &err), DF_OK);
         df_llm_list_usages(&cfg, &dev, &result, &ops);
         df_assert_rel(sum_s(&ops), result.time_s, 1e-9);
     }

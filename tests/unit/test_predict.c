@@ -38,7 +38,7 @@ static double stream_at_a_byte_a_second(const df_coster *c, double flops, double
 }
 
 static double
-ring_in_a_minute(const df_coster *c, const df_op_collective *what, const df_cost_group *group)
+ring_in_a_minute(const df_coster *c, const df_op_collective *what, const df_topo_group *group)
 {
     (void)c;
     (void)what;
@@ -46,9 +46,9 @@ ring_in_a_minute(const df_coster *c, const df_op_collective *what, const df_cost
 }
 
 /* Three products in two launches of 9 us; 100.5 bytes, whole or not; collectives of four members
- * of two axes on the slower of two links, of three members, of two neighbours among four stages
+ * of two axes on the outer of two links, of three members, of two neighbours among four stages
  * with a latency of a second and without, of a stage alone; an attention; and six bytes over the
- * slower link. */
+ * outer link. */
 static void a_cost_model_is_a_table(void **state)
 {
     (void)state;
@@ -77,21 +77,19 @@ static void a_cost_model_is_a_table(void **state)
     df_coster coster = {.model = &own, .dev = &dev, .forward_only = true};
     df_ops ops = {.count = 0};
     df_price price[DF_OPS_MAX];
-    coster.degree[DF_AXIS_TP] = coster.degree[DF_AXIS_CP] = 2;
-    coster.degree[DF_AXIS_LP] = 4;
-    coster.degree[DF_AXIS_DP] = 1;
-    coster.links.lp = (df_hw_link){2, 1};
-    coster.links.tp.bytes_ps = 2;
-    coster.links.cp.bytes_ps = 1;
+    coster.topo.axis[DF_AXIS_DP] = (df_topo_group){1, DF_TOPO_INSIDE, {2, 1}, 0};
+    coster.topo.axis[DF_AXIS_LP] = (df_topo_group){4, DF_TOPO_INSIDE, {2, 1}, 0};
+    coster.topo.axis[DF_AXIS_TP] = (df_topo_group){2, DF_TOPO_INSIDE, {2, 0}, 0};
+    coster.topo.axis[DF_AXIS_CP] = (df_topo_group){2, DF_TOPO_BETWEEN, {1, 0}, 0};
     for (size_t i = 0; i < sizeof list / sizeof list[0]; i++) {
-        df_ops_add(&ops, &list[i]);
+        *df_ops_append(&ops) = list[i];
     }
     assert_int_equal(df_price_ops(&coster, &ops, price), DF_OK);
     for (int i = 0; i < ops.count; i++) {
         df_assert_rel(price[i].time_s, expected_s[i], 1e-15);
     }
     df_assert_rel(price[3].sent_bytes, 2 * 8 * 3 / 4.0, 1e-15);
-    df_assert_rel(df_coster_group(&coster, list[3].coll.axes).link.bytes_ps, 1, 0);
+    df_assert_rel(df_topo_over(&coster.topo, list[3].coll.axes).link.bytes_ps, 1, 0);
 }
 
 /* ---- Collectives ---- */
@@ -120,7 +118,7 @@ static void collectives_follow_their_formulas(void **state)
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
         const bool gather = cases[i].kind == DF_COLL_ALL_GATHER; /* of a shard from each */
         const df_op_collective what = {cases[i].kind, 0, gather ? 4e6 : 1e6};
-        df_cost_group group = {4, {1e9, 5e-6}};
+        df_topo_group group = {.members = 4, .link = {1e9, 5e-6}};
         df_assert_rel(df_case_ring_s(&dev, &rules, DF_MODE_LSTM, &what, &group), cases[i].time_s,
                       1e-12);
         group.members = 1;

@@ -41,8 +41,9 @@ static double
 simulated_s(const df_cfg *cfg, df_coll_kind kind, double bytes, double ranks, double chosen_for)
 {
     const df_hw_link intra = {50.0 * 1073741824.0, 5e-6};
-    const df_netcoll_op op = {kind, bytes, df_netcoll_network(cfg, ranks, &intra),
-                              df_netcoll_system(cfg, chosen_for)};
+    const df_topo topo = {.dim = {[DF_TOPO_INSIDE] = {.kind = cfg->intra_topology}}};
+    const df_netcoll_op op = {kind, bytes, df_netcoll_network(&topo, ranks, &intra),
+                              df_netcoll_system(&topo, &cfg->backend, chosen_for)};
     df_netcoll *const netcoll = df_netcoll_new(NULL);
     double time_s = 0;
     df_err err;
@@ -147,8 +148,8 @@ static void softmax_keeps_what_it_computes(void **state)
     const df_hw_link no_latency = {intra.bytes_ps, 0};
     const df_op_collective gather = {DF_COLL_ALL_GATHER, 0, 4 * 640000};
     const df_op_collective exchange = {DF_COLL_ALL_TO_ALL, 0, 512};
-    const df_cost_group columns = {4, intra};
-    const df_cost_group exchanged = {4, no_latency};
+    const df_topo_group columns = {.members = 4, .link = intra};
+    const df_topo_group exchanged = {.members = 4, .link = no_latency};
     df_cfg cfg = load();
     cfg.sched.t = DF_T_RC;
     cfg.sched.dp = 1;

@@ -3,7 +3,6 @@
 #include <math.h>
 #include <string.h>
 
-#include "compat/lstm.h"
 #include "support/cost_case.h"
 #include "support/lstm_case.h"
 
@@ -143,7 +142,7 @@ static void all_gather_staging_divided(void **state)
     const df_cfg cfg = df_lstm_case();
     const df_hw_device dev = df_case_device(&cfg, &rules);
     const df_op_collective shards = {DF_COLL_ALL_GATHER, 0, 4e6};
-    const df_cost_group four = {4, {1e9, 5e-6}};
+    const df_topo_group four = {.members = 4, .link = {1e9, 5e-6}};
     const double reference = df_case_ring_s(&dev, &rules, DF_MODE_LSTM, &shards, &four);
     rules.all_gather_staging_divided = false;
     const double corrected = df_case_ring_s(&dev, &rules, DF_MODE_LSTM, &shards, &four);
@@ -289,15 +288,6 @@ static void two_stages_rejected(void **state)
     assert_true(isfinite(df_case_predict(&cfg, &rules).time_s));
 }
 
-static df_footprint footprint(const df_cfg *cfg, const df_rules *rules)
-{
-    df_lstm model;
-    df_footprint need;
-    df_lstm_read(cfg, &model);
-    df_compat_footprint(rules, &model, &need);
-    return need;
-}
-
 /* A vocabulary of a million words makes the softmax the largest part by far. */
 static void footprint_omits_softmax(void **state)
 {
@@ -307,10 +297,11 @@ static void footprint_omits_softmax(void **state)
     cfg.lstm.vocab_size = 1000000;
     cfg.sched.dp = 1;
     cfg.sched.lp = 4;
-    df_footprint need = footprint(&cfg, &rules);
+    df_footprint need;
+    df_predict_footprint(&cfg, &rules, &need);
     df_assert_rel(need.total_bytes, fmax(need.hidden_bytes, need.embedding_bytes), 0);
     rules.footprint_omits_softmax = false;
-    need = footprint(&cfg, &rules);
+    df_predict_footprint(&cfg, &rules, &need);
     df_assert_rel(need.total_bytes, need.softmax_bytes, 0);
 }
 
@@ -321,10 +312,11 @@ static void footprint_lp2_zero(void **state)
     df_cfg cfg = df_lstm_case();
     cfg.sched.dp = 2;
     cfg.sched.lp = 2;
-    df_footprint need = footprint(&cfg, &rules);
+    df_footprint need;
+    df_predict_footprint(&cfg, &rules, &need);
     assert_true(need.total_bytes == 0);
     rules.footprint_lp2_zero = false;
-    need = footprint(&cfg, &rules);
+    df_predict_footprint(&cfg, &rules, &need);
     assert_true(need.total_bytes >= need.hidden_bytes);
 }
 

@@ -70,9 +70,52 @@ static void everything_is_read(void **state)
     assert_int_equal(s.space.dp.count, 1);
     assert_int_equal(s.space.tp_sp, 3);
     assert_int_equal(s.space.zero_stage, 1 + 8);
-    assert_int_equal(s.space.schedule, 1 << DF_SCHEDULE_1F1B);
+    assert_int_equal(s.space.schedule, 1 << DF_ORDER_1F1B);
     assert_int_equal(s.wafer_dim.value[1], 8);
     assert_int_equal(s.num_worker, -1);
+    df_remove_dir(dir);
+}
+
+static void assert_list(const df_int_list *list, int64_t first, int64_t second)
+{
+    assert_int_equal(list->count, second == 0 ? 1 : 2);
+    assert_int_equal(list->value[0], first);
+    assert_true(second == 0 || list->value[1] == second);
+}
+
+/* One key for each field of an LLM's strategies; pp stands for lp. */
+static void every_field_of_strategies_has_a_key(void **state)
+{
+    (void)state;
+    static const char text[] = "strategies:\n"
+                               "  tp: [2, 4]\n"
+                               "  cp: 3\n"
+                               "  dp: [5]\n"
+                               "  pp: [6, 7]\n"
+                               "  mb: 8\n"
+                               "  virtual_stages: [9, 10]\n"
+                               "  tp_sp: true\n"
+                               "  zero_stage: [1, 3]\n"
+                               "  recompute: [none, full]\n"
+                               "  schedule: [1f1b, interleaved]\n";
+    char dir[256];
+    df_err err;
+    df_spec s = {.iterations = 0};
+    df_make_dir(dir);
+    if (load(dir, text, &s, &err) != DF_OK) {
+        fail_msg("%s", err.text);
+    }
+    assert_list(&s.space.tp, 2, 4);
+    assert_list(&s.space.cp, 3, 0);
+    assert_list(&s.space.dp, 5, 0);
+    assert_list(&s.space.lp, 6, 7);
+    assert_list(&s.space.mb, 8, 0);
+    assert_list(&s.space.virtual_stages, 9, 10);
+    assert_int_equal(s.space.tp_sp, 1 << 1);
+    assert_int_equal(s.space.zero_stage, (1 << 1) + (1 << 3));
+    assert_int_equal(s.space.recompute, (1 << 0) + (1 << 2));
+    assert_int_equal(s.space.schedule, (1 << 1) + (1 << 2));
+    assert_int_equal(s.space.kp1.count + s.space.kp2.count, 0);
     df_remove_dir(dir);
 }
 
@@ -100,6 +143,10 @@ static void mistakes_are_named(void **state)
         {"strategies:\n  tp: [2, x]\n", "search.yaml:2: strategies.tp: expected a whole number"},
         {"strategies:\n  tp: []\n", "search.yaml:2: strategies.tp: expected at least one value"},
         {"strategies:\n  zero_stage: 4\n", "strategies.zero_stage: expected 0, 1, 2 or 3"},
+        {"strategies:\n  lp: 1\n  pp: 2\n", "search.yaml:3: strategies.lp: expected it once"},
+        {"strategies:\n  pp: 0\n", "search.yaml:2: strategies.lp: expected a whole number >= 1"},
+        {"strategies:\n  kp1: 2\n", "search.yaml:2: strategies.kp1: expected a key of"},
+        {"pp: 2\n", "search.yaml:1: pp: expected a key of"},
         {"a: [\n", "syntax: expected well-formed YAML"},
         {"", "search.yaml:1: document: expected a mapping, found nothing"},
     };
@@ -139,6 +186,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(everything_is_read),
+        cmocka_unit_test(every_field_of_strategies_has_a_key),
         cmocka_unit_test(mistakes_are_named),
         cmocka_unit_test(examples_load),
     };

@@ -138,7 +138,7 @@ static void each_is_listed_once(void **state)
     free(f.list);
 }
 
-static size_t count_where(const found *f, df_schedule schedule, int64_t lp, int64_t parts)
+static size_t count_where(const found *f, df_order_id schedule, int64_t lp, int64_t parts)
 {
     size_t count = 0;
     for (size_t i = 0; i < f->count; i++) {
@@ -159,13 +159,13 @@ static void schedules_and_recomputation_multiply(void **state)
     df_strategy_space space = {.lp = {.value = {2}, .count = 1}, .recompute = 7, .schedule = 7};
     found f = list_of(&cfg, 2, &rules, &space);
     assert_int_equal(f.count, 3 * (8 + 8 + 3 * 6));
-    assert_int_equal(count_where(&f, DF_SCHEDULE_GPIPE, 2, 1), 24);
-    assert_int_equal(count_where(&f, DF_SCHEDULE_1F1B, 2, 1), 24);
-    assert_int_equal(count_where(&f, DF_SCHEDULE_INTERLEAVED, 2, 3), 18);
+    assert_int_equal(count_where(&f, DF_ORDER_GPIPE, 2, 1), 24);
+    assert_int_equal(count_where(&f, DF_ORDER_1F1B, 2, 1), 24);
+    assert_int_equal(count_where(&f, DF_ORDER_INTERLEAVED, 2, 3), 18);
     free(f.list);
     space.virtual_stages = (df_int_list){.value = {2, 4}, .count = 2};
     f = list_of(&cfg, 2, &rules, &space);
-    assert_int_equal(count_where(&f, DF_SCHEDULE_INTERLEAVED, 2, 2), 18);
+    assert_int_equal(count_where(&f, DF_ORDER_INTERLEAVED, 2, 2), 18);
     assert_int_equal(f.count, 3 * (8 + 8 + 6));
     free(f.list);
 }
@@ -210,7 +210,7 @@ static void left_out_batches_are_refused(void **state)
     space.schedule = 3;
     f = list_of(&cfg, 1, &rules, &space);
     assert_int_equal(f.feasible, 8);
-    assert_int_equal(count_where(&f, DF_SCHEDULE_1F1B, 1, 1), 8);
+    assert_int_equal(count_where(&f, DF_ORDER_1F1B, 1, 1), 8);
     free(f.list);
 }
 
@@ -291,6 +291,7 @@ static void nodes_are_written_into_cfg(void **state)
     df_strategy_apply(&s, &cfg);
     df_layout_apply(&layouts[0], &size, &s, &cfg);
     assert_false(cfg.system.tp_inter);
+    assert_false(cfg.system.cp_inter);
     assert_true(cfg.system.dp_inter);
     assert_int_equal(cfg.system.num_nodes, 2);
     assert_int_equal(cfg.system.num_devices_per_node, 2);

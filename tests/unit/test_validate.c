@@ -259,7 +259,7 @@ static void axes_leave_nodes(void **state)
     assert_true(s.tp_inter && s.dp_inter);
     df_assert_rel(s.inter_derate, 1.0 / 8, 0);
     s = place(8, 2, 8, 1, 1); /* context parallelism has the links of tensor parallelism */
-    assert_true(s.tp_inter && !s.dp_inter);
+    assert_true(s.tp_inter && s.cp_inter && !s.dp_inter);
     df_assert_rel(s.inter_derate, 1.0 / 4, 0);
     s = place(2, 1, 1, 4, 1); /* pairs of cards share one way */
     assert_true(s.num_nodes == 2 && s.dp_inter);

@@ -1,0 +1,135 @@
+/* lower_impl.h: inside src/lower. */
+#ifndef DF_LOWER_IMPL_H
+#define DF_LOWER_IMPL_H
+#include "base/arena.h"
+#include "lower/lower.h"
+
+enum { DF_LOWER_NOWHERE = -1 };
+
+static inline df_status df_lower_fail_memory(df_err *err)
+{
+    return df_fail(err, DF_ENOMEM, "out of memory for the simulator's program");
+}
+
+/* ---- flat.c ---- */
+
+/* Appends a chain on a device; returns its first element, -1 if it is empty. Its elements have the
+ * batch and the layer of `block`. */
+int32_t df_lower_add_chain(df_dag *dag,
+                           const df_lower_chain *chain,
+                           int32_t device,
+                           const df_dag_info *block);
+
+/* The step that *root leads to, on layer->ranks devices for each of its `stages`; *root becomes the
+ * root of that graph. NULL when out of memory. */
+df_dag *df_lower_flatten(const df_dag *step,
+                         int32_t *root,
+                         int32_t stages,
+                         const df_lower_layer *layer,
+                         const df_lower_options *options);
+
+/* ---- plan.c ---- */
+
+/* Consecutive items of a list. */
+typedef struct {
+    int32_t first, count;
+} df_lower_stretch;
+
+/* An element of another device that one waits for, and the edge between, DF_LOWER_NOWHERE: none. */
+typedef struct {
+    int32_t source, edge;
+} df_lower_remote;
+
+typedef struct {
+    int32_t *all;
+    int32_t count, room;
+} df_lower_numbers;
+
+typedef struct {
+    df_lower_remote *all;
+    int32_t count, room;
+} df_lower_remotes;
+
+/* What a graph's elements mean for the devices that they run on. */
+typedef struct {
+    const df_dag *dag;
+    int32_t elements, devices;
+    int32_t *device;          /* [element]: its device, DF_LOWER_NOWHERE: it does not run */
+    df_lower_stretch *near;   /* [element]: in sources, what it waits for on its device */
+    df_lower_stretch *far;    /* [element]: in remotes, what it waits for elsewhere */
+    df_lower_numbers sources; /* elements */
+    df_lower_remotes remotes;
+    int32_t *queue; /* elements in the order of their device, device by device */
+    int32_t *begin; /* [devices + 1]: where a device's begin in the queue */
+} df_lower_plan;
+
+/* Plans what root leads to. Without `exchanges`, collectives of data parallelism are nothing. With
+ * `skips`, what leaves a device does not wait for its collectives. Free the lists after a failure
+ * too. DF_ENOMEM; DF_ERUNTIME: elements wait for each other. */
+DF_NODISCARD df_status df_lower_make_plan(
+    df_arena *arena, int32_t root, bool exchanges, bool skips, df_lower_plan *plan, df_err *err);
+
+bool df_lower_is_compute(const df_dag *dag, int32_t element);
+/* Whether it is a collective among replicas. */
+bool df_lower_is_data_parallel(const df_dag *dag, int32_t element);
+
+/* ---- team.c ---- */
+
+/* A team does one collective of an operator; a group is the devices of some teams. */
+typedef struct {
+    int32_t *team;    /* [element]: its team, -1: it is no operator's collective */
+    int32_t *group;   /* [element]: its team's group, from 0 on */
+    int32_t *devices; /* of all groups, one after another */
+    int32_t *first;   /* [groups + 1]: of a group's devices */
+    int32_t teams, groups;
+} df_lower_teams;
+
+/* DF_ENOMEM. */
+DF_NODISCARD df_status df_lower_make_teams(df_arena *arena,
+                                           const df_lower_plan *plan,
+                                           df_lower_teams *teams,
+                                           df_err *err);
+
+/* ---- turn.c ---- */
+
+/* The order in which devices come to their collectives; -1: none. */
+typedef struct {
+    int32_t *previous; /* [element], a collective: the one before it on its device */
+    int32_t *next;     /* [element]: the first on its device that waits for what it sends */
+} df_lower_turns;
+
+/* Fills the arrays with one order for all devices, so that no two wait for each other. DF_ENOMEM;
+ * DF_ERUNTIME: elements wait for each other. */
+DF_NODISCARD df_status df_lower_take_turns(df_arena *arena,
+                                           const df_lower_plan *plan,
+                                           const df_lower_teams *teams,
+                                           const df_lower_turns *turns,
+                                           df_err *err);
+
+/* ---- trace.c ---- */
+
+/* A graph that is to be simulated. */
+typedef struct {
+    const df_dag *dag;
+    int32_t root;
+    int32_t replicas;             /* of each device */
+    bool exchanges;               /* collectives of data parallelism are done */
+    int32_t first_id;             /* number of the first element, which messages are tagged with */
+    const char *name, *artifacts; /* for host->show, and the folder of its files */
+} df_lower_job;
+
+/* The programs of a graph's ranks. A rank alone has a twin. in_turns: devices do their collectives
+ * in one order. DF_ENOMEM; DF_EINVAL: more than the simulator can hold; DF_ERUNTIME. */
+DF_NODISCARD df_status df_lower_trace(const df_lower_job *job,
+                                      const df_lower_options *options,
+                                      bool in_turns,
+                                      df_net_program **program,
+                                      df_err *err);
+
+/* ---- name.c ---- */
+
+/* Names the nodes of a program that df_lower_trace made: a df_et_namer, with the graph as its
+ * context. */
+void df_lower_name_node(const void *dag, const df_net_node *node, char *name, size_t size);
+
+#endif

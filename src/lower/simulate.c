@@ -1,0 +1,97 @@
+/* Steps and layers timed by the network simulator. */
+#include <stdio.h>
+
+#include "lower/lower_impl.h"
+
+static df_status run_once(const df_lower_host *host,
+                          const df_lower_job *job,
+                          const df_lower_options *options,
+                          bool in_turns,
+                          double *time_s,
+                          df_err *err)
+{
+    df_net_program *program;
+    char folder[96];
+    DF_TRY(df_lower_trace(job, options, in_turns, &program, err));
+    snprintf(folder, sizeof folder, "%s%s", host->where, job->artifacts);
+    df_runner_job run = {.program = program,
+                        .folder = folder,
+                        .name_node = df_lower_name_node,
+                        .name_context = job->dag};
+    const df_status status = host->run(host->context, &run, time_s, err);
+    df_net_program_free(program);
+    return status;
+}
+
+/* Devices take the collectives that are ready. Where they then wait for each other for ever, they
+ * keep to one order. Which messages of one tag meet depends on the order of elements, which in the
+ * reference differs from run to run: where ours cannot end for it, each message gets its own. */
+static df_status
+simulate(const df_lower_host *host, const df_lower_job *job, double *time_s, df_err *err)
+{
+    df_lower_options options = host->options;
+    DF_TRY(host->show(host->context, job->name, job->dag, err));
+    df_status status = run_once(host, job, &options, false, time_s, err);
+    if (status == DF_ESTUCK && options.tags_meet) {
+        options.tags_meet = false;
+        status = run_once(host, job, &options, false, time_s, err);
+    }
+    const bool again = status == DF_ESTUCK && !options.order_open;
+    return again ? run_once(host, job, &options, true, time_s, err) : status;
+}
+
+df_status df_lower_time_block(const df_lower_host *host,
+                              const df_lower_chain *chain,
+                              int32_t ranks,
+                              double *time_s,
+                              df_err *err)
+{
+    const df_dag_info start = {.role = DF_LOWER_MARK, .home = -1};
+    const bool back = chain->direction == DF_TASK_BACKWARD;
+    df_dag *const dag = df_dag_new((int)ranks);
+    if (!dag) {
+        return df_fail(err, DF_ENOMEM, "out of memory");
+    }
+    const df_lower_job job = {.dag = dag,
+                              .root = df_dag_add(dag, DF_DAG_COLLECTIVE, 0, 0.0),
+                              .replicas = 1,
+                              .name = back ? "block_backward" : "block_forward",
+                              .artifacts = back ? "astra_hier/bwd" : "astra_hier/fwd"};
+    df_dag_describe(dag, job.root, &start);
+    for (int32_t r = 0; r < ranks; r++) {
+        df_dag_link(dag, job.root, df_lower_add_chain(dag, chain, r, &start));
+    }
+    const df_status status = df_dag_failed(dag) ? df_fail(err, DF_ENOMEM, "out of memory")
+                                                : simulate(host, &job, time_s, err);
+    df_dag_free(dag);
+    return status;
+}
+
+df_status df_lower_time_step(const df_lower_host *host,
+                             const df_step *step,
+                             const df_lower_traffic *traffic,
+                             const df_lower_layer *layer,
+                             double *time_s,
+                             df_err *err)
+{
+    /* the parts of a layer with the same parameters are replicas unless they are ranks */
+    const double replicas = traffic->replicas / (layer ? layer->shares : 1);
+    df_lower_job job = {.replicas = step->training ? (int32_t)replicas : 1,
+                        .exchanges = step->data_parallel,
+                        .first_id = layer ? 1 : 0,
+                        .name = layer ? "flattened" : "hierarchical",
+                        .artifacts = layer ? "astra_flat" : "astra_hier"};
+    df_dag *dag = df_lower_graph(step, traffic, &job.root);
+    if (dag && layer) {
+        df_dag *const whole = dag;
+        dag = df_lower_flatten(whole, &job.root, (int32_t)step->pipe.stages, layer, &host->options);
+        df_dag_free(whole);
+    }
+    if (!dag) {
+        return df_fail(err, DF_ENOMEM, "out of memory for the graph of the model");
+    }
+    job.dag = dag;
+    const df_status status = simulate(host, &job, time_s, err);
+    df_dag_free(dag);
+    return status;
+}

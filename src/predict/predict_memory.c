@@ -1,0 +1,47 @@
+#include "predict/predict_memory.h"
+
+#include "model/transformer.h"
+#include "predict/pipe.h"
+
+/* Operators of a forward pass: of training, or over the prompt. */
+static void read_use(const df_cfg *cfg, df_ops *ops, df_memory_use *use)
+{
+    const df_cfg_sched *const s = &cfg->sched;
+    const bool training = cfg->llm.run_type == DF_RUN_TRAINING;
+    const double tokens = (double)(cfg->llm.seq_len - (training ? 0 : cfg->llm.decode_len));
+    df_dims dims;
+    df_split split;
+    df_dims_read(cfg, &dims);
+    df_split_read(cfg, &split);
+    df_span span = df_span_of(&dims, &split, tokens, tokens, false);
+    span.cached = !training;
+    df_transformer_build(&dims, &split, &span, ops);
+    *use = (df_memory_use){.pipe = df_pipe_read(cfg),
+                           .order = df_pipe_order(cfg),
+                           .training = training,
+                           .layer_again = s->recompute == DF_RECOMPUTE_FULL,
+                           .attention_again = s->recompute == DF_RECOMPUTE_SELECTIVE,
+                           .zero_stage = cfg->sw.dp_zero_stage,
+                           .replicas = df_split_replicas(&split),
+                           .weight_bytes = dims.bytes.parameter,
+                           .master_bytes = dims.bytes.master,
+                           .gradient_bytes = dims.bytes.activation,
+                           .sum_bytes = dims.bytes.statistics,
+                           .moment_bytes = dims.bytes.optimizer};
+}
+
+void df_predict_memory_of_stage(const df_cfg *cfg, int64_t stage, df_memory *out)
+{
+    df_ops ops;
+    df_memory_use use;
+    read_use(cfg, &ops, &use);
+    df_memory_of_stage(&ops, &use, stage, out);
+}
+
+void df_predict_memory_peak(const df_cfg *cfg, df_memory *out)
+{
+    df_ops ops;
+    df_memory_use use;
+    read_use(cfg, &ops, &use);
+    df_memory_peak(&ops, &use, out);
+}

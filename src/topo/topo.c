@@ -1,0 +1,142 @@
+#include "topo/topo.h"
+
+#include <math.h>
+#include <string.h>
+
+/* ---- Dimensions ---- */
+
+/* What the configuration says about one dimension. */
+typedef struct {
+    df_topology kind;
+    int64_t size;
+    double derate; /* 0: no such network */
+    const df_hw_net *net;
+    const df_cfg_link *tech;
+} given_dim;
+
+static df_topo_dim make_dim(const given_dim *given, bool several)
+{
+    const df_hw_link undivided = {given->net->throughput_bytes_ps, given->net->latency_s};
+    df_topo_dim dim = {.kind = given->kind,
+                       .size = given->size,
+                       .exists = several && given->derate > 0.0,
+                       .link = {0.0, undivided.latency_s},
+                       .undivided = undivided,
+                       .energy_per_bit_j = df_cfg_given_j(given->tech->nominal_energy_per_link_j)};
+    if (dim.exists) {
+        dim.link.bytes_ps = undivided.bytes_ps / given->derate;
+    }
+    return dim;
+}
+
+static void make_dims(const df_cfg *cfg, const df_hw_device *dev, df_topo *topo)
+{
+    const df_cfg_system *const sys = &cfg->system;
+    const bool several = df_cfg_workers(cfg) > 1;
+    const given_dim inside = {cfg->intra_topology, sys->num_devices_per_node, sys->intra_derate,
+                              &dev->intra, &cfg->tech.intra};
+    const given_dim between = {cfg->inter_topology, sys->num_nodes, sys->inter_derate, &dev->inter,
+                               &cfg->tech.inter};
+    topo->dim[DF_TOPO_INSIDE] = make_dim(&inside, several);
+    topo->dim[DF_TOPO_BETWEEN] = make_dim(&between, several && sys->num_nodes > 1);
+}
+
+/* ---- Groups ---- */
+
+static df_topo_group reach(const df_topo *topo, double members, int outermost)
+{
+    const df_topo_dim *const outer = &topo->dim[outermost];
+    df_topo_group group = {members, outermost, outer->link, outer->energy_per_bit_j};
+    for (int i = 0; i < outermost; i++) {
+        if (topo->dim[i].exists) {
+            group.link.bytes_ps = fmin(group.link.bytes_ps, topo->dim[i].link.bytes_ps);
+        }
+    }
+    return group;
+}
+
+void df_topo_derive(const df_cfg *cfg, const df_hw_device *dev, df_topo *out)
+{
+    make_dims(cfg, dev, out);
+    for (int axis = 0; axis < DF_AXES; axis++) {
+        const int64_t degree = cfg->sched.degree[axis];
+        out->axis[axis] = reach(out, degree > 1 ? (double)degree : 1.0,
+                                cfg->system.inter[axis] ? DF_TOPO_BETWEEN : DF_TOPO_INSIDE);
+    }
+}
+
+df_topo_group df_topo_join(const df_topo_group *a, const df_topo_group *b)
+{
+    const bool further = b->dim > a->dim || !(a->members > 1.0);
+    df_topo_group group = b->members > 1.0 && further ? *b : *a;
+    group.members = a->members * b->members;
+    return group;
+}
+
+df_topo_group df_topo_over(const df_topo *topo, unsigned axes)
+{
+    int axis = 0;
+    while (axis < DF_AXES - 1 && (axes >> axis & 1U) == 0) {
+        axis++;
+    }
+    df_topo_group group = topo->axis[axis];
+    for (axis++; axes >> axis != 0; axis++) {
+        if ((axes >> axis & 1U) != 0) {
+            group = df_topo_join(&group, &topo->axis[axis]);
+        }
+    }
+    return group;
+}
+
+/* ---- Placement ---- */
+
+/* Places an axis whose neighbours are `stride` devices apart, so that its groups lie in blocks of
+ * stride * degree devices, one block after another. Wherever a node ends inside of a block, some
+ * group of the block has members on both sides; so none crosses only if blocks divide a node.
+ * Sizes are doubles, because an int64_t cannot hold some products. */
+static void place_axis(df_axis axis,
+                       double degree,
+                       double stride,
+                       double node_devices,
+                       double workers,
+                       df_topo_placement *out)
+{
+    const double block = stride * degree;
+    const double room = fmax(1.0, floor(node_devices / stride));
+    out->inside[axis] = fmin(degree, room);
+    out->split[axis] = degree > room;
+    out->crossing[axis] =
+        degree > 1.0 && workers > node_devices && fmod(node_devices, block) != 0.0;
+    if (degree > 1.0) {
+        out->used[DF_TOPO_INSIDE] = out->used[DF_TOPO_INSIDE] || stride < node_devices;
+        out->used[DF_TOPO_BETWEEN] = out->used[DF_TOPO_BETWEEN] || out->crossing[axis];
+    }
+}
+
+void df_topo_place(int64_t node_devices,
+                   const df_axis order[],
+                   int count,
+                   const int64_t degree[DF_AXES],
+                   df_topo_placement *out)
+{
+    double workers = 1.0;
+    double stride = 1.0;
+    bool found = false;
+    memset(out, 0, sizeof *out);
+    out->ports = 1.0;
+    for (int axis = 0; axis < DF_AXES; axis++) {
+        out->inside[axis] = 1.0;
+    }
+    for (int i = 0; i < count; i++) {
+        workers *= (double)degree[order[i]];
+    }
+    for (int i = 0; i < count; i++) {
+        const df_axis axis = order[i];
+        place_axis(axis, (double)degree[axis], stride, (double)node_devices, workers, out);
+        stride *= (double)degree[axis];
+        if (out->split[axis] && axis != DF_AXIS_LP && !found) {
+            out->ports = out->inside[axis];
+            found = true;
+        }
+    }
+}
