@@ -113,7 +113,7 @@ static double needed_bytes(const df_eval *eval)
     df_memory llm;
     switch (eval->cfg.mode) {
     case DF_MODE_LSTM:
-        df_footprint_lstm(&eval->cfg, &eval->options.rules, &lstm);
+        df_predict_footprint(&eval->cfg, &eval->options.rules, &lstm);
         return lstm.total_bytes;
     case DF_MODE_LLM:
         df_predict_memory_peak(&eval->cfg, &llm);

@@ -137,8 +137,10 @@ static df_status predict_with(const predict_args *a, outcome *o, df_err *err)
     const df_status status = df_predict(predictor, &o->cfg, &o->dev, &a->rules, &o->result, err);
     df_predictor_free(predictor);
     if (o->cfg.mode == DF_MODE_GEMM) {
+        df_gemm_mode gemm;
+        df_gemm_mode_read(&o->cfg, &gemm);
         o->result.memory_overflow =
-            df_footprint_gemm_bytes(&o->cfg) / o->dev.mem[DF_HW_LEVELS - 1].size_bytes;
+            df_footprint_gemm_bytes(&gemm) / o->dev.mem[DF_HW_LEVELS - 1].size_bytes;
     }
     o->fits = !(o->result.memory_overflow > 1);
     return status;

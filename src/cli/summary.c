@@ -82,6 +82,7 @@ static void print_kinds(FILE *out, const df_footprint *need)
 static df_footprint whole_model(const df_summary *s)
 {
     df_cfg cfg = *s->cfg;
+    df_lstm model;
     df_footprint need;
     cfg.sched.lp = 1;
     cfg.sched.t = DF_T_NONE;
@@ -90,7 +91,8 @@ static df_footprint whole_model(const df_summary *s)
     for (int part = 0; part < DF_PARTS; part++) {
         cfg.sched.kp_type[part] = DF_KP_NONE;
     }
-    df_footprint_lstm(&cfg, s->rules, &need);
+    df_lstm_read(&cfg, &model);
+    df_footprint_lstm(&model, &need);
     return need;
 }
 

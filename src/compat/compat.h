@@ -34,6 +34,8 @@ typedef struct {
     bool edges_free;        /* hybrid: hops and exchanges among replicas cost nothing */
     bool collectives_twice; /* a block's operators last as long as with their collectives */
     df_lower_options lower;
+    /* In the pipeline of an LSTM: graph/pipeline.h has what they mean */
+    bool rejects_two_stages, frees_last_link;
 } df_compat_options;
 
 df_compat_options df_compat_read(const df_rules *rules);

@@ -86,6 +86,7 @@ static void count_op(const counter *c, const df_op *op, const df_price *price)
         count_stream(c, op, price);
         return;
     case DF_OP_HOST:
+    case DF_OP_LINK:
     case DF_OP_COLLECTIVE:
         return;
     }

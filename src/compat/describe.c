@@ -9,6 +9,8 @@ df_compat_options df_compat_read(const df_rules *rules)
         .links_underated = rules->astra_links_underated,
         .gathers_whole = rules->llm_all_gather_whole_steps,
         .stale_algorithms = rules->astra_algorithm_stale,
+        .rejects_two_stages = rules->two_stages_rejected,
+        .frees_last_link = rules->memory_edge_frees_last_link,
         .edges_free = rules->astra_hybrid_edges_free,
         .collectives_twice = rules->astra_block_collectives_twice,
         .lower = {.hop_skips_collective = rules->astra_hop_skips_collective,

@@ -60,28 +60,48 @@ df_price_collective_s(const df_coster *c, const df_op_collective *what, const df
     return moves ? c->model->collective_s(c, what, group) : 0.0;
 }
 
-df_status df_price_collective(const df_coster *c,
-                              const df_op *op,
-                              const df_topo_group *group,
-                              df_price *price)
+static df_topo_group group_of(const df_coster *c, const df_op *op)
+{
+    df_topo_group group = df_topo_over(&c->topo, op->coll.axes);
+    if (op->members > 0.0) {
+        group.members = op->members;
+    } else if (op->coll.kind == DF_COLL_P2P) {
+        group.members = fmin(group.members, 2.0);
+    }
+    if ((op->flags & DF_OP_NO_LATENCY) != 0) {
+        group.link.latency_s = 0.0;
+    }
+    return group;
+}
+
+static df_status price_collective(const df_coster *c, const df_op *op, df_price *price)
 {
     const df_op_collective *const what = &op->coll;
-    if (!(what->bytes > 0.0) || !(group->members > 1.0)) {
+    const df_topo_group group = group_of(c, op);
+    if (!(what->bytes > 0.0) || !(group.members > 1.0)) {
         return DF_OK;
     }
-    price->sent_bytes = df_coll_sent_bytes(what->kind, what->bytes, group->members);
-    price->sent_j = DF_BITS_PER_BYTE * group->energy_per_bit_j * price->sent_bytes;
+    price->sent_bytes = df_coll_sent_bytes(what->kind, what->bytes, group.members);
+    price->sent_j = DF_BITS_PER_BYTE * group.energy_per_bit_j * price->sent_bytes;
     if (c->simulated) {
-        return df_simulated_time(c, op, group, &price->time_s);
+        return df_simulated_time(c, op, &group, &price->time_s);
     }
-    price->time_s = c->model->collective_s(c, what, group);
+    price->time_s = c->model->collective_s(c, what, &group);
     return DF_OK;
 }
 
-static df_status price_grouped(const df_coster *c, const df_op *op, df_price *price)
+/* Unlike a collective, which takes for ever without a link, a transfer is refused. */
+static df_status price_link(const df_coster *c, const df_op_link *what, df_price *price)
 {
-    const df_topo_group group = df_topo_over(&c->topo, op->coll.axes);
-    return df_price_collective(c, op, &group, price);
+    const df_axis_row *const axis = &df_axis_table[what->axis];
+    const double bytes_ps = c->topo.axis[what->axis].link.bytes_ps;
+    if (!(bytes_ps > 0.0)) {
+        return df_fail(c->err, DF_INFEASIBLE,
+                       "system_hierarchy.%s: expected a network with bandwidth for %s, found none",
+                       axis->inter, axis->name);
+    }
+    price->time_s = what->bytes / bytes_ps;
+    return DF_OK;
 }
 
 static void price_stream(const df_coster *c, const df_op *op, df_price *price)
@@ -108,10 +128,12 @@ static df_status price_kernel(const df_coster *c, const df_op *op, df_price *pri
     case DF_OP_HOST:
         price->time_s = c->dev->h2d_bytes_ps > 0.0 ? op->host_bytes / c->dev->h2d_bytes_ps : 0.0;
         return DF_OK;
+    case DF_OP_LINK:
+        return price_link(c, &op->link, price);
     case DF_OP_COLLECTIVE:
         break;
     }
-    return price_grouped(c, op, price);
+    return price_collective(c, op, price);
 }
 
 df_status df_price_op(const df_coster *c, const df_op *op, df_price *price)

@@ -53,14 +53,9 @@ struct df_coster {
 double
 df_price_collective_s(const df_coster *c, const df_op_collective *what, const df_topo_group *group);
 
-/* Prices a collective of a group, simulated or in closed form; launches as df_price_op. */
-DF_NODISCARD df_status df_price_collective(const df_coster *c,
-                                           const df_op *op,
-                                           const df_topo_group *group,
-                                           df_price *price);
-
 /* Prices one operator, or a whole list: price[i] is that of op[i].
- * DF_INFEASIBLE: the device cannot hold a tile. DF_EINVAL: the simulator cannot run a collective.
+ * DF_INFEASIBLE: the device cannot hold a tile, a transfer has no link. DF_EINVAL: the simulator
+ * cannot run a collective.
  * A device that is merely without a rate has infinite times. */
 DF_NODISCARD df_status df_price_op(const df_coster *c, const df_op *op, df_price *price);
 DF_NODISCARD df_status df_price_ops(const df_coster *c, const df_ops *ops, df_price price[]);

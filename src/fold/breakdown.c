@@ -80,6 +80,16 @@ static void add_op(df_breakdown *table, const df_op *op, const df_price *price)
     }
 }
 
+void df_row_times_add(const df_ops *ops, const df_price price[], df_row_times row[])
+{
+    for (int i = 0; i < ops->count; i++) {
+        const df_op *const op = &ops->op[i];
+        df_row_times *const sum = &row[op->row];
+        double *const part = op->kind == DF_OP_COLLECTIVE ? sum->comm_s : sum->compute_s;
+        part[df_op_direction(op)] += price[i].time_s;
+    }
+}
+
 void df_breakdown_fill(const df_ops *ops, const df_price price[], df_breakdown *table)
 {
     static const df_row_name mha[] = {DF_ROW_QKV, DF_ROW_ATTENTION, DF_ROW_OUT};

@@ -3,6 +3,15 @@
 #define DF_BREAKDOWN_H
 #include "cost/cost.h"
 
+/* What a row of any model takes in each direction. */
+typedef struct {
+    double compute_s[DF_DIRECTIONS]; /* all but collectives */
+    double comm_s[DF_DIRECTIONS];
+} df_row_times;
+
+/* Adds up a priced list; row[] is zeroed. */
+void df_row_times_add(const df_ops *ops, const df_price price[], df_row_times row[]);
+
 /* One operator of one layer on one device, in one direction. */
 typedef struct {
     double time_s; /* collectives and launches included */

@@ -93,12 +93,10 @@ void df_usage_add_side(df_usage *usage, const df_hw_device *dev, const df_row_si
                side->traffic_bytes);
 }
 
-void df_usage_add_price(df_usage *usage,
-                        const df_hw_device *dev,
-                        const df_op *op,
-                        const df_price *price)
+static void
+add_price(df_usage *usage, const df_hw_device *dev, const df_op *op, const df_price *price)
 {
-    if (op->kind == DF_OP_COLLECTIVE || op->kind == DF_OP_HOST) {
+    if (op->kind == DF_OP_COLLECTIVE || op->kind == DF_OP_HOST || op->kind == DF_OP_LINK) {
         usage->cost_s[DF_COST_NETWORK] += price->time_s;
         return;
     }
@@ -106,18 +104,18 @@ void df_usage_add_price(df_usage *usage,
     add_kernel(usage, dev, price->time_s - price->launch_s, price->flops, price->traffic_bytes);
 }
 
-void df_usage_scale(df_usage *usage, double factor)
+void df_usages_list(df_usages *all,
+                    const df_hw_device *dev,
+                    const df_ops *ops,
+                    const df_price price[],
+                    const df_usage_row row[],
+                    int count)
 {
-    usage->flops *= factor;
-    for (int level = 0; level < DF_HW_LEVELS; level++) {
-        usage->traffic_bytes[level] *= factor;
+    all->count = 0;
+    for (int i = 0; i < count; i++) {
+        df_usages_add(all, row[i].name, row[i].runs);
     }
-    for (int i = 0; i < DF_COSTS; i++) {
-        usage->cost_s[i] *= factor;
+    for (int i = 0; i < ops->count; i++) {
+        add_price(&all->item[ops->op[i].row], dev, &ops->op[i], &price[i]);
     }
-}
-
-void df_usage_fill(df_usage *usage, double time_s)
-{
-    usage->cost_s[DF_COST_LAUNCH] += fmax(time_s - df_usage_time_s(usage), 0.0);
 }

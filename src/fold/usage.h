@@ -51,16 +51,18 @@ double df_usage_time_s(const df_usage *usage);
 /* Adds a row's direction: its collectives, its launches, and the rest by what bounds it. */
 void df_usage_add_side(df_usage *usage, const df_hw_device *dev, const df_row_side *side);
 
-/* Adds a priced operator, which is no part of a row. */
-void df_usage_add_price(df_usage *usage,
-                        const df_hw_device *dev,
-                        const df_op *op,
-                        const df_price *price);
+/* The operators of one row of a model that is no transformer. */
+typedef struct {
+    const char *name;
+    double runs;
+} df_usage_row;
 
-/* Multiplies all but `runs`. */
-void df_usage_scale(df_usage *usage, double factor);
-
-/* Lets launch overhead be what is missing to time_s. */
-void df_usage_fill(df_usage *usage, double time_s);
+/* Fills *all with the first `count` rows of a priced list, with those without operators too. */
+void df_usages_list(df_usages *all,
+                    const df_hw_device *dev,
+                    const df_ops *ops,
+                    const df_price price[],
+                    const df_usage_row row[],
+                    int count);
 
 #endif

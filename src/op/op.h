@@ -13,6 +13,7 @@ typedef enum {
     DF_OP_ATTENTION, /* FlashAttention, one kernel */
     DF_OP_STREAM,    /* pointwise work, which reads and writes DRAM once */
     DF_OP_HOST,      /* a transfer from the host */
+    DF_OP_LINK,      /* a transfer at the full speed of a link, which there must be */
     DF_OP_COLLECTIVE,
 } df_op_kind;
 enum { DF_OP_KINDS = DF_OP_COLLECTIVE + 1 };
@@ -26,8 +27,8 @@ enum { DF_FORWARD, DF_BACKWARD, DF_DIRECTIONS };
 /* What the operators of one list are repeated with: layers once a layer, the others once. */
 typedef enum { DF_BLOCK_EMBEDDING, DF_BLOCK_LAYER, DF_BLOCK_HEAD, DF_BLOCKS } df_block;
 
-/* The table that reports print, in its order. Operators name the first ones, of which MHA, MLP
- * and, in part, attention are sums. */
+/* The table of a transformer that reports print, in its order. Operators name the first ones, of
+ * which MHA, MLP and, in part, attention are sums. Other models have rows of their own. */
 typedef enum {
     DF_ROW_QKV,
     DF_ROW_SCORE,
@@ -70,6 +71,7 @@ enum {
     DF_OP_BESIDE = 1, /* runs beside what its row has before it, and counts where it is longer */
     DF_OP_ALONE = 2,  /* is in its own row's time, and in no sum of rows */
     DF_OP_WHOLE_BYTES = 4, /* a fraction of a byte that it streams takes no time */
+    DF_OP_NO_LATENCY = 16, /* a collective in which the latency of links does not count */
     DF_OP_AGAIN = 8,       /* is the kernel of the operator before it, repeated as it says */
 };
 
@@ -110,14 +112,21 @@ typedef struct {
 } df_op_memory;
 
 typedef struct {
+    unsigned axis; /* a df_axis */
+    double bytes;
+} df_op_link;
+
+typedef struct {
     uint8_t kind, pass, block, row, part, flags;
     double repeats;  /* kernels like this one, one after another */
     double launches; /* kernels that are launched for them, in all */
+    double members;  /* of a collective; 0: all devices along its axes, or two of them in a hop */
     union {
         df_op_gemm gemm;
         df_op_attention attention;
         df_op_stream stream;
         df_op_collective coll;
+        df_op_link link;
         double host_bytes;
     };
     df_op_memory memory; /* operators of the forward pass alone have any */

@@ -4,7 +4,7 @@
 #include "config/cfg.h"
 #include "fold/usage.h"
 #include "graph/pipeline.h"
-#include "mem/footprint.h"
+#include "model/footprint.h"
 #include "runner/runner.h"
 
 typedef struct {
@@ -62,6 +62,9 @@ DF_NODISCARD df_status df_predict_usages(df_predictor *predictor,
                                          const df_rules *rules,
                                          df_usages *usages,
                                          df_err *err);
+
+/* Bytes of device memory that an LSTM needs (no device needed). */
+void df_predict_footprint(const df_cfg *cfg, const df_rules *rules, df_footprint *out);
 
 /* Whether the strategy in *cfg can split the model at all (no device needed). */
 DF_NODISCARD df_status df_predict_check(const df_cfg *cfg, const df_rules *rules, df_err *err);

@@ -163,7 +163,7 @@ static df_cfg load_large(double *stacks)
     df_footprint need;
     cfg.tech.dram.mem_ctrl_area_mm2 = 40;
     cfg.lstm.batch_size *= 4;
-    df_footprint_lstm(&cfg, &rules, &need);
+    df_predict_footprint(&cfg, &rules, &need);
     *stacks = ceil(need.total_bytes / cfg.tech.dram.stack_capacity_bytes);
     assert_in_range((int)*stacks, 2, 6);
     return cfg;

@@ -127,6 +127,26 @@ static void reductions_are_on_the_network(void **state)
                   (double)cfg.lstm.num_layers * (double)cfg.lstm.seq_len, 0);
 }
 
+/* Split by column and row over four, a cell exchanges its gates forward and backward. Nothing but
+ * three products and ten pointwise kernels is launched: collectives are on the network. */
+static void a_split_cell_exchanges_twice(void **state)
+{
+    (void)state;
+    const df_rules rules = df_rules_corrected();
+    df_cfg cfg;
+    df_usages ops;
+    df_hw_device dev;
+    load("a100_80gb", "lstm_2048", &cfg);
+    cfg.sched.kp1 = 4;
+    cfg.sched.t = DF_T_CR;
+    cfg.system.num_devices_per_node = 4;
+    list(&cfg, &rules, &ops);
+    derive(&cfg, &rules, &dev);
+    assert_true(dev.launch_overhead_s > 0);
+    df_assert_rel(find(&ops, "LSTM cell")->cost_s[DF_COST_LAUNCH], 13 * dev.launch_overhead_s,
+                  1e-9);
+}
+
 static void llm_operators_add_up(void **state)
 {
     (void)state;
@@ -182,6 +202,7 @@ int main(void)
         cmocka_unit_test(operators_of_an_lstm_add_up),
         cmocka_unit_test(products_are_counted),
         cmocka_unit_test(reductions_are_on_the_network),
+        cmocka_unit_test(a_split_cell_exchanges_twice),
         cmocka_unit_test(llm_operators_add_up),
         cmocka_unit_test(the_slowest_bounds),
     };

@@ -42,11 +42,13 @@ ring_in_a_minute(const df_coster *c, const df_op_collective *what, const df_topo
 {
     (void)c;
     (void)what;
-    return 60 * group->members;
+    return 60 * group->members + group->link.latency_s;
 }
 
-/* Three products in two launches of 9 us; 100.5 bytes, whole or not; four members of two axes on
- * the outer of two links; and an attention. */
+/* Three products in two launches of 9 us; 100.5 bytes, whole or not; collectives of four members
+ * of two axes on the outer of two links, of three members, of two neighbours among four stages
+ * with a latency of a second and without, of a stage alone; an attention; and six bytes over the
+ * outer link. */
 static void a_cost_model_is_a_table(void **state)
 {
     (void)state;
@@ -62,11 +64,21 @@ static void a_cost_model_is_a_table(void **state)
          .coll = {DF_COLL_ALL_REDUCE, 1U << DF_AXIS_TP | 1U << DF_AXIS_CP, 8}},
         {.kind = DF_OP_ATTENTION},
         {.kind = DF_OP_GEMM, .pass = DF_PASS_WEIGHT_GRAD, .repeats = 3, .launches = 2},
+        {.kind = DF_OP_COLLECTIVE, .members = 3, .coll = {DF_COLL_P2P, 1U << DF_AXIS_TP, 8}},
+        {.kind = DF_OP_COLLECTIVE, .coll = {DF_COLL_P2P, 1U << DF_AXIS_LP, 8}},
+        {.kind = DF_OP_COLLECTIVE,
+         .flags = DF_OP_NO_LATENCY,
+         .coll = {DF_COLL_P2P, 1U << DF_AXIS_LP, 8}},
+        {.kind = DF_OP_COLLECTIVE, .coll = {DF_COLL_P2P, 1U << DF_AXIS_DP, 8}},
+        {.kind = DF_OP_LINK, .link = {DF_AXIS_CP, 6}},
     };
-    const double expected_s[] = {3 + 2 * 9e-6, 100.5, 100, 240, 3600, 2 * 9e-6};
+    const double expected_s[] = {3 + 2 * 9e-6, 100.5, 100, 240, 3600, 2 * 9e-6,
+                                 180,          121,   120, 0,   6};
     df_coster coster = {.model = &own, .dev = &dev, .forward_only = true};
     df_ops ops = {.count = 0};
     df_price price[DF_OPS_MAX];
+    coster.topo.axis[DF_AXIS_DP] = (df_topo_group){1, DF_TOPO_INSIDE, {2, 1}, 0};
+    coster.topo.axis[DF_AXIS_LP] = (df_topo_group){4, DF_TOPO_INSIDE, {2, 1}, 0};
     coster.topo.axis[DF_AXIS_TP] = (df_topo_group){2, DF_TOPO_INSIDE, {2, 0}, 0};
     coster.topo.axis[DF_AXIS_CP] = (df_topo_group){2, DF_TOPO_BETWEEN, {1, 0}, 0};
     for (size_t i = 0; i < sizeof list / sizeof list[0]; i++) {
@@ -115,6 +127,68 @@ static void collectives_follow_their_formulas(void **state)
         group.link.bytes_ps = 0;
         assert_true(isinf(df_case_ring_s(&dev, &rules, DF_MODE_LSTM, &what, &group)));
     }
+}
+
+/* ---- One predictor after another model ---- */
+
+/* Number `variant` of some that differ from the first one in one thing each. */
+static df_cfg variant_of(int variant, df_rules *rules)
+{
+    df_cfg cfg = df_lstm_case();
+    *rules = df_rules_corrected();
+    cfg.sched.t = DF_T_RC;
+    cfg.sched.kp1 = cfg.sched.kp2 = 2;
+    cfg.sched.dp = cfg.sched.lp = 4;
+    switch (variant) {
+    case 1:
+        cfg.lstm.batch_size *= 2;
+        break;
+    case 2:
+        cfg.lstm.layer_size *= 2;
+        break;
+    case 3:
+        cfg.lstm.vocab_size *= 2;
+        break;
+    case 4:
+        cfg.sw.precision.tensor_bytes = 4;
+        break;
+    case 5:
+        cfg.sched.lp = 1;
+        break;
+    case 6:
+        cfg.sched.kp1 = 4;
+        break;
+    case 7:
+        rules->rc_backward_exchange_whole = true;
+        break;
+    case 8:
+        rules->pipeline_hop_free = true;
+        break;
+    case 9:
+        cfg.mode = DF_MODE_GEMM;
+        cfg.gemm = (df_cfg_gemm){512, 256, 128, true};
+        break;
+    default:
+        break;
+    }
+    return cfg;
+}
+
+static void a_predictor_forgets_the_last_model(void **state)
+{
+    (void)state;
+    enum { VARIANTS = 10 };
+    df_predictor *const predictor = df_predictor_new();
+    for (int i = 0; i < 2 * VARIANTS; i++) {
+        df_rules rules;
+        df_prediction result;
+        df_err err;
+        const df_cfg cfg = variant_of(i % 2 == 0 ? 0 : i / 2, &rules);
+        const df_hw_device dev = df_case_device(&cfg, &rules);
+        assert_int_equal(df_predict(predictor, &cfg, &dev, &rules, &result, &err), DF_OK);
+        df_assert_rel(result.time_s, df_case_predict(&cfg, &rules).time_s, 0);
+    }
+    df_predictor_free(predictor);
 }
 
 /* ---- What cannot work ---- */
@@ -222,6 +296,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_cost_model_is_a_table),
         cmocka_unit_test(collectives_follow_their_formulas),
+        cmocka_unit_test(a_predictor_forgets_the_last_model),
         cmocka_unit_test(missing_rates_take_for_ever),
         cmocka_unit_test(impossible_splits_are_refused),
         cmocka_unit_test(a_split_softmax_needs_devices),

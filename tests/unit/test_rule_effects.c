@@ -294,14 +294,14 @@ static void footprint_omits_softmax(void **state)
     (void)state;
     df_rules rules = df_rules_reference();
     df_cfg cfg = df_lstm_case();
-    df_footprint need;
     cfg.lstm.vocab_size = 1000000;
     cfg.sched.dp = 1;
     cfg.sched.lp = 4;
-    df_footprint_lstm(&cfg, &rules, &need);
+    df_footprint need;
+    df_predict_footprint(&cfg, &rules, &need);
     df_assert_rel(need.total_bytes, fmax(need.hidden_bytes, need.embedding_bytes), 0);
     rules.footprint_omits_softmax = false;
-    df_footprint_lstm(&cfg, &rules, &need);
+    df_predict_footprint(&cfg, &rules, &need);
     df_assert_rel(need.total_bytes, need.softmax_bytes, 0);
 }
 
@@ -310,13 +310,13 @@ static void footprint_lp2_zero(void **state)
     (void)state;
     df_rules rules = df_rules_reference();
     df_cfg cfg = df_lstm_case();
-    df_footprint need;
     cfg.sched.dp = 2;
     cfg.sched.lp = 2;
-    df_footprint_lstm(&cfg, &rules, &need);
+    df_footprint need;
+    df_predict_footprint(&cfg, &rules, &need);
     assert_true(need.total_bytes == 0);
     rules.footprint_lp2_zero = false;
-    df_footprint_lstm(&cfg, &rules, &need);
+    df_predict_footprint(&cfg, &rules, &need);
     assert_true(need.total_bytes >= need.hidden_bytes);
 }
 

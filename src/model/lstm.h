@@ -1,0 +1,44 @@
+/* lstm.h: a training step of a language model of LSTM cells as the operators of one device, each
+ * of one run. Equations: docs/models.md, section 6. */
+#ifndef DF_LSTM_H
+#define DF_LSTM_H
+#include "model/product.h"
+
+typedef enum {
+    DF_LSTM_CELL,
+    DF_LSTM_SOFTMAX,
+    DF_LSTM_EMBEDDING,
+    DF_LSTM_HOP, /* to the next stage of the pipeline */
+    DF_LSTM_CELL_REDUCTION,
+    DF_LSTM_SOFTMAX_REDUCTION,
+    DF_LSTM_EMBEDDING_REDUCTION,
+    DF_LSTM_ROWS
+} df_lstm_row;
+
+enum { DF_LSTM_PARTS = DF_PART_EMBEDDING + 1 };
+
+/* The dimensions of the model and its split, read once. Padding is zeroed. */
+typedef struct {
+    double batch; /* sequences of a replica */
+    double width, gates, words, layers, steps;
+    double stages;
+    double element_bytes;
+    df_product part[DF_LSTM_PARTS]; /* of a cell, of the softmax; of the embedding, a table */
+    /* How files call the splits. Time takes a part over 1 x 1 devices for one that is not split,
+     * and of one that is not split it heeds no degrees; memory takes such a part for column-row. */
+    df_kp_type given[DF_LSTM_PARTS];
+    double exchanged_rows[DF_DIRECTIONS]; /* of a cell's outputs: their gates change hands */
+    double hop_bytes; /* a cell's activations of one step, for the next stage; 0: there is none */
+} df_lstm;
+
+extern const df_pointwise df_lstm_cell_work; /* of an output of its product, forward */
+
+void df_lstm_read(const df_cfg *cfg, df_lstm *x);
+
+/* Fills *ops, row by row in their order. Equal bytes of *x make equal lists. */
+void df_lstm_build(const df_lstm *x, df_ops *ops);
+
+/* Trainable parameters, with a layer of `projection` units behind the last one. */
+double df_lstm_params(const df_lstm *x, double projection);
+
+#endif
