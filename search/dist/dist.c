@@ -3,14 +3,11 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #include "base/clock.h"
 #include "dist/dist_impl.h"
 
 static const double BEAT_S = 0.25;
-/* Looking for messages costs a microsecond or so: not after each short item. */
-static const double POLL_S = 0.0002;
 
 df_dist *df_dist_init(int *argc, char ***argv)
 {
@@ -74,54 +71,15 @@ df_dist_load df_dist_served(const df_dist *dist)
     return dist->load;
 }
 
-void df_dist_end_with(df_dist *dist, df_status status, const df_err *err)
-{
-    dist->stopping = true;
-    if (dist->end.status == DF_OK) {
-        dist->end.status = (int32_t)status;
-        snprintf(dist->end.text, sizeof dist->end.text, "%s", err ? err->text : "");
-    }
-}
-
-void df_dist_rest(void)
-{
-    const struct timespec moment = {0, 100000}; /* 0.1 ms */
-    nanosleep(&moment, NULL);
-}
-
-double df_dist_round_s(const df_dist *dist)
-{
-    return 1e-5 * dist->size; /* measured, on a busy machine: 3 us to answer, 5 us for results */
-}
-
-bool df_dist_interrupted(df_dist *dist)
-{
-    return dist->job->interrupted && dist->job->interrupted(dist->job->ctx);
-}
-
-bool df_dist_look(df_dist *dist)
-{
-    if (!dist->stopping && df_dist_interrupted(dist)) {
-        df_dist_end_with(dist, DF_EINTERRUPTED, &(df_err){"interrupted"});
-    }
-    if (dist->rank == 0) {
-        df_dist_serve(dist);
-    } else {
-        df_dist_listen(dist);
-    }
-    dist->polled_s = df_clock_s();
-    return !dist->stopping;
-}
-
 bool df_dist_poll(df_dist *dist)
 {
     if (!dist->job) {
         return true;
     }
-    if (df_clock_s() - dist->polled_s < POLL_S) {
-        return !dist->stopping;
+    if (df_dist_poll_is_due(dist)) {
+        dist->rank == 0 ? df_dist_serve(dist) : df_dist_listen(dist);
     }
-    return df_dist_look(dist);
+    return !dist->stopping;
 }
 
 /* All ranks learn how rank 0 ended. Waiting ranks sleep: a broadcast would spin. */

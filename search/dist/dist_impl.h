@@ -4,6 +4,7 @@
  *   dist_rank0.c   hands out items, takes results, works between
  *   dist_worker.c  asks for items, works, asks ahead
  *   dist_room.c    a worker's finished results on their way
+ *   dist_both.c    what rank 0 and the workers share
  *
  * A worker says how long its items take and gets a quarter of a second's worth of them, less
  * when few are left. It asks for more when what it has lasts 10 ms (10 us for each rank, when
@@ -81,27 +82,27 @@ struct df_dist {
 
 /* Notes how the run ends, unless something did before; begins to stop. */
 void df_dist_end_with(df_dist *dist, df_status status, const df_err *err);
+/* Begins to stop if somebody asked for it. */
+void df_dist_heed_interrupt(df_dist *dist);
+/* Whether it is time to look for messages again. */
+bool df_dist_poll_is_due(const df_dist *dist);
 /* Sleeps a moment, so that a waiting rank leaves the core to a working one. */
 void df_dist_rest(void);
-/* Whether somebody asked to stop. */
-bool df_dist_interrupted(df_dist *dist);
 /* Seconds in which rank 0 certainly answers every rank once. */
 double df_dist_round_s(const df_dist *dist);
-/* df_dist_poll, whenever the last one was. */
-bool df_dist_look(df_dist *dist);
 
 /* The two sides. Everything is in dist->end afterwards. */
 void df_dist_rank0(df_dist *dist);
 void df_dist_worker(df_dist *dist);
-/* What df_dist_poll does on either. */
+/* What df_dist_poll does on either when it is due: both look for messages and for a request to
+ * stop. Rank 0 answers them; a worker also sends results that have waited. */
 void df_dist_serve(df_dist *dist);
 void df_dist_listen(df_dist *dist);
 /* A worker takes the STOP that is certain to come. */
 void df_dist_take_stop(df_dist *dist);
 
-/* Waits for a message to go or come; looks for others meanwhile. */
-void df_dist_wait(df_dist *dist, MPI_Request *request, MPI_Status *status);
-/* Puts dist->result into a room; sends the room when it is full. */
+/* Puts dist->result into a room, which must be free (no longer sending); sends the room when it
+ * is full. */
 void df_dist_keep(df_dist *dist, int64_t item);
 /* Sends what will have waited for a beat so long from now, if the other room is there. */
 void df_dist_send_old(df_dist *dist, double ahead_s);

@@ -160,6 +160,7 @@ static bool serve_one(df_dist *dist)
 
 void df_dist_serve(df_dist *dist)
 {
+    df_dist_heed_interrupt(dist);
     const double until_s = df_clock_s() + SERVE_S;
     while (dist->size > 1 && serve_one(dist) && df_clock_s() < until_s) {
         tick(dist);
@@ -168,6 +169,7 @@ void df_dist_serve(df_dist *dist)
         send_stop(dist);
     }
     tick(dist);
+    dist->polled_s = df_clock_s();
 }
 
 /* One item of rank 0's own. A result that is not whole is dropped. */
@@ -181,7 +183,9 @@ static void work_on(df_dist *dist, int64_t item)
     } else if (status != DF_EINTERRUPTED || !dist->stopping) {
         df_dist_end_with(dist, status, &err);
     }
-    df_dist_poll(dist);
+    if (df_dist_poll_is_due(dist)) {
+        df_dist_serve(dist);
+    }
 }
 
 /* Decides now and then whether rank 0 has time for items of its own. */
@@ -206,7 +210,7 @@ static void work_between(df_dist *dist)
         if (item >= 0) {
             work_on(dist, item);
         } else {
-            df_dist_look(dist);
+            df_dist_serve(dist);
             df_dist_rest();
         }
         weigh(dist);
@@ -225,7 +229,7 @@ void df_dist_rank0(df_dist *dist)
     dist->only_serves = false;
     work_between(dist);
     while (dist->workers > 0) {
-        df_dist_look(dist);
+        df_dist_serve(dist);
         df_dist_rest();
     }
     if (dist->stopping && !dist->stop_sent) {

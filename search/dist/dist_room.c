@@ -3,15 +3,6 @@
 #include "base/clock.h"
 #include "dist/dist_impl.h"
 
-void df_dist_wait(df_dist *dist, MPI_Request *request, MPI_Status *status)
-{
-    int done = 0;
-    while (MPI_Test(request, &done, status) == MPI_SUCCESS && !done) {
-        df_dist_look(dist);
-        df_dist_rest();
-    }
-}
-
 void df_dist_send_held(df_dist *dist)
 {
     df_dist_room *const room = &dist->rooms[dist->filling];
@@ -39,7 +30,6 @@ void df_dist_send_old(df_dist *dist, double ahead_s)
 void df_dist_keep(df_dist *dist, int64_t item)
 {
     if (dist->held == 0) {
-        df_dist_wait(dist, &dist->rooms[dist->filling].sending, MPI_STATUS_IGNORE);
         dist->held_since_s = df_clock_s();
     }
     unsigned char *const entry =

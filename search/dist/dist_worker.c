@@ -7,7 +7,7 @@
 /* More is asked for when what there is lasts so long, or until rank 0 can answer. */
 static const double AHEAD_S = 0.01;
 
-/* The items at hand, and whether more are on their way. */
+/* The items that a worker has, and whether more are on their way. */
 typedef struct {
     df_dist_range ranges[DF_DIST_RANGES];
     int count, at;
@@ -27,12 +27,24 @@ void df_dist_take_stop(df_dist *dist)
 void df_dist_listen(df_dist *dist)
 {
     int waiting = 0;
+    df_dist_heed_interrupt(dist);
     MPI_Iprobe(0, TAG_STOP, MPI_COMM_WORLD, &waiting, MPI_STATUS_IGNORE);
     if (waiting) {
         df_dist_take_stop(dist);
         df_dist_end_with(dist, DF_EINTERRUPTED, NULL); /* rank 0 knows why */
     }
     df_dist_send_old(dist, 0);
+    dist->polled_s = df_clock_s();
+}
+
+/* Waits for a message to go or come, and looks for others meanwhile. */
+static void wait_for(df_dist *dist, MPI_Request *request, MPI_Status *status)
+{
+    int done = 0;
+    while (MPI_Test(request, &done, status) == MPI_SUCCESS && !done) {
+        df_dist_listen(dist);
+        df_dist_rest();
+    }
 }
 
 static void ask(queue *q)
@@ -48,7 +60,7 @@ static void refill(df_dist *dist, queue *q)
 {
     MPI_Status status;
     int bytes;
-    df_dist_wait(dist, &q->request, &status);
+    wait_for(dist, &q->request, &status);
     MPI_Get_count(&status, MPI_BYTE, &bytes);
     memcpy(q->ranges, q->arriving, (size_t)bytes);
     q->count = bytes / (int)sizeof q->ranges[0];
@@ -112,6 +124,14 @@ static void tell_end(df_dist *dist, df_status status, const df_err *err)
     }
 }
 
+static void keep(df_dist *dist, int64_t item)
+{
+    if (dist->held == 0) { /* the room may still be on its way */
+        wait_for(dist, &dist->rooms[dist->filling].sending, MPI_STATUS_IGNORE);
+    }
+    df_dist_keep(dist, item);
+}
+
 static void work_off(df_dist *dist, queue *q)
 {
     const df_dist_job *const job = dist->job;
@@ -123,9 +143,11 @@ static void work_off(df_dist *dist, queue *q)
             tell_end(dist, status, &err);
             return;
         }
-        df_dist_keep(dist, item);
+        keep(dist, item);
         note_time(q, df_clock_s() - begin_s);
-        df_dist_poll(dist);
+        if (df_dist_poll_is_due(dist)) {
+            df_dist_listen(dist);
+        }
         df_dist_send_old(dist, q->item_s); /* the next one may not poll */
     }
     if (dist->stopping) {
@@ -138,10 +160,10 @@ static void finish(df_dist *dist, queue *q)
 {
     df_dist_send_held(dist);
     for (int room = 0; room < 2; room++) {
-        df_dist_wait(dist, &dist->rooms[room].sending, MPI_STATUS_IGNORE);
+        wait_for(dist, &dist->rooms[room].sending, MPI_STATUS_IGNORE);
     }
     if (q->asked) {
-        df_dist_wait(dist, &q->request, MPI_STATUS_IGNORE);
+        wait_for(dist, &q->request, MPI_STATUS_IGNORE);
     }
     while (dist->stopping && !dist->stop_sent) { /* somebody's STOP is coming */
         df_dist_listen(dist);

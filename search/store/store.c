@@ -16,11 +16,6 @@ enum {
     HELD_BYTES = 1024 * 1024, /* or as many as have so many bytes of iterates; at least one */
 };
 
-int64_t df_store_rows(const df_store_plan *plan)
-{
-    return plan->num_searched * plan->num_indices;
-}
-
 /* ---- Bytes ---- */
 
 static df_status fail_errno(const char *path, const char *what, int why, df_err *err)
@@ -148,6 +143,29 @@ static df_status write_strategies(const df_store *store, const df_store_plan *pl
     }
     free(chunk);
     return status;
+}
+
+df_status
+df_store_write_pareto_row(const df_store *store, int64_t at, const df_pareto_row *row, df_err *err)
+{
+    return df_store_write_at(store, store->at.pareto + at * (int64_t)sizeof *row, row, sizeof *row,
+                             err);
+}
+
+df_status df_store_clear_pareto(const df_store *store, int64_t first, df_err *err)
+{
+    df_pareto_row none;
+    memset(&none, 0, sizeof none);
+    none.work_id = -1;
+    none.strategy_id = -1;
+    none.index = -1;
+    for (int goal = 0; goal < DF_GOALS; goal++) {
+        none.figure[goal] = (double)NAN;
+    }
+    for (int64_t i = first; i < store->pareto_rows; i++) {
+        DF_TRY(df_store_write_pareto_row(store, i, &none, err));
+    }
+    return DF_OK;
 }
 
 /* Takes so many bytes of the disk for the file, now, so that a disk that fills up later does

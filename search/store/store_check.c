@@ -7,23 +7,6 @@
 
 enum { SHOWN = 100 }; /* characters of a line */
 
-char *df_h5_read_text(hid_t file, const char *name)
-{
-    const hid_t dataset = H5Dopen2(file, name, H5P_DEFAULT);
-    const hid_t type = dataset < 0 ? H5I_INVALID_HID : H5Dget_type(dataset);
-    const size_t size = type < 0 ? 0 : H5Tget_size(type);
-    char *text = size > 0 && H5Tget_class(type) == H5T_STRING && H5Tis_variable_str(type) == 0
-                     ? calloc(size + 1, 1)
-                     : NULL;
-    if (text && H5Dread(dataset, type, H5S_ALL, H5S_ALL, H5P_DEFAULT, text) < 0) {
-        free(text);
-        text = NULL;
-    }
-    df_h5_close(type, H5Tclose);
-    df_h5_close(dataset, H5Dclose);
-    return text;
-}
-
 static DF_PRINTF(2, 3) void append(df_err *err, const char *format, ...)
 {
     const size_t used = strlen(err->text);

@@ -5,48 +5,9 @@
 
 #include "store/store_impl.h"
 
-enum { PROVENANCE_TEXT = 4096, OVERHEAD_BYTES = 1 << 16 };
-
-/* ---- Failures ---- */
-
-static herr_t keep_text(unsigned n, const H5E_error2_t *entry, void *text)
-{
-    if (n == 0 && entry->desc) {
-        snprintf(text, DF_ERR_TEXT / 2, "%s", entry->desc);
-    }
-    return 0;
-}
-
-df_status df_h5_fail(const char *path, const char *what, df_err *err)
-{
-    char text[DF_ERR_TEXT / 2] = "unknown HDF5 error";
-    H5Ewalk2(H5E_DEFAULT, H5E_WALK_UPWARD, keep_text, text);
-    return df_fail(err, DF_EIO, "%s: %s: %s", path, what, text);
-}
-
-void df_h5_be_quiet(void)
-{
-    H5Eset_auto2(H5E_DEFAULT, NULL, NULL);
-}
-
-void df_h5_close(hid_t id, herr_t (*close)(hid_t))
-{
-    if (id >= 0) {
-        close(id);
-    }
-}
+enum { PROVENANCE_TEXT = 4096 };
 
 /* ---- Making ---- */
-
-hid_t df_h5_access_list(void)
-{
-    const hid_t list = H5Pcreate(H5P_FILE_ACCESS);
-    if (list >= 0 && H5Pset_file_locking(list, false, true) < 0) {
-        H5Pclose(list);
-        return H5I_INVALID_HID;
-    }
-    return list;
-}
 
 /* Room from the start, in one piece, and no times, so that the bytes are the same each time. */
 static hid_t dataset_list(void)
@@ -178,17 +139,6 @@ df_status df_store_make(const char *path, const df_store_plan *plan, df_err *err
     df_h5_close(creation, H5Pclose);
     df_h5_close(access, H5Pclose);
     return status;
-}
-
-int64_t df_store_bytes(const df_store_plan *plan)
-{
-    const int64_t rows = df_store_rows(plan);
-    const size_t texts = strlen(plan->hardware_yaml) + strlen(plan->settings) +
-                         (plan->model_yaml ? strlen(plan->model_yaml) : 0);
-    return OVERHEAD_BYTES + (int64_t)texts + rows * (int64_t)sizeof(df_search_row) +
-           plan->num_strategies * (int64_t)sizeof(df_strategy_row) +
-           rows * plan->trajectory_rows * (int64_t)sizeof(df_iterate_row) +
-           df_store_pareto_rows(plan) * (int64_t)sizeof(df_pareto_row);
 }
 
 /* ---- Finding ---- */

@@ -1,14 +1,18 @@
 /* store_impl.h: inside the store.
  *
- *   store_h5.c      makes the file and finds its way in one, with HDF5
- *   store_check.c   whether a file was made from these inputs, with HDF5
- *   store_read.c    for those who only look, with HDF5
- *   store_image.c   a whole file in memory, for those who only look
- *   store_merge.c   several files into one
- *   merge_settings.c  whether they go together, and what the whole is made from
- *   store.c         rows in and out, with plain reads and writes
- *   store_pareto.c  /pareto, from the rows of /searches
- *   rows.c          rows, their HDF5 types and checksums
+ *   h5.c              what everybody who calls HDF5 needs
+ *   rows.c            rows, their HDF5 types and checksums
+ *   store_plan.c      how large the tables of a plan are
+ *   store_check.c     whether a file was made from these inputs, with HDF5
+ *   store_h5.c        makes the file and finds its way in one, with HDF5
+ *   store.c           rows in and out, with plain reads and writes
+ *   store_pareto.c    /pareto, from the rows of /searches
+ *   store_read.c      for those who only look, with HDF5
+ *   store_image.c     a whole file in memory, for those who only look
+ *   table.c           a file as one table
+ *   filter.c          which rows of it hold
+ *   merge_settings.c  whether files go together, and what the whole is made from
+ *   store_merge.c     several files into one
  *
  * HDF5 makes the file with room for every row and closes it. After that only the bytes of
  * rows change, so that whatever happens to the writer cannot harm the rest. */
@@ -47,7 +51,7 @@ struct df_store {
 
 /* Makes a file with all tables in it, and their rows not yet written. */
 DF_NODISCARD df_status df_store_make(const char *path, const df_store_plan *plan, df_err *err);
-/* Bytes that such a file takes at the most. */
+/* An upper bound of the bytes that such a file takes. */
 int64_t df_store_bytes(const df_store_plan *plan);
 
 /* The tables of a file. DF_EIO: it is no results file. DF_EINVAL: not one of this plan. */
@@ -73,7 +77,11 @@ df_store_write_at(const df_store *store, int64_t at, const void *bytes, size_t s
 df_goals df_store_goals(const char *settings);
 /* Room of /pareto; 0: there is none, for there are not several objectives. */
 int64_t df_store_pareto_rows(const df_store_plan *plan);
-/* Rows from `first` on become unused. */
+DF_NODISCARD df_status df_store_write_pareto_row(const df_store *store,
+                                                 int64_t at,
+                                                 const df_pareto_row *row,
+                                                 df_err *err);
+/* Rows of /pareto from `first` on become unused. */
 DF_NODISCARD df_status df_store_clear_pareto(const df_store *store, int64_t first, df_err *err);
 
 /* Whether the texts are the same; if not, the first line that differs is appended to *err. */
@@ -88,7 +96,7 @@ DF_NODISCARD df_status df_store_check(const char *path,
 /* A malloc'ed text of the file; NULL when it has none of that name. */
 char *df_h5_read_text(hid_t file, const char *name);
 
-/* HDF5 prints its errors unless told not to. */
+/* Without this, HDF5 prints its errors. */
 void df_h5_be_quiet(void);
 /* How files are opened: no lock, for there may be other readers and a writer. */
 hid_t df_h5_access_list(void);

@@ -6,7 +6,7 @@
 
 #include "store/store_impl.h"
 
-enum { CHUNK_ROWS = 1024, PARETO_ROWS_MAX = 4096 };
+enum { CHUNK_ROWS = 1024 };
 
 /* The designs that are not beaten so far. */
 typedef struct {
@@ -14,35 +14,6 @@ typedef struct {
     df_pareto_row *rows;
     int64_t count, room;
 } front;
-
-df_goals df_store_goals(const char *settings)
-{
-    static const char key[] = "objective=";
-    df_goals goals = {.count = 0};
-    char text[256];
-    df_err ignored;
-    for (const char *line = settings; line && *line != '\0'; line = strchr(line, '\n')) {
-        line += *line == '\n';
-        if (strncmp(line, key, sizeof key - 1) == 0) {
-            const char *const value = line + sizeof key - 1;
-            snprintf(text, sizeof text, "%.*s", (int)strcspn(value, "\n"), value);
-            if (df_goals_parse(text, &goals, &ignored) != DF_OK) {
-                goals.count = 0;
-            }
-            return goals;
-        }
-    }
-    return goals;
-}
-
-int64_t df_store_pareto_rows(const df_store_plan *plan)
-{
-    const int64_t rows = df_store_rows(plan);
-    if (df_store_goals(plan->settings).count < 2) {
-        return 0;
-    }
-    return rows < PARETO_ROWS_MAX ? rows : PARETO_ROWS_MAX;
-}
 
 static double cost(df_goal goal, const df_pareto_row *row)
 {
@@ -124,28 +95,6 @@ static df_status find_front(df_store *store, front *f, df_err *err)
     return status;
 }
 
-static df_status write_row(const df_store *store, int64_t at, const df_pareto_row *row, df_err *err)
-{
-    return df_store_write_at(store, store->at.pareto + at * (int64_t)sizeof *row, row, sizeof *row,
-                             err);
-}
-
-df_status df_store_clear_pareto(const df_store *store, int64_t first, df_err *err)
-{
-    df_pareto_row none;
-    memset(&none, 0, sizeof none);
-    none.work_id = -1;
-    none.strategy_id = -1;
-    none.index = -1;
-    for (int goal = 0; goal < DF_GOALS; goal++) {
-        none.figure[goal] = (double)NAN;
-    }
-    for (int64_t i = first; i < store->pareto_rows; i++) {
-        DF_TRY(write_row(store, i, &none, err));
-    }
-    return DF_OK;
-}
-
 /* Best in the first objective first; equal ones, which differ in another, by number. */
 static void sort_front(front *f)
 {
@@ -173,7 +122,7 @@ df_status df_store_write_pareto(df_store *store, df_err *err)
         f.count = f.count < store->pareto_rows ? f.count : store->pareto_rows;
     }
     for (int64_t i = 0; status == DF_OK && i < f.count; i++) {
-        status = write_row(store, i, &f.rows[i], err);
+        status = df_store_write_pareto_row(store, i, &f.rows[i], err);
     }
     if (status == DF_OK) {
         status = df_store_clear_pareto(store, f.count, err);
