@@ -109,19 +109,12 @@ static df_status check_freedom(const df_eval *eval, df_err *err)
 
 static double needed_bytes(const df_eval *eval)
 {
-    df_footprint lstm;
-    df_memory llm;
-    switch (eval->cfg.mode) {
-    case DF_MODE_LSTM:
-        df_predict_footprint(&eval->cfg, &eval->options.rules, &lstm);
-        return lstm.total_bytes;
-    case DF_MODE_LLM:
-        df_predict_memory_peak(&eval->cfg, &llm);
-        return llm.total_bytes;
-    case DF_MODE_GEMM:
-        break;
+    df_need need;
+    if (eval->cfg.mode == DF_MODE_GEMM) {
+        return 0; /* the Python DeepFlow has none for it */
     }
-    return 0; /* no footprint model */
+    df_predict_need(&eval->cfg, &eval->options.rules, &need);
+    return need.total_bytes;
 }
 
 /* Takes the stacks that the model needs off the device area; the rest is the chip
@@ -231,27 +224,11 @@ static df_status use_device(df_eval *eval, df_err *err)
     return DF_OK;
 }
 
-static df_status make_predictor(df_eval *eval, df_err *err)
-{
-    if (eval->cfg.mode == DF_MODE_LLM && !eval->llm) {
-        eval->llm = df_llm_predictor_new();
-    } else if (eval->cfg.mode != DF_MODE_LLM && !eval->predictor) {
-        eval->predictor = df_predictor_new();
-    }
-    return eval->llm || eval->predictor ? DF_OK : df_fail(err, DF_ENOMEM, "out of memory");
-}
-
 df_status df_eval_use(df_eval *eval, const df_cfg *cfg, df_err *err)
 {
     eval->cfg = *cfg;
-    DF_TRY(make_predictor(eval, err));
     DF_TRY(df_eval_check_goals(eval, err));
-    if (cfg->mode == DF_MODE_LLM) {
-        const df_status fits = df_cfg_check(cfg, err);
-        DF_TRY(fits == DF_EINVAL ? DF_INFEASIBLE : fits);
-    } else {
-        DF_TRY(df_predict_check(cfg, &eval->options.rules, err));
-    }
+    DF_TRY(df_predict_check(cfg, &eval->options.rules, err));
     eval->needed_bytes = needed_bytes(eval);
     eval->stacks_needed = 0;
     note_networks(eval);
@@ -261,11 +238,17 @@ df_status df_eval_use(df_eval *eval, const df_cfg *cfg, df_err *err)
 df_eval *df_eval_alloc(const df_eval_options *options)
 {
     df_eval *const eval = calloc(1, sizeof *eval);
-    if (eval) {
-        eval->options = *options;
-        for (int i = 0; i < DF_GOALS; i++) {
-            eval->weight[i] = 1;
-        }
+    if (!eval) {
+        return NULL;
+    }
+    eval->predictor = df_predictor_new();
+    if (!eval->predictor) {
+        free(eval);
+        return NULL;
+    }
+    eval->options = *options;
+    for (int i = 0; i < DF_GOALS; i++) {
+        eval->weight[i] = 1;
     }
     return eval;
 }
@@ -289,7 +272,6 @@ void df_eval_free(df_eval *eval)
 {
     if (eval) {
         df_predictor_free(eval->predictor);
-        df_llm_predictor_free(eval->llm);
         free(eval);
     }
 }
@@ -337,29 +319,22 @@ static double tokens_of(const df_cfg_llm *m)
     return (double)m->batch_size * (double)(decodes ? m->decode_len : m->seq_len);
 }
 
-static df_status predict_llm(df_eval *eval, const df_hw_device *dev, df_eval_result *out)
-{
-    df_llm_result r;
-    const df_cfg *const cfg = &eval->cfg;
-    DF_TRY(df_llm_predict(eval->llm, cfg, dev, &eval->options.rules, DF_WANT_TIMES, &r, NULL));
-    const double room_bytes = dev->mem[DF_HW_LEVELS - 1].size_bytes;
-    out->time_s = r.time_s;
-    out->memory_overflow = room_bytes > 0 ? eval->needed_bytes / room_bytes : HUGE_VAL;
-    out->metrics.energy_j = r.energy.total_j;
-    out->metrics.power_w = r.energy.total_j / r.time_s;
-    out->metrics.tokens_ps = tokens_of(&cfg->llm) / r.time_s;
-    return DF_OK;
-}
-
 static df_status predict(df_eval *eval, const df_hw_device *dev, df_eval_result *out)
 {
-    df_prediction prediction;
-    if (eval->cfg.mode == DF_MODE_LLM) {
-        return predict_llm(eval, dev, out);
+    df_prediction r;
+    const df_cfg *const cfg = &eval->cfg;
+    const df_design design = {cfg, dev, &eval->options.rules};
+    DF_TRY(df_predict(eval->predictor, &design, DF_WANT_TIMES, &r, NULL));
+    const double room_bytes = dev->mem[DF_HW_LEVELS - 1].size_bytes;
+    out->time_s = r.time_s;
+    if (cfg->mode != DF_MODE_GEMM) {
+        out->memory_overflow = room_bytes > 0 ? eval->needed_bytes / room_bytes : HUGE_VAL;
     }
-    DF_TRY(df_predict(eval->predictor, &eval->cfg, dev, &eval->options.rules, &prediction, NULL));
-    out->time_s = prediction.time_s;
-    out->memory_overflow = prediction.memory_overflow;
+    if (cfg->mode == DF_MODE_LLM) {
+        out->metrics.energy_j = r.llm.energy.total_j;
+        out->metrics.power_w = r.llm.energy.total_j / r.time_s;
+        out->metrics.tokens_ps = tokens_of(&cfg->llm) / r.time_s;
+    }
     return DF_OK;
 }
 

@@ -6,14 +6,13 @@
 #ifndef DF_EVAL_IMPL_H
 #define DF_EVAL_IMPL_H
 #include "eval/eval.h"
-#include "predict/llm.h"
+#include "predict/predict.h"
 
 struct df_eval {
     df_eval_options options;
     df_cfg cfg; /* the template; budgets are overwritten by each evaluation */
     df_predictor *predictor;
-    df_llm_predictor *llm; /* NULL until it is needed */
-    df_hw_device dev;      /* of fixed hardware */
+    df_hw_device dev; /* of fixed hardware */
     bool has_dev;
     df_point shares; /* of the template */
     double budget[DF_CLASSES];

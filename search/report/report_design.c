@@ -3,7 +3,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "predict/llm.h"
 #include "predict/predict.h"
 #include "predict/predict_memory.h"
 #include "report/report_impl.h"
@@ -14,8 +13,7 @@ enum { BEST_SHOWN = 300, FRONT_SHOWN = 100, YAML_SHOWN = 60 };
 /* What predictions need. */
 typedef struct {
     df_report_source *source;
-    df_predictor *predictor; /* of GEMM and LSTM */
-    df_llm_predictor *llm;
+    df_predictor *predictor;
     json_t *all;
     int64_t *ids;
     int64_t count;
@@ -81,7 +79,6 @@ static void add_llm_result(json_t *o, const df_cfg *cfg, const df_llm_result *r)
 {
     df_memory memory;
     json_t *const parts = json_object();
-    df_report_real(o, "predicted_s", r->time_s);
     if (r->run_type == DF_RUN_INFERENCE) {
         df_report_real(o, "prefill_s", r->prefill_s);
         df_report_real(o, "decode_s", r->decode_s);
@@ -97,21 +94,17 @@ static void add_llm_result(json_t *o, const df_cfg *cfg, const df_llm_result *r)
     json_object_set_new(o, "memory_bytes", parts);
 }
 
-static df_status list_ops(
-    maker *m, const df_cfg *cfg, const df_hw_device *dev, json_t *o, df_usages *ops, df_err *err)
+static void add_prediction(json_t *o, const df_cfg *cfg, const df_prediction *prediction)
 {
-    const df_rules *const rules = &m->source->options.rules;
-    df_llm_result llm;
-    df_prediction prediction;
+    json_t *const list = json_array();
+    df_report_real(o, "predicted_s", prediction->time_s);
     if (cfg->mode == DF_MODE_LLM) {
-        DF_TRY(df_llm_predict(m->llm, cfg, dev, rules, DF_WANT_OPERATORS, &llm, err));
-        df_llm_list_usages(cfg, dev, &llm, ops);
-        add_llm_result(o, cfg, &llm);
-        return DF_OK;
+        add_llm_result(o, cfg, &prediction->llm);
     }
-    DF_TRY(df_predict(m->predictor, cfg, dev, rules, &prediction, err));
-    df_report_real(o, "predicted_s", prediction.time_s);
-    return df_predict_usages(m->predictor, cfg, dev, rules, ops, err);
+    for (int i = 0; i < prediction->usages.count; i++) {
+        json_array_append_new(list, op_json(&prediction->usages.item[i]));
+    }
+    json_object_set_new(o, "ops", list);
 }
 
 /* ---- Designs ---- */
@@ -137,17 +130,14 @@ static df_status fill(maker *m, const df_store_search *search, json_t *o, df_err
 {
     df_cfg cfg;
     df_hw_device dev;
-    df_usages ops = {.count = 0};
+    df_prediction prediction;
     if (!df_report_config(m->source, search, &cfg)) {
         return df_fail(err, DF_INFEASIBLE, "it does not work with this version");
     }
     DF_TRY(df_hw_derive(&cfg, &m->source->options.rules, &dev, err));
-    DF_TRY(list_ops(m, &cfg, &dev, o, &ops, err));
-    json_t *const list = json_array();
-    for (int i = 0; i < ops.count; i++) {
-        json_array_append_new(list, op_json(&ops.item[i]));
-    }
-    json_object_set_new(o, "ops", list);
+    const df_design design = {&cfg, &dev, &m->source->options.rules};
+    DF_TRY(df_predict(m->predictor, &design, DF_WANT_OPERATORS, &prediction, err));
+    add_prediction(o, &cfg, &prediction);
     json_object_set_new(o, "device", device_json(&dev));
     if (m->count < YAML_SHOWN) {
         char *const yaml = yaml_text(&cfg);
@@ -209,13 +199,10 @@ df_status df_report_add_designs(json_t *root,
     json_object_set_new(root, "cost_names", names);
     json_object_set_new(root, "designs", m.all);
     m.predictor = df_predictor_new();
-    m.llm = df_llm_predictor_new();
     m.ids = malloc((BEST_SHOWN + FRONT_SHOWN) * sizeof *m.ids);
-    const df_status status = m.predictor && m.llm && m.ids
-                                 ? add_all(&m, picked, err)
-                                 : df_fail(err, DF_ENOMEM, "out of memory");
+    const df_status status =
+        m.predictor && m.ids ? add_all(&m, picked, err) : df_fail(err, DF_ENOMEM, "out of memory");
     df_predictor_free(m.predictor);
-    df_llm_predictor_free(m.llm);
     free(m.ids);
     return status;
 }

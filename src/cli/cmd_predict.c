@@ -12,7 +12,6 @@
 #include "llm_out.h"
 #include "llm_warn.h"
 #include "pictures.h"
-#include "predict/llm.h"
 #include "predict/predict.h"
 #include "summary.h"
 
@@ -27,11 +26,11 @@ typedef struct {
 typedef struct {
     df_cfg cfg;
     df_hw_device dev;
+    df_need need;
     df_prediction result;
-    df_llm_result llm; /* mode LLM */
-    df_memory llm_memory;
+    double memory_use; /* the bytes needed, by those of a device's DRAM */
     bool fits;
-    df_runner *astra; /* while it is predicted; NULL: nothing is simulated */
+    df_runner *runner; /* while it is predicted; NULL: nothing is simulated */
     df_rules rules;
     char summary[4096]; /* path of the summary file; empty: there is none */
 } outcome;
@@ -98,51 +97,41 @@ static const char *out_dir(const predict_args *a, df_mode mode)
 }
 
 static df_status
-predict_llm_with(df_llm_predictor *predictor, const predict_args *a, outcome *o, df_err *err)
+predict_with(df_predictor *predictor, const predict_args *a, outcome *o, df_err *err)
 {
-    const char *dir = out_dir(a, DF_MODE_LLM);
+    const df_design design = {&o->cfg, &o->dev, &a->rules};
+    const char *dir = out_dir(a, o->cfg.mode);
     const df_llm_watch pictures = df_cli_pictures(&dir);
     if (df_cli_env_flag("DEEPFLOW_VISUALIZE_GRAPHS")) {
-        df_llm_predictor_show(predictor, &pictures);
+        df_predictor_show(predictor, &pictures);
     }
-    df_llm_predictor_use(predictor, o->astra);
-    return df_llm_predict(predictor, &o->cfg, &o->dev, &a->rules, DF_WANT_OPERATORS, &o->llm, err);
+    df_predictor_use(predictor, o->runner);
+    return df_predict(predictor, &design, DF_WANT_OPERATORS, &o->result, err);
 }
 
-static df_status predict_llm(const predict_args *a, outcome *o, df_err *err)
+static void fill_memory(outcome *o)
 {
-    DF_TRY(df_hw_derive(&o->cfg, &a->rules, &o->dev, err));
-    df_predict_memory_peak(&o->cfg, &o->llm_memory);
-    o->fits = o->llm_memory.total_bytes <= o->dev.mem[DF_HW_LEVELS - 1].size_bytes;
-    df_llm_warn_strategy(&o->cfg, &a->rules, stderr);
-    df_llm_predictor *const predictor = df_llm_predictor_new();
-    if (!predictor) {
-        return df_fail(err, DF_ENOMEM, "out of memory");
-    }
-    const df_status status = predict_llm_with(predictor, a, o, err);
-    df_llm_predictor_free(predictor);
-    return status;
+    const double room_bytes = o->dev.mem[DF_HW_LEVELS - 1].size_bytes;
+    df_predict_need(&o->cfg, &o->rules, &o->need);
+    o->memory_use = room_bytes > 0 ? o->need.total_bytes / room_bytes : HUGE_VAL;
+    o->fits = !(o->memory_use > 1);
 }
 
-static df_status predict_with(const predict_args *a, outcome *o, df_err *err)
+static df_status predict_loaded(const predict_args *a, outcome *o, df_err *err)
 {
     DF_TRY(df_predict_check(&o->cfg, &a->rules, err));
     warn_backend(&o->cfg);
     DF_TRY(df_hw_derive(&o->cfg, &a->rules, &o->dev, err));
+    fill_memory(o);
+    if (o->cfg.mode == DF_MODE_LLM) {
+        df_llm_warn_strategy(&o->cfg, &a->rules, stderr);
+    }
     df_predictor *const predictor = df_predictor_new();
     if (!predictor) {
         return df_fail(err, DF_ENOMEM, "out of memory");
     }
-    df_predictor_use(predictor, o->astra);
-    const df_status status = df_predict(predictor, &o->cfg, &o->dev, &a->rules, &o->result, err);
+    const df_status status = predict_with(predictor, a, o, err);
     df_predictor_free(predictor);
-    if (o->cfg.mode == DF_MODE_GEMM) {
-        df_gemm_mode gemm;
-        df_gemm_mode_read(&o->cfg, &gemm);
-        o->result.memory_overflow =
-            df_footprint_gemm_bytes(&gemm) / o->dev.mem[DF_HW_LEVELS - 1].size_bytes;
-    }
-    o->fits = !(o->result.memory_overflow > 1);
     return status;
 }
 
@@ -152,17 +141,16 @@ static df_status predict(predict_args *a, outcome *o, df_err *err)
     o->rules = a->rules;
     DF_TRY(df_cli_load(&a->files, DF_CFG_NEED_HARDWARE | DF_CFG_NEED_MODEL, &o->cfg, err));
     if (df_backend_simulates(&o->cfg.backend)) {
-        DF_TRY(df_cli_open_astra(&o->cfg, out_dir(a, o->cfg.mode), &o->astra, err));
+        DF_TRY(df_cli_open_astra(&o->cfg, out_dir(a, o->cfg.mode), &o->runner, err));
     }
-    const df_status status =
-        o->cfg.mode == DF_MODE_LLM ? predict_llm(a, o, err) : predict_with(a, o, err);
-    df_cli_close_astra(o->astra);
+    const df_status status = predict_loaded(a, o, err);
+    df_cli_close_astra(o->runner);
     return status;
 }
 
 static df_llm_report report_of(const outcome *o)
 {
-    return (df_llm_report){&o->cfg, &o->dev, &o->llm, &o->llm_memory, &o->rules};
+    return (df_llm_report){&o->cfg, &o->dev, &o->result.llm, &o->need.llm, &o->rules};
 }
 
 /* ---- JSON ---- */
@@ -198,13 +186,13 @@ static void add_lstm(json_t *root, const df_lstm_times *t)
 
 static void add_memory(json_t *root, const outcome *o)
 {
-    const df_footprint *const need = &o->result.footprint;
+    const df_footprint *const need = &o->need.lstm;
     json_t *const memory = df_json_object(root, "memory");
     df_json_real(memory, "total_bytes", need->total_bytes);
     df_json_real(memory, "hidden_bytes", need->hidden_bytes);
     df_json_real(memory, "softmax_bytes", need->softmax_bytes);
     df_json_real(memory, "embedding_bytes", need->embedding_bytes);
-    df_json_real(memory, "overflow", o->result.memory_overflow);
+    df_json_real(memory, "overflow", o->memory_use);
 }
 
 static int print_json(const outcome *o)
@@ -274,8 +262,7 @@ static void print_lstm(const outcome *o)
     print_row("reduction of cell gradients", c->rc, 0);
     print_row("reduction of softmax gradients", c->rs, 0);
     print_row("reduction of embedding gradients", c->re, 0);
-    printf("memory of a device: %.4g GB needed, %.4g GB there%s\n",
-           o->result.footprint.total_bytes / DF_GIB,
+    printf("memory of a device: %.4g GB needed, %.4g GB there%s\n", o->need.total_bytes / DF_GIB,
            o->dev.mem[DF_HW_LEVELS - 1].size_bytes / DF_GIB, o->fits ? "" : ": it does not fit");
 }
 
@@ -317,7 +304,7 @@ static int print_text(const outcome *o, bool breakdown)
  * is no failure. */
 static df_status write_summary(const predict_args *a, outcome *o, df_err *err)
 {
-    const df_summary summary = {&o->cfg, &o->dev, &a->rules, &o->result, &o->llm};
+    const df_summary summary = {&o->cfg, &o->dev, &a->rules, &o->result, &o->need};
     const char *const dir = out_dir(a, o->cfg.mode);
     df_status status = df_dir_make(dir, err);
     if (status == DF_OK) {
@@ -341,7 +328,7 @@ static void warn_memory(const outcome *o)
     fprintf(stderr,
             "deepflow: warning: the model does not fit: it needs %.3g times the memory of a "
             "device\n",
-            o->result.memory_overflow);
+            o->memory_use);
 }
 
 static int run(const char *name, int argc, char **argv)

@@ -5,8 +5,8 @@
 
 #include "compat/output.h"
 #include "json_out.h"
-#include "predict/llm.h"
 #include "predict/predict.h"
+#include "predict/predict_memory.h"
 
 /* The figures of a prediction that rules change. */
 typedef enum {
@@ -25,17 +25,11 @@ static const char *const keys[FIGURES] = {
     "time_s",          "prefill_s", "decode_s",           "energy_prefill_j",
     "energy_decode_j", "energy_j",  "batch_tokens_per_s", "memory_bytes"};
 
-typedef struct {
-    df_predictor *predictor;
-    df_llm_predictor *llm;
-} predictors;
-
 static void figures_of_llm(const df_cfg *cfg,
                            const df_rules *rules,
                            const df_llm_result *r,
                            double figures[FIGURES])
 {
-    figures[TIME] = r->time_s;
     figures[PREFILL] = r->prefill_s;
     figures[DECODE] = r->decode_s;
     figures[PREFILL_ENERGY] = r->prefill_energy_j;
@@ -44,26 +38,26 @@ static void figures_of_llm(const df_cfg *cfg,
     figures[BATCH_RATE] = r->tokens_ps.overall * df_compat_rated_sequences(rules, cfg);
 }
 
-static df_status predict(const predictors *p,
+static df_status predict(df_predictor *predictor,
                          const df_cfg *cfg,
                          const df_rules *rules,
                          double figures[FIGURES],
                          df_err *err)
 {
     df_hw_device dev;
+    df_need need;
     df_prediction result;
-    df_llm_result llm;
+    const df_design design = {cfg, &dev, rules};
     memset(figures, 0, FIGURES * sizeof figures[0]);
     DF_TRY(df_hw_derive(cfg, rules, &dev, err));
-    if (cfg->mode == DF_MODE_LLM) {
-        DF_TRY(df_llm_predict(p->llm, cfg, &dev, rules, DF_WANT_TIMES, &llm, err));
-        figures_of_llm(cfg, rules, &llm, figures);
-        return DF_OK;
-    }
     DF_TRY(df_predict_check(cfg, rules, err));
-    DF_TRY(df_predict(p->predictor, cfg, &dev, rules, &result, err));
+    DF_TRY(df_predict(predictor, &design, DF_WANT_TIMES, &result, err));
+    df_predict_need(cfg, rules, &need);
     figures[TIME] = result.time_s;
-    figures[FOOTPRINT] = cfg->mode == DF_MODE_LSTM ? result.footprint.total_bytes : 0.0;
+    figures[FOOTPRINT] = need.total_bytes;
+    if (cfg->mode == DF_MODE_LLM) {
+        figures_of_llm(cfg, rules, &result.llm, figures);
+    }
     return DF_OK;
 }
 
@@ -119,7 +113,7 @@ static bool any_differs(const double here[], const double there[])
 
 /* `object` is NULL when text is printed. */
 static df_status
-explain(const predictors *p, const df_cfg *cfg, const df_rules *rules, json_t *object, df_err *err)
+explain(df_predictor *p, const df_cfg *cfg, const df_rules *rules, json_t *object, df_err *err)
 {
     double here[FIGURES];
     DF_TRY(predict(p, cfg, rules, here, err));
@@ -142,20 +136,19 @@ explain(const predictors *p, const df_cfg *cfg, const df_rules *rules, json_t *o
 
 df_status df_cli_explain_rules(const df_cfg *cfg, const df_rules *rules, bool json, df_err *err)
 {
-    const predictors p = {df_predictor_new(), df_llm_predictor_new()};
+    df_predictor *const predictor = df_predictor_new();
     json_t *const root = json ? json_object() : NULL;
     df_status status = DF_OK;
-    if (!p.predictor || !p.llm) {
+    if (!predictor) {
         status = df_fail(err, DF_ENOMEM, "out of memory");
     }
     if (status == DF_OK && !json) {
         puts("Each rule that changes this prediction, and what its other value would do:");
     }
     if (status == DF_OK) {
-        status = explain(&p, cfg, rules, root ? df_json_object(root, "rules") : NULL, err);
+        status = explain(predictor, cfg, rules, root ? df_json_object(root, "rules") : NULL, err);
     }
-    df_predictor_free(p.predictor);
-    df_llm_predictor_free(p.llm);
+    df_predictor_free(predictor);
     if (status == DF_OK && root) {
         (void)df_json_print(root);
     } else if (root) {

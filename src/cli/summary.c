@@ -110,12 +110,12 @@ static void print_memory(FILE *out, const df_summary *s)
             capacity > 0 ? whole.total_bytes / capacity : HUGE_VAL);
     fputs("\n\n", out);
     print_title(out, "Memory Requirement Breakdown per Data Shard Per Model Shard", 59);
-    print_parts(out, &s->prediction->footprint);
+    print_parts(out, &s->need->lstm);
     fprintf(out,
             "Memory Overflow Rate (Total Memory Required per Data Shard Per Model Shard/ Memory "
             "capacity per node): %.5f\n",
-            s->prediction->memory_overflow);
-    print_kinds(out, &s->prediction->footprint);
+            capacity > 0 ? s->need->total_bytes / capacity : HUGE_VAL);
+    print_kinds(out, &s->need->lstm);
 }
 
 static void print_lstm(FILE *out, const df_summary *s)
@@ -136,8 +136,8 @@ static void print_gemm(FILE *out, const df_summary *s)
     fprintf(out, "Forward Compute Time: %.17g\nForward Reduction Time: %.17g\n",
             t->forward_compute_s, t->forward_comm_s);
     if (s->cfg->gemm.backward) {
-        fprintf(out, "Backward Compute Time: %.17g\nBackward Reduction Time: %.17g\n",
-                backward_s, t->backward_comm_s + t->dp_comm_s);
+        fprintf(out, "Backward Compute Time: %.17g\nBackward Reduction Time: %.17g\n", backward_s,
+                t->backward_comm_s + t->dp_comm_s);
         if (t->dp_comm_s > 0) {
             fprintf(out, "DP Reduction Time: %.17g\n", t->dp_comm_s);
         }
@@ -150,7 +150,7 @@ static void print_training(FILE *out, const df_summary *s)
     fputs("\n\n", out);
     print_title(out, "Performance Results", 46);
     fprintf(out, "Execution Mode: %s\nTotal Time: %.8f\n", df_backend_name(&s->cfg->backend),
-            s->llm->time_s);
+            s->prediction->time_s);
 }
 
 /* Rates of one sequence, and of so many. */
@@ -162,7 +162,7 @@ static void print_rates(FILE *out, const char *title, const df_llm_rates *r, dou
 
 static void print_inference(FILE *out, const df_summary *s)
 {
-    const df_llm_result *const r = s->llm;
+    const df_llm_result *const r = &s->prediction->llm;
     const int64_t batch = s->cfg->llm.batch_size;
     const int64_t dp = s->cfg->sched.dp;
     char title[128];
@@ -179,8 +179,7 @@ static void print_inference(FILE *out, const df_summary *s)
     snprintf(title, sizeof title,
              "Aggregate Decode Throughput Tok/s (batch=%" PRId64 ", dp=%" PRId64 ")", batch, dp);
     print_rates(out, "Decode Generations per Second", &r->tokens_ps, 1);
-    print_rates(out, title, &r->tokens_ps,
-                df_compat_rated_sequences(s->rules, s->cfg));
+    print_rates(out, title, &r->tokens_ps, df_compat_rated_sequences(s->rules, s->cfg));
 }
 
 static void print_mode(FILE *out, const df_summary *s)

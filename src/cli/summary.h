@@ -3,8 +3,8 @@
 #ifndef DF_SUMMARY_H
 #define DF_SUMMARY_H
 #include "hw/hw.h"
-#include "predict/llm.h"
 #include "predict/predict.h"
+#include "predict/predict_memory.h"
 
 /* What a summary tells of. */
 typedef struct {
@@ -12,7 +12,7 @@ typedef struct {
     const df_hw_device *dev;
     const df_rules *rules;
     const df_prediction *prediction;
-    const df_llm_result *llm; /* mode LLM, instead */
+    const df_need *need;
 } df_summary;
 
 /* Writes DIR/summary_LSTM.txt, DIR/summary_modeGEMM_M.._K.._N...txt or

@@ -1,10 +1,8 @@
 #include "predict/llm.h"
 
 #include <stddef.h>
-#include <stdlib.h>
 #include <string.h>
 
-#include "compat/algorithm.h"
 #include "predict/llm_impl.h"
 
 /* ---- Set-up ---- */
@@ -32,7 +30,7 @@ static void read_coster(df_llm *x, const df_hw_device *dev)
     c->model = df_compat_cost(x->rules, x->cfg, &x->prices);
     c->options = &x->prices;
     c->dev = dev;
-    c->cache = x->memory->gemm;
+    c->cache = x->memory->cache;
     c->err = x->err;
     df_gemm_cache_use(c->cache, dev, &traffic);
     df_topo_derive(x->cfg, dev, &c->topo);
@@ -41,7 +39,6 @@ static void read_coster(df_llm *x, const df_hw_device *dev)
 
 static df_status use_simulator(df_llm *x)
 {
-    df_llm_predictor *const memory = x->memory;
     const df_compat_options *const o = &x->options;
     x->simulated =
         (df_simulated){.backend = &x->cfg->backend,
@@ -52,13 +49,8 @@ static df_status use_simulator(df_llm *x)
     if (!df_backend_simulates(&x->cfg->backend)) {
         return DF_OK;
     }
-    if (!memory->net) {
-        memory->net = df_netcoll_new(memory->astra);
-    }
-    if (!memory->net) {
-        return df_fail(x->err, DF_ENOMEM, "out of memory for the network simulator");
-    }
-    x->simulated.net = memory->net;
+    DF_TRY(df_predictor_need_net(x->memory, x->err));
+    x->simulated.net = x->memory->net;
     x->coster.simulated = &x->simulated;
     return DF_OK;
 }
@@ -80,60 +72,17 @@ static df_status train(df_llm *x, df_llm_result *out)
     return DF_OK;
 }
 
-/* ---- The predictor ---- */
+/* ---- A prediction ---- */
 
-df_llm_predictor *df_llm_predictor_new(void)
-{
-    df_llm_predictor *const predictor = calloc(1, sizeof *predictor);
-    if (predictor) {
-        predictor->gemm = df_gemm_cache_new();
-    }
-    if (predictor && !predictor->gemm) {
-        free(predictor);
-        return NULL;
-    }
-    return predictor;
-}
-
-void df_llm_predictor_free(df_llm_predictor *predictor)
-{
-    if (predictor) {
-        df_gemm_cache_free(predictor->gemm);
-        df_netcoll_free(predictor->net);
-        df_sched_ws_free(&predictor->sched);
-        free(predictor);
-    }
-}
-
-void df_llm_predictor_use(df_llm_predictor *predictor, df_runner *astra)
-{
-    predictor->astra = astra;
-}
-
-void df_llm_predictor_show(df_llm_predictor *predictor, const df_llm_watch *watch)
-{
-    predictor->watch = watch;
-}
-
-void df_llm_predictor_clear(df_llm_predictor *predictor)
-{
-    df_gemm_cache_clear(predictor->gemm);
-}
-
-df_status df_llm_predict(df_llm_predictor *predictor,
-                         const df_cfg *cfg,
-                         const df_hw_device *dev,
-                         const df_rules *rules,
-                         df_want want,
-                         df_llm_result *out,
-                         df_err *err)
+df_status df_predict_llm(
+    df_predictor *predictor, const df_design *design, df_want want, df_llm_result *out, df_err *err)
 {
     const size_t figures = offsetof(df_llm_result, pass);
     df_llm_result result;
     df_llm x = {.memory = predictor,
-                .cfg = cfg,
-                .rules = rules,
-                .options = df_compat_read(rules),
+                .cfg = design->cfg,
+                .rules = design->rules,
+                .options = df_compat_read(design->rules),
                 .want = want,
                 .err = err};
     memset(&result, 0, figures);
@@ -142,9 +91,9 @@ df_status df_llm_predict(df_llm_predictor *predictor,
         memset(&predictor->last, 0, sizeof predictor->last);
     }
     read_model(&x);
-    read_coster(&x, dev);
+    read_coster(&x, design->dev);
     DF_TRY(use_simulator(&x));
-    result.run_type = cfg->llm.run_type;
+    result.run_type = x.cfg->llm.run_type;
     result.micro_batch = x.split.batch;
     DF_TRY(df_llm_is_training(&x) ? train(&x, &result) : df_llm_infer(&x, &result));
     df_energy_finish(&x.tariff, x.split.tp * x.split.cp * x.split.dp * x.split.pp, result.time_s,
@@ -180,11 +129,8 @@ typedef struct {
     double scale;
 } phase;
 
-static void list_phase(const df_cfg *cfg,
-                       const df_hw_device *dev,
-                       const df_llm_result *result,
-                       const phase *p,
-                       df_usages *usages)
+static void
+list_phase(const df_design *design, const df_llm_result *result, const phase *p, df_usages *usages)
 {
     for (int i = 0; i < DF_BREAKDOWN_LEAVES; i++) {
         const df_row_name name = df_breakdown_leaves[i];
@@ -192,33 +138,30 @@ static void list_phase(const df_cfg *cfg,
         if (!row->present) {
             continue;
         }
-        const double runs = p->scale * df_llm_runs(cfg, result, name);
+        const double runs = p->scale * df_llm_runs(design->cfg, result, name);
         df_usage *const usage = df_usages_add(usages, df_row_names[name], runs);
         usage->phase = p->phase;
-        df_usage_add_side(usage, dev, &row->side[DF_FORWARD]);
+        df_usage_add_side(usage, design->dev, &row->side[DF_FORWARD]);
         if (df_llm_runs_backward(result, name)) {
-            df_usage_add_side(usage, dev, &row->side[DF_BACKWARD]);
+            df_usage_add_side(usage, design->dev, &row->side[DF_BACKWARD]);
         }
     }
 }
 
-void df_llm_list_usages(const df_cfg *cfg,
-                        const df_hw_device *dev,
-                        const df_llm_result *result,
-                        df_usages *usages)
+void df_llm_list_usages(const df_design *design, const df_llm_result *result, df_usages *usages)
 {
     usages->count = 0;
     if (result->run_type == DF_RUN_INFERENCE) {
         /* the last decode step, for as long as all take */
         const double steps = result->decode_s * result->tokens_ps.end;
-        list_phase(cfg, dev, result, &(phase){&result->pass, "prefill", 1.0}, usages);
-        list_phase(cfg, dev, result, &(phase){&result->decode, "decode", steps}, usages);
+        list_phase(design, result, &(phase){&result->pass, "prefill", 1.0}, usages);
+        list_phase(design, result, &(phase){&result->decode, "decode", steps}, usages);
         return;
     }
-    list_phase(cfg, dev, result, &(phase){&result->pass, "", 1.0}, usages);
+    list_phase(design, result, &(phase){&result->pass, "", 1.0}, usages);
     if (result->pass.recompute_s > 0 && !result->cut_short) {
-        df_usage *const usage =
-            df_usages_add(usages, "recomputed forward work", df_llm_runs(cfg, result, DF_ROW_MHA));
+        df_usage *const usage = df_usages_add(usages, "recomputed forward work",
+                                              df_llm_runs(design->cfg, result, DF_ROW_MHA));
         usage->cost_s[DF_COST_COMPUTE] = result->pass.recompute_s;
     }
     if (result->optimizer_s > 0) {

@@ -8,37 +8,14 @@
  *   llm_energy.c  energy of a run */
 #ifndef DF_LLM_IMPL_H
 #define DF_LLM_IMPL_H
-#include "compat/compat.h"
 #include "compat/step_reference.h"
-#include "cost/simulated.h"
 #include "lower/lower.h"
-#include "model/transformer.h"
-#include "predict/llm.h"
 #include "predict/pipe.h"
-
-/* A pass: its operators, their prices, and sums of these. */
-typedef struct {
-    df_span span;
-    df_ops ops;
-    df_price price[DF_OPS_MAX];
-    df_pass_times times;
-    double recompute_s;     /* part of the layer's backward time */
-    df_breakdown breakdown; /* where something needs it */
-} df_llm_pass;
-
-struct df_llm_predictor {
-    df_gemm_cache *gemm;
-    df_netcoll *net;           /* NULL until it is needed */
-    df_runner *astra;          /* borrowed; NULL: net has its own */
-    const df_llm_watch *watch; /* borrowed; NULL */
-    df_sched_ws sched;
-    df_llm_pass pass;
-    df_breakdown first, last; /* where wanted: of training or the prefill, of the decode phase */
-};
+#include "predict/predict_impl.h"
 
 /* One prediction in progress. */
 typedef struct {
-    df_llm_predictor *memory;
+    df_predictor *memory;
     const df_cfg *cfg;
     const df_rules *rules;
     df_compat_options options;

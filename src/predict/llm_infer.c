@@ -59,7 +59,7 @@ static df_span span_of(const df_llm *x, double tokens, double context, bool deco
 static df_status time_step(df_llm *x, int64_t prefill, int64_t step, sample *out)
 {
     const df_span span = span_of(x, 1.0, (double)(prefill + step + 1), true);
-    if (x->memory->watch || x->memory->astra) {
+    if (x->memory->watch || x->memory->runner) {
         snprintf(x->where, sizeof x->where, "decode_samples/step_%04lld/", (long long)step);
     }
     DF_TRY(df_llm_time_pass(x, &span));

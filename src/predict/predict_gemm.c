@@ -3,7 +3,7 @@
 #include "compat/lstm.h"
 #include "predict/predict_impl.h"
 
-df_status df_predict_gemm(df_predict_job *job, df_prediction *out)
+df_status df_predict_gemm(df_predict_job *job, df_gemm_times *out)
 {
     static const df_usage_row rows[] = {[DF_GEMM_FORWARD] = {"GEMM forward", 1.0},
                                         [DF_GEMM_BACKWARD] = {"GEMM backward", 1.0},
@@ -21,16 +21,14 @@ df_status df_predict_gemm(df_predict_job *job, df_prediction *out)
         const int count = 1 + (g->backward ? 1 : 0) + (g->reduces ? 1 : 0);
         df_usages_list(job->usages, job->coster.dev, &ops, price, rows, count);
     }
-    out->gemm = (df_gemm_times){.forward_compute_s = t[DF_GEMM_FORWARD].compute_s[DF_FORWARD],
-                                .forward_comm_s = t[DF_GEMM_FORWARD].comm_s[DF_FORWARD],
-                                .backward_compute_s = t[DF_GEMM_BACKWARD].compute_s[DF_BACKWARD],
-                                .backward_comm_s = t[DF_GEMM_BACKWARD].comm_s[DF_BACKWARD],
-                                .dp_comm_s = reduction->compute_s[DF_BACKWARD] +
-                                             reduction->comm_s[DF_BACKWARD]};
-    out->gemm.time_s = out->gemm.forward_compute_s + out->gemm.forward_comm_s +
-                       out->gemm.backward_compute_s + out->gemm.backward_comm_s +
-                       out->gemm.dp_comm_s;
-    out->time_s = out->gemm.time_s;
+    *out = (df_gemm_times){.forward_compute_s = t[DF_GEMM_FORWARD].compute_s[DF_FORWARD],
+                           .forward_comm_s = t[DF_GEMM_FORWARD].comm_s[DF_FORWARD],
+                           .backward_compute_s = t[DF_GEMM_BACKWARD].compute_s[DF_BACKWARD],
+                           .backward_comm_s = t[DF_GEMM_BACKWARD].comm_s[DF_BACKWARD],
+                           .dp_comm_s =
+                               reduction->compute_s[DF_BACKWARD] + reduction->comm_s[DF_BACKWARD]};
+    out->time_s = out->forward_compute_s + out->forward_comm_s + out->backward_compute_s +
+                  out->backward_comm_s + out->dp_comm_s;
     return DF_OK;
 }
 

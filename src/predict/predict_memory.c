@@ -1,5 +1,6 @@
 #include "predict/predict_memory.h"
 
+#include "compat/lstm.h"
 #include "model/transformer.h"
 #include "predict/pipe.h"
 
@@ -44,4 +45,35 @@ void df_predict_memory_peak(const df_cfg *cfg, df_memory *out)
     df_memory_use use;
     read_use(cfg, &ops, &use);
     df_memory_peak(&ops, &use, out);
+}
+
+static double lstm_bytes(const df_cfg *cfg, const df_rules *rules, df_footprint *out)
+{
+    df_lstm model;
+    df_lstm_read(cfg, &model);
+    df_compat_footprint(rules, &model, out);
+    return out->total_bytes;
+}
+
+static double gemm_bytes(const df_cfg *cfg)
+{
+    df_gemm_mode gemm;
+    df_gemm_mode_read(cfg, &gemm);
+    return df_footprint_gemm_bytes(&gemm);
+}
+
+void df_predict_need(const df_cfg *cfg, const df_rules *rules, df_need *out)
+{
+    switch (cfg->mode) {
+    case DF_MODE_GEMM:
+        out->total_bytes = gemm_bytes(cfg);
+        break;
+    case DF_MODE_LSTM:
+        out->total_bytes = lstm_bytes(cfg, rules, &out->lstm);
+        break;
+    case DF_MODE_LLM:
+        df_predict_memory_peak(cfg, &out->llm);
+        out->total_bytes = out->llm.total_bytes;
+        break;
+    }
 }

@@ -11,7 +11,7 @@
 #ifndef DF_VAL_IMPL_H
 #define DF_VAL_IMPL_H
 #include "compat/compat.h"
-#include "predict/llm.h"
+#include "predict/predict.h"
 #include "validate/csv.h"
 #include "validate/validate.h"
 
@@ -40,7 +40,7 @@ struct df_val_data {
     int num_devices;
     char **text; /* reasons and names of groups, each once */
     size_t num_texts;
-    df_llm_predictor *predictor;
+    df_predictor *predictor;
     df_gemm_search *gemm;
 };
 

@@ -131,15 +131,13 @@ static void one_layer(df_cfg *cfg)
 }
 
 static df_status
-run_layer(df_val_row *r, const df_cfg *cfg, const df_rules *rules, df_llm_result *result)
+run_layer(df_val_row *r, const df_cfg *cfg, const df_rules *rules, df_prediction *out)
 {
     df_hw_device dev;
-    const df_status status = df_cfg_check(cfg, r->err);
-    if (status != DF_OK) {
-        return status == DF_EINVAL ? DF_INFEASIBLE : status;
-    }
+    const df_design design = {cfg, &dev, rules};
+    DF_TRY(df_predict_check(cfg, rules, r->err));
     DF_TRY(df_hw_derive(cfg, rules, &dev, r->err));
-    return df_llm_predict(r->data->predictor, cfg, &dev, rules, DF_WANT_OPERATORS, result, r->err);
+    return df_predict(r->data->predictor, &design, DF_WANT_OPERATORS, out, r->err);
 }
 
 static df_status read_heads(df_val_row *r, df_cfg *cfg)
@@ -159,18 +157,18 @@ static df_status read_heads(df_val_row *r, df_cfg *cfg)
 static df_status
 prefill_time(df_val_row *r, const df_cfg *cfg, const df_rules *rules, double *time_s)
 {
-    df_llm_result result;
+    df_prediction result;
     DF_TRY(run_layer(r, cfg, rules, &result));
-    *time_s = result.pass.row[DF_ROW_ATTENTION].side[DF_FORWARD].time_s;
+    *time_s = result.llm.pass.row[DF_ROW_ATTENTION].side[DF_FORWARD].time_s;
     return DF_OK;
 }
 
 static df_status
 decode_time(df_val_row *r, const df_cfg *cfg, const df_rules *rules, double *time_s)
 {
-    df_llm_result result;
+    df_prediction result;
     DF_TRY(run_layer(r, cfg, rules, &result));
-    *time_s = result.decode.row[DF_ROW_ATTENTION].side[DF_FORWARD].time_s;
+    *time_s = result.llm.decode.row[DF_ROW_ATTENTION].side[DF_FORWARD].time_s;
     return DF_OK;
 }
 
@@ -203,9 +201,9 @@ df_status df_val_run_decode(df_val_row *r)
 static df_status
 experts_time(df_val_row *r, const df_cfg *cfg, const df_rules *rules, double *time_s)
 {
-    df_llm_result result;
+    df_prediction result;
     DF_TRY(run_layer(r, cfg, rules, &result));
-    const df_row *const rows = result.pass.row;
+    const df_row *const rows = result.llm.pass.row;
     *time_s = rows[DF_ROW_FFN1].side[DF_FORWARD].time_s +
               rows[DF_ROW_ACTIVATION].side[DF_FORWARD].time_s +
               rows[DF_ROW_FFN2].side[DF_FORWARD].time_s;

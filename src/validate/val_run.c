@@ -8,12 +8,12 @@
 #include "predict/predict_memory.h"
 #include "validate/val_impl.h"
 
-static df_status predict(df_val_row *r, const df_cfg *cfg, int rules, df_llm_result *result)
+static df_status predict(df_val_row *r, const df_cfg *cfg, int rules, df_prediction *out)
 {
     df_hw_device dev;
-    DF_TRY(df_hw_derive(cfg, &r->rules[rules], &dev, r->err));
-    return df_llm_predict(r->data->predictor, cfg, &dev, &r->rules[rules], DF_WANT_TIMES, result,
-                          r->err);
+    const df_design design = {cfg, &dev, &r->rules[rules]};
+    DF_TRY(df_hw_derive(cfg, design.rules, &dev, r->err));
+    return df_predict(r->data->predictor, &design, DF_WANT_TIMES, out, r->err);
 }
 
 /* Runs of the same work on the same machines compete. */
@@ -91,9 +91,9 @@ run_time(df_val_row *r, const df_cfg *cfg, const time_metric *metric, double mea
     double predicted[DF_VAL_RULE_SETS];
     DF_TRY(name_group(r, cfg));
     for (int i = 0; i < r->num_rules; i++) {
-        df_llm_result result;
+        df_prediction result;
         DF_TRY(predict(r, cfg, i, &result));
-        predicted[i] = metric->value(cfg, &result);
+        predicted[i] = metric->value(cfg, &result.llm);
     }
     return df_val_add(r, metric->name, measured, predicted);
 }

@@ -123,7 +123,7 @@ static df_status load_sets(df_val_data *data, const char *folder, df_err *err)
 static df_status load(const df_val_folders *folders, df_val_data *data, df_err *err)
 {
     data->hardware = strdup(folders->hardware);
-    data->predictor = df_llm_predictor_new();
+    data->predictor = df_predictor_new();
     data->gemm = df_gemm_search_new();
     if (!data->hardware || !data->predictor || !data->gemm) {
         return df_fail(err, DF_ENOMEM, "out of memory");
@@ -172,7 +172,7 @@ void df_val_free(df_val_data *data)
     df_csv_free(data->more_devices);
     df_csv_free(data->more_models);
     free(data->hardware);
-    df_llm_predictor_free(data->predictor);
+    df_predictor_free(data->predictor);
     df_gemm_search_free(data->gemm);
     free(data);
 }

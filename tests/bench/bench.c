@@ -13,7 +13,6 @@
 #include "golden/cases.h"
 #include "grad/grad.h"
 #include "layout/layout.h"
-#include "predict/llm.h"
 #include "predict/predict.h"
 
 enum { MAX_SHAPES = 1024, SHAPE_REPEATS = 2000, EVALUATIONS = 50000, DESCENTS = 5 };
@@ -260,23 +259,24 @@ static double llm_prediction_s(const llm_case *c)
     const int predictions = c->flattened ? 20 : 200;
     const df_rules rules = df_rules_reference();
     const df_cfg cfg = llm_config(c);
-    df_llm_predictor *const predictor = df_llm_predictor_new();
+    df_predictor *const predictor = df_predictor_new();
     df_hw_device dev;
-    df_llm_result result;
+    const df_design design = {&cfg, &dev, &rules};
+    df_prediction result;
     df_err err;
     double sum_s = 0;
     for (int i = -1; i < predictions; i++) {
         if (!c->warm) {
-            df_llm_predictor_clear(predictor);
+            df_predictor_clear(predictor);
         }
         const double start = df_clock_s();
         if (df_hw_derive(&cfg, &rules, &dev, &err) != DF_OK ||
-            df_llm_predict(predictor, &cfg, &dev, &rules, DF_WANT_TIMES, &result, &err) != DF_OK) {
+            df_predict(predictor, &design, DF_WANT_TIMES, &result, &err) != DF_OK) {
             df_bench_stop(&err);
         }
         sum_s += i < 0 ? 0 : df_clock_s() - start;
     }
-    df_llm_predictor_free(predictor);
+    df_predictor_free(predictor);
     return sum_s / predictions;
 }
 

@@ -3,7 +3,7 @@
 #include <string.h>
 
 #include "golden/cases.h"
-#include "predict/llm.h"
+#include "predict/predict.h"
 
 enum { ANALYTICAL_CASES = 49, SIMULATED_CASES = 28 };
 
@@ -95,7 +95,7 @@ llm_value(const void *result, const char *group, const char *key, double *number
     return group_value(r, group, key, number);
 }
 
-static df_status predict(const df_case *c, df_llm_result *result, df_err *err)
+static df_status predict(const df_case *c, df_prediction *result, df_err *err)
 {
     const df_rules rules = df_rules_reference();
     df_cfg cfg;
@@ -103,17 +103,17 @@ static df_status predict(const df_case *c, df_llm_result *result, df_err *err)
     DF_TRY(df_cfg_parse(&(df_cfg_text){c->hardware, "hardware"}, &(df_cfg_text){c->model, "model"},
                         DF_CFG_NEED_HARDWARE | DF_CFG_NEED_MODEL, &cfg, err));
     DF_TRY(df_hw_derive(&cfg, &rules, &dev, err));
-    df_llm_predictor *const predictor = df_llm_predictor_new();
+    df_predictor *const predictor = df_predictor_new();
     assert_non_null(predictor);
     const df_status status =
-        df_llm_predict(predictor, &cfg, &dev, &rules, DF_WANT_OPERATORS, result, err);
-    df_llm_predictor_free(predictor);
+        df_predict(predictor, &(df_design){&cfg, &dev, &rules}, DF_WANT_OPERATORS, result, err);
+    df_predictor_free(predictor);
     return status;
 }
 
 static bool check_case(const df_case *c, void *context)
 {
-    df_llm_result result;
+    df_prediction result;
     df_err err = {""};
     (void)context;
     const df_status status = predict(c, &result, &err);
@@ -124,7 +124,7 @@ static bool check_case(const df_case *c, void *context)
         print_error("%s: %s\n", c->name, err.text);
         return false;
     }
-    return df_case_compare(c, llm_value, &result, 1e-9);
+    return df_case_compare(c, llm_value, &result.llm, 1e-9);
 }
 
 static void recorded_predictions_are_met(void **state)

@@ -37,16 +37,16 @@ df_hw_device df_llm_case_device(const df_cfg *cfg)
 df_llm_result df_llm_case_predict(const df_cfg *cfg, const df_rules *rules)
 {
     const df_hw_device dev = df_llm_case_device(cfg);
-    df_llm_result result;
+    df_prediction result;
     df_err err;
-    df_llm_predictor *const predictor = df_llm_predictor_new();
+    df_predictor *const predictor = df_predictor_new();
     assert_non_null(predictor);
-    if (df_cfg_check(cfg, &err) != DF_OK ||
-        df_llm_predict(predictor, cfg, &dev, rules, DF_WANT_OPERATORS, &result, &err) != DF_OK) {
+    if (df_cfg_check(cfg, &err) != DF_OK || df_predict(predictor, &(df_design){cfg, &dev, rules},
+                                                       DF_WANT_OPERATORS, &result, &err) != DF_OK) {
         fail_msg("%s", err.text);
     }
-    df_llm_predictor_free(predictor);
-    return result;
+    df_predictor_free(predictor);
+    return result.llm;
 }
 
 df_llm_result df_llm_case_reference(const df_cfg *cfg)

@@ -1,7 +1,7 @@
 /* llm_case.h: a small LLM on a small device, for tests. */
 #ifndef DF_TEST_LLM_CASE_H
 #define DF_TEST_LLM_CASE_H
-#include "predict/llm.h"
+#include "predict/predict.h"
 #include "support/support.h"
 
 /* data/llm.yaml without FlashAttention on data/hardware.yaml. */

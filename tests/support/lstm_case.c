@@ -28,7 +28,8 @@ df_prediction df_case_predict(const df_cfg *cfg, const df_rules *rules)
     df_prediction result;
     df_err err;
     assert_non_null(predictor);
-    if (df_predict(predictor, cfg, &dev, rules, &result, &err) != DF_OK) {
+    if (df_predict(predictor, &(df_design){cfg, &dev, rules}, DF_WANT_TIMES, &result, &err) !=
+        DF_OK) {
         fail_msg("%s", err.text);
     }
     df_predictor_free(predictor);

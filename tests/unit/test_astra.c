@@ -118,8 +118,8 @@ static void read_only_and_off_write_nothing(void **state)
     char last[ROOM];
     double time_s;
     const df_runner_options options[] = {{.cache_dir = m->dir, .cache_read_only = true},
-                                        {.cache_dir = m->dir, .cache_off = true},
-                                        {.cache_dir = NULL}};
+                                         {.cache_dir = m->dir, .cache_off = true},
+                                         {.cache_dir = NULL}};
     for (size_t i = 0; i < sizeof options / sizeof options[0]; i++) {
         df_runner *const astra = open_with(&options[i]);
         assert_false(found(m, astra, 4096, &time_s));
@@ -179,7 +179,8 @@ static void labels_make_no_difference(void **state)
     double time_s;
     for (uint32_t label = 0; label < 2; label++) {
         df_net_program *const program = message(77, label);
-        const df_runner_job job = {.program = program, .network = &m->network, .system = &m->system};
+        const df_runner_job job = {
+            .program = program, .network = &m->network, .system = &m->system};
         assert_int_equal(df_runner_time(astra, &job, &time_s, &err), DF_OK);
         df_net_program_free(program);
     }

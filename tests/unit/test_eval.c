@@ -4,6 +4,8 @@
 #include <string.h>
 
 #include "eval/eval.h"
+#include "predict/predict.h"
+#include "predict/predict_memory.h"
 #include "support/support.h"
 
 /* 16 devices on one wafer, as replicas. */
@@ -145,10 +147,15 @@ static void times_are_those_of_the_written_budgets(void **state)
     df_eval_config(eval, &point, &written);
     df_predictor *predictor = df_predictor_new();
     assert_int_equal(df_hw_derive(&written, &rules, &dev, &err), DF_OK);
-    assert_int_equal(df_predict(predictor, &written, &dev, &rules, &prediction, &err), DF_OK);
+    assert_int_equal(df_predict(predictor, &(df_design){&written, &dev, &rules}, DF_WANT_TIMES,
+                                &prediction, &err),
+                     DF_OK);
     assert_true(isfinite(result.time_s));
     df_assert_rel(result.time_s, prediction.time_s, 0);
-    df_assert_rel(result.memory_overflow, prediction.memory_overflow, 0);
+    df_need need;
+    df_predict_need(&written, &rules, &need);
+    df_assert_rel(result.memory_overflow, need.total_bytes / dev.mem[DF_HW_LEVELS - 1].size_bytes,
+                  0);
     assert_true(result.shortfall == 0);
     assert_int_equal(df_eval_count(eval), 1);
     df_predictor_free(predictor);
@@ -160,10 +167,10 @@ static df_cfg load_large(double *stacks)
 {
     const df_rules rules = df_rules_reference();
     df_cfg cfg = load();
-    df_footprint need;
+    df_need need;
     cfg.tech.dram.mem_ctrl_area_mm2 = 40;
     cfg.lstm.batch_size *= 4;
-    df_predict_footprint(&cfg, &rules, &need);
+    df_predict_need(&cfg, &rules, &need);
     *stacks = ceil(need.total_bytes / cfg.tech.dram.stack_capacity_bytes);
     assert_in_range((int)*stacks, 2, 6);
     return cfg;

@@ -1,6 +1,6 @@
 /* Bytes of device memory of LSTM training, against figures derived by hand. */
 #include "base/units.h"
-#include "predict/predict.h"
+#include "predict/predict_memory.h"
 #include "support/support.h"
 
 /* Batch 30, width 6, 3 steps, 2 layers, 4 gates, 10 words, 2 bytes an element;
@@ -29,9 +29,10 @@ static df_cfg small_model(void)
 
 static df_footprint footprint_of(const df_cfg *cfg, const df_rules *rules)
 {
-    df_footprint out;
-    df_predict_footprint(cfg, rules, &out);
-    return out;
+    df_need need;
+    df_predict_need(cfg, rules, &need);
+    df_assert_rel(need.total_bytes, need.lstm.total_bytes, 0);
+    return need.lstm;
 }
 
 /* All rules as the Python DeepFlow has them, or none. */
@@ -194,9 +195,10 @@ static void recorded_overflow_rates_are_met(void **state)
 
 static double gemm_bytes(const df_cfg *cfg)
 {
-    df_gemm_mode gemm;
-    df_gemm_mode_read(cfg, &gemm);
-    return df_footprint_gemm_bytes(&gemm);
+    const df_rules rules = df_rules_corrected();
+    df_need need;
+    df_predict_need(cfg, &rules, &need);
+    return need.total_bytes;
 }
 
 /* 2 bytes of 40 x 60, 60 x 80 and 40 x 80; k in 4, or m in 4 and n in 2. */

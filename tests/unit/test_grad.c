@@ -6,6 +6,7 @@
 #include <gsl/gsl_errno.h>
 
 #include "grad/grad.h"
+#include "predict/predict_memory.h"
 #include "support/support.h"
 
 static df_cfg load(void)
@@ -260,9 +261,9 @@ static void stacks_leave_the_chip_area(void **state)
     (void)state;
     const df_cfg cfg = load();
     const df_rules rules = df_rules_reference();
-    df_footprint need;
+    df_need need;
     df_eval *eval = search();
-    df_predict_footprint(&cfg, &rules, &need);
+    df_predict_need(&cfg, &rules, &need);
     const double stacks = ceil(need.total_bytes / cfg.tech.dram.stack_capacity_bytes);
     df_assert_rel(df_eval_chip_mm2(eval),
                   trunc(cfg.area.device_mm2 - stacks * cfg.tech.dram.area_per_stack_mm2), 0);

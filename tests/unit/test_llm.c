@@ -63,15 +63,16 @@ static void what_cannot_compute_never_ends(void **state)
         df_cfg cfg = df_llm_case(DF_RUN_TRAINING);
         df_llm_case_split(&cfg, 1, 2, lp, 2);
         df_hw_device dev = df_llm_case_device(&cfg);
-        df_llm_predictor *predictor = df_llm_predictor_new();
-        df_llm_result result;
+        df_predictor *predictor = df_predictor_new();
+        df_prediction result;
         dev.mem[0].tile_dim = 0;
         dev.mem[0].size_bytes = 0;
         dev.mem[0].throughput_bytes_ps = 0;
-        assert_int_equal(
-            df_llm_predict(predictor, &cfg, &dev, &rules, DF_WANT_OPERATORS, &result, NULL), DF_OK);
+        assert_int_equal(df_predict(predictor, &(df_design){&cfg, &dev, &rules}, DF_WANT_OPERATORS,
+                                    &result, NULL),
+                         DF_OK);
         assert_true(isinf(result.time_s));
-        df_llm_predictor_free(predictor);
+        df_predictor_free(predictor);
     }
 }
 

@@ -88,7 +88,7 @@ static void steps_that_would_be_stuck_end(void **state)
     df_rules rules = df_rules_corrected();
     for (int zero = 0; zero <= 2; zero++) {
         df_cfg cfg = df_llm_case(DF_RUN_TRAINING);
-        df_llm_result result;
+        df_prediction result;
         df_err err;
         cfg.llm.num_layers = 1;
         cfg.llm.batch_size = 2;
@@ -100,16 +100,17 @@ static void steps_that_would_be_stuck_end(void **state)
         cfg.backend.model = DF_BACKEND_ASTRA;
         cfg.backend.mode = DF_ASTRA_FLATTENED;
         const df_hw_device dev = df_llm_case_device(&cfg);
-        df_llm_predictor *const predictor = df_llm_predictor_new();
+        df_predictor *const predictor = df_predictor_new();
         assert_non_null(predictor);
         rules.astra_order_open = true;
-        assert_int_equal(
-            df_llm_predict(predictor, &cfg, &dev, &rules, DF_WANT_OPERATORS, &result, &err),
-            DF_ESTUCK);
+        assert_int_equal(df_predict(predictor, &(df_design){&cfg, &dev, &rules}, DF_WANT_OPERATORS,
+                                    &result, &err),
+                         DF_ESTUCK);
         rules.astra_order_open = false;
-        assert_int_equal(
-            df_llm_predict(predictor, &cfg, &dev, &rules, DF_WANT_OPERATORS, &result, &err), DF_OK);
-        df_llm_predictor_free(predictor);
+        assert_int_equal(df_predict(predictor, &(df_design){&cfg, &dev, &rules}, DF_WANT_OPERATORS,
+                                    &result, &err),
+                         DF_OK);
+        df_predictor_free(predictor);
         /* Others are in the way on the ring, so that it takes longer than without them. */
         const double flattened_s = result.time_s;
         cfg.backend.mode = DF_ASTRA_HIERARCHICAL;

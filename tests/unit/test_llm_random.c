@@ -214,22 +214,24 @@ static void predictions_allocate_nothing(void **state)
     df_mt19937 rng;
     df_err err;
     df_mt_init(&rng, 12);
-    df_llm_predictor *const predictor = df_llm_predictor_new();
+    df_predictor *const predictor = df_predictor_new();
     for (int i = 0; i < CASES; i++) {
         const df_cfg cfg = random_case(&rng);
         const df_hw_device dev = df_llm_case_device(&cfg);
-        df_llm_result first;
-        df_llm_result second;
-        assert_int_equal(
-            df_llm_predict(predictor, &cfg, &dev, &rules, DF_WANT_OPERATORS, &first, &err), DF_OK);
+        df_prediction first;
+        df_prediction second;
+        assert_int_equal(df_predict(predictor, &(df_design){&cfg, &dev, &rules}, DF_WANT_OPERATORS,
+                                    &first, &err),
+                         DF_OK);
         const int64_t before = *allocations();
-        assert_int_equal(
-            df_llm_predict(predictor, &cfg, &dev, &rules, DF_WANT_OPERATORS, &second, &err), DF_OK);
+        assert_int_equal(df_predict(predictor, &(df_design){&cfg, &dev, &rules}, DF_WANT_OPERATORS,
+                                    &second, &err),
+                         DF_OK);
         assert_int_equal(*allocations(), before);
         df_assert_rel(second.time_s, first.time_s, 0);
         df_assert_rel(second.time_s, time_s(&cfg, &rules), 0);
     }
-    df_llm_predictor_free(predictor);
+    df_predictor_free(predictor);
     assert_true(*allocations() > 0); /* they are counted */
 }
 

@@ -126,22 +126,26 @@ static void predictors_remember_nothing_but_gemms(void **state)
     const df_cfg large = load(4, 16, DF_ORDER_1F1B, 1);
     const df_cfg small = load(2, 4, DF_ORDER_INTERLEAVED, 2);
     const df_hw_device dev = df_llm_case_device(&large);
-    df_llm_predictor *const predictor = df_llm_predictor_new();
-    df_llm_result first;
-    df_llm_result again;
+    df_predictor *const predictor = df_predictor_new();
+    df_prediction first;
+    df_prediction again;
     df_err err;
     assert_int_equal(
-        df_llm_predict(predictor, &small, &dev, &rules, DF_WANT_OPERATORS, &first, &err), DF_OK);
+        df_predict(predictor, &(df_design){&small, &dev, &rules}, DF_WANT_OPERATORS, &first, &err),
+        DF_OK);
     assert_int_equal(
-        df_llm_predict(predictor, &large, &dev, &rules, DF_WANT_OPERATORS, &again, &err), DF_OK);
+        df_predict(predictor, &(df_design){&large, &dev, &rules}, DF_WANT_OPERATORS, &again, &err),
+        DF_OK);
     assert_int_equal(
-        df_llm_predict(predictor, &small, &dev, &rules, DF_WANT_OPERATORS, &again, &err), DF_OK);
+        df_predict(predictor, &(df_design){&small, &dev, &rules}, DF_WANT_OPERATORS, &again, &err),
+        DF_OK);
     df_assert_rel(first.time_s, again.time_s, 0);
-    df_llm_predictor_clear(predictor);
+    df_predictor_clear(predictor);
     assert_int_equal(
-        df_llm_predict(predictor, &small, &dev, &rules, DF_WANT_OPERATORS, &again, &err), DF_OK);
+        df_predict(predictor, &(df_design){&small, &dev, &rules}, DF_WANT_OPERATORS, &again, &err),
+        DF_OK);
     df_assert_rel(first.time_s, again.time_s, 0);
-    df_llm_predictor_free(predictor);
+    df_predictor_free(predictor);
 }
 
 /* The simulator runs the stages' orders as graphs: the same turns, but for a hop of 1 ns, and

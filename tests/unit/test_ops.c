@@ -1,7 +1,6 @@
 /* What a step's time goes to. */
 #include <string.h>
 
-#include "predict/llm.h"
 #include "predict/predict.h"
 #include "support/support.h"
 
@@ -43,7 +42,7 @@ static const df_usage *find(const df_usages *ops, const char *name)
     return NULL;
 }
 
-/* Lists the operators of a GEMM or LSTM; returns the time of the whole. */
+/* Lists the operators; returns the time of the whole. */
 static double list(const df_cfg *cfg, const df_rules *rules, df_usages *ops)
 {
     df_predictor *const predictor = df_predictor_new();
@@ -51,9 +50,11 @@ static double list(const df_cfg *cfg, const df_rules *rules, df_usages *ops)
     df_hw_device dev;
     df_err err;
     derive(cfg, rules, &dev);
-    assert_int_equal(df_predict(predictor, cfg, &dev, rules, &whole, &err), DF_OK);
-    assert_int_equal(df_predict_usages(predictor, cfg, &dev, rules, ops, &err), DF_OK);
+    assert_int_equal(
+        df_predict(predictor, &(df_design){cfg, &dev, rules}, DF_WANT_OPERATORS, &whole, &err),
+        DF_OK);
     df_predictor_free(predictor);
+    *ops = whole.usages;
     return whole.time_s;
 }
 
@@ -151,26 +152,18 @@ static void llm_operators_add_up(void **state)
 {
     (void)state;
     const df_rules rules = df_rules_corrected();
-    df_llm_predictor *const predictor = df_llm_predictor_new();
     df_cfg cfg;
     df_usages ops;
-    df_hw_device dev;
-    df_llm_result result;
-    df_err err;
     load("a100_80gb", "llama2_7b", &cfg);
-    derive(&cfg, &rules, &dev);
     for (int inference = 0; inference < 2; inference++) {
         if (inference) {
             cfg.llm.run_type = DF_RUN_INFERENCE;
             cfg.llm.decode_len = 100;
             cfg.llm.sample_every = 1;
         }
-        assert_int_equal(
-            df_llm_predict(predictor, &cfg, &dev, &rules, DF_WANT_OPERATORS, &result, &err), DF_OK);
-        df_llm_list_usages(&cfg, &dev, &result, &ops);
-        df_assert_rel(sum_s(&ops), result.time_s, 1e-9);
+        const double time_s = list(&cfg, &rules, &ops);
+        df_assert_rel(sum_s(&ops), time_s, 1e-9);
     }
-    df_llm_predictor_free(predictor);
 }
 
 /* A core of 10 flops a second, memories of 8, 4, 2 and 1 bytes a second; L1 is one of two. */

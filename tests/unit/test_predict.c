@@ -185,7 +185,9 @@ static void a_predictor_forgets_the_last_model(void **state)
         df_err err;
         const df_cfg cfg = variant_of(i % 2 == 0 ? 0 : i / 2, &rules);
         const df_hw_device dev = df_case_device(&cfg, &rules);
-        assert_int_equal(df_predict(predictor, &cfg, &dev, &rules, &result, &err), DF_OK);
+        assert_int_equal(
+            df_predict(predictor, &(df_design){&cfg, &dev, &rules}, DF_WANT_TIMES, &result, &err),
+            DF_OK);
         df_assert_rel(result.time_s, df_case_predict(&cfg, &rules).time_s, 0);
     }
     df_predictor_free(predictor);
@@ -199,7 +201,8 @@ predict(const df_cfg *cfg, const df_hw_device *dev, df_prediction *out, df_err *
     const df_rules rules = df_rules_reference();
     df_predictor *predictor = df_predictor_new();
     assert_non_null(predictor);
-    const df_status status = df_predict(predictor, cfg, dev, &rules, out, err);
+    const df_status status =
+        df_predict(predictor, &(df_design){cfg, dev, &rules}, DF_WANT_TIMES, out, err);
     df_predictor_free(predictor);
     return status;
 }

@@ -178,9 +178,13 @@ static void backend_is_the_configurations(void **state)
     df_predictor *const predictor = df_predictor_new();
     df_prediction r[3];
     df_err err;
-    assert_int_equal(df_predict(predictor, &cfg, &dev, &rules, &r[0], &err), DF_OK);
-    assert_int_equal(df_predict(predictor, &closed, &dev, &rules, &r[1], &err), DF_OK);
-    assert_int_equal(df_predict(predictor, &cfg, &dev, &rules, &r[2], &err), DF_OK);
+    assert_int_equal(
+        df_predict(predictor, &(df_design){&cfg, &dev, &rules}, DF_WANT_TIMES, &r[0], &err), DF_OK);
+    assert_int_equal(
+        df_predict(predictor, &(df_design){&closed, &dev, &rules}, DF_WANT_TIMES, &r[1], &err),
+        DF_OK);
+    assert_int_equal(
+        df_predict(predictor, &(df_design){&cfg, &dev, &rules}, DF_WANT_TIMES, &r[2], &err), DF_OK);
     df_assert_rel(r[1].time_s, reference(&closed).time_s, 0);
     df_assert_rel(r[2].time_s, r[0].time_s, 0);
     assert_true(r[0].time_s != r[1].time_s);
@@ -197,7 +201,9 @@ static void network_without_bandwidth_is_refused(void **state)
     df_prediction result;
     df_err err;
     dev.intra.throughput_bytes_ps = 0;
-    assert_int_equal(df_predict(predictor, &cfg, &dev, &rules, &result, &err), DF_EINVAL);
+    assert_int_equal(
+        df_predict(predictor, &(df_design){&cfg, &dev, &rules}, DF_WANT_TIMES, &result, &err),
+        DF_EINVAL);
     assert_non_null(strstr(err.text, "tech_param.network: expected links with a bandwidth"));
     df_predictor_free(predictor);
 }

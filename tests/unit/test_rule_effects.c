@@ -3,6 +3,7 @@
 #include <math.h>
 #include <string.h>
 
+#include "predict/predict_memory.h"
 #include "support/cost_case.h"
 #include "support/lstm_case.h"
 
@@ -297,12 +298,12 @@ static void footprint_omits_softmax(void **state)
     cfg.lstm.vocab_size = 1000000;
     cfg.sched.dp = 1;
     cfg.sched.lp = 4;
-    df_footprint need;
-    df_predict_footprint(&cfg, &rules, &need);
-    df_assert_rel(need.total_bytes, fmax(need.hidden_bytes, need.embedding_bytes), 0);
+    df_need need;
+    df_predict_need(&cfg, &rules, &need);
+    df_assert_rel(need.total_bytes, fmax(need.lstm.hidden_bytes, need.lstm.embedding_bytes), 0);
     rules.footprint_omits_softmax = false;
-    df_predict_footprint(&cfg, &rules, &need);
-    df_assert_rel(need.total_bytes, need.softmax_bytes, 0);
+    df_predict_need(&cfg, &rules, &need);
+    df_assert_rel(need.total_bytes, need.lstm.softmax_bytes, 0);
 }
 
 static void footprint_lp2_zero(void **state)
@@ -312,12 +313,12 @@ static void footprint_lp2_zero(void **state)
     df_cfg cfg = df_lstm_case();
     cfg.sched.dp = 2;
     cfg.sched.lp = 2;
-    df_footprint need;
-    df_predict_footprint(&cfg, &rules, &need);
+    df_need need;
+    df_predict_need(&cfg, &rules, &need);
     assert_true(need.total_bytes == 0);
     rules.footprint_lp2_zero = false;
-    df_predict_footprint(&cfg, &rules, &need);
-    assert_true(need.total_bytes >= need.hidden_bytes);
+    df_predict_need(&cfg, &rules, &need);
+    assert_true(need.total_bytes >= need.lstm.hidden_bytes);
 }
 
 int main(void)
