@@ -45,14 +45,16 @@ void df_predictor_free(df_predictor *predictor)
     }
 }
 
-static df_status
-read_model(const df_cfg *cfg, const df_rules *rules, df_predict_model *model, df_err *err)
+static df_status read_model(const df_cfg *cfg,
+                            const df_compat_options *options,
+                            df_predict_model *model,
+                            df_err *err)
 {
     switch (cfg->mode) {
     case DF_MODE_GEMM:
         return df_read_gemm(cfg, &model->gemm, err);
     case DF_MODE_LSTM:
-        return df_read_lstm(cfg, rules, &model->lstm, err);
+        return df_read_lstm(cfg, options, &model->lstm, err);
     case DF_MODE_LLM:
         break;
     }
@@ -62,8 +64,9 @@ read_model(const df_cfg *cfg, const df_rules *rules, df_predict_model *model, df
 
 df_status df_predict_check(const df_cfg *cfg, const df_rules *rules, df_err *err)
 {
+    const df_compat_options options = df_compat_read(rules);
     df_predict_model model;
-    return read_model(cfg, rules, &model, err);
+    return read_model(cfg, &options, &model, err);
 }
 
 void df_predict_footprint(const df_cfg *cfg, const df_rules *rules, df_footprint *out)
@@ -86,7 +89,6 @@ static bool cannot_compute(const df_hw_device *dev)
 /* Where the configuration asks for it. */
 static df_status use_simulator(df_predictor *predictor, df_predict_job *job)
 {
-    const df_compat_options options = df_compat_read(job->rules);
     if (!df_backend_simulates(&job->cfg->backend)) {
         return DF_OK;
     }
@@ -97,12 +99,12 @@ static df_status use_simulator(df_predictor *predictor, df_predict_job *job)
         return df_fail(job->coster.err, DF_ENOMEM, "out of memory for the network simulator");
     }
     predictor->history.count = 0;
-    job->simulated =
-        (df_simulated){.net = predictor->net,
-                       .backend = &job->cfg->backend,
-                       .links_underated = options.links_underated,
-                       .algorithm_ranks = options.stale_algorithms ? df_compat_history_ranks : NULL,
-                       .context = &predictor->history};
+    job->simulated = (df_simulated){
+        .net = predictor->net,
+        .backend = &job->cfg->backend,
+        .links_underated = job->options.links_underated,
+        .algorithm_ranks = job->options.stale_algorithms ? df_compat_history_ranks : NULL,
+        .context = &predictor->history};
     job->coster.simulated = &job->simulated;
     return DF_OK;
 }
@@ -120,7 +122,8 @@ static df_status predict(df_predictor *predictor, df_predict_job *job, df_predic
     df_coster *const coster = &job->coster;
     const df_gemm_traffic traffic = df_compat_gemm_traffic(job->rules);
     df_prediction result = {.mode = job->cfg->mode};
-    DF_TRY(read_model(job->cfg, job->rules, &job->model, coster->err));
+    job->options = df_compat_read(job->rules);
+    DF_TRY(read_model(job->cfg, &job->options, &job->model, coster->err));
     job->list = &predictor->list;
     job->pipe = predictor->pipe;
     coster->model = df_compat_cost(job->rules, job->cfg, &job->prices);

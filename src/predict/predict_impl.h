@@ -21,6 +21,7 @@ typedef union {
 typedef struct {
     const df_cfg *cfg;
     const df_rules *rules;
+    df_compat_options options; /* of the rules */
     df_predict_model model;
     df_coster coster;
     df_compat_prices prices; /* of the coster, */
@@ -35,6 +36,7 @@ df_status df_predict_lstm(df_predict_job *job, df_prediction *out);
 
 /* Read a configuration, and refuse what cannot be split. */
 df_status df_read_gemm(const df_cfg *cfg, df_gemm_mode *g, df_err *err);
-df_status df_read_lstm(const df_cfg *cfg, const df_rules *rules, df_lstm *x, df_err *err);
+df_status
+df_read_lstm(const df_cfg *cfg, const df_compat_options *options, df_lstm *x, df_err *err);
 
 #endif

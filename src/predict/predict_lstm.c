@@ -70,12 +70,11 @@ df_status df_predict_lstm(df_predict_job *job, df_prediction *out)
 {
     const df_cfg_lstm *const m = &job->cfg->lstm;
     const df_pipeline_shape shape = {m->seq_len, m->num_layers, job->cfg->sched.lp};
-    const df_compat_options options = df_compat_read(job->rules);
     df_lstm_times *const times = &out->lstm;
-    DF_TRY(df_pipeline_build(job->pipe, &shape, options.rejects_two_stages, job->coster.err));
+    DF_TRY(df_pipeline_build(job->pipe, &shape, job->options.rejects_two_stages, job->coster.err));
     DF_TRY(time_components(job, &times->components));
     times->params = df_lstm_params(&job->model.lstm, (double)m->projection);
-    df_pipeline_run(job->pipe, &times->components, options.frees_last_link, &times->forward_s,
+    df_pipeline_run(job->pipe, &times->components, job->options.frees_last_link, &times->forward_s,
                     &times->backward_s);
     times->time_s = times->forward_s + times->backward_s;
     out->time_s = times->time_s;
@@ -148,10 +147,9 @@ static df_status check_softmax(const df_lstm *x, df_err *err)
     return DF_OK;
 }
 
-df_status df_read_lstm(const df_cfg *cfg, const df_rules *rules, df_lstm *x, df_err *err)
+df_status df_read_lstm(const df_cfg *cfg, const df_compat_options *options, df_lstm *x, df_err *err)
 {
-    if (df_compat_read(rules).rejects_two_stages && cfg->sched.lp == 2 &&
-        cfg->lstm.num_layers > 1) {
+    if (options->rejects_two_stages && cfg->sched.lp == 2 && cfg->lstm.num_layers > 1) {
         return df_fail(err, DF_INFEASIBLE,
                        "scheduling_param.lp: expected 1 or at least 3 with %lld layers, found 2",
                        (long long)cfg->lstm.num_layers);
