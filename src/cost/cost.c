@@ -60,24 +60,24 @@ df_price_collective_s(const df_coster *c, const df_op_collective *what, const df
     return moves ? c->model->collective_s(c, what, group) : 0.0;
 }
 
-static df_topo_group group_of(const df_coster *c, const df_op *op)
+/* What an operator says otherwise than that it is one of all devices along its axes. */
+static void narrow(const df_op *op, df_topo_group *group)
 {
-    df_topo_group group = df_topo_over(&c->topo, op->coll.axes);
     if (op->members > 0.0) {
-        group.members = op->members;
+        group->members = op->members;
     } else if (op->coll.kind == DF_COLL_P2P) {
-        group.members = fmin(group.members, 2.0);
+        group->members = fmin(group->members, 2.0);
     }
     if ((op->flags & DF_OP_NO_LATENCY) != 0) {
-        group.link.latency_s = 0.0;
+        group->link.latency_s = 0.0;
     }
-    return group;
 }
 
 static df_status price_collective(const df_coster *c, const df_op *op, df_price *price)
 {
     const df_op_collective *const what = &op->coll;
-    const df_topo_group group = group_of(c, op);
+    df_topo_group group = df_topo_over(&c->topo, what->axes);
+    narrow(op, &group);
     if (!(what->bytes > 0.0) || !(group.members > 1.0)) {
         return DF_OK;
     }

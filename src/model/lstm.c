@@ -17,13 +17,16 @@ static void read_part(const df_cfg_sched *s, df_part part, double k, double n, d
 {
     const int64_t dim1 = s->kp1 > 0 ? s->kp1 : s->kp_dim1[part];
     const int64_t dim2 = s->kp2 > 0 ? s->kp2 : s->kp_dim2[part];
-    const df_kp_type type = s->t == DF_T_NONE ? s->kp_type[part]
-                            : s->t == DF_T_RC ? DF_KP_RC
-                                              : DF_KP_CR;
     const bool whole = dim1 == 1 && dim2 == 1;
-    const df_kp_split split = {whole ? DF_KP_NONE : type, (double)dim1, (double)dim2};
-    x->part[part] = (df_product){x->batch, k, n, split, split.type};
-    x->given[part] = type;
+    df_product *const p = &x->part[part];
+    p->m = x->batch;
+    p->k = k;
+    p->n = n;
+    x->given[part] = s->t == DF_T_RC ? DF_KP_RC : s->t == DF_T_CR ? DF_KP_CR : s->kp_type[part];
+    p->split.type = whole ? DF_KP_NONE : x->given[part];
+    p->split.dim1 = (double)dim1;
+    p->split.dim2 = (double)dim2;
+    p->reduction = p->split.type;
 }
 
 void df_lstm_read(const df_cfg *cfg, df_lstm *x)
