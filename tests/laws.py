@@ -56,16 +56,32 @@ def check_rules(rows):
                     yield f"{file.relative_to(ROOT)}:{line}: {module} may not read the rule {rule}"
 
 
-def calls(build, module):
+def find_objects(build, rows):
+    """source -> its object file. Objects of sources that are gone are left out."""
+    built = {(folder, p.name[:-2]): p
+             for p in build.rglob("*.c.o") for folder in p.relative_to(build).parts}
+    objects = {}
+    for module in rows:
+        for file in sources(module):
+            if file.suffix == ".c":
+                objects[file] = built.get((file.parent.name, file.name))
+                if not objects[file]:
+                    sys.exit(f"{file.relative_to(ROOT)} has no object file in {build}: build it first")
+    return objects
+
+
+def calls(objects, module):
     """file -> files of the module whose functions it calls."""
     defined, undefined = {}, collections.defaultdict(set)
-    for object_file in build.rglob(f"*/{module.split('/')[1]}/*.c.o"):
+    for file, object_file in objects.items():
+        if file.parent != ROOT / module:
+            continue
         output = subprocess.run(["nm", "-g", object_file], capture_output=True, text=True, check=True)
         for kind, symbol in re.findall(r" ([A-Z]) (\w+)$", output.stdout, re.M):
             if kind == "U":
-                undefined[object_file.name[:-2]].add(symbol)
+                undefined[file.name].add(symbol)
             else:
-                defined[symbol] = object_file.name[:-2]
+                defined[symbol] = file.name
     return {file: {defined[s] for s in symbols if s in defined} - {file}
             for file, symbols in undefined.items()}
 
@@ -81,8 +97,9 @@ def reached(graph, start):
 
 
 def check_circles(rows, build):
+    objects = find_objects(build, rows)
     for module, (_, marks) in rows.items():
-        graph = calls(build, module) if "circles" not in marks else {}
+        graph = calls(objects, module) if "circles" not in marks else {}
         circle = sorted(file for file in graph if file in reached(graph, file))
         if circle:
             yield f"{module}: {', '.join(circle)} call each other in a circle"

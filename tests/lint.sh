@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Checks the sources without running them: formatting, clang-tidy, cppcheck, shellcheck.
-# Needs the compile commands of the dev preset (tests/run.sh has them made).
+# Checks the sources without running them: formatting, clang-tidy, cppcheck, shellcheck, and the
+# laws of docs/code.md. Needs a build of the dev preset (tests/run.sh makes one).
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 # shellcheck source=jobs/setup.sh
@@ -39,6 +39,7 @@ check cppcheck cppcheck --project="$commands" -j "$df_jobs" --quiet --error-exit
     --enable=warning,performance,portability --inline-suppr \
     --suppress=missingIncludeSystem --suppress=preprocessorErrorDirective:src/config/cfg_table.c --library=posix
 check shellcheck shellcheck -x "${scripts[@]}"
+check laws "$df_python" tests/laws.py build/dev
 
 if [ "${#failed[@]}" -gt 0 ]; then
     echo "lint: failed: ${failed[*]}" >&2
