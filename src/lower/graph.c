@@ -38,6 +38,14 @@ typedef struct {
     int64_t batch, layer; /* what elements are made for at the moment */
 } pipeline;
 
+int32_t df_lower_add(
+    df_dag *dag, df_dag_kind kind, int32_t device, double duration_s, const df_dag_info *info)
+{
+    const int32_t made = df_dag_add(dag, kind, device, duration_s);
+    df_dag_describe(dag, made, info);
+    return made;
+}
+
 static int32_t *at(const pipeline *p, int direction, int64_t batch, int64_t place)
 {
     return &p->elements[direction][batch * (p->layers + 2) + place];

@@ -9,6 +9,10 @@ enum { DF_LOWER_NOWHERE = -1 };
 /* Fails with DF_ENOMEM. */
 df_status df_lower_fail_memory(df_err *err);
 
+/* df_dag_add and df_dag_describe. */
+int32_t df_lower_add(
+    df_dag *dag, df_dag_kind kind, int32_t device, double duration_s, const df_dag_info *info);
+
 /* ---- flat.c ---- */
 
 /* Appends a chain on a device; returns its first element, -1 if it is empty. Its elements have the
