@@ -92,7 +92,6 @@ int32_t df_lower_add_chain(df_dag *dag,
         const df_dag_info info = {.role = edge ? DF_LOWER_OPERATOR_COLLECTIVE : DF_LOWER_OPERATOR,
                                   .label = item->op * DF_DIRECTIONS + chain->direction,
                                   .name = item->name,
-                                  .home = edge ? device : -1,
                                   .collective = item->collective,
                                   .participants = item->participants,
                                   .batch = block->batch,
@@ -137,26 +136,18 @@ static int32_t tail_of(const stand_in *s, int32_t rank)
 
 /* ---- Other elements ---- */
 
-/* A copy of what stays whole; of a collective, one for each part of its stage. */
+/* A copy of what stays whole, on the first device of its stage; of a collective, one for each part
+ * of the stage. */
 static stand_in copy_element(flattening *f, int32_t e)
 {
-    const bool parts = f->layer->shares > 1 && is_data_parallel(f, e);
-    const stand_in copies = {df_dag_count(f->flat), 1, parts ? f->layer->shares : 1};
+    const bool collective = is_data_parallel(f, e);
+    const stand_in copies = {df_dag_count(f->flat), 1, collective ? f->layer->shares : 1};
+    const bool moves = copies.count > 1 || !collective || !f->options->reductions_on_first_devices;
+    const int32_t device = df_lower_device(f->step, e) * (moves ? f->ranks : 1);
     df_dag_info info = *info_of(f, e);
-    int32_t device = df_dag_device(f->step, e);
-    if (info.role == DF_LOWER_LOGITS) {
-        device *= f->ranks; /* the embedding is on device 0 in any case */
-    }
-    int32_t home = info.home;
-    if (home > 0 && (parts || !f->options->reductions_on_first_devices)) {
-        home *= f->ranks;
-    } else if (parts) {
-        home = 0;
-    }
     for (int32_t i = 0; i < copies.count; i++) {
-        info.home = home + i * f->part;
         info.mate = i;
-        (void)df_lower_add(f->flat, df_dag_kind_of(f->step, e), device,
+        (void)df_lower_add(f->flat, df_dag_kind_of(f->step, e), device + i * f->part,
                            df_dag_duration_s(f->step, e), &info);
     }
     return copies;
@@ -168,9 +159,9 @@ static stand_in copy_gather(flattening *f, int32_t gather, int32_t e)
     const stand_in copies = {df_dag_count(f->flat), 1, f->ranks};
     df_dag_info info = *info_of(f, gather);
     for (int32_t r = 0; r < f->ranks; r++) {
-        info.home = df_dag_device(f->step, e) * f->ranks + r;
         info.mate = r / f->part * f->part;
-        (void)df_lower_add(f->flat, DF_DAG_COLLECTIVE, 0, 0.0, &info);
+        (void)df_lower_add(f->flat, DF_DAG_COLLECTIVE, df_dag_device(f->step, e) * f->ranks + r,
+                           0.0, &info);
     }
     return copies;
 }
@@ -256,7 +247,7 @@ static void hand_on(flattening *f, int32_t block, int32_t hop)
     const int32_t *const target = df_dag_children(f->step, hop, &targets);
     for (int32_t r = 0; r < f->ranks && targets > 0; r++) {
         const int32_t tail = tail_of(&f->of[block], r);
-        const int32_t edge = df_lower_add(f->flat, DF_DAG_PIPELINE, 0, 0.0, &info);
+        const int32_t edge = df_lower_add(f->flat, DF_DAG_PIPELINE, DF_LOWER_NOWHERE, 0.0, &info);
         df_dag_link(f->flat, tail, edge);
         if (early) {
             df_dag_link(f->flat, tail - 1, edge); /* the last operator is before its collective */
@@ -354,8 +345,8 @@ static int32_t root_of(flattening *f, int32_t root)
     if (f->of[root].count == 1) {
         return f->of[root].first;
     }
-    const int32_t mark = df_lower_add(f->flat, DF_DAG_COLLECTIVE, 0, 0.0,
-                                      &(df_dag_info){.role = DF_LOWER_MARK, .home = -1});
+    const int32_t mark = df_lower_add(f->flat, DF_DAG_COLLECTIVE, DF_LOWER_NOWHERE, 0.0,
+                                      &(df_dag_info){.role = DF_LOWER_MARK});
     attach(f, mark, root);
     return mark;
 }

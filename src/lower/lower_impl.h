@@ -9,9 +9,14 @@ enum { DF_LOWER_NOWHERE = -1 };
 /* Fails with DF_ENOMEM. */
 df_status df_lower_fail_memory(df_err *err);
 
-/* df_dag_add and df_dag_describe. */
+/* ---- graph.c ---- */
+
+/* Adds an element on a device, DF_LOWER_NOWHERE: none. info->home is ignored. */
 int32_t df_lower_add(
     df_dag *dag, df_dag_kind kind, int32_t device, double duration_s, const df_dag_info *info);
+/* That device. */
+int32_t df_lower_device(const df_dag *dag, int32_t element);
+bool df_lower_is_compute(const df_dag *dag, int32_t element);
 
 /* ---- flat.c ---- */
 
@@ -52,15 +57,10 @@ typedef struct {
     int32_t *begin; /* [devices + 1]: where a device's begin in the queue */
 } df_lower_plan;
 
-/* Plans what root leads to. Without `exchanges`, collectives of data parallelism are nothing. With
- * `skips`, what leaves a device does not wait for its collectives. DF_ENOMEM; DF_ERUNTIME: elements
- * wait for each other. */
-DF_NODISCARD df_status df_lower_make_plan(
-    df_arena *arena, int32_t root, bool exchanges, bool skips, df_lower_plan *plan, df_err *err);
-
-bool df_lower_is_compute(const df_dag *dag, int32_t element);
-/* Whether it is a collective among replicas. */
-bool df_lower_is_data_parallel(const df_dag *dag, int32_t element);
+/* Plans what root leads to. With `skips`, what leaves a device does not wait for its collectives.
+ * DF_ENOMEM; DF_ERUNTIME: elements wait for each other. */
+DF_NODISCARD df_status
+df_lower_make_plan(df_arena *arena, int32_t root, bool skips, df_lower_plan *plan, df_err *err);
 
 /* The elements that wait for each element e: those from first[e] to first[e + 1]. */
 typedef struct {
@@ -115,7 +115,6 @@ typedef struct {
     const df_dag *dag;
     int32_t root;
     int32_t replicas;             /* of each device */
-    bool exchanges;               /* collectives of data parallelism are done */
     int32_t first_id;             /* number of the first element, which messages are tagged with */
     const char *name, *artifacts; /* for host->show, and the folder of its files */
 } df_lower_job;

@@ -70,63 +70,14 @@ static void collect(planner *p, int32_t root)
 
 /* ---- Where elements run ---- */
 
-bool df_lower_is_compute(const df_dag *dag, int32_t element)
-{
-    return df_dag_kind_of(dag, element) == DF_DAG_COMPUTE;
-}
-
-static bool is_mark(const df_dag *dag, int32_t e)
-{
-    return df_dag_info_of(dag, e)->role == DF_LOWER_MARK;
-}
-
 static bool is_collective(const df_dag *dag, int32_t e)
 {
-    return df_dag_kind_of(dag, e) == DF_DAG_COLLECTIVE && !is_mark(dag, e);
-}
-
-static bool has_home(const df_dag *dag, int32_t e)
-{
-    return is_collective(dag, e) && df_dag_info_of(dag, e)->home >= 0;
-}
-
-bool df_lower_is_data_parallel(const df_dag *dag, int32_t element)
-{
-    return is_collective(dag, element) &&
-           df_dag_info_of(dag, element)->role != DF_LOWER_OPERATOR_COLLECTIVE;
-}
-
-/* The device of the first neighbour that computes. */
-static int32_t neighbour_device(const df_dag *dag, int32_t e)
-{
-    int32_t count[2];
-    const int32_t *const near[] = {df_dag_parents(dag, e, &count[0]),
-                                   df_dag_children(dag, e, &count[1])};
-    for (int side = 0; side < 2; side++) {
-        for (int32_t i = 0; i < count[side]; i++) {
-            if (df_lower_is_compute(dag, near[side][i])) {
-                return df_dag_device(dag, near[side][i]);
-            }
-        }
-    }
-    return DF_LOWER_NOWHERE;
-}
-
-/* The number, in the graph, of the device that an element runs on. */
-static int32_t home_of(const df_dag *dag, int32_t e)
-{
-    if (df_lower_is_compute(dag, e)) {
-        return df_dag_device(dag, e);
-    }
-    if (!is_collective(dag, e)) {
-        return DF_LOWER_NOWHERE;
-    }
-    return has_home(dag, e) ? df_dag_info_of(dag, e)->home : neighbour_device(dag, e);
+    return df_dag_kind_of(dag, e) == DF_DAG_COLLECTIVE;
 }
 
 /* Numbers the devices that compute from 0 on; `number` has all devices of the graph. Counts in
  * begin[d + 1] what device d runs. */
-static void place_elements(planner *p, bool exchanges, int32_t *number)
+static void place_elements(planner *p, int32_t *number)
 {
     enum { COMPUTES = 1 };
     df_lower_plan *const plan = p->plan;
@@ -140,8 +91,7 @@ static void place_elements(planner *p, bool exchanges, int32_t *number)
     }
     for (int32_t i = 0; i < p->reached; i++) {
         const int32_t e = p->order[i];
-        const bool dropped = !exchanges && df_lower_is_data_parallel(p->dag, e);
-        const int32_t home = dropped ? DF_LOWER_NOWHERE : home_of(p->dag, e);
+        const int32_t home = df_lower_device(p->dag, e);
         plan->device[e] = home < 0 ? DF_LOWER_NOWHERE : number[home];
         if (plan->device[e] != DF_LOWER_NOWHERE) {
             plan->begin[plan->device[e] + 1]++;
@@ -198,7 +148,7 @@ static void look_across(planner *p, int32_t e, ancestor hop)
     for (int32_t i = 0; i < count; i++) {
         if (df_lower_is_compute(p->dag, parents[i]) || sends(p, parents[i])) {
             wait_for(p, e, (ancestor){parents[i], hop.through}, hop.element);
-        } else if (has_home(p->dag, parents[i]) && !hop.through) {
+        } else if (is_collective(p->dag, parents[i]) && !hop.through) {
             wait_for_collective(p, e, parents[i]);
         }
     }
@@ -209,12 +159,10 @@ static void look_at(planner *p, int32_t e, ancestor a)
     const df_dag *const dag = p->dag;
     if (df_lower_is_compute(dag, a.element)) {
         wait_for(p, e, a, is_collective(dag, e) ? a.element : DF_LOWER_NOWHERE);
-    } else if (is_collective(dag, e) && has_home(dag, a.element)) {
+    } else if (is_collective(dag, e) && is_collective(dag, a.element)) {
         wait_for(p, e, a, a.element);
     } else if (df_dag_kind_of(dag, a.element) == DF_DAG_PIPELINE) {
         look_across(p, e, a);
-    } else if (is_mark(dag, a.element)) {
-        push_parents(p, a.element, a.through);
     } else if (sends(p, a.element)) {
         wait_for(p, e, a, DF_LOWER_NOWHERE);
     } else {
@@ -326,8 +274,8 @@ static df_status order_devices(planner *p, df_err *err)
 
 /* ---- The whole ---- */
 
-df_status df_lower_make_plan(
-    df_arena *arena, int32_t root, bool exchanges, bool skips, df_lower_plan *plan, df_err *err)
+df_status
+df_lower_make_plan(df_arena *arena, int32_t root, bool skips, df_lower_plan *plan, df_err *err)
 {
     planner p = {.arena = arena, .dag = plan->dag, .plan = plan, .skips = skips};
     const size_t n = (size_t)df_dag_count(plan->dag);
@@ -343,7 +291,7 @@ df_status df_lower_make_plan(
     p.seen[1] = df_arena_numbers(arena, n, 0);
     if (!arena->failed) {
         collect(&p, root);
-        place_elements(&p, exchanges, number);
+        place_elements(&p, number);
         find_sources(&p);
     }
     return arena->failed ? df_lower_fail_memory(err) : order_devices(&p, err);

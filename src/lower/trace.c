@@ -258,12 +258,12 @@ static void add_deps(const tracer *t, int32_t e, df_net_node *node)
 static df_status add_element(const tracer *t, int32_t e, df_err *err)
 {
     const int32_t device = t->plan.device[e];
-    const bool exchanged = df_lower_is_data_parallel(t->plan.dag, e);
+    const bool shared = df_dag_info_of(t->plan.dag, e)->role == DF_LOWER_OPERATOR_COLLECTIVE;
     df_net_node node = node_of(t, e);
     add_deps(t, e, &node);
     for (int32_t rank = device; rank < df_net_program_ranks(t->program); rank += t->plan.devices) {
         const int32_t replica = rank % t->ranks / t->plan.devices;
-        node.group = exchanged ? t->mate[device] + 1 : team_group_id(t, t->teams.group[e], replica);
+        node.group = shared ? team_group_id(t, t->teams.group[e], replica) : t->mate[device] + 1;
         DF_TRY(df_net_program_add(t->program, rank, &node, err));
     }
     return DF_OK;
@@ -364,8 +364,8 @@ df_status df_lower_trace(const df_lower_job *job,
     if (!options->tags_meet) {
         t.tags = (uint32_t)(df_dag_count(job->dag) + job->first_id); /* behind those of edges */
     }
-    df_status status = df_lower_make_plan(&arena, job->root, job->exchanges,
-                                          options->hop_skips_collective, &t.plan, err);
+    df_status status =
+        df_lower_make_plan(&arena, job->root, options->hop_skips_collective, &t.plan, err);
     if (status == DF_OK) {
         status = count_ranks(&t, err);
     }
