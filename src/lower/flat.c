@@ -84,8 +84,7 @@ int32_t df_lower_add_chain(df_dag *dag,
                            int32_t device,
                            const df_dag_info *block)
 {
-    int32_t head = -1;
-    int32_t previous = -1;
+    const int32_t head = df_dag_count(dag);
     for (int i = 0; i < chain->count; i++) {
         const df_lower_item *const item = &chain->item[i];
         const bool edge = item->is_collective;
@@ -99,11 +98,9 @@ int32_t df_lower_add_chain(df_dag *dag,
                                   .bytes = item->bytes};
         const int32_t e = df_lower_add(dag, edge ? DF_DAG_COLLECTIVE : DF_DAG_COMPUTE, device,
                                        edge ? 0.0 : item->duration_s, &info);
-        if (previous >= 0) {
-            df_dag_link(dag, previous, e);
+        if (i > 0) {
+            df_dag_link(dag, e - 1, e);
         }
-        head = head < 0 ? e : head;
-        previous = e;
     }
     return head;
 }
@@ -143,7 +140,7 @@ static stand_in copy_element(flattening *f, int32_t e)
     const bool collective = is_data_parallel(f, e);
     const stand_in copies = {df_dag_count(f->flat), 1, collective ? f->layer->shares : 1};
     const bool moves = copies.count > 1 || !collective || !f->options->reductions_on_first_devices;
-    const int32_t device = df_lower_device(f->step, e) * (moves ? f->ranks : 1);
+    const int32_t device = info_of(f, e)->home * (moves ? f->ranks : 1);
     df_dag_info info = *info_of(f, e);
     for (int32_t i = 0; i < copies.count; i++) {
         info.mate = i;

@@ -54,20 +54,9 @@ int32_t df_lower_add(
 {
     const int32_t made = df_dag_add(dag, kind, device, duration_s);
     df_dag_info whole = *info;
-    whole.home = kind == DF_DAG_COMPUTE ? -1 : device;
+    whole.home = device;
     df_dag_describe(dag, made, &whole);
     return made;
-}
-
-bool df_lower_is_compute(const df_dag *dag, int32_t element)
-{
-    return df_dag_kind_of(dag, element) == DF_DAG_COMPUTE;
-}
-
-int32_t df_lower_device(const df_dag *dag, int32_t element)
-{
-    return df_lower_is_compute(dag, element) ? df_dag_device(dag, element)
-                                             : df_dag_info_of(dag, element)->home;
 }
 
 /* ---- Passes ---- */
@@ -140,32 +129,23 @@ static void order_forward(const pipeline *p, int64_t batch)
                 *at(p, FORWARD, batch + 1, first > 0 ? first : 1));
 }
 
-/* Place of the last layer of a stage, by its number among the stages that have layers; the last
- * layer of all where there is none (the reference indexes with -1). */
-static int64_t last_of_stage(const pipeline *p, int64_t number)
-{
-    int64_t c = p->stages - 1;
-    for (int64_t place = p->layers - 1; place >= 1; place--) {
-        if (stage_of(p, place) != stage_of(p, place + 1) && --c == number) {
-            return place;
-        }
-    }
-    return p->layers;
-}
-
+/* (Where stages have no layers, the reference takes the last layer of all for that of the first.)
+ */
 static void order_backward(const pipeline *p, int64_t batch)
 {
-    int64_t c = p->stages - 1;
+    int64_t stages = 1;
+    int64_t last = p->layers; /* place of the current stage's last layer */
     for (int64_t place = p->layers; place > 1; place--) {
         if (stage_of(p, place) != stage_of(p, place - 1)) {
-            const bool last = stage_of(p, place) == p->stages - 1;
+            const bool top = stage_of(p, place) == p->stages - 1;
             df_dag_link(p->dag, *at(p, BACKWARD, batch, place),
-                        *at(p, BACKWARD, batch - 1, last ? p->logits : last_of_stage(p, c)));
-            c--;
+                        *at(p, BACKWARD, batch - 1, top ? p->logits : last));
+            last = place - 1;
+            stages++;
         }
     }
     df_dag_link(p->dag, *at(p, BACKWARD, batch, 0),
-                *at(p, BACKWARD, batch - 1, last_of_stage(p, 0)));
+                *at(p, BACKWARD, batch - 1, stages == p->stages ? last : p->layers));
 }
 
 /* ---- Any other order ---- */
