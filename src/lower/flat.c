@@ -18,27 +18,26 @@
  * on when its own gather has ended. */
 #include <assert.h>
 #include <math.h>
-#include <stdlib.h>
 
-#include "base/grow.h"
 #include "lower/lower_impl.h"
 
-/* The elements of the flat graph that stand for one of the step: one, or one a device. */
+/* The elements of the flat graph that stand for one of the step: one, or one a device. Those of a
+ * block are chains of `stride` elements. */
 typedef struct {
-    int32_t first; /* -1: nothing yet */
-    int32_t stride, count;
+    int32_t first, stride;
+    int32_t count; /* 0: nothing is made yet */
 } stand_in;
 
-/* An element whose children are being taken over. */
+/* An element whose children are being linked. */
 typedef struct {
     int32_t element;
-    int32_t child, target; /* how far */
-    bool data_parallel;    /* of a block: its reductions and gathers come first */
-    bool prepared;         /* what comes before the child is done */
-    int32_t copies;        /* first of the gathers that go with an element that is no block; -1 */
+    int32_t child;    /* how far; those of a block are gone through twice */
+    int32_t prepared; /* for how many children what comes before them is done */
+    stand_in gathers; /* that go with an element that is no block */
 } frame;
 
 typedef struct {
+    df_arena arena;
     const df_dag *step;
     df_dag *flat;
     const df_lower_layer *layer;
@@ -49,7 +48,6 @@ typedef struct {
         frame *all;
         int32_t count, room;
     } stack;
-    bool failed;
 } flattening;
 
 static const df_dag_info *info_of(const flattening *f, int32_t e)
@@ -62,31 +60,18 @@ static bool is_block(const flattening *f, int32_t e)
     return info_of(f, e)->role == DF_LOWER_BLOCK;
 }
 
+static bool is_data_parallel(const flattening *f, int32_t e)
+{
+    return df_dag_kind_of(f->step, e) == DF_DAG_COLLECTIVE;
+}
+
 /* Gathers that each device of a stage does for itself. */
 static bool is_shared(const flattening *f, int32_t e)
 {
     return f->ranks > 1 && info_of(f, e)->role == DF_LOWER_GATHER_LAYER;
 }
 
-static bool is_data_parallel(const flattening *f, int32_t e)
-{
-    return df_dag_kind_of(f->step, e) == DF_DAG_COLLECTIVE;
-}
-
-static const df_lower_chain *chain_of(const flattening *f, int32_t block)
-{
-    return &f->layer->chains[info_of(f, block)->label];
-}
-
-/* ---- Making elements ---- */
-
-static int32_t
-add(df_dag *dag, df_dag_kind kind, int32_t device, double duration_s, const df_dag_info *info)
-{
-    const int32_t made = df_dag_add(dag, kind, device, duration_s);
-    df_dag_describe(dag, made, info);
-    return made;
-}
+/* ---- Chains ---- */
 
 void df_lower_add_item(df_lower_chain *chain, const df_lower_item *item)
 {
@@ -99,58 +84,30 @@ int32_t df_lower_add_chain(df_dag *dag,
                            int32_t device,
                            const df_dag_info *block)
 {
-    int32_t head = -1;
-    int32_t previous = -1;
+    const int32_t head = df_dag_count(dag);
     for (int i = 0; i < chain->count; i++) {
         const df_lower_item *const item = &chain->item[i];
         const bool edge = item->is_collective;
         const df_dag_info info = {.role = edge ? DF_LOWER_OPERATOR_COLLECTIVE : DF_LOWER_OPERATOR,
                                   .label = item->op * DF_DIRECTIONS + chain->direction,
                                   .name = item->name,
-                                  .home = edge ? device : -1,
                                   .collective = item->collective,
                                   .participants = item->participants,
                                   .batch = block->batch,
                                   .layer = block->layer,
                                   .bytes = item->bytes};
-        const int32_t e = add(dag, edge ? DF_DAG_COLLECTIVE : DF_DAG_COMPUTE, device,
-                              edge ? 0.0 : item->duration_s, &info);
-        if (previous >= 0) {
-            df_dag_link(dag, previous, e);
+        const int32_t e = df_lower_add(dag, edge ? DF_DAG_COLLECTIVE : DF_DAG_COMPUTE, device,
+                                       edge ? 0.0 : item->duration_s, &info);
+        if (i > 0) {
+            df_dag_link(dag, e - 1, e);
         }
-        head = head < 0 ? e : head;
-        previous = e;
     }
     return head;
 }
 
-/* A collective of data parallelism for each part of its stage. */
-static stand_in copy_collective(flattening *f, int32_t e)
+static const df_lower_chain *chain_of(const flattening *f, int32_t block)
 {
-    df_dag_info info = *info_of(f, e);
-    const int32_t home = info.home > 0 ? info.home * f->ranks : 0;
-    stand_in copies = {df_dag_count(f->flat), 1, f->layer->shares};
-    for (int32_t i = 0; i < copies.count; i++) {
-        info.home = home + i * f->part;
-        info.mate = i;
-        (void)add(f->flat, DF_DAG_COLLECTIVE, 0, df_dag_duration_s(f->step, e), &info);
-    }
-    return copies;
-}
-
-static stand_in copy_element(flattening *f, int32_t e)
-{
-    df_dag_info info = *info_of(f, e);
-    int32_t device = df_dag_device(f->step, e);
-    if (info.role == DF_LOWER_LOGITS) {
-        device *= f->ranks; /* the embedding is on device 0 in any case */
-    }
-    if (info.home > 0 && !f->options->reductions_on_first_devices) {
-        info.home *= f->ranks;
-    }
-    return (stand_in){
-        add(f->flat, df_dag_kind_of(f->step, e), device, df_dag_duration_s(f->step, e), &info), 1,
-        1};
+    return &f->layer->chains[info_of(f, block)->label];
 }
 
 static stand_in copy_block(flattening *f, int32_t e)
@@ -164,45 +121,46 @@ static stand_in copy_block(flattening *f, int32_t e)
     return chains;
 }
 
-/* A gather for each device of the stage that e is on. */
-static stand_in copy_gather(flattening *f, int32_t gather, int32_t e)
+static int32_t head_of(const stand_in *s, int32_t rank)
 {
-    df_dag_info info = *info_of(f, gather);
-    const stand_in copies = {df_dag_count(f->flat), 1, f->ranks};
-    for (int32_t r = 0; r < f->ranks; r++) {
-        info.home = df_dag_device(f->step, e) * f->ranks + r;
-        info.mate = r / f->part * f->part;
-        (void)add(f->flat, DF_DAG_COLLECTIVE, 0, 0.0, &info);
+    return s->first + rank * s->stride;
+}
+
+static int32_t tail_of(const stand_in *s, int32_t rank)
+{
+    return s->first + (rank + 1) * s->stride - 1;
+}
+
+/* ---- Other elements ---- */
+
+/* A copy of what stays whole, on the first device of its stage; of a collective, one for each part
+ * of the stage. */
+static stand_in copy_element(flattening *f, int32_t e)
+{
+    const bool collective = is_data_parallel(f, e);
+    const stand_in copies = {df_dag_count(f->flat), 1, collective ? f->layer->shares : 1};
+    const bool moves = copies.count > 1 || !collective || !f->options->reductions_on_first_devices;
+    const int32_t device = info_of(f, e)->home * (moves ? f->ranks : 1);
+    df_dag_info info = *info_of(f, e);
+    for (int32_t i = 0; i < copies.count; i++) {
+        info.mate = i;
+        (void)df_lower_add(f->flat, df_dag_kind_of(f->step, e), device + i * f->part,
+                           df_dag_duration_s(f->step, e), &info);
     }
     return copies;
 }
 
-static int32_t tail_of(const flattening *f, int32_t block, int32_t rank)
+/* A gather for each device of the stage that e is on. */
+static stand_in copy_gather(flattening *f, int32_t gather, int32_t e)
 {
-    const stand_in *const s = &f->of[block];
-    return s->first + (rank + 1) * s->stride - 1;
-}
-
-static void attach(flattening *f, int32_t from, int32_t child)
-{
-    const stand_in *const s = &f->of[child];
-    for (int32_t i = 0; i < s->count; i++) {
-        df_dag_link(f->flat, from, s->first + i * s->stride);
+    const stand_in copies = {df_dag_count(f->flat), 1, f->ranks};
+    df_dag_info info = *info_of(f, gather);
+    for (int32_t r = 0; r < f->ranks; r++) {
+        info.mate = r / f->part * f->part;
+        (void)df_lower_add(f->flat, DF_DAG_COLLECTIVE, df_dag_device(f->step, e) * f->ranks + r,
+                           0.0, &info);
     }
-}
-
-/* Links several elements to a child; copies for several devices are linked one to one. */
-static void attach_all(flattening *f, const stand_in *from, int32_t child)
-{
-    const stand_in *const to = &f->of[child];
-    for (int32_t i = 0; i < from->count; i++) {
-        const int32_t element = from->first + i * from->stride;
-        if (from->count == to->count) {
-            df_dag_link(f->flat, element, to->first + i * to->stride);
-        } else {
-            attach(f, element, child);
-        }
-    }
+    return copies;
 }
 
 /* Gathers for each device, which go before what follows a block on it. */
@@ -211,9 +169,9 @@ static stand_in gather_after_block(flattening *f, int32_t gather, int32_t block)
     const stand_in copies = copy_gather(f, gather, block);
     for (int32_t r = 0; r < f->ranks && !df_dag_failed(f->flat); r++) {
         int32_t count;
-        const int32_t *const children = df_dag_children(f->flat, tail_of(f, block, r), &count);
+        const int32_t *const children = df_dag_children(f->flat, tail_of(&f->of[block], r), &count);
         for (int32_t i = 0; i < count; i++) {
-            df_dag_link(f->flat, copies.first + r, children[i]);
+            df_dag_link(f->flat, head_of(&copies, r), children[i]);
         }
     }
     return copies;
@@ -225,173 +183,154 @@ static stand_in gather_after_block(flattening *f, int32_t gather, int32_t block)
  *       |       |                 |              |
  *       +-- g --+                 +-- g 0, g 1 --+
  *
- * Returns the first copy of the last of them, or -1. */
-static int32_t copy_siblings(flattening *f, int32_t e)
+ * Returns the copies of the last of them. */
+static stand_in copy_siblings(flattening *f, int32_t e)
 {
+    stand_in last = {0, 0, 0};
     int32_t parents;
-    int32_t last = -1;
     const int32_t *const parent = df_dag_parents(f->step, e, &parents);
     for (int32_t p = 0; p < parents; p++) {
         int32_t children;
         const int32_t *const child = df_dag_children(f->step, parent[p], &children);
         for (int32_t c = 0; c < children; c++) {
             if (child[c] != e && is_shared(f, child[c])) {
-                f->of[child[c]] = is_block(f, e) ? gather_after_block(f, child[c], e)
-                                                 : copy_gather(f, child[c], e);
-                last = f->of[child[c]].first;
+                last = is_block(f, e) ? gather_after_block(f, child[c], e)
+                                      : copy_gather(f, child[c], e);
+                f->of[child[c]] = last;
             }
         }
     }
     return last;
 }
 
-/* ---- Walking ---- */
+/* ---- Links ---- */
 
-static void push(flattening *f, int32_t e)
+/* Links an element to all that stand for a child. */
+static void attach(flattening *f, int32_t from, int32_t child)
 {
-    frame fresh = {.element = e, .data_parallel = true, .copies = -1};
-    if (is_block(f, e)) {
-        f->of[e] = copy_block(f, e);
-    } else if (f->layer->shares > 1 && is_data_parallel(f, e)) {
-        f->of[e] = copy_collective(f, e);
-    } else {
-        f->of[e] = copy_element(f, e);
-        if (df_dag_kind_of(f->step, e) == DF_DAG_COMPUTE) {
-            fresh.copies = copy_siblings(f, e);
+    const stand_in *const to = &f->of[child];
+    for (int32_t i = 0; i < to->count; i++) {
+        df_dag_link(f->flat, from, head_of(to, i));
+    }
+}
+
+/* Links all to all, but collectives of data parallelism one to one where there are as many. Those
+ * of a block hang from the first device of each part. */
+static void attach_all(flattening *f, int32_t e, int32_t child)
+{
+    const stand_in *const to = &f->of[child];
+    const bool parts = is_block(f, e) && is_data_parallel(f, child);
+    const int32_t step = parts ? f->part : 1;
+    const bool paired = f->of[e].count / step == to->count &&
+                        (is_data_parallel(f, e) || is_data_parallel(f, child));
+    for (int32_t r = 0; r < f->of[e].count; r += step) {
+        if (paired) {
+            df_dag_link(f->flat, tail_of(&f->of[e], r), head_of(to, r / step));
+        } else {
+            attach(f, tail_of(&f->of[e], r), child);
         }
     }
-    f->failed = !DF_LIST_ADD(&f->stack, fresh);
-}
-
-/* Whether the element has its stand-in; if not, it is to be made first. */
-static bool ready(flattening *f, int32_t e)
-{
-    if (f->of[e].first < 0) {
-        push(f, e);
-        return false;
-    }
-    return true;
-}
-
-/* The next child of an element that is no block. False: another element comes first. */
-static bool take_child(flattening *f, frame *at, int32_t child)
-{
-    const int32_t copies = at->copies;
-    const int32_t e = at->element;
-    if (!ready(f, child)) {
-        return false;
-    }
-    for (int32_t r = 0; copies >= 0 && r < f->ranks; r++) {
-        attach(f, copies + r, child);
-    }
-    attach_all(f, &f->of[e], child);
-    return true;
-}
-
-/* A reduction or gather of a block hangs from the first device of each part. */
-static bool take_data_parallel(flattening *f, frame *at, int32_t child)
-{
-    const int32_t block = at->element;
-    if (!at->prepared && is_shared(f, child)) {
-        (void)gather_after_block(f, child, block);
-    }
-    at->prepared = true;
-    if (!ready(f, child)) {
-        return false;
-    }
-    const stand_in tails = {tail_of(f, block, 0), f->part * f->of[block].stride, f->layer->shares};
-    attach_all(f, &tails, child);
-    return true;
 }
 
 /* Each device hands its share on to the same device of the next stage. */
 static void hand_on(flattening *f, int32_t block, int32_t hop)
 {
     const df_lower_chain *const chain = chain_of(f, block);
+    const bool early =
+        chain->item[chain->count - 1].is_collective && f->options->hop_skips_collective;
     df_dag_info info = *info_of(f, hop);
     info.bytes = ceil(trunc(info.bytes) / (double)f->ranks);
     int32_t targets;
     const int32_t *const target = df_dag_children(f->step, hop, &targets);
-    for (int32_t r = 0; r < f->ranks; r++) {
-        const int32_t tail = tail_of(f, block, r);
-        const int32_t edge = add(f->flat, DF_DAG_PIPELINE, 0, 0.0, &info);
+    for (int32_t r = 0; r < f->ranks && targets > 0; r++) {
+        const int32_t tail = tail_of(&f->of[block], r);
+        const int32_t edge = df_lower_add(f->flat, DF_DAG_PIPELINE, DF_LOWER_NOWHERE, 0.0, &info);
         df_dag_link(f->flat, tail, edge);
-        if (chain->item[chain->count - 1].is_collective && f->options->hop_skips_collective) {
+        if (early) {
             df_dag_link(f->flat, tail - 1, edge); /* the last operator is before its collective */
         }
         for (int32_t i = 0; i < targets; i++) {
-            const stand_in *const s = &f->of[target[i]];
-            df_dag_link(f->flat, edge, s->first + r % s->count * s->stride);
+            const stand_in *const to = &f->of[target[i]];
+            df_dag_link(f->flat, edge, head_of(to, r % to->count));
         }
     }
 }
 
-static bool take_other(flattening *f, frame *at, int32_t child)
+static bool hands_on(const flattening *f, int32_t e, int32_t child)
 {
-    const int32_t block = at->element;
-    if (df_dag_kind_of(f->step, child) == DF_DAG_PIPELINE) {
-        int32_t targets;
-        const int32_t *const target = df_dag_children(f->step, child, &targets);
-        while (at->target < targets) {
-            if (!ready(f, target[at->target])) {
-                return false;
-            }
-            at->target++;
-        }
-        at->target = 0;
-        if (targets > 0) {
-            hand_on(f, block, child);
-        }
-        return true;
-    }
-    if (!ready(f, child)) {
-        return false;
-    }
-    for (int32_t r = 0; r < f->ranks; r++) {
-        attach(f, tail_of(f, block, r), child);
-    }
-    return true;
+    return is_block(f, e) && df_dag_kind_of(f->step, child) == DF_DAG_PIPELINE;
 }
 
-static bool take(flattening *f, frame *at, int32_t child)
+static void link_child(flattening *f, const frame *at, int32_t child)
 {
-    if (!is_block(f, at->element)) {
-        return take_child(f, at, child);
+    if (hands_on(f, at->element, child)) {
+        hand_on(f, at->element, child);
+        return;
     }
-    if (is_data_parallel(f, child) != at->data_parallel) {
-        return true; /* not in this round */
+    for (int32_t r = 0; r < at->gathers.count; r++) {
+        attach(f, head_of(&at->gathers, r), child);
     }
-    return at->data_parallel ? take_data_parallel(f, at, child) : take_other(f, at, child);
+    attach_all(f, at->element, child);
 }
 
-/* Goes on with the element on top of the stack until it is done or another comes first. */
+/* ---- Walking ---- */
+
+static void push(flattening *f, int32_t e)
+{
+    frame fresh = {.element = e};
+    if (is_block(f, e)) {
+        f->of[e] = copy_block(f, e);
+    } else {
+        f->of[e] = copy_element(f, e);
+        if (df_dag_kind_of(f->step, e) == DF_DAG_COMPUTE) {
+            fresh.gathers = copy_siblings(f, e);
+        }
+    }
+    DF_ARENA_ADD(&f->arena, &f->stack, fresh);
+}
+
+/* What is to be made before e is linked to a child, -1: nothing. */
+static int32_t missing(const flattening *f, int32_t e, int32_t child)
+{
+    if (!hands_on(f, e, child)) {
+        return f->of[child].count > 0 ? -1 : child;
+    }
+    int32_t targets;
+    const int32_t *const target = df_dag_children(f->step, child, &targets);
+    for (int32_t i = 0; i < targets; i++) {
+        if (f->of[target[i]].count == 0) {
+            return target[i];
+        }
+    }
+    return -1;
+}
+
+/* Goes on with the element on top of the stack until it is done or another comes first. A block's
+ * reductions and gathers come before its other children. */
 static void advance(flattening *f)
 {
-    const int32_t top = f->stack.count - 1;
-    const int32_t e = f->stack.all[top].element;
+    frame *const at = &f->stack.all[f->stack.count - 1];
+    const int32_t e = at->element;
+    const bool block = is_block(f, e);
     int32_t count;
     const int32_t *const children = df_dag_children(f->step, e, &count);
-    while (f->stack.all[top].child < count) {
-        frame at = f->stack.all[top];
-        const bool taken = take(f, &at, children[at.child]);
-        if (f->failed || df_dag_failed(f->flat)) {
-            f->failed = true;
+    for (; at->child < (block ? 2 : 1) * count; at->child++) {
+        const int32_t child = children[at->child % count];
+        if (block && is_data_parallel(f, child) != (at->child < count)) {
+            continue;
+        }
+        if (block && is_shared(f, child) && at->prepared <= at->child) {
+            (void)gather_after_block(f, child, e);
+            at->prepared = at->child + 1;
+        }
+        const int32_t first = missing(f, e, child);
+        if (first >= 0) {
+            push(f, first);
             return;
         }
-        if (taken) {
-            at.child++;
-            at.prepared = false;
-            if (at.child == count && is_block(f, e) && at.data_parallel) {
-                at.data_parallel = false;
-                at.child = 0;
-            }
-        }
-        f->stack.all[top] = at; /* the stack may have moved */
-        if (!taken) {
-            return;
-        }
+        link_child(f, at, child);
     }
-    if (is_block(f, e)) {
+    if (block) {
         (void)copy_siblings(f, e);
     }
     f->stack.count--;
@@ -403,8 +342,8 @@ static int32_t root_of(flattening *f, int32_t root)
     if (f->of[root].count == 1) {
         return f->of[root].first;
     }
-    const int32_t mark =
-        add(f->flat, DF_DAG_COLLECTIVE, 0, 0.0, &(df_dag_info){.role = DF_LOWER_MARK, .home = -1});
+    const int32_t mark = df_lower_add(f->flat, DF_DAG_COLLECTIVE, DF_LOWER_NOWHERE, 0.0,
+                                      &(df_dag_info){.role = DF_LOWER_MARK});
     attach(f, mark, root);
     return mark;
 }
@@ -415,29 +354,23 @@ df_dag *df_lower_flatten(const df_dag *step,
                          const df_lower_layer *layer,
                          const df_lower_options *options)
 {
-    const int32_t count = df_dag_count(step);
     flattening f = {.step = step,
                     .flat = df_dag_new(layer->ranks * stages),
                     .layer = layer,
                     .options = options,
                     .ranks = layer->ranks,
-                    .part = layer->ranks / layer->shares,
-                    .of = malloc((size_t)count * sizeof *f.of)};
-    f.failed = !f.flat || !f.of;
-    for (int32_t i = 0; !f.failed && i < count; i++) {
-        f.of[i] = (stand_in){-1, 0, 0};
-    }
-    if (!f.failed) {
+                    .part = layer->ranks / layer->shares};
+    f.of = df_arena_take(&f.arena, (size_t)df_dag_count(step), sizeof *f.of);
+    if (f.of && f.flat) {
         push(&f, *root);
+        while (f.stack.count > 0 && !f.arena.failed && !df_dag_failed(f.flat)) {
+            advance(&f);
+        }
+        *root = root_of(&f, *root);
     }
-    while (!f.failed && f.stack.count > 0) {
-        advance(&f);
-    }
-    *root = f.failed || df_dag_failed(f.flat) ? 0 : root_of(&f, *root);
-    f.failed = f.failed || df_dag_failed(f.flat);
-    free(f.of);
-    free(f.stack.all);
-    if (f.failed) {
+    const bool whole = f.flat && !f.arena.failed && !df_dag_failed(f.flat);
+    df_arena_free(&f.arena);
+    if (!whole) {
         df_dag_free(f.flat);
         return NULL;
     }

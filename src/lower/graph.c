@@ -34,8 +34,6 @@ typedef struct {
     int64_t layers, batches, stages, layers_of_part;
     int64_t logits;       /* their place */
     int32_t *elements[2]; /* [batch * (layers + 2) + place] */
-    int32_t root;
-    int64_t batch, layer; /* what elements are made for at the moment */
 } pipeline;
 
 static int32_t *at(const pipeline *p, int direction, int64_t batch, int64_t place)
@@ -43,81 +41,75 @@ static int32_t *at(const pipeline *p, int direction, int64_t batch, int64_t plac
     return &p->elements[direction][batch * (p->layers + 2) + place];
 }
 
-static int32_t stage_of(const pipeline *p, int64_t layer)
+static int32_t stage_of(const pipeline *p, int64_t place)
 {
-    return (int32_t)(layer / p->layers_of_part % p->stages);
+    if (place == 0 || place == p->logits) {
+        return place == 0 ? 0 : (int32_t)(p->stages - 1);
+    }
+    return (int32_t)((place - 1) / p->layers_of_part % p->stages);
 }
 
-/* Describes an element, with the current micro-batch and layer. */
-static int32_t describe(const pipeline *p, int32_t element, const df_dag_info *info)
+int32_t df_lower_add(
+    df_dag *dag, df_dag_kind kind, int32_t device, double duration_s, const df_dag_info *info)
 {
+    const int32_t made = df_dag_add(dag, kind, device, duration_s);
     df_dag_info whole = *info;
-    whole.batch = (int32_t)p->batch;
-    whole.layer = (int32_t)p->layer;
-    df_dag_describe(p->dag, element, &whole);
-    return element;
+    whole.home = device;
+    df_dag_describe(dag, made, &whole);
+    return made;
 }
 
 /* ---- Passes ---- */
 
-static void add_compute(const pipeline *p, int direction, int64_t place)
+static void add_compute(const pipeline *p, int direction, int64_t batch, int64_t place)
 {
     const df_step_times *const t = &p->step->t;
-    df_lower_role role = DF_LOWER_BLOCK;
-    double duration_s = t->block[direction];
-    int32_t stage = stage_of(p, place - 1);
-    if (place == 0) {
-        role = DF_LOWER_EMBEDDING;
-        duration_s = t->embedding[direction];
-        stage = 0;
-    } else if (place == p->logits) {
-        role = DF_LOWER_LOGITS;
-        duration_s = t->logits[direction];
-        stage = (int32_t)(p->stages - 1);
-    }
-    *at(p, direction, p->batch, place) =
-        describe(p, df_dag_add(p->dag, DF_DAG_COMPUTE, stage, duration_s),
-                 &(df_dag_info){.role = (int32_t)role, .label = direction, .home = -1});
+    const bool first = place == 0;
+    const bool last = place == p->logits;
+    const double *const duration_s = first ? t->embedding : last ? t->logits : t->block;
+    const df_dag_info info = {.role = first  ? DF_LOWER_EMBEDDING
+                                      : last ? DF_LOWER_LOGITS
+                                             : DF_LOWER_BLOCK,
+                              .label = direction,
+                              .batch = (int32_t)batch,
+                              .layer = (int32_t)place - 1};
+    *at(p, direction, batch, place) =
+        df_lower_add(p->dag, DF_DAG_COMPUTE, stage_of(p, place), duration_s[direction], &info);
 }
 
 /* Hands activations from a place to the next, or their gradients back; free on one device. */
-static void add_hop(pipeline *p, int direction, int64_t place)
+static void add_hop(const pipeline *p, int direction, int64_t batch, int64_t place)
 {
-    const int32_t near = *at(p, direction, p->batch, place);
-    const int32_t far = *at(p, direction, p->batch, place + 1);
-    const bool hop = df_dag_device(p->dag, near) != df_dag_device(p->dag, far);
-    p->layer = place;
+    const int32_t near = *at(p, direction, batch, place);
+    const int32_t far = *at(p, direction, batch, place + 1);
+    const bool hop = stage_of(p, place) != stage_of(p, place + 1);
+    const df_dag_info info = {.role = DF_LOWER_HOP,
+                              .batch = (int32_t)batch,
+                              .layer = (int32_t)place,
+                              .bytes = hop ? p->traffic->hop_bytes : 0.0};
     const int32_t edge =
-        describe(p, df_dag_add(p->dag, DF_DAG_PIPELINE, 0, hop ? p->step->t.hop : 0.0),
-                 &(df_dag_info){.role = DF_LOWER_HOP,
-                                .home = -1,
-                                .participants = 2,
-                                .bytes = hop ? p->traffic->hop_bytes : 0.0});
+        df_lower_add(p->dag, DF_DAG_PIPELINE, DF_LOWER_NOWHERE, hop ? p->step->t.hop : 0.0, &info);
     df_dag_link(p->dag, direction == FORWARD ? near : far, edge);
     df_dag_link(p->dag, edge, direction == FORWARD ? far : near);
 }
 
 /* A micro-batch through all places, of which the last is made first. */
-static void add_pass(pipeline *p, int64_t batch, int direction)
+static void add_pass(const pipeline *p, int direction, int64_t batch)
 {
     const bool back = direction == BACKWARD;
-    p->batch = batch;
-    p->layer = back ? p->layers - 1 : 0;
-    add_compute(p, direction, back ? 0 : p->logits);
-    add_compute(p, direction, back ? p->logits : 0);
+    add_compute(p, direction, batch, back ? 0 : p->logits);
+    add_compute(p, direction, batch, back ? p->logits : 0);
     if (back) {
         df_dag_link(p->dag, *at(p, FORWARD, batch, p->logits), *at(p, BACKWARD, batch, p->logits));
     }
     for (int64_t i = 1; i <= p->layers; i++) {
-        const int64_t place = back ? p->logits - i : i;
-        p->layer = place - 1;
-        add_compute(p, direction, place);
+        add_compute(p, direction, batch, back ? p->logits - i : i);
     }
     for (int64_t i = 1; i < p->layers; i++) {
-        add_hop(p, direction, back ? p->layers - i : i);
+        add_hop(p, direction, batch, back ? p->layers - i : i);
     }
-    add_hop(p, direction, 0);
-    add_hop(p, direction, p->layers);
+    add_hop(p, direction, batch, 0);
+    add_hop(p, direction, batch, p->layers);
 }
 
 /* ---- All forward, then all backward ---- */
@@ -128,7 +120,7 @@ static void order_forward(const pipeline *p, int64_t batch)
 {
     int64_t first = 0; /* place of the current stage */
     for (int64_t place = 1; place < p->layers; place++) {
-        if (stage_of(p, place - 1) != stage_of(p, place)) {
+        if (stage_of(p, place) != stage_of(p, place + 1)) {
             df_dag_link(p->dag, *at(p, FORWARD, batch, place), *at(p, FORWARD, batch + 1, first));
             first = place + 1;
         }
@@ -137,32 +129,23 @@ static void order_forward(const pipeline *p, int64_t batch)
                 *at(p, FORWARD, batch + 1, first > 0 ? first : 1));
 }
 
-/* Place of the last layer of a stage, by its number among the stages that have layers; the last
- * layer of all where there is none (the reference indexes with -1). */
-static int64_t last_of_stage(const pipeline *p, int64_t number)
-{
-    int64_t c = p->stages - 1;
-    for (int64_t l = p->layers - 1; l >= 1; l--) {
-        if (stage_of(p, l) != stage_of(p, l - 1) && --c == number) {
-            return l;
-        }
-    }
-    return p->layers;
-}
-
+/* (Where stages have no layers, the reference takes the last layer of all for that of the first.)
+ */
 static void order_backward(const pipeline *p, int64_t batch)
 {
-    int64_t c = p->stages - 1;
-    for (int64_t l = p->layers - 1; l >= 1; l--) {
-        if (stage_of(p, l) != stage_of(p, l - 1)) {
-            const bool last = stage_of(p, l) == p->stages - 1;
-            df_dag_link(p->dag, *at(p, BACKWARD, batch, l + 1),
-                        *at(p, BACKWARD, batch - 1, last ? p->logits : last_of_stage(p, c)));
-            c--;
+    int64_t stages = 1;
+    int64_t last = p->layers; /* place of the current stage's last layer */
+    for (int64_t place = p->layers; place > 1; place--) {
+        if (stage_of(p, place) != stage_of(p, place - 1)) {
+            const bool top = stage_of(p, place) == p->stages - 1;
+            df_dag_link(p->dag, *at(p, BACKWARD, batch, place),
+                        *at(p, BACKWARD, batch - 1, top ? p->logits : last));
+            last = place - 1;
+            stages++;
         }
     }
     df_dag_link(p->dag, *at(p, BACKWARD, batch, 0),
-                *at(p, BACKWARD, batch - 1, last_of_stage(p, 0)));
+                *at(p, BACKWARD, batch - 1, stages == p->stages ? last : p->layers));
 }
 
 /* ---- Any other order ---- */
@@ -212,139 +195,137 @@ static double of_role(const df_step_parts *parts, df_lower_role role)
                                                                             : parts->layer;
 }
 
-/* A collective of data parallelism. `home` is the stage that it belongs to, -1: none. */
-static int32_t add_collective(const pipeline *p, df_lower_role role, int32_t home)
+/* A collective of data parallelism on the stage of a place. */
+static int32_t add_collective(const pipeline *p, df_lower_role role, int64_t batch, int64_t place)
 {
     const bool gather = role >= DF_LOWER_GATHER_EMBEDDING;
     const df_net_collective reduction =
         p->step->zero_stage >= 2 ? DF_NET_REDUCE_SCATTER : DF_NET_ALL_REDUCE;
-    const double duration_s = of_role(gather ? &p->step->t.gather : &p->step->t.reduce, role);
-    return describe(
-        p, df_dag_add(p->dag, DF_DAG_COLLECTIVE, 0, duration_s),
-        &(df_dag_info){.role = (int32_t)role,
-                       .home = home,
-                       .collective = gather ? DF_NET_ALL_GATHER : reduction,
-                       .participants = (int32_t)p->traffic->replicas,
-                       .bytes =
-                           of_role(gather ? &p->traffic->gathered : &p->traffic->reduced, role)});
+    const df_dag_info info = {
+        .role = (int32_t)role,
+        .collective = gather ? DF_NET_ALL_GATHER : reduction,
+        .batch = (int32_t)batch,
+        .layer = (int32_t)place - 1,
+        .bytes = of_role(gather ? &p->traffic->gathered : &p->traffic->reduced, role)};
+    return df_lower_add(p->dag, DF_DAG_COLLECTIVE, stage_of(p, place),
+                        of_role(gather ? &p->step->t.gather : &p->step->t.reduce, role), &info);
 }
 
 /* A reduction after the backward pass of a place, with ZeRO 2 followed by a gather. */
-static void add_reduction(const pipeline *p, df_lower_role role, int64_t place, int32_t home)
+static void add_reduction(const pipeline *p, int64_t batch, int64_t place)
 {
-    static const df_lower_role gathers[] = {[DF_LOWER_REDUCE_EMBEDDING] = DF_LOWER_GATHER_EMBEDDING,
-                                            [DF_LOWER_REDUCE_LAYER] = DF_LOWER_GATHER_REDUCED_LAYER,
-                                            [DF_LOWER_REDUCE_LOGITS] = DF_LOWER_GATHER_LOGITS};
-    const int32_t reduction = add_collective(p, role, home);
-    df_dag_link(p->dag, *at(p, BACKWARD, p->batch, place), reduction);
-    if (p->step->zero_stage == 2 && !(role == DF_LOWER_REDUCE_LOGITS && p->step->tied)) {
-        /* the embedding's reduction follows its backward pass wherever that is */
-        df_dag_link(p->dag, reduction, add_collective(p, gathers[role], home < 0 ? 0 : home));
+    const bool first = place == 0;
+    const bool last = place == p->logits;
+    const int32_t reduction = add_collective(p,
+                                             first  ? DF_LOWER_REDUCE_EMBEDDING
+                                             : last ? DF_LOWER_REDUCE_LOGITS
+                                                    : DF_LOWER_REDUCE_LAYER,
+                                             batch, place);
+    df_dag_link(p->dag, *at(p, BACKWARD, batch, place), reduction);
+    if (p->step->zero_stage == 2 && !(last && p->step->tied)) {
+        const df_lower_role gather = first  ? DF_LOWER_GATHER_EMBEDDING
+                                     : last ? DF_LOWER_GATHER_LOGITS
+                                            : DF_LOWER_GATHER_REDUCED_LAYER;
+        df_dag_link(p->dag, reduction, add_collective(p, gather, batch, place));
     }
+}
+
+/* Lets the gather for a place run beside h. */
+static void attach(const pipeline *p, df_lower_role role, int64_t batch, int64_t place, int32_t h)
+{
+    df_dag_attach(p->dag, h, add_collective(p, role, batch, place), DF_DAG_ALL);
 }
 
 /* Lets the gather of a layer run beside h (see above); `other`, if there is one, is for the rest.
  */
-static void gather_beside(const pipeline *p, int32_t h, int32_t stage, int32_t other)
+static void gather_beside(const pipeline *p, int32_t h, int64_t batch, int64_t place, int32_t other)
 {
-    const int32_t gather = add_collective(p, DF_LOWER_GATHER_LAYER, stage);
-    const bool same = df_dag_device(p->dag, h) == stage;
+    const int32_t gather = add_collective(p, DF_LOWER_GATHER_LAYER, batch, place);
+    const bool same = df_dag_device(p->dag, h) == stage_of(p, place);
     df_dag_attach(p->dag, h, gather, same ? DF_DAG_ALL : DF_DAG_ONLY_PIPELINE);
     if (!same && other >= 0) {
         df_dag_attach(p->dag, h, other, DF_DAG_NO_PIPELINE);
     }
 }
 
-static void gather_forward(pipeline *p)
+static void gather_forward(const pipeline *p, int64_t batch)
 {
-    const bool more = p->batch < p->batches - 1;
-    p->layer = 0;
-    const int32_t next = more ? add_collective(p, DF_LOWER_GATHER_EMBEDDING, 0) : -1;
-    df_dag_attach(p->dag, *at(p, FORWARD, p->batch, 0), add_collective(p, DF_LOWER_GATHER_LAYER, 0),
-                  DF_DAG_ALL);
-    for (int64_t l = 1; l < p->layers; l++) {
-        p->layer = l;
-        gather_beside(p, *at(p, FORWARD, p->batch, l), stage_of(p, l), next);
+    const int32_t next =
+        batch < p->batches - 1 ? add_collective(p, DF_LOWER_GATHER_EMBEDDING, batch, 0) : -1;
+    for (int64_t place = 1; place <= p->layers; place++) {
+        gather_beside(p, *at(p, FORWARD, batch, place - 1), batch, place, next);
     }
 }
 
-static void add_data_parallel(pipeline *p, int64_t batch)
+static void gather_backward(const pipeline *p, int64_t batch)
 {
-    p->batch = batch;
-    add_reduction(p, DF_LOWER_REDUCE_EMBEDDING, 0, -1);
-    for (int64_t l = 0; l < p->layers; l++) {
-        p->layer = l;
-        add_reduction(p, DF_LOWER_REDUCE_LAYER, l + 1, stage_of(p, l));
+    const int32_t next = batch > 0 && !p->step->tied
+                             ? add_collective(p, DF_LOWER_GATHER_LOGITS, batch, p->logits)
+                             : -1;
+    for (int64_t place = p->layers; place >= 1; place--) {
+        gather_beside(p, *at(p, BACKWARD, batch, place + 1), batch, place, next);
     }
-    if (p->step->zero_stage >= 3) {
-        gather_forward(p);
-    }
-    add_reduction(p, DF_LOWER_REDUCE_LOGITS, p->logits, (int32_t)(p->stages - 1));
-    if (p->step->zero_stage >= 3 && !p->step->tied) {
-        df_dag_attach(p->dag, *at(p, FORWARD, batch, p->layers),
-                      add_collective(p, DF_LOWER_GATHER_LOGITS, stage_of(p, p->layers - 1)),
-                      DF_DAG_ALL);
-    }
+    attach(p, DF_LOWER_GATHER_EMBEDDING, batch, 0, *at(p, BACKWARD, batch, 1));
 }
 
-static void gather_backward(pipeline *p, int64_t batch)
+static void add_data_parallel(const pipeline *p, int64_t batch)
 {
-    const bool next = batch > 0 && !p->step->tied;
-    p->batch = batch;
-    const int32_t logits =
-        next ? add_collective(p, DF_LOWER_GATHER_LOGITS, (int32_t)(p->stages - 1)) : -1;
-    for (int64_t l = p->layers - 1; l >= 0; l--) {
-        p->layer = l;
-        gather_beside(p, *at(p, BACKWARD, batch, l + 2), stage_of(p, l), logits);
+    const bool gathers = df_sched_gathers(p->step);
+    for (int64_t place = 0; place <= p->layers; place++) {
+        add_reduction(p, batch, place);
     }
-    df_dag_attach(p->dag, *at(p, BACKWARD, batch, 1),
-                  add_collective(p, DF_LOWER_GATHER_EMBEDDING, stage_of(p, 0)), DF_DAG_ALL);
+    if (gathers) {
+        gather_forward(p, batch);
+    }
+    add_reduction(p, batch, p->logits);
+    if (gathers && !p->step->tied) { /* (on the stage of the last layer) */
+        attach(p, DF_LOWER_GATHER_LOGITS, batch, p->layers, *at(p, FORWARD, batch, p->layers));
+    }
 }
 
 /* ---- The whole ---- */
 
-static void build_training(pipeline *p)
+/* Adds backward passes and collectives; returns the root. */
+static int32_t build_training(const pipeline *p)
 {
+    const int64_t last = p->batches - 1;
     const bool gathers = df_sched_gathers(p->step);
-    for (int64_t b = p->batches - 1; b >= 0; b--) {
-        add_pass(p, b, BACKWARD);
+    int32_t root = *at(p, FORWARD, 0, 0);
+    for (int64_t b = last; b >= 0; b--) {
+        add_pass(p, BACKWARD, b);
     }
     if (gathers) {
-        p->root = add_collective(p, DF_LOWER_GATHER_EMBEDDING, 0);
-        df_dag_link(p->dag, p->root, *at(p, FORWARD, 0, 0));
+        root = add_collective(p, DF_LOWER_GATHER_EMBEDDING, 0, 0);
+        df_dag_link(p->dag, root, *at(p, FORWARD, 0, 0));
     }
-    for (int64_t b = 0; p->step->data_parallel && b < p->batches; b++) {
+    for (int64_t b = 0; p->step->data_parallel && b <= last; b++) {
         add_data_parallel(p, b);
     }
-    for (int64_t b = p->batches - 1; b >= 1 && p->step->order->forward_first; b--) {
+    for (int64_t b = last; b >= 1 && p->step->order->forward_first; b--) {
         order_backward(p, b);
     }
     if (!p->step->order->forward_first) {
         order_tasks(p);
     }
     if (gathers && !p->step->tied) {
-        df_dag_attach(p->dag, *at(p, FORWARD, p->batches - 1, p->logits),
-                      add_collective(p, DF_LOWER_GATHER_LOGITS, (int32_t)(p->stages - 1)),
-                      DF_DAG_ALL);
+        attach(p, DF_LOWER_GATHER_LOGITS, last, p->logits, *at(p, FORWARD, last, p->logits));
     }
-    for (int64_t b = 0; gathers && b < p->batches; b++) {
+    for (int64_t b = 0; gathers && b <= last; b++) {
         gather_backward(p, b);
     }
+    return root;
 }
 
-static void build(pipeline *p)
+static int32_t build(const pipeline *p)
 {
     const bool forward_first = p->step->order->forward_first || !p->step->training;
     for (int64_t b = 0; b < p->batches; b++) {
-        add_pass(p, b, FORWARD);
+        add_pass(p, FORWARD, b);
     }
     for (int64_t b = 0; b + 1 < p->batches && forward_first; b++) {
         order_forward(p, b);
     }
-    p->root = *at(p, FORWARD, 0, 0);
-    if (p->step->training) {
-        build_training(p);
-    }
+    return p->step->training ? build_training(p) : *at(p, FORWARD, 0, 0);
 }
 
 df_dag *df_lower_graph(const df_step *step, const df_lower_traffic *traffic, int32_t *root)
@@ -364,8 +345,7 @@ df_dag *df_lower_graph(const df_step *step, const df_lower_traffic *traffic, int
     if (elements && p.dag) {
         p.elements[FORWARD] = elements;
         p.elements[BACKWARD] = elements + size;
-        build(&p);
-        *root = p.root;
+        *root = build(&p);
     }
     const bool whole = elements && p.dag && !df_dag_failed(p.dag);
     free(elements);

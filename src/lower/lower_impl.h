@@ -6,15 +6,16 @@
 
 enum { DF_LOWER_NOWHERE = -1 };
 
-static inline df_status df_lower_fail_memory(df_err *err)
-{
-    return df_fail(err, DF_ENOMEM, "out of memory for the simulator's program");
-}
+/* ---- graph.c ---- */
+
+/* Adds an element on a device, DF_LOWER_NOWHERE: none; that is its info's home. */
+int32_t df_lower_add(
+    df_dag *dag, df_dag_kind kind, int32_t device, double duration_s, const df_dag_info *info);
 
 /* ---- flat.c ---- */
 
-/* Appends a chain on a device; returns its first element, -1 if it is empty. Its elements have the
- * batch and the layer of `block`. */
+/* Appends a chain, which is not empty, on a device; returns its first element. Its elements have
+ * the batch and the layer of `block`. */
 int32_t df_lower_add_chain(df_dag *dag,
                            const df_lower_chain *chain,
                            int32_t device,
@@ -48,63 +49,49 @@ typedef struct {
     int32_t *first; /* [elements + 1]: where an element's begin in the sources */
     int32_t *queue; /* elements in the order of their device, device by device */
     int32_t *begin; /* [devices + 1]: where a device's begin in the queue */
+    /* A unit is elements that are done as a whole: alone, copies of one for several devices, or a
+     * team, which does one collective of an operator. A group is the devices of some teams. */
+    int32_t *unit;         /* [element]: the first of its unit */
+    int32_t *group;        /* [element], an operator's collective: its team's, from 0 on */
+    int32_t *members;      /* devices of all groups, one after another */
+    int32_t *first_member; /* [groups + 1]: of a group */
+    int32_t groups;
+    /* The order in which devices come to their collectives; -1: none, or they do not keep one. */
+    int32_t *previous; /* [element], a collective: the one before it on its device */
+    int32_t *next;     /* [element]: the first on its device that waits for what it sends */
 } df_lower_plan;
 
-/* Plans what root leads to. Without `exchanges`, collectives of data parallelism are nothing. With
- * `skips`, what leaves a device does not wait for its collectives. DF_ENOMEM; DF_ERUNTIME: elements
- * wait for each other. */
+/* Plans what root leads to. With `skips`, what leaves a device does not wait for its collectives.
+ * in_turns: devices keep one order. DF_ENOMEM; DF_ERUNTIME: elements wait for each other. */
 DF_NODISCARD df_status df_lower_make_plan(
-    df_arena *arena, int32_t root, bool exchanges, bool skips, df_lower_plan *plan, df_err *err);
+    df_arena *arena, int32_t root, bool skips, bool in_turns, df_lower_plan *plan, df_err *err);
 
 bool df_lower_is_compute(const df_dag *dag, int32_t element);
-/* Whether it is a collective among replicas. */
-bool df_lower_is_data_parallel(const df_dag *dag, int32_t element);
+/* Whether it is a collective of an operator, not of data parallelism. */
+bool df_lower_is_operators(const df_dag *dag, int32_t element);
 
 /* The elements that wait for each element e: those from first[e] to first[e + 1]. */
 typedef struct {
     int32_t *all, *first;
 } df_lower_followers;
 
-/* Lists those among the `count` elements of `order` (NULL: all), in that order. False when out of
- * memory. */
-bool df_lower_list_followers(df_arena *arena,
-                             const df_lower_plan *plan,
-                             const int32_t *order,
-                             int32_t count,
-                             df_lower_followers *followers);
+/* Lists those among the `count` elements of `order` (NULL: all), in that order. Here and below,
+ * when memory runs out the arena has failed. */
+df_lower_followers df_lower_list_followers(df_arena *arena,
+                                           const df_lower_plan *plan,
+                                           const int32_t *order,
+                                           int32_t count);
 
 /* ---- team.c ---- */
 
-/* A team does one collective of an operator; a group is the devices of some teams. */
-typedef struct {
-    int32_t *unit;    /* [element]: the first of those that are done with it as a whole */
-    int32_t *group;   /* [element], an operator's collective: its team's group, from 0 on */
-    int32_t *devices; /* of all groups, one after another */
-    int32_t *first;   /* [groups + 1]: of a group's devices */
-    int32_t groups;
-} df_lower_teams;
-
-/* DF_ENOMEM. */
-DF_NODISCARD df_status df_lower_make_teams(df_arena *arena,
-                                           const df_lower_plan *plan,
-                                           df_lower_teams *teams,
-                                           df_err *err);
+/* Finds the units and groups of a plan. */
+void df_lower_make_teams(df_arena *arena, df_lower_plan *plan);
 
 /* ---- turn.c ---- */
 
-/* The order in which devices come to their collectives; -1: none. */
-typedef struct {
-    int32_t *previous; /* [element], a collective: the one before it on its device */
-    int32_t *next;     /* [element]: the first on its device that waits for what it sends */
-} df_lower_turns;
-
-/* Fills the arrays with one order for all devices, so that no two wait for each other. DF_ENOMEM;
- * DF_ERUNTIME: elements wait for each other. */
-DF_NODISCARD df_status df_lower_take_turns(df_arena *arena,
-                                           const df_lower_plan *plan,
-                                           const df_lower_teams *teams,
-                                           const df_lower_turns *turns,
-                                           df_err *err);
+/* Fills previous and next of a plan with one order for all devices, so that no two wait for each
+ * other. False when there is none, since elements do. */
+bool df_lower_take_turns(df_arena *arena, df_lower_plan *plan);
 
 /* ---- trace.c ---- */
 
@@ -113,7 +100,6 @@ typedef struct {
     const df_dag *dag;
     int32_t root;
     int32_t replicas;             /* of each device */
-    bool exchanges;               /* collectives of data parallelism are done */
     int32_t first_id;             /* number of the first element, which messages are tagged with */
     const char *name, *artifacts; /* for host->show, and the folder of its files */
 } df_lower_job;

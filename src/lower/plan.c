@@ -12,8 +12,9 @@ typedef struct {
     df_arena *arena;
     const df_dag *dag;
     df_lower_plan *plan;
-    bool skips;     /* as df_lower_make_plan */
-    int32_t *order; /* what the root leads to, depth first */
+    bool skips;      /* as df_lower_make_plan */
+    int32_t *number; /* [device of the graph]: in the plan */
+    int32_t *order;  /* what the root leads to, depth first */
     int32_t reached;
     int32_t *seen[2]; /* [element]: stamp of the last search, directly or through a collective */
     int32_t stamp;
@@ -75,61 +76,22 @@ bool df_lower_is_compute(const df_dag *dag, int32_t element)
     return df_dag_kind_of(dag, element) == DF_DAG_COMPUTE;
 }
 
-static bool is_mark(const df_dag *dag, int32_t e)
+bool df_lower_is_operators(const df_dag *dag, int32_t element)
 {
-    return df_dag_info_of(dag, e)->role == DF_LOWER_MARK;
+    return df_dag_info_of(dag, element)->role == DF_LOWER_OPERATOR_COLLECTIVE;
 }
 
 static bool is_collective(const df_dag *dag, int32_t e)
 {
-    return df_dag_kind_of(dag, e) == DF_DAG_COLLECTIVE && !is_mark(dag, e);
+    return df_dag_kind_of(dag, e) == DF_DAG_COLLECTIVE;
 }
 
-static bool has_home(const df_dag *dag, int32_t e)
-{
-    return is_collective(dag, e) && df_dag_info_of(dag, e)->home >= 0;
-}
-
-bool df_lower_is_data_parallel(const df_dag *dag, int32_t element)
-{
-    return is_collective(dag, element) &&
-           df_dag_info_of(dag, element)->role != DF_LOWER_OPERATOR_COLLECTIVE;
-}
-
-/* The device of the first neighbour that computes. */
-static int32_t neighbour_device(const df_dag *dag, int32_t e)
-{
-    int32_t count[2];
-    const int32_t *const near[] = {df_dag_parents(dag, e, &count[0]),
-                                   df_dag_children(dag, e, &count[1])};
-    for (int side = 0; side < 2; side++) {
-        for (int32_t i = 0; i < count[side]; i++) {
-            if (df_lower_is_compute(dag, near[side][i])) {
-                return df_dag_device(dag, near[side][i]);
-            }
-        }
-    }
-    return DF_LOWER_NOWHERE;
-}
-
-/* The number, in the graph, of the device that an element runs on. */
-static int32_t home_of(const df_dag *dag, int32_t e)
-{
-    if (df_lower_is_compute(dag, e)) {
-        return df_dag_device(dag, e);
-    }
-    if (!is_collective(dag, e)) {
-        return DF_LOWER_NOWHERE;
-    }
-    return has_home(dag, e) ? df_dag_info_of(dag, e)->home : neighbour_device(dag, e);
-}
-
-/* Numbers the devices that compute from 0 on; `number` has all devices of the graph. Counts in
- * begin[d + 1] what device d runs. */
-static void place_elements(planner *p, bool exchanges, int32_t *number)
+/* Numbers the devices that compute from 0 on, and counts in begin[d + 1] what device d runs. */
+static void place_elements(planner *p)
 {
     enum { COMPUTES = 1 };
     df_lower_plan *const plan = p->plan;
+    int32_t *const number = p->number;
     for (int32_t i = 0; i < p->reached; i++) {
         if (df_lower_is_compute(p->dag, p->order[i])) {
             number[df_dag_device(p->dag, p->order[i])] = COMPUTES;
@@ -140,8 +102,7 @@ static void place_elements(planner *p, bool exchanges, int32_t *number)
     }
     for (int32_t i = 0; i < p->reached; i++) {
         const int32_t e = p->order[i];
-        const bool dropped = !exchanges && df_lower_is_data_parallel(p->dag, e);
-        const int32_t home = dropped ? DF_LOWER_NOWHERE : home_of(p->dag, e);
+        const int32_t home = df_dag_info_of(p->dag, e)->home;
         plan->device[e] = home < 0 ? DF_LOWER_NOWHERE : number[home];
         if (plan->device[e] != DF_LOWER_NOWHERE) {
             plan->begin[plan->device[e] + 1]++;
@@ -186,8 +147,7 @@ static void wait_for_collective(planner *p, int32_t e, int32_t collective)
 /* Whether others wait for a collective of operators as they do for what computes. */
 static bool sends(const planner *p, int32_t e)
 {
-    return !p->skips && p->plan->device[e] != DF_LOWER_NOWHERE &&
-           df_dag_info_of(p->dag, e)->role == DF_LOWER_OPERATOR_COLLECTIVE;
+    return !p->skips && p->plan->device[e] != DF_LOWER_NOWHERE && df_lower_is_operators(p->dag, e);
 }
 
 /* Across a hop: what computes before it, and collectives before it on the same device. */
@@ -198,7 +158,7 @@ static void look_across(planner *p, int32_t e, ancestor hop)
     for (int32_t i = 0; i < count; i++) {
         if (df_lower_is_compute(p->dag, parents[i]) || sends(p, parents[i])) {
             wait_for(p, e, (ancestor){parents[i], hop.through}, hop.element);
-        } else if (has_home(p->dag, parents[i]) && !hop.through) {
+        } else if (is_collective(p->dag, parents[i]) && !hop.through) {
             wait_for_collective(p, e, parents[i]);
         }
     }
@@ -209,12 +169,10 @@ static void look_at(planner *p, int32_t e, ancestor a)
     const df_dag *const dag = p->dag;
     if (df_lower_is_compute(dag, a.element)) {
         wait_for(p, e, a, is_collective(dag, e) ? a.element : DF_LOWER_NOWHERE);
-    } else if (is_collective(dag, e) && has_home(dag, a.element)) {
+    } else if (is_collective(dag, e) && is_collective(dag, a.element)) {
         wait_for(p, e, a, a.element);
     } else if (df_dag_kind_of(dag, a.element) == DF_DAG_PIPELINE) {
         look_across(p, e, a);
-    } else if (is_mark(dag, a.element)) {
-        push_parents(p, a.element, a.through);
     } else if (sends(p, a.element)) {
         wait_for(p, e, a, DF_LOWER_NOWHERE);
     } else {
@@ -242,19 +200,18 @@ static void find_sources(planner *p)
 
 /* ---- The order in which a device comes to its elements ---- */
 
-bool df_lower_list_followers(df_arena *arena,
-                             const df_lower_plan *plan,
-                             const int32_t *order,
-                             int32_t count,
-                             df_lower_followers *followers)
+df_lower_followers df_lower_list_followers(df_arena *arena,
+                                           const df_lower_plan *plan,
+                                           const int32_t *order,
+                                           int32_t count)
 {
     const df_lower_source *const sources = plan->sources.all;
-    followers->all = df_arena_numbers(arena, (size_t)plan->sources.count, 0);
-    followers->first = df_arena_numbers(arena, (size_t)plan->elements + 2, 0);
+    const df_lower_followers f = {df_arena_numbers(arena, (size_t)plan->sources.count, 0),
+                                  df_arena_numbers(arena, (size_t)plan->elements + 2, 0)};
     if (arena->failed) {
-        return false;
+        return f;
     }
-    int32_t *const end = followers->first + 1; /* of those listed so far; behind, of all before */
+    int32_t *const end = f.first + 1; /* of those listed so far; behind, of all before */
     for (int32_t i = 0; i < plan->sources.count; i++) {
         end[sources[i].element + 1]++;
     }
@@ -264,10 +221,10 @@ bool df_lower_list_followers(df_arena *arena,
     for (int32_t i = 0; i < count; i++) {
         const int32_t e = order ? order[i] : i;
         for (int32_t k = plan->first[e]; k < plan->first[e + 1]; k++) {
-            followers->all[end[sources[k].element]++] = e;
+            f.all[end[sources[k].element]++] = e;
         }
     }
-    return true;
+    return f;
 }
 
 /* Each element after those that it waits for on its device; of those that could come, the one
@@ -303,48 +260,62 @@ static bool fill_queue(const planner *p, const df_lower_followers *f, int32_t *e
     return whole;
 }
 
-static df_status order_devices(planner *p, df_err *err)
+static bool order_devices(planner *p)
 {
     df_lower_plan *const plan = p->plan;
     const size_t devices = (size_t)plan->devices + 1;
-    df_lower_followers followers;
     int32_t *const end = df_arena_numbers(p->arena, devices, 0);
     int32_t *const waits = df_arena_numbers(p->arena, (size_t)plan->elements, 0);
-    if (!df_lower_list_followers(p->arena, plan, p->order, p->reached, &followers)) {
-        return df_lower_fail_memory(err);
-    }
+    const df_lower_followers f = df_lower_list_followers(p->arena, plan, p->order, p->reached);
     for (int32_t d = 0; d < plan->devices; d++) {
         plan->begin[d + 1] += plan->begin[d];
     }
+    if (p->arena->failed) {
+        return false;
+    }
     memcpy(end, plan->begin, devices * sizeof *end);
-    return fill_queue(p, &followers, end, waits)
-               ? DF_OK
-               : df_fail(err, DF_ERUNTIME,
-                         "expected parts of the step in an order, found some that wait for each "
-                         "other");
+    return fill_queue(p, &f, end, waits);
 }
 
 /* ---- The whole ---- */
 
+static bool open_planner(planner *p)
+{
+    df_lower_plan *const plan = p->plan;
+    const size_t n = (size_t)df_dag_count(plan->dag);
+    plan->elements = (int32_t)n;
+    plan->device = df_arena_numbers(p->arena, n, DF_LOWER_NOWHERE);
+    plan->first = df_arena_numbers(p->arena, n + 1, 0);
+    plan->queue = df_arena_numbers(p->arena, n, 0);
+    plan->begin = df_arena_numbers(p->arena, (size_t)df_dag_devices(plan->dag) + 1, 0);
+    plan->previous = df_arena_numbers(p->arena, n, -1);
+    plan->next = df_arena_numbers(p->arena, n, -1);
+    p->number = df_arena_numbers(p->arena, (size_t)df_dag_devices(plan->dag), 0);
+    p->order = df_arena_numbers(p->arena, n, 0);
+    p->seen[0] = df_arena_numbers(p->arena, n, 0);
+    p->seen[1] = df_arena_numbers(p->arena, n, 0);
+    return !p->arena->failed;
+}
+
 df_status df_lower_make_plan(
-    df_arena *arena, int32_t root, bool exchanges, bool skips, df_lower_plan *plan, df_err *err)
+    df_arena *arena, int32_t root, bool skips, bool in_turns, df_lower_plan *plan, df_err *err)
 {
     planner p = {.arena = arena, .dag = plan->dag, .plan = plan, .skips = skips};
-    const size_t n = (size_t)df_dag_count(plan->dag);
-    const size_t devices = (size_t)df_dag_devices(plan->dag);
-    int32_t *const number = df_arena_numbers(arena, devices, 0);
-    plan->elements = (int32_t)n;
-    plan->device = df_arena_numbers(arena, n, DF_LOWER_NOWHERE);
-    plan->first = df_arena_numbers(arena, n + 1, 0);
-    plan->queue = df_arena_numbers(arena, n, 0);
-    plan->begin = df_arena_numbers(arena, devices + 1, 0);
-    p.order = df_arena_numbers(arena, n, 0);
-    p.seen[0] = df_arena_numbers(arena, n, 0);
-    p.seen[1] = df_arena_numbers(arena, n, 0);
-    if (!arena->failed) {
+    bool ordered = false;
+    if (open_planner(&p)) {
         collect(&p, root);
-        place_elements(&p, exchanges, number);
+        place_elements(&p);
         find_sources(&p);
+        ordered = order_devices(&p);
+        df_lower_make_teams(arena, plan);
     }
-    return arena->failed ? df_lower_fail_memory(err) : order_devices(&p, err);
+    const bool turned = !in_turns || (!arena->failed && df_lower_take_turns(arena, plan));
+    if (arena->failed) {
+        return df_fail(err, DF_ENOMEM, "out of memory for the simulator's program");
+    }
+    return ordered && turned ? DF_OK
+                             : df_fail(err, DF_ERUNTIME,
+                                       "expected %s in an order, found some that wait for each "
+                                       "other",
+                                       ordered ? "collectives" : "parts of the step");
 }

@@ -46,18 +46,18 @@ df_status df_lower_time_block(const df_lower_host *host,
                               double *time_s,
                               df_err *err)
 {
-    const df_dag_info start = {.role = DF_LOWER_MARK, .home = -1};
+    const df_dag_info start = {.role = DF_LOWER_MARK};
     const bool back = chain->direction == DF_TASK_BACKWARD;
     df_dag *const dag = df_dag_new((int)ranks);
     if (!dag) {
         return df_fail(err, DF_ENOMEM, "out of memory");
     }
-    const df_lower_job job = {.dag = dag,
-                              .root = df_dag_add(dag, DF_DAG_COLLECTIVE, 0, 0.0),
-                              .replicas = 1,
-                              .name = back ? "block_backward" : "block_forward",
-                              .artifacts = back ? "astra_hier/bwd" : "astra_hier/fwd"};
-    df_dag_describe(dag, job.root, &start);
+    const df_lower_job job = {
+        .dag = dag,
+        .root = df_lower_add(dag, DF_DAG_COLLECTIVE, DF_LOWER_NOWHERE, 0.0, &start),
+        .replicas = 1,
+        .name = back ? "block_backward" : "block_forward",
+        .artifacts = back ? "astra_hier/bwd" : "astra_hier/fwd"};
     for (int32_t r = 0; r < ranks; r++) {
         df_dag_link(dag, job.root, df_lower_add_chain(dag, chain, r, &start));
     }
@@ -77,7 +77,6 @@ df_status df_lower_time_step(const df_lower_host *host,
     /* the parts of a layer with the same parameters are replicas unless they are ranks */
     const double replicas = traffic->replicas / (layer ? layer->shares : 1);
     df_lower_job job = {.replicas = step->training ? (int32_t)replicas : 1,
-                        .exchanges = step->data_parallel,
                         .first_id = layer ? 1 : 0,
                         .name = layer ? "flattened" : "hierarchical",
                         .artifacts = layer ? "astra_flat" : "astra_hier"};

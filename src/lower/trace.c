@@ -22,11 +22,8 @@ typedef struct {
 typedef struct {
     const df_lower_job *job;
     df_lower_plan plan;
-    df_lower_teams teams;
-    df_lower_turns turns; /* all -1 unless devices take turns */
-    int32_t ranks;        /* devices of all replicas */
-    int32_t first_group;  /* the ids before it are those of devices over replicas */
-    int32_t *mate;        /* [device]: the first of those that it exchanges gradients with */
+    int32_t ranks; /* devices of all replicas */
+    int32_t *mate; /* [device]: the first of those that it exchanges gradients with */
     message *messages;
     int32_t num_messages;
     int32_t *last_message; /* [element]: that it sends, -1 */
@@ -75,18 +72,20 @@ static df_status add_replica_groups(const tracer *t, int32_t *ranks, df_err *err
     return DF_OK;
 }
 
+/* The ids before are those of devices over replicas. */
 static int32_t team_group_id(const tracer *t, int32_t group, int32_t replica)
 {
-    return (int32_t)(t->first_group + (int64_t)group * t->job->replicas + replica);
+    const int32_t first = t->plan.devices < FIRST_GROUP ? FIRST_GROUP : t->plan.devices + 1;
+    return (int32_t)(first + (int64_t)group * t->job->replicas + replica);
 }
 
 static df_status add_team_groups(const tracer *t, int32_t *ranks, df_err *err)
 {
-    for (int32_t group = 0; group < t->teams.groups; group++) {
-        const int32_t *const first = &t->teams.first[group];
+    for (int32_t group = 0; group < t->plan.groups; group++) {
+        const int32_t *const first = &t->plan.first_member[group];
         for (int32_t r = 0; r < t->job->replicas; r++) {
             for (int32_t m = first[0]; m < first[1]; m++) {
-                ranks[m - first[0]] = r * t->plan.devices + t->teams.devices[m];
+                ranks[m - first[0]] = r * t->plan.devices + t->plan.members[m];
             }
             DF_TRY(df_net_program_add_group(t->program, team_group_id(t, group, r), ranks,
                                             first[1] - first[0], err));
@@ -157,7 +156,7 @@ static void add_all_messages(tracer *t)
         add_messages_to(t, t->plan.queue[i]);
     }
     for (int32_t i = 0; i < t->num_messages; i++) { /* collectives wait for those before them */
-        const int32_t next = t->turns.next[t->messages[i].source.element];
+        const int32_t next = t->plan.next[t->messages[i].source.element];
         if (next >= 0) {
             t->messages[i].next = t->sent_before[next];
             t->sent_before[next] = i;
@@ -236,8 +235,8 @@ static void add_deps(const tracer *t, int32_t e, df_net_node *node)
             t->deps[node->num_deps++] = t->id[t->plan.sources.all[i].element];
         }
     }
-    if (t->turns.previous[e] >= 0) {
-        t->deps[node->num_deps++] = t->id[t->turns.previous[e]];
+    if (t->plan.previous[e] >= 0) {
+        t->deps[node->num_deps++] = t->id[t->plan.previous[e]];
     }
     for (int32_t i = t->sent_before[e]; i >= 0; i = t->messages[i].next) {
         t->deps[node->num_deps++] = t->messages[i].sent_id;
@@ -253,12 +252,12 @@ static void add_deps(const tracer *t, int32_t e, df_net_node *node)
 static df_status add_element(const tracer *t, int32_t e, df_err *err)
 {
     const int32_t device = t->plan.device[e];
-    const bool exchanged = df_lower_is_data_parallel(t->plan.dag, e);
+    const bool shared = df_lower_is_operators(t->plan.dag, e);
     df_net_node node = node_of(t, e);
     add_deps(t, e, &node);
     for (int32_t rank = device; rank < df_net_program_ranks(t->program); rank += t->plan.devices) {
         const int32_t replica = rank % t->ranks / t->plan.devices;
-        node.group = exchanged ? t->mate[device] + 1 : team_group_id(t, t->teams.group[e], replica);
+        node.group = shared ? team_group_id(t, t->plan.group[e], replica) : t->mate[device] + 1;
         DF_TRY(df_net_program_add(t->program, rank, &node, err));
     }
     return DF_OK;
@@ -286,26 +285,19 @@ static df_status add_nodes(const tracer *t, df_err *err)
 
 /* ---- The whole ---- */
 
-static df_status count_ranks(tracer *t, df_err *err)
+/* Checks what has to fit into the simulator's whole numbers. */
+static df_status check_sizes(const tracer *t, df_err *err)
 {
+    const double most_s = 0x1p53 * 1e-6;
     const int64_t ranks = (int64_t)t->plan.devices * t->job->replicas;
     if (ranks > DF_NET_RANKS_MAX) {
         return df_fail(err, DF_EINVAL,
                        "expected at most %d devices for the network simulator, found %lld",
                        DF_NET_RANKS_MAX, (long long)ranks);
     }
-    t->ranks = (int32_t)ranks;
-    t->first_group = t->plan.devices < FIRST_GROUP ? FIRST_GROUP : t->plan.devices + 1;
-    return DF_OK;
-}
-
-/* Checks what has to fit into the simulator's whole numbers. */
-static df_status check_durations(const df_lower_plan *plan, df_err *err)
-{
-    const double most_s = 0x1p53 * 1e-6;
-    for (int32_t i = 0; i < plan->begin[plan->devices]; i++) {
-        const double duration_s = df_dag_duration_s(plan->dag, plan->queue[i]);
-        if (df_lower_is_compute(plan->dag, plan->queue[i]) && !(duration_s < most_s)) {
+    for (int32_t i = 0; i < t->plan.begin[t->plan.devices]; i++) {
+        const double duration_s = df_dag_duration_s(t->plan.dag, t->plan.queue[i]);
+        if (df_lower_is_compute(t->plan.dag, t->plan.queue[i]) && !(duration_s < most_s)) {
             return df_fail(err, DF_EINVAL,
                            "expected work of less than %g s for the network simulator, found %g s",
                            most_s, duration_s);
@@ -314,12 +306,12 @@ static df_status check_durations(const df_lower_plan *plan, df_err *err)
     return DF_OK;
 }
 
-static df_status fill_program(tracer *t, df_arena *arena, bool in_turns, df_err *err)
+static df_status fill_program(tracer *t, df_arena *arena, df_err *err)
 {
-    const df_lower_plan *const plan = &t->plan;
-    const size_t n = (size_t)plan->elements;
-    const size_t devices = (size_t)plan->devices;
-    const size_t sources = (size_t)plan->sources.count;
+    const size_t n = (size_t)t->plan.elements;
+    const size_t devices = (size_t)t->plan.devices;
+    const size_t sources = (size_t)t->plan.sources.count;
+    t->ranks = t->plan.devices * t->job->replicas;
     int32_t *const ranks = df_arena_numbers(arena, (size_t)t->ranks, 0);
     int32_t *const next = df_arena_numbers(arena, devices, 0);
     t->mate = df_arena_numbers(arena, devices, 0);
@@ -327,21 +319,15 @@ static df_status fill_program(tracer *t, df_arena *arena, bool in_turns, df_err 
     t->last_message = df_arena_numbers(arena, n, -1);
     t->message_of = df_arena_numbers(arena, sources, -1);
     t->sent_before = df_arena_numbers(arena, n, -1);
-    t->turns.previous = df_arena_numbers(arena, n, -1);
-    t->turns.next = df_arena_numbers(arena, n, -1);
     t->id = df_arena_take(arena, n, sizeof *t->id);
     t->deps = df_arena_take(arena, 2 * sources + 1, sizeof *t->deps);
     t->program = df_net_program_new(t->ranks > 1 ? t->ranks : 2); /* one alone has a twin */
     if (arena->failed || !t->program) {
-        return df_lower_fail_memory(err);
+        return df_fail(err, DF_ENOMEM, "out of memory for the simulator's program");
     }
     find_mates(t);
     DF_TRY(add_replica_groups(t, ranks, err));
-    DF_TRY(df_lower_make_teams(arena, plan, &t->teams, err));
     DF_TRY(add_team_groups(t, ranks, err));
-    if (in_turns) {
-        DF_TRY(df_lower_take_turns(arena, plan, &t->teams, &t->turns, err));
-    }
     add_all_messages(t);
     number_nodes(t, next);
     DF_TRY(add_nodes(t, err));
@@ -359,16 +345,13 @@ df_status df_lower_trace(const df_lower_job *job,
     if (!options->tags_meet) {
         t.tags = (uint32_t)(df_dag_count(job->dag) + job->first_id); /* behind those of edges */
     }
-    df_status status = df_lower_make_plan(&arena, job->root, job->exchanges,
-                                          options->hop_skips_collective, &t.plan, err);
+    df_status status = df_lower_make_plan(&arena, job->root, options->hop_skips_collective,
+                                          in_turns, &t.plan, err);
     if (status == DF_OK) {
-        status = count_ranks(&t, err);
+        status = check_sizes(&t, err);
     }
     if (status == DF_OK) {
-        status = check_durations(&t.plan, err);
-    }
-    if (status == DF_OK) {
-        status = fill_program(&t, &arena, in_turns, err);
+        status = fill_program(&t, &arena, err);
     }
     df_arena_free(&arena);
     if (status != DF_OK) {

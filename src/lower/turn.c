@@ -10,7 +10,7 @@
 
 #include "lower/lower_impl.h"
 
-/* Elements that are done as a whole (df_lower_teams), by the number of the first of them. */
+/* By the number of its first element. */
 typedef struct {
     double begin_s;
     int32_t place; /* in an order in which each comes after its sources */
@@ -26,10 +26,10 @@ typedef struct {
 
 typedef struct {
     const df_lower_plan *plan;
-    const int32_t *unit_of; /* [element] */
-    unit *units;            /* [element] */
-    int32_t *next_member;   /* [element]: the next of its unit, -1 */
-    int32_t *queue;         /* units that wait for nothing any more */
+    df_lower_followers followers;
+    unit *units;          /* [element] */
+    int32_t *next_member; /* [element]: the next of its unit, -1 */
+    int32_t *queue;       /* units that wait for nothing any more */
     int32_t queued;
     turn *turns; /* of a device */
 } scheduler;
@@ -37,7 +37,7 @@ typedef struct {
 static void make_units(scheduler *s)
 {
     for (int32_t e = s->plan->elements - 1; e >= 0; e--) {
-        const int32_t u = s->unit_of[e];
+        const int32_t u = s->plan->unit[e];
         s->units[u].waits += s->plan->first[e + 1] - s->plan->first[e];
         if (u != e) {
             s->next_member[e] = s->next_member[u];
@@ -47,10 +47,11 @@ static void make_units(scheduler *s)
 }
 
 /* Lets those that wait for e go on. */
-static void count_off(scheduler *s, const df_lower_followers *f, int32_t e, double end_s)
+static void count_off(scheduler *s, int32_t e, double end_s)
 {
+    const df_lower_followers *const f = &s->followers;
     for (int32_t i = f->first[e]; i < f->first[e + 1]; i++) {
-        const int32_t follower = s->unit_of[f->all[i]];
+        const int32_t follower = s->plan->unit[f->all[i]];
         unit *const u = &s->units[follower];
         u->begin_s = end_s > u->begin_s ? end_s : u->begin_s;
         if (--u->waits == 0) {
@@ -60,11 +61,11 @@ static void count_off(scheduler *s, const df_lower_followers *f, int32_t e, doub
 }
 
 /* Gives each unit its time and its place; false when some wait for each other. */
-static bool place_units(scheduler *s, const df_lower_followers *followers)
+static bool place_units(scheduler *s)
 {
     int32_t count = 0;
     for (int32_t e = 0; e < s->plan->elements; e++) {
-        const bool first = s->unit_of[e] == e;
+        const bool first = s->plan->unit[e] == e;
         count += first;
         if (first && s->units[e].waits == 0) {
             s->queue[s->queued++] = e;
@@ -74,7 +75,7 @@ static bool place_units(scheduler *s, const df_lower_followers *followers)
         unit *const u = &s->units[s->queue[i]];
         u->place = i;
         for (int32_t e = s->queue[i]; e >= 0; e = s->next_member[e]) {
-            count_off(s, followers, e, u->begin_s + df_dag_duration_s(s->plan->dag, e));
+            count_off(s, e, u->begin_s + df_dag_duration_s(s->plan->dag, e));
         }
     }
     return s->queued == count;
@@ -100,7 +101,7 @@ static size_t list_turns(scheduler *s, int32_t device)
     size_t count = 0;
     for (int32_t i = plan->begin[device]; i < plan->begin[device + 1]; i++) {
         const int32_t e = plan->queue[i];
-        const unit *const u = &s->units[s->unit_of[e]];
+        const unit *const u = &s->units[s->plan->unit[e]];
         const double end_s = u->begin_s + df_dag_duration_s(plan->dag, e);
         if (!df_lower_is_compute(plan->dag, e)) {
             s->turns[count++] = (turn){u->begin_s, e, u->place, false};
@@ -111,46 +112,40 @@ static size_t list_turns(scheduler *s, int32_t device)
     return count;
 }
 
-static void order_device(scheduler *s, int32_t device, const df_lower_turns *turns)
+static void order_device(scheduler *s, int32_t device)
 {
     int32_t next = -1; /* the collective behind */
     for (size_t i = list_turns(s, device); i-- > 0;) {
         const int32_t e = s->turns[i].element;
         if (s->turns[i].sends) {
-            turns->next[e] = next;
+            s->plan->next[e] = next;
             continue;
         }
         if (next >= 0) {
-            turns->previous[next] = e;
+            s->plan->previous[next] = e;
         }
         next = e;
     }
 }
 
-df_status df_lower_take_turns(df_arena *arena,
-                              const df_lower_plan *plan,
-                              const df_lower_teams *teams,
-                              const df_lower_turns *turns,
-                              df_err *err)
+bool df_lower_take_turns(df_arena *arena, df_lower_plan *plan)
 {
     const size_t n = (size_t)plan->elements;
-    df_lower_followers followers;
     scheduler s = {.plan = plan,
-                   .unit_of = teams->unit,
+                   .followers = df_lower_list_followers(arena, plan, NULL, plan->elements),
                    .units = df_arena_take(arena, n, sizeof *s.units),
                    .next_member = df_arena_numbers(arena, n, -1),
                    .queue = df_arena_numbers(arena, n, 0),
                    .turns = df_arena_take(arena, 2 * n, sizeof *s.turns)};
-    if (!df_lower_list_followers(arena, plan, NULL, plan->elements, &followers)) {
-        return df_lower_fail_memory(err);
+    if (arena->failed) {
+        return false;
     }
     make_units(&s);
-    if (!place_units(&s, &followers)) {
-        return df_fail(err, DF_ERUNTIME,
-                       "expected collectives in an order, found some that wait for each other");
+    if (!place_units(&s)) {
+        return false;
     }
     for (int32_t d = 0; d < plan->devices; d++) {
-        order_device(&s, d, turns);
+        order_device(&s, d);
     }
-    return DF_OK;
+    return true;
 }
