@@ -1,7 +1,7 @@
 #include "compat/lstm.h"
 
-/* By row and column, whether gates change hands depends on the softmax's split, and backward those
- * of all rows do. */
+/* By row and column, the softmax's split decides whether gates change hands, and the backward pass
+ * exchanges those of all rows. */
 static void exchange(const df_rules *rules, df_lstm *x)
 {
     double *const rows = x->exchanged_rows;
@@ -29,7 +29,7 @@ void df_compat_lstm(const df_rules *rules, df_lstm *x)
     }
 }
 
-/* A product that is not split has the pointwise work of an LSTM cell behind it. */
+/* The pointwise work of an LSTM cell follows a product that is not split. */
 void df_compat_edit_gemm(const df_rules *rules, const df_gemm_mode *g, df_ops *ops)
 {
     const df_product *const p = &g->product;
@@ -39,7 +39,7 @@ void df_compat_edit_gemm(const df_rules *rules, const df_gemm_mode *g, df_ops *o
     }
 }
 
-/* A pipeline's softmax is overlooked; and there is no figure for two and three devices. */
+/* In a pipeline the softmax is left out, and two or three stages need nothing. */
 void df_compat_footprint(const df_rules *rules, const df_lstm *x, df_footprint *out)
 {
     df_footprint_lstm(x, out);

@@ -3,8 +3,12 @@
 #include <math.h>
 #include <string.h>
 
-/* The figures are those of the Python DeepFlow. It counts a cell's five operations on the critical
- * path, three with two operands and two with one, and the local sum of the weights' gradients. */
+/* The figures are those of the Python DeepFlow (time_calculation.py), which counts an operation
+ * with two operands as three accesses and one with a single operand as two. cell_work      the
+ * critical path: two products, a sum; the bias or a sigmoid, a tanh weight_sum     a step's
+ * gradient is added to those of the steps before it softmax_work   forward an exponential, a sum
+ * that is written back to each element, a division; backward the two gradients of the division (3
+ * operations), a sum, an exponential copy, lookup   an element is read and written */
 const df_pointwise df_lstm_cell_work = {5, 13, 5};
 static const df_pointwise weight_sum = {1, 3, 0};
 static const df_pointwise softmax_work[DF_DIRECTIONS] = {{3, 7, 4}, {5, 11, 4}};
@@ -55,8 +59,8 @@ void df_lstm_read(const df_cfg *cfg, df_lstm *x)
 
 /* ---- The cell ---- */
 
-/* The four gates' activations change hands. This comes before the product, so that a link that is
- * not there is refused as such. */
+/* The four gates' activations change hands. The exchange precedes the product in the list, so that
+ * a missing link is reported as one. */
 static void build_exchange(const df_lstm *x, double columns, df_op_pass pass, df_tail *t)
 {
     const bool row_column = x->part[DF_PART_HIDDEN].split.type == DF_KP_RC;
@@ -70,8 +74,8 @@ static void build_exchange(const df_lstm *x, double columns, df_op_pass pass, df
     }
 }
 
-/* Backward, pointwise work and the local sum of the weights' gradients are one kernel. A cell that
- * is not split is counted there by its width, not by its gates. */
+/* Backward, the pointwise work and the sum of the weights' gradients are one kernel. For a cell
+ * that is not split, the backward work is counted by the width, not by the gates. */
 static void build_cell(const df_lstm *x, df_tail *t)
 {
     const df_product *const p = &x->part[DF_PART_HIDDEN];
@@ -94,8 +98,8 @@ static void build_cell(const df_lstm *x, df_tail *t)
     df_tail_stream(t, &backward, 1.0);
 }
 
-/* The sum of a row of n numbers takes n - 1 additions. That of a split row is counted as n, its
- * kernels as one. Devices that share rows exchange their sums. */
+/* The sum of a row of n numbers takes n - 1 additions. Where the rows are split, n are counted, and
+ * one kernel in place of four. Devices that share rows exchange their sums. */
 static void build_softmax(const df_lstm *x, df_tail *t)
 {
     const df_product *const p = &x->part[DF_PART_SOFTMAX];
@@ -123,8 +127,8 @@ static void build_softmax(const df_lstm *x, df_tail *t)
     df_tail_stream(t, &backward, outputs);
 }
 
-/* Rows of the table are read and written, and again for their gradients. What comes from a whole
- * table is sent by the host; a split one is gathered. */
+/* Rows of the table are read and written, and again for their gradients. The host sends the rows of
+ * a table that is not split; devices gather those of a split one. */
 static void build_embedding(const df_lstm *x, df_tail *t)
 {
     const df_product *const p = &x->part[DF_PART_EMBEDDING];

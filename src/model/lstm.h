@@ -24,18 +24,20 @@ typedef struct {
     double stages;
     double element_bytes;
     df_product part[DF_LSTM_PARTS]; /* of a cell, of the softmax; of the embedding, a table */
-    /* How files call the splits. Time takes a part over 1 x 1 devices for one that is not split,
-     * and of one that is not split it heeds no degrees; memory takes such a part for column-row. */
+    /* The types of the splits in the configuration. Time and memory differ in two things. For time,
+     * a part over 1 x 1 devices is not split, whatever its type, and a part that is not split
+     * ignores its degrees. Memory takes the type as given, and counts a part of type none as
+     * column-row over its dim1. */
     df_kp_type given[DF_LSTM_PARTS];
-    double exchanged_rows[DF_DIRECTIONS]; /* of a cell's outputs: their gates change hands */
-    double hop_bytes; /* a cell's activations of one step, for the next stage; 0: there is none */
+    double exchanged_rows[DF_DIRECTIONS]; /* rows of a cell's outputs whose gates change hands */
+    double hop_bytes; /* activations of one step that a stage hands on; 0: there is one stage */
 } df_lstm;
 
-extern const df_pointwise df_lstm_cell_work; /* of an output of its product, forward */
+extern const df_pointwise df_lstm_cell_work; /* forward, of an element of its product */
 
 void df_lstm_read(const df_cfg *cfg, df_lstm *x);
 
-/* Fills *ops, row by row in their order. Equal bytes of *x make equal lists. */
+/* Fills *ops, row by row in the order of df_lstm_row. Equal bytes of *x make equal lists. */
 void df_lstm_build(const df_lstm *x, df_ops *ops);
 
 /* Trainable parameters, with a layer of `projection` units behind the last one. */

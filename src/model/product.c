@@ -2,9 +2,9 @@
 
 #include <math.h>
 
-/* The figures are those of the Python DeepFlow. Applying a gradient takes a division by the number
- * of replicas, a product with the learning rate and an addition to the weight; clipping it squares,
- * sums, multiplies and divides. */
+/* The figures are those of the Python DeepFlow (time_calculation.py). A gradient is divided by the
+ * number of replicas, multiplied with the learning rate and added to its weight. Clipping squares
+ * and sums it, then multiplies and divides it. */
 static const df_pointwise applying = {3, 4, 0};
 static const df_pointwise clipping = {4, 3, 0};
 

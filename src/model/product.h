@@ -39,19 +39,19 @@ typedef struct {
     double flops, accesses, kernels;
 } df_pointwise;
 
-/* Appends an operator, run once, whose sizes are for the caller to fill in. */
+/* Appends an operator that runs once, whose sizes the caller fills in. */
 df_op *df_tail_add(const df_tail *t, df_op_kind kind);
 df_op *df_tail_stream(const df_tail *t, const df_pointwise *p, double elements);
-/* Among all devices along the axis, unless the caller changes that; bytes are rounded up. */
+/* A collective of all devices along the axis, unless the caller sets its members. */
 df_op *df_tail_collective(const df_tail *t, df_coll_kind kind, df_axis axis, double bytes);
-/* An all-gather of equal shards, unless the device is alone. */
+/* An all-gather of equal shards; none if there is only one member. */
 void df_tail_gather(const df_tail *t, df_axis axis, double bytes, double members);
 
 /* The product, or the one that gives a gradient, and its collectives. The weights' gradient comes
  * before the inputs': it gathers what both need. */
 void df_product_build(const df_product *p, df_op_pass pass, df_tail *t);
 
-/* Replicas add up the gradients of B, apply and clip them. */
+/* Replicas add up the gradients of B, then apply and clip them. */
 void df_product_reduce(const df_product *p, df_tail *t);
 
 /* ---- Mode GEMM ---- */
@@ -65,7 +65,7 @@ typedef struct {
 } df_gemm_mode;
 
 void df_gemm_mode_read(const df_cfg *cfg, df_gemm_mode *g);
-/* Fills *ops, row by row in their order. */
+/* Fills *ops, row by row in the order of df_gemm_row. */
 void df_gemm_mode_build(const df_gemm_mode *g, df_ops *ops);
 
 #endif

@@ -15,7 +15,7 @@
 #include "model/transformer.h"
 #include "predict/predict.h"
 
-/* The list of the last LSTM. It is the same from device to device. */
+/* The operators of the last LSTM, which do not depend on the device. */
 typedef struct {
     df_lstm model;
     df_ops ops;
@@ -63,11 +63,11 @@ typedef struct {
     df_compat_options options; /* of the rules */
     df_predict_model model;
     df_coster coster;
-    df_compat_prices prices; /* of the coster, */
-    df_simulated simulated;  /* as this */
+    df_compat_prices prices; /* of the coster */
+    df_simulated simulated;  /* of the coster */
     df_lstm_list *list;
     df_pipeline *pipe;
-    df_usages *usages; /* to be filled; NULL: nobody asks */
+    df_usages *usages; /* to fill, unless it is NULL */
 } df_predict_job;
 
 /* On failure *out is untouched. */
@@ -84,7 +84,7 @@ DF_NODISCARD df_status df_predict_llm(df_predictor *predictor,
  * reductions are not in it. */
 void df_llm_list_usages(const df_design *design, const df_llm_result *result, df_usages *usages);
 
-/* Read a configuration, and refuse what cannot be split. */
+/* Read a configuration, and refuse one that cannot be split. */
 DF_NODISCARD df_status df_read_gemm(const df_cfg *cfg, df_gemm_mode *g, df_err *err);
 DF_NODISCARD df_status df_read_lstm(const df_cfg *cfg,
                                     const df_compat_options *options,
