@@ -8,6 +8,7 @@
 typedef void edit_fn(const df_compat_case *of, df_op *op);
 
 #define ROW(row) (1U << (row))
+#define PART(part) (1U << (part))
 
 /* ---- Attention as products ---- */
 
@@ -68,24 +69,25 @@ static void flash_unmasked(const df_compat_case *of, df_op *op)
 static void context_norm_forward_whole(const df_compat_case *of, df_op *op)
 {
     const bool context = of->split->cp > 1.0 && of->split->tp == 1.0;
-    if (context && op->pass == DF_PASS_FORWARD && op->part == DF_PART_MAIN) {
+    if (context && op->pass == DF_PASS_FORWARD) {
         op->stream.elements = of->split->batch * of->span->tokens * of->dims->hidden;
     }
 }
 
+static void activation_unsharded(const df_compat_case *of, df_op *op)
+{
+    op->stream.elements = of->span->expert_rows * of->dims->ffn;
+}
+
 /* The second residual has the rows of the feed-forward network, in a decode step of the batch. */
-static void pointwise_unsharded(const df_compat_case *of, df_op *op)
+static void residual_unsharded(const df_compat_case *of, df_op *op)
 {
     const df_span *const span = of->span;
     const double batch = of->split->batch;
-    if (op->row == DF_ROW_ACTIVATION) {
-        op->stream.elements = span->expert_rows * of->dims->ffn;
-    } else if (op->part == DF_PART_RESIDUAL) {
-        const double rows = op->row == DF_ROW_NORM1 ? batch * span->tokens
-                            : span->decode          ? batch
-                                                    : span->expert_rows;
-        op->stream.elements = rows * of->dims->hidden;
-    }
+    const double rows = op->row == DF_ROW_NORM1 ? batch * span->tokens
+                        : span->decode          ? batch
+                                                : span->expert_rows;
+    op->stream.elements = rows * of->dims->hidden;
 }
 
 static double table_elements(const df_compat_case *of)
@@ -107,10 +109,8 @@ static void host_sends_whole_table(const df_compat_case *of, df_op *op)
 static void casts_free(const df_compat_case *of, df_op *op)
 {
     (void)of;
-    if (op->part == DF_PART_CAST) {
-        op->stream.elements = 0.0;
-        op->launches = 0.0;
-    }
+    op->stream.elements = 0.0;
+    op->launches = 0.0;
 }
 
 /* ---- Logits ---- */
@@ -139,7 +139,7 @@ static void decode_collectives_one_row(const df_compat_case *of, df_op *op)
 typedef struct {
     size_t rule; /* offset of its field in df_rules */
     df_op_kind kind;
-    unsigned rows;
+    unsigned rows, parts;
     edit_fn *edit;
 } rule_edit;
 
@@ -150,21 +150,25 @@ typedef struct {
 #define ANY (~0U)
 
 static const rule_edit edits[] = {
-    {RULE(llm_single_gradient_as_forward), DF_OP_GEMM, PRODUCTS, single_gradient_as_forward},
-    {RULE(llm_hybrid_launches_scaled), DF_OP_GEMM, ROW(DF_ROW_AV), hybrid_launches_scaled},
-    {RULE(llm_decode_logits_one_row), DF_OP_GEMM, ROW(DF_ROW_LOGITS), decode_products_one_row},
-    {RULE(llm_flash_launch_on_heads), DF_OP_ATTENTION, FLASH, flash_launch_on_heads},
-    {RULE(llm_flash_backward_double), DF_OP_ATTENTION, FLASH, flash_backward_double},
-    {RULE(llm_flash_context_own_keys), DF_OP_ATTENTION, FLASH, flash_context_own_keys},
-    {RULE(llm_flash_unmasked), DF_OP_ATTENTION, FLASH, flash_unmasked},
-    {RULE(llm_context_norm_forward_whole), DF_OP_STREAM, NORMS, context_norm_forward_whole},
-    {RULE(llm_pointwise_unsharded), DF_OP_STREAM, NORMS | ROW(DF_ROW_ACTIVATION),
-     pointwise_unsharded},
-    {RULE(llm_embedding_whole_table), DF_OP_STREAM, ROW(DF_ROW_EMBEDDING), embedding_whole_table},
-    {RULE(llm_casts_free), DF_OP_STREAM, ANY, casts_free},
-    {RULE(llm_embedding_whole_table), DF_OP_HOST, ANY, host_sends_whole_table},
-    {RULE(llm_flash_context_unreduced), DF_OP_COLLECTIVE, FLASH, flash_context_unreduced},
-    {RULE(llm_decode_logits_one_row), DF_OP_COLLECTIVE, ROW(DF_ROW_LOGITS),
+    {RULE(llm_single_gradient_as_forward), DF_OP_GEMM, PRODUCTS, ANY, single_gradient_as_forward},
+    {RULE(llm_hybrid_launches_scaled), DF_OP_GEMM, ROW(DF_ROW_AV), ANY, hybrid_launches_scaled},
+    {RULE(llm_decode_logits_one_row), DF_OP_GEMM, ROW(DF_ROW_LOGITS), ANY, decode_products_one_row},
+    {RULE(llm_flash_launch_on_heads), DF_OP_ATTENTION, FLASH, ANY, flash_launch_on_heads},
+    {RULE(llm_flash_backward_double), DF_OP_ATTENTION, FLASH, ANY, flash_backward_double},
+    {RULE(llm_flash_context_own_keys), DF_OP_ATTENTION, FLASH, ANY, flash_context_own_keys},
+    {RULE(llm_flash_unmasked), DF_OP_ATTENTION, FLASH, ANY, flash_unmasked},
+    {RULE(llm_context_norm_forward_whole), DF_OP_STREAM, NORMS, PART(DF_PART_MAIN),
+     context_norm_forward_whole},
+    {RULE(llm_pointwise_unsharded), DF_OP_STREAM, ROW(DF_ROW_ACTIVATION), ANY,
+     activation_unsharded},
+    {RULE(llm_pointwise_unsharded), DF_OP_STREAM, NORMS, PART(DF_PART_RESIDUAL),
+     residual_unsharded},
+    {RULE(llm_embedding_whole_table), DF_OP_STREAM, ROW(DF_ROW_EMBEDDING), ANY,
+     embedding_whole_table},
+    {RULE(llm_casts_free), DF_OP_STREAM, ANY, PART(DF_PART_CAST), casts_free},
+    {RULE(llm_embedding_whole_table), DF_OP_HOST, ANY, ANY, host_sends_whole_table},
+    {RULE(llm_flash_context_unreduced), DF_OP_COLLECTIVE, FLASH, ANY, flash_context_unreduced},
+    {RULE(llm_decode_logits_one_row), DF_OP_COLLECTIVE, ROW(DF_ROW_LOGITS), ANY,
      decode_collectives_one_row},
 };
 enum { EDITS = sizeof edits / sizeof edits[0] };
@@ -174,21 +178,31 @@ static bool is_on(const df_rules *rules, const rule_edit *edit)
     return *(const bool *)((const char *)rules + edit->rule);
 }
 
+static void edit_op(const df_compat_case *of, const rule_edit *const all[], int count, df_op *op)
+{
+    for (int i = 0; i < count; i++) {
+        if ((all[i]->rows & ROW(op->row)) != 0 && (all[i]->parts & PART(op->part)) != 0) {
+            all[i]->edit(of, op);
+        }
+    }
+}
+
 void df_compat_edit(const df_rules *rules, const df_compat_case *of, df_ops *ops)
 {
-    const rule_edit *on[DF_OP_KINDS][EDITS]; /* by kind */
-    int count[DF_OP_KINDS] = {0};
+    const rule_edit *on[DF_OP_KINDS][EDITS]; /* by kind, */
+    int count[DF_OP_KINDS] = {0};            /* how many, */
+    unsigned rows[DF_OP_KINDS] = {0};        /* and the rows that any is for */
     for (int i = 0; i < EDITS; i++) {
+        const df_op_kind kind = edits[i].kind;
         if (is_on(rules, &edits[i])) {
-            on[edits[i].kind][count[edits[i].kind]++] = &edits[i];
+            on[kind][count[kind]++] = &edits[i];
+            rows[kind] |= edits[i].rows;
         }
     }
     for (int i = 0; i < ops->count; i++) {
         df_op *const op = &ops->op[i];
-        for (int e = 0; e < count[op->kind]; e++) {
-            if ((on[op->kind][e]->rows >> op->row & 1U) != 0) {
-                on[op->kind][e]->edit(of, op);
-            }
+        if ((rows[op->kind] & ROW(op->row)) != 0) {
+            edit_op(of, on[op->kind], count[op->kind], op);
         }
     }
 }
