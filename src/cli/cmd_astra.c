@@ -107,10 +107,8 @@ static df_status simulate(run_args *a, df_net_sim *sim, df_net_result *result, d
     memset(&m, 0, sizeof m);
     DF_TRY(df_astra_read_network(a->network, &m.network, err));
     DF_TRY(df_astra_read_system(a->system, &m.system, err));
-    df_net_program *const program = df_net_program_new(m.network.ranks);
-    if (!program) {
-        return df_fail(err, DF_ENOMEM, "out of memory");
-    }
+    df_net_program *program;
+    DF_TRY(df_net_program_new(m.network.ranks, &program, err));
     df_status status =
         load_traces(a, m.network.ranks, program, a->timeline.path ? &names : NULL, err);
     if (status == DF_OK) {

@@ -1,5 +1,195 @@
 #include "cost/simulated.h"
 
+#include <math.h>
+#include <stdlib.h>
+
+#include <xxhash.h>
+
+#include "base/units.h"
+
+/* ---- The machine ---- */
+
+const df_hw_link *df_simulated_link(const df_topo *topo, bool underated, const df_hw_link *link)
+{
+    return underated ? &topo->dim[DF_TOPO_INSIDE].undivided : link;
+}
+
+static df_net_topology topology_of(const df_topo *topo, double ranks)
+{
+    const df_topology kind = topo->dim[DF_TOPO_INSIDE].kind;
+    if (kind == DF_TOPO_SWITCH) {
+        return DF_NET_SWITCH;
+    }
+    return kind == DF_TOPO_RING && ranks > 2 ? DF_NET_RING : DF_NET_FULLY_CONNECTED;
+}
+
+static double rounded(double value, double scale)
+{
+    return nearbyint(value * scale) / scale;
+}
+
+df_net_network df_simulated_network(const df_topo *topo, double ranks, const df_hw_link *link)
+{
+    return (df_net_network){.topology = topology_of(topo, ranks),
+                            .ranks = (int32_t)ranks,
+                            .bandwidth_gib_ps = rounded(link->bytes_ps / DF_GIB, 1e6),
+                            .latency_ns = rounded(link->latency_s * 1e9, 1e3)};
+}
+
+static df_net_algorithm algorithm_of(df_coll_algo wanted, df_net_topology topology)
+{
+    static const df_net_algorithm_kind named[] = {
+        [DF_ALGO_RING] = DF_NET_ALG_RING,
+        [DF_ALGO_DIRECT] = DF_NET_ALG_DIRECT,
+        [DF_ALGO_HALVING_DOUBLING] = DF_NET_ALG_HALVING_DOUBLING,
+        [DF_ALGO_DOUBLE_BINARY_TREE] = DF_NET_ALG_BINARY_TREE};
+    static const df_net_algorithm_kind usual[] = {[DF_NET_RING] = DF_NET_ALG_RING,
+                                                  [DF_NET_FULLY_CONNECTED] = DF_NET_ALG_DIRECT,
+                                                  [DF_NET_SWITCH] = DF_NET_ALG_HALVING_DOUBLING};
+    if (wanted > DF_ALGO_DIRECT_OF) {
+        return (df_net_algorithm){DF_NET_ALG_DIRECT, (int32_t)wanted - DF_ALGO_DIRECT_OF};
+    }
+    return (df_net_algorithm){wanted == DF_ALGO_AUTO ? usual[topology] : named[wanted], 0};
+}
+
+df_net_system df_simulated_system(const df_topo *topo, const df_cfg_backend *backend, double ranks)
+{
+    const df_net_topology topology = topology_of(topo, ranks);
+    return (df_net_system){
+        .endpoint_delay_ns = backend->endpoint_delay,
+        .splits = (int32_t)backend->preferred_dataset_splits,
+        .active_chunks = (int32_t)backend->active_chunks_per_dimension,
+        .local_mem_gb_ps = 1600, /* what the Python DeepFlow writes */
+        .algorithm = {[DF_NET_ALL_REDUCE] = algorithm_of(backend->all_reduce, topology),
+                      [DF_NET_ALL_GATHER] = algorithm_of(backend->all_gather, topology),
+                      [DF_NET_REDUCE_SCATTER] = algorithm_of(backend->reduce_scatter, topology),
+                      [DF_NET_ALL_TO_ALL] = algorithm_of(backend->all_to_all, topology)}};
+}
+
+df_net_collective df_simulated_kind(df_coll_kind kind)
+{
+    static const df_net_collective kinds[] = {[DF_COLL_ALL_REDUCE] = DF_NET_ALL_REDUCE,
+                                              [DF_COLL_REDUCE_SCATTER] = DF_NET_REDUCE_SCATTER,
+                                              [DF_COLL_ALL_GATHER] = DF_NET_ALL_GATHER,
+                                              [DF_COLL_ALL_TO_ALL] = DF_NET_ALL_TO_ALL,
+                                              [DF_COLL_P2P] = DF_NET_ALL_REDUCE}; /* unused */
+    return kinds[kind];
+}
+
+/* ---- The simulator ---- */
+
+enum { KEPT = 256 }; /* collectives whose times are kept */
+
+/* A hash of 128 bits stands for all that a collective is. */
+typedef struct {
+    XXH128_hash_t hash; /* 0: no collective */
+    double time_s;
+} kept;
+
+struct df_simulator {
+    df_runner *runner, *own; /* own: NULL when it is borrowed */
+    kept times[KEPT];        /* a collective has one place, which the next one for it takes over */
+};
+
+static XXH128_hash_t hash_of(const df_simulator_op *op)
+{
+    const df_net_network *const n = &op->network;
+    const df_net_system *const s = &op->system;
+    struct { /* without padding, which would have any value */
+        double bytes, bandwidth_gib_ps, latency_ns, local_mem_gb_ps;
+        int64_t kind, topology, ranks, endpoint_delay_ns, splits, active_chunks;
+        int64_t algorithm[DF_NET_IMPLEMENTED], window[DF_NET_IMPLEMENTED];
+    } fields = {op->bytes, n->bandwidth_gib_ps, n->latency_ns, s->local_mem_gb_ps,
+                op->kind,  n->topology,         n->ranks,      s->endpoint_delay_ns,
+                s->splits, s->active_chunks,    {0},           {0}};
+    for (int i = 0; i < DF_NET_IMPLEMENTED; i++) {
+        fields.algorithm[i] = s->algorithm[i].kind;
+        fields.window[i] = s->algorithm[i].window;
+    }
+    return XXH3_128bits(&fields, sizeof fields);
+}
+
+df_simulator *df_simulator_new(df_runner *runner)
+{
+    df_simulator *const simulator = calloc(1, sizeof *simulator);
+    if (!simulator || (!runner && df_runner_new(NULL, &simulator->own, NULL) != DF_OK)) {
+        free(simulator);
+        return NULL;
+    }
+    simulator->runner = runner ? runner : simulator->own;
+    return simulator;
+}
+
+void df_simulator_free(df_simulator *simulator)
+{
+    if (simulator) {
+        df_runner_free(simulator->own);
+        free(simulator);
+    }
+}
+
+df_status
+df_simulator_run(df_simulator *simulator, const df_runner_job *job, double *time_s, df_err *err)
+{
+    if (!(job->network->bandwidth_gib_ps > 0.0)) {
+        return df_fail(err, DF_EINVAL,
+                       "tech_param.network: expected links with a bandwidth between %d devices for "
+                       "the network simulator, found none (see system_hierarchy too)",
+                       (int)job->network->ranks);
+    }
+    return df_runner_time(simulator->runner, job, time_s, err);
+}
+
+/* Each rank has a part of the collective; in a hop, rank 0 sends and 1 receives. */
+static df_status build(df_net_program *program, const df_simulator_op *op, df_err *err)
+{
+    df_net_node node = {.type = DF_NET_COMM,
+                        .collective = df_simulated_kind(op->kind),
+                        .bytes = (uint64_t)op->bytes};
+    for (int32_t rank = 0; rank < op->network.ranks; rank++) {
+        node.id = (uint64_t)rank;
+        if (op->kind == DF_COLL_P2P) {
+            node.type = rank == 0 ? DF_NET_SEND : DF_NET_RECEIVE;
+            node.peer = 1 - rank;
+        }
+        DF_TRY(df_net_program_add(program, rank, &node, err));
+    }
+    return df_net_program_seal(program, err);
+}
+
+static df_status
+simulate(df_simulator *simulator, const df_simulator_op *op, double *time_s, df_err *err)
+{
+    df_net_program *program;
+    DF_TRY(df_net_program_new(op->network.ranks, &program, err));
+    df_status status = build(program, op, err);
+    if (status == DF_OK) {
+        const df_runner_job job = {
+            .program = program, .network = &op->network, .system = &op->system};
+        status = df_simulator_run(simulator, &job, time_s, err);
+    }
+    df_net_program_free(program);
+    return status;
+}
+
+df_status
+df_simulator_time(df_simulator *simulator, const df_simulator_op *op, double *time_s, df_err *err)
+{
+    df_simulator_op wanted = *op;
+    wanted.bytes = ceil(op->bytes);
+    const XXH128_hash_t hash = hash_of(&wanted);
+    kept *const slot = &simulator->times[hash.low64 % KEPT];
+    if (!XXH128_isEqual(slot->hash, hash)) {
+        double simulated_s;
+        DF_TRY(simulate(simulator, &wanted, &simulated_s, err));
+        *slot = (kept){hash, simulated_s};
+    }
+    *time_s = slot->time_s;
+    return DF_OK;
+}
+
+/* ---- Prices ---- */
+
 double df_simulated_bytes(const df_simulated *s, df_coll_kind kind, double bytes, double members)
 {
     const bool shard = kind == DF_COLL_ALL_GATHER && !s->gather_whole;
@@ -11,15 +201,16 @@ df_simulated_time(const df_coster *c, const df_op *op, const df_topo_group *grou
 {
     const df_simulated *const s = c->simulated;
     const double n = group->members;
-    const df_hw_link *const link = df_netcoll_link(&c->topo, s->links_underated, &group->link);
+    const df_hw_link *const link = df_simulated_link(&c->topo, s->links_underated, &group->link);
     const df_coll_kind kind = op->coll.kind;
     const double chosen_for = s->algorithm_ranks ? s->algorithm_ranks(s->context, op, n) : n;
-    const df_netcoll_op wanted = {.kind = kind,
-                                  .bytes = df_simulated_bytes(s, kind, op->coll.bytes, n),
-                                  .network = df_netcoll_network(&c->topo, n, link),
-                                  .system = df_netcoll_system(&c->topo, s->backend, chosen_for)};
+    const df_simulator_op wanted = {.kind = kind,
+                                    .bytes = df_simulated_bytes(s, kind, op->coll.bytes, n),
+                                    .network = df_simulated_network(&c->topo, n, link),
+                                    .system =
+                                        df_simulated_system(&c->topo, s->backend, chosen_for)};
     double simulated_s;
-    DF_TRY(df_netcoll_time(s->net, &wanted, &simulated_s, c->err));
+    DF_TRY(df_simulator_time(s->net, &wanted, &simulated_s, c->err));
     /* a hop and an all-to-all have no launch in closed form either */
     const bool launched = kind != DF_COLL_ALL_TO_ALL && kind != DF_COLL_P2P;
     *time_s = simulated_s + (launched ? c->dev->launch_overhead_s : 0.0);

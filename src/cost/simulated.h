@@ -1,11 +1,47 @@
-/* simulated.h: collectives timed by the network simulator in place of a closed form. */
+/* simulated.h: collectives timed by the network simulator in place of a closed form, and the
+ * machine as the simulator has it.
+ *
+ * The simulator's files have six decimals of a GiB a second and three of a nanosecond; its
+ * inputs are rounded to those, so that times do not depend on the way that they take. */
 #ifndef DF_SIMULATED_H
 #define DF_SIMULATED_H
 #include "cost/cost.h"
-#include "netcoll/netcoll.h"
+#include "runner/runner.h"
+
+/* One simulator, and the times of the last collectives that it solved. For one thread. */
+typedef struct df_simulator df_simulator;
+
+/* The runner runs the programs; it is borrowed. NULL: the simulator makes one of its own, in
+ * process. NULL when out of memory. */
+df_simulator *df_simulator_new(df_runner *runner);
+void df_simulator_free(df_simulator *simulator);
+
+/* Seconds that a program takes. DF_EINVAL: a link without bandwidth; and the errors of
+ * df_runner_time. */
+DF_NODISCARD df_status df_simulator_run(df_simulator *simulator,
+                                        const df_runner_job *job,
+                                        double *time_s,
+                                        df_err *err);
+
+/* All that the time of a collective depends on: equal ones take equal times. */
+typedef struct {
+    df_coll_kind kind; /* P2P: rank 0 sends to rank 1 */
+    double bytes;      /* rounded up; of an all-gather, of one shard */
+    df_net_network network;
+    df_net_system system;
+} df_simulator_op;
+
+/* Seconds from the start to the end of the last rank, without launch overhead. Allocates unless
+ * the time is kept.
+ * DF_EINVAL: a link without bandwidth, more ranks than the simulator takes, an algorithm that the
+ * collective or the number of ranks does not have. DF_ENOMEM. */
+DF_NODISCARD df_status df_simulator_time(df_simulator *simulator,
+                                         const df_simulator_op *op,
+                                         double *time_s,
+                                         df_err *err);
 
 struct df_simulated {
-    df_netcoll *net;
+    df_simulator *net;
     const df_cfg_backend *backend;
     bool links_underated; /* every group has the links inside a node, underated */
     bool gather_whole;    /* of an all-gather, the simulator gets all bytes in place of a shard */
@@ -22,5 +58,21 @@ DF_NODISCARD df_status df_simulated_time(const df_coster *c,
 
 /* Bytes that the simulator is given for a collective: of an all-gather, of one shard. */
 double df_simulated_bytes(const df_simulated *s, df_coll_kind kind, double bytes, double members);
+
+/* The link that the simulator uses for a group that has `link`: with `underated` (the rule
+ * astra_links_underated) it is the one inside a node before the derate, whatever the group. Both
+ * are borrowed. */
+const df_hw_link *df_simulated_link(const df_topo *topo, bool underated, const df_hw_link *link);
+
+/* A network of `ranks` devices of the topology inside a node, connected by such links. Two
+ * devices on a ring are connected to each other. */
+df_net_network df_simulated_network(const df_topo *topo, double ranks, const df_hw_link *link);
+
+/* The options of the backend; an algorithm that is not given is the one for the topology of
+ * `ranks` devices. */
+df_net_system df_simulated_system(const df_topo *topo, const df_cfg_backend *backend, double ranks);
+
+/* The simulator's kind of a collective. */
+df_net_collective df_simulated_kind(df_coll_kind kind);
 
 #endif

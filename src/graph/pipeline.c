@@ -1,349 +1,473 @@
+/* The pipeline graph is a grid of nodes: a row for the embedding, one for each layer, and one for
+ * the softmax; a column for each time step. It is kept as an array of operations, the nodes row by
+ * row and then the edges, grouped by the node that they start from:
+ *
+ *     ops: [node 0][node 1]...[node n-1][edges of a node][edges of the next]...
+ *
+ * Every edge starts from one node and leads to one node, or to none (reductions). Every operation
+ * occupies one resource for one duration. Resources are the devices 0..lp-1, the links lp..3lp-2,
+ * and the memory 3lp-1, which takes any number of edges at a time. */
 #include "graph/pipeline.h"
 
 #include <assert.h>
 #include <math.h>
 #include <stdlib.h>
+#include <string.h>
 
-#include "graph/pipeline_impl.h"
+#include "base/arena.h"
+#include "base/heap.h"
 
-/* Bounds of what is built: some 120 bytes a cell, and numbers of resources that
- * fit df_pipeline_op. */
+/* Bounds of what is built: a cell takes some 120 bytes, and a number of a resource fits op. */
 enum { MAX_CELLS = 10 * 1000 * 1000, MAX_LP = UINT16_MAX / 3 };
 
-/* On one device, when a reduction may start: how many operations of each kind have
- * finished by then. That does not depend on their durations as long as these are
- * positive: the device runs what became ready first. */
+enum { NOWHERE = -1 };
+
+/* Which duration an operation takes. The reductions come in the order of what they reduce. */
+typedef enum {
+    NOTHING,
+    HOP,   /* between the embedding and a cell, or a cell and the softmax */
+    CROSS, /* between layers on different devices */
+    EMBEDDING,
+    CELL,
+    SOFTMAX,
+    REDUCE_EMBEDDING,
+    REDUCE_CELL,
+    REDUCE_SOFTMAX,
+    DURATIONS
+} duration;
+
+typedef struct {
+    int32_t first; /* of a node: its first edge; of an edge: the node it leads to, or NOWHERE */
+    uint16_t resource;
+    uint8_t takes;     /* duration */
+    uint8_t num_edges; /* of a node */
+} op;
+
+typedef struct {
+    int32_t num_nodes, num_ops;
+    int32_t root;
+    op *ops;           /* [num_ops] */
+    uint16_t *parents; /* [num_nodes]: edges that lead to each node */
+} graph;
+
+/* An operation that started and finishes at end_s; seq counts the starts. */
+typedef struct {
+    double end_s;
+    uint32_t seq;
+    int32_t op;
+} event;
+
+typedef struct {
+    uint32_t seq;
+    int32_t op;
+} instant;
+
+/* A device, a link, or the memory. Waiting operations form a list. */
+typedef struct {
+    int32_t head, tail; /* head NOWHERE: nobody waits */
+    bool busy;          /* never the memory */
+} resource;
+
+/* Buffers of the simulation, large enough for both graphs. */
+typedef struct {
+    event *heap;         /* running operations that take time */
+    instant *instants;   /* [num_ops]: operations that take none, as they started */
+    uint16_t *parents;   /* [num_nodes]: parents that have yet to finish */
+    int32_t *next;       /* [num_ops]: the operation that waits behind this one */
+    resource *resources; /* [3 lp] */
+} buffers;
+
+/* On one device, when a reduction may start: how many operations of each kind have finished by
+ * then. That does not depend on their durations as long as these are positive: the device runs
+ * what became ready first. */
 typedef struct {
     double embeddings, cells, softmaxes;
 } ready_after;
 
 struct df_pipeline {
-    df_pipeline_shape shape; /* seq_len 0: nothing built */
-    df_pipeline_graph forward, backward;
-    df_pipeline_buffers buf;
-    ready_after
-        *reductions; /* [num_layers + 2], filled for lp = 1: softmax, last cell, .., embedding */
+    df_pipeline_shape shape; /* seq_len 0: nothing is built */
+    df_arena arena;          /* of all that follows */
+    graph forward, backward;
+    buffers buf;
+    /* [num_layers + 2], filled for lp = 1: softmax, last cell, .., embedding */
+    ready_after *reductions;
 };
 
 /* ---- Building ---- */
 
-/* A shape with what follows from it, and the graph that is being filled. */
+/* A shape with what follows from it, and the graph that is filled. The backward graph leads from
+ * the last node to the first. */
 typedef struct {
     int32_t steps, layers, lp;
     int32_t layers_per_device;
     bool two_stages; /* lp = 2 with two devices that hold cells */
-    df_pipeline_graph *graph;
+    bool backward;
+    graph *graph;
 } builder;
 
-static int32_t embedding_node(const builder *b, int32_t j)
+/* A node of a row. Cells follow the embedding's device and precede the softmax's; where stages are
+ * too few for that they share those devices. */
+static op node_of(const builder *b, int32_t row)
 {
-    (void)b;
-    return j;
-}
-
-static int32_t cell_node(const builder *b, int32_t i, int32_t j)
-{
-    return (i + 1) * b->steps + j;
-}
-
-static int32_t softmax_node(const builder *b, int32_t j)
-{
-    return (b->layers + 1) * b->steps + j;
-}
-
-static int32_t link_resource(const builder *b, int32_t link)
-{
-    return b->lp + link;
-}
-
-static int32_t memory_resource(int64_t lp)
-{
-    return (int32_t)(3 * lp - 1);
-}
-
-/* Cells follow the embedding's device and precede the softmax's; where stages
- * are too few for that they share those devices. */
-static int32_t cell_device(const builder *b, int32_t i)
-{
-    const int32_t group = i / b->layers_per_device;
-    return b->lp == 1 || b->two_stages ? group : group + 1;
-}
-
-/* Each device reduces its gradients on a link of its own, behind the lp - 1
- * links of the pipeline. */
-static int32_t reduction_link(const builder *b, int32_t device)
-{
-    return link_resource(b, b->lp - 1 + device);
-}
-
-static void set_node(const builder *b, int32_t node, int32_t device, df_pipeline_takes takes)
-{
-    b->graph->ops[node] = (df_pipeline_op){.resource = (uint16_t)device, .takes = (uint8_t)takes};
-}
-
-static void
-add_edge(const builder *b, int32_t from, int32_t to, int32_t resource, df_pipeline_takes takes)
-{
-    df_pipeline_graph *const graph = b->graph;
-    df_pipeline_op *const node = &graph->ops[from];
-    const int32_t edge = graph->num_ops++;
-    if (node->num_edges == 0) {
-        node->first = edge;
+    if (row == 0) {
+        return (op){.resource = 0, .takes = EMBEDDING};
     }
-    node->num_edges++;
-    graph->ops[edge] =
-        (df_pipeline_op){.first = to, .resource = (uint16_t)resource, .takes = (uint8_t)takes};
-    if (to != DF_PIPELINE_NOWHERE) {
-        graph->parents[to]++;
+    if (row > b->layers) {
+        return (op){.resource = (uint16_t)(b->lp - 1), .takes = SOFTMAX};
+    }
+    const int32_t group = (row - 1) / b->layers_per_device;
+    const int32_t device = b->lp == 1 || b->two_stages ? group : group + 1;
+    return (op){.resource = (uint16_t)device, .takes = CELL};
+}
+
+/* Through memory; with no duration the edge only orders operations. */
+static op local_edge(const builder *b, duration takes)
+{
+    return (op){.resource = (uint16_t)(3 * b->lp - 1), .takes = (uint8_t)takes};
+}
+
+static op link_edge(const builder *b, int32_t link, duration takes)
+{
+    return (op){.resource = (uint16_t)(b->lp + link), .takes = (uint8_t)takes};
+}
+
+/* Between a row and the one above, in either direction. Rows on one device need no link. A hop
+ * takes its duration on a single device, too; and of two devices with one layer, both hops share
+ * the only link. */
+static op edge_above(const builder *b, int32_t row)
+{
+    const int32_t device = node_of(b, row).resource;
+    const bool hop = row == 0 || row == b->layers;
+    if (hop ? b->two_stages : device == node_of(b, row + 1).resource) {
+        return local_edge(b, NOTHING);
+    }
+    if (b->lp == 1) {
+        return local_edge(b, HOP);
+    }
+    return link_edge(b, device < b->lp - 1 ? device : b->lp - 2, hop ? HOP : CROSS);
+}
+
+/* Each device reduces its gradients on a link of its own, behind those of the pipeline. */
+static op reduction_of(const builder *b, op node)
+{
+    return link_edge(b, b->lp - 1 + node.resource, node.takes + (REDUCE_CELL - CELL));
+}
+
+static void add_edge(graph *g, op edge, int32_t to)
+{
+    edge.first = to;
+    g->ops[g->num_ops++] = edge;
+    if (to != NOWHERE) {
+        g->parents[to]++;
     }
 }
 
-/* An edge that only orders operations. */
-static void add_order(const builder *b, int32_t from, int32_t to)
+/* The order of a node's edges decides ties; it is the Python DeepFlow's. In the first row: to the
+ * next row, then to the next step. In the others: to the next step, to the next row, then the edge
+ * that lets the row before go on first, if it is on the same device. */
+static void add_row(const builder *b, int32_t row)
 {
-    add_edge(b, from, to, memory_resource(b->lp), DF_TAKES_NOTHING);
-}
-
-/* Between the embedding and the first layer (link 0), or the last layer and the
- * softmax (link lp - 2). On one device it goes through memory, and still takes
- * the hop's duration; two stages have both ends on the same device. */
-static void add_hop(const builder *b, int32_t link, int32_t from, int32_t to)
-{
-    if (b->two_stages) {
-        add_order(b, from, to);
-    } else if (b->lp == 1) {
-        add_edge(b, from, to, memory_resource(b->lp), DF_TAKES_HOP);
-    } else {
-        add_edge(b, from, to, link_resource(b, link), DF_TAKES_HOP);
-    }
-}
-
-/* Between layers i and i + 1, in either direction. */
-static void add_cross(const builder *b, int32_t i, int32_t from, int32_t to)
-{
-    if (b->lp == 1 || (i + 1) % b->layers_per_device != 0) {
-        add_order(b, from, to);
-        return;
-    }
-    const int32_t device = cell_device(b, i);
-    add_edge(b, from, to, link_resource(b, device), DF_TAKES_CROSS);
-}
-
-static void add_reduction(const builder *b, int32_t from, df_pipeline_takes takes)
-{
-    const int32_t device = b->graph->ops[from].resource;
-    add_edge(b, from, DF_PIPELINE_NOWHERE, reduction_link(b, device), takes);
-}
-
-static void set_nodes(const builder *b)
-{
-    for (int32_t j = 0; j < b->steps; j++) {
-        set_node(b, embedding_node(b, j), 0, DF_TAKES_EMBEDDING);
-        set_node(b, softmax_node(b, j), b->lp - 1, DF_TAKES_SOFTMAX);
-    }
-    for (int32_t i = 0; i < b->layers; i++) {
-        for (int32_t j = 0; j < b->steps; j++) {
-            set_node(b, cell_node(b, i, j), cell_device(b, i), DF_TAKES_CELL);
+    graph *const g = b->graph;
+    const int32_t ahead = b->backward ? -1 : 1;
+    const int32_t row_ahead = ahead * b->steps; /* in numbers of nodes */
+    const int32_t first_row = b->backward ? b->layers + 1 : 0;
+    const bool is_last = row == b->layers + 1 - first_row;
+    const bool inner = row != first_row && !is_last;
+    const bool leads = inner && row - ahead != first_row &&
+                       node_of(b, row - ahead).resource == node_of(b, row).resource;
+    const op order = local_edge(b, NOTHING);
+    const op onward = is_last ? order : edge_above(b, b->backward ? row - 1 : row);
+    op node = node_of(b, row);
+    for (int32_t i = 0; i < b->steps; i++) {
+        const bool last_step = i == b->steps - 1;
+        const int32_t at = row * b->steps + (b->backward ? b->steps - 1 - i : i);
+        node.first = g->num_ops;
+        if (row == first_row) {
+            add_edge(g, onward, at + row_ahead);
         }
-    }
-    b->graph->num_nodes = (b->layers + 2) * b->steps;
-    b->graph->num_ops = b->graph->num_nodes;
-}
-
-/* The order of a node's edges decides ties; it is the Python DeepFlow's: within
- * the layer, to embedding or softmax, across layers, then the order edge that
- * lets the neighbouring layer of the same device go on first. */
-static void add_forward_cell(const builder *b, int32_t i, int32_t j)
-{
-    const int32_t cell = cell_node(b, i, j);
-    const bool last_step = j == b->steps - 1;
-    if (!last_step) {
-        add_order(b, cell, cell_node(b, i, j + 1));
-    }
-    if (i == b->layers - 1) {
-        add_hop(b, b->lp - 2, cell, softmax_node(b, j));
-    } else {
-        add_cross(b, i, cell, cell_node(b, i + 1, j));
-    }
-    if (!last_step && i % b->layers_per_device != 0) {
-        add_order(b, cell, cell_node(b, i - 1, j + 1));
-    }
-}
-
-static void build_forward(const builder *b)
-{
-    set_nodes(b);
-    for (int32_t j = 0; j < b->steps; j++) {
-        add_hop(b, 0, embedding_node(b, j), cell_node(b, 0, j));
-        if (j < b->steps - 1) {
-            add_order(b, embedding_node(b, j), embedding_node(b, j + 1));
+        if (!is_last && !last_step) {
+            add_edge(g, order, at + ahead);
         }
-    }
-    for (int32_t i = 0; i < b->layers; i++) {
-        for (int32_t j = 0; j < b->steps; j++) {
-            add_forward_cell(b, i, j);
+        if (inner) {
+            add_edge(g, onward, at + row_ahead);
         }
-    }
-    b->graph->root = embedding_node(b, 0);
-}
-
-static void add_backward_cell(const builder *b, int32_t i, int32_t j)
-{
-    const int32_t cell = cell_node(b, i, j);
-    if (j > 0) {
-        add_order(b, cell, cell_node(b, i, j - 1));
-    }
-    if (i == 0) {
-        add_hop(b, 0, cell, embedding_node(b, j));
-    } else {
-        add_cross(b, i - 1, cell, cell_node(b, i - 1, j));
-    }
-    if (j > 0 && i < b->layers - 1 && (i + 1) % b->layers_per_device != 0) {
-        add_order(b, cell, cell_node(b, i + 1, j - 1));
-    }
-    if (j == 0) {
-        add_reduction(b, cell, DF_TAKES_RED_CELL);
-    }
-}
-
-static void build_backward(const builder *b)
-{
-    set_nodes(b);
-    for (int32_t j = b->steps - 1; j >= 0; j--) {
-        add_hop(b, b->lp - 2, softmax_node(b, j), cell_node(b, b->layers - 1, j));
-        if (j > 0) {
-            add_order(b, softmax_node(b, j), softmax_node(b, j - 1));
+        if (leads && !last_step) {
+            add_edge(g, order, at - row_ahead + ahead);
         }
-    }
-    add_reduction(b, softmax_node(b, 0), DF_TAKES_RED_SOFTMAX);
-    for (int32_t i = b->layers - 1; i >= 0; i--) {
-        for (int32_t j = b->steps - 1; j >= 0; j--) {
-            add_backward_cell(b, i, j);
+        if (b->backward && last_step) {
+            add_edge(g, reduction_of(b, node), NOWHERE);
         }
+        node.num_edges = (uint8_t)(g->num_ops - node.first);
+        g->ops[at] = node;
     }
-    add_reduction(b, embedding_node(b, 0), DF_TAKES_RED_EMBEDDING);
-    b->graph->root = softmax_node(b, b->steps - 1);
 }
 
-/* ---- Memory ---- */
-
-static void graph_fini(df_pipeline_graph *graph)
+static void build_graph(const builder *b)
 {
-    free(graph->ops);
-    free(graph->parents);
-    graph->ops = NULL;
-    graph->parents = NULL;
+    graph *const g = b->graph;
+    const int32_t rows = b->layers + 2;
+    g->num_nodes = rows * b->steps;
+    g->num_ops = g->num_nodes;
+    g->root = b->backward ? g->num_nodes - 1 : 0;
+    for (int32_t i = 0; i < rows; i++) {
+        add_row(b, b->backward ? rows - 1 - i : i);
+    }
 }
 
-static bool graph_init(df_pipeline_graph *graph, size_t max_nodes, size_t max_ops)
+static void build_graphs(df_pipeline *pipe)
 {
-    graph->ops = calloc(max_ops, sizeof *graph->ops);
-    graph->parents = calloc(max_nodes, sizeof *graph->parents);
-    return graph->ops && graph->parents;
+    const int32_t layers = (int32_t)pipe->shape.num_layers;
+    const int32_t lp = (int32_t)pipe->shape.lp;
+    const int32_t holders = lp > 2 ? lp - 2 : lp; /* devices that hold cells */
+    builder b = {.steps = (int32_t)pipe->shape.seq_len,
+                 .layers = layers,
+                 .lp = lp,
+                 .layers_per_device = (layers + holders - 1) / holders,
+                 .two_stages = lp == 2 && layers > 1,
+                 .graph = &pipe->forward};
+    build_graph(&b);
+    b.backward = true;
+    b.graph = &pipe->backward;
+    build_graph(&b);
 }
 
-static void buffers_fini(df_pipeline_buffers *buf)
-{
-    free(buf->heap);
-    free(buf->instants);
-    free(buf->parents);
-    free(buf->next);
-    free(buf->resources);
-    buf->heap = NULL;
-    buf->instants = NULL;
-    buf->parents = NULL;
-    buf->next = NULL;
-    buf->resources = NULL;
-}
-
-/* At most these operations that take time run at once: one on each device and link,
- * the reductions (memory edges may free their link early), and on a single device the
- * hops, which go through memory there. */
-static size_t heap_room(const df_pipeline_shape *shape)
-{
-    return (size_t)(3 * shape->lp + (shape->num_layers + 2) + 2 * shape->seq_len);
-}
-
-static bool
-buffers_init(df_pipeline_buffers *buf, const df_pipeline_shape *shape, size_t nodes, size_t ops)
-{
-    buf->heap = malloc(heap_room(shape) * sizeof *buf->heap);
-    buf->instants = malloc(ops * sizeof *buf->instants);
-    buf->parents = malloc(nodes * sizeof *buf->parents);
-    buf->next = malloc(ops * sizeof *buf->next);
-    buf->resources = malloc((size_t)(3 * shape->lp) * sizeof *buf->resources);
-    return buf->heap && buf->instants && buf->parents && buf->next && buf->resources;
-}
-
-static void clear(df_pipeline *pipe)
-{
-    graph_fini(&pipe->forward);
-    graph_fini(&pipe->backward);
-    buffers_fini(&pipe->buf);
-    free(pipe->reductions);
-    pipe->reductions = NULL;
-    pipe->shape = (df_pipeline_shape){0};
-}
-
-/* Room for a shape: every cell has at most three edges, embeddings and softmaxes
- * have at most two and there is one reduction for each layer and two more. */
+/* Takes memory for a shape: every cell has at most three edges, the first row has two at each
+ * step, and there is one reduction for each layer and two more. At most these operations that take
+ * time run at once: one on each device and link, the reductions (memory edges may free their link
+ * early), and on a single device the hops, which go through memory there. */
 static bool reserve(df_pipeline *pipe, const df_pipeline_shape *shape)
 {
+    df_arena *const arena = &pipe->arena;
+    buffers *const buf = &pipe->buf;
     const size_t steps = (size_t)shape->seq_len;
-    const size_t layers = (size_t)shape->num_layers;
-    const size_t nodes = steps * (layers + 2);
-    const size_t ops = nodes + 3 * steps * layers + 4 * steps + layers + 2;
-    pipe->reductions = malloc((layers + 2) * sizeof *pipe->reductions);
-    return pipe->reductions && graph_init(&pipe->forward, nodes, ops) &&
-           graph_init(&pipe->backward, nodes, ops) && buffers_init(&pipe->buf, shape, nodes, ops);
+    const size_t rows = (size_t)shape->num_layers + 2;
+    const size_t resources = 3 * (size_t)shape->lp;
+    const size_t nodes = steps * rows;
+    const size_t ops = nodes + 3 * (nodes - 2 * steps) + 2 * steps + rows;
+    pipe->forward.ops = df_arena_take(arena, ops, sizeof(op));
+    pipe->forward.parents = df_arena_take(arena, nodes, sizeof(uint16_t));
+    pipe->backward.ops = df_arena_take(arena, ops, sizeof(op));
+    pipe->backward.parents = df_arena_take(arena, nodes, sizeof(uint16_t));
+    pipe->reductions = df_arena_take(arena, rows, sizeof(ready_after));
+    buf->heap = df_arena_take(arena, resources + rows + 2 * steps, sizeof(event));
+    buf->instants = df_arena_take(arena, ops, sizeof(instant));
+    buf->parents = df_arena_take(arena, nodes, sizeof(uint16_t));
+    buf->next = df_arena_take(arena, ops, sizeof(int32_t));
+    buf->resources = df_arena_take(arena, resources, sizeof(resource));
+    return !arena->failed;
+}
+
+/* ---- Simulation ----
+ *
+ * As defined, a simulation keeps one list of ready operations. Whenever an event has finished and
+ * released its resource, it goes through the list in order and starts whatever finds its resource
+ * free; each start takes the next sequence number, and events finish in the order of (time,
+ * sequence number).
+ *
+ * Two observations make that fast without changing the order:
+ * - After such a pass everybody on the list waits for a busy resource. So the next pass can start
+ *   at most one old waiter: the first that waits for the resource just released. It stands before
+ *   the operations that the event made ready, which come at the end of the list. A queue for each
+ *   resource gives the same starts: first the released resource's first waiter, then the new
+ *   operations in order, each if its resource is free.
+ * - An operation that takes no time finishes at the time of its start, behind what is due at that
+ *   time already and before anything later. These form a plain queue in the order of their starts;
+ *   only operations that take time need a heap. Among equal times the sequence number decides
+ *   between the two. */
+
+typedef struct {
+    const op *ops;
+    int32_t num_nodes;
+    int32_t memory;        /* number of the memory resource */
+    bool frees_last_link;  /* the end of a memory edge sets the last link free */
+    const double *takes_s; /* [DURATIONS] */
+    buffers buf;
+    int32_t heap_len;
+    int32_t instant_head, instant_tail;
+    uint32_t seq;
+    double now_s;
+} simulation;
+
+static bool earlier(const event *a, const event *b)
+{
+    return a->end_s < b->end_s || (a->end_s == b->end_s && a->seq < b->seq);
+}
+
+DF_HEAP(heap, event, earlier)
+
+/* Starts an operation that has its resource. */
+static inline void start(simulation *sim, int32_t number)
+{
+    const double takes_s = sim->takes_s[sim->ops[number].takes];
+    const uint32_t seq = sim->seq++;
+    if (takes_s > 0.0) {
+        heap_push(sim->buf.heap, &sim->heap_len, (event){sim->now_s + takes_s, seq, number});
+    } else {
+        sim->buf.instants[sim->instant_tail++] = (instant){seq, number};
+    }
+}
+
+/* Starts a ready operation, or lets it wait for its resource. */
+static inline void request(simulation *sim, int32_t number)
+{
+    const int32_t on = sim->ops[number].resource;
+    resource *const res = &sim->buf.resources[on];
+    if (on == sim->memory || !res->busy) {
+        res->busy = true;
+        start(sim, number);
+        return;
+    }
+    sim->buf.next[number] = NOWHERE;
+    if (res->head == NOWHERE) {
+        res->head = number;
+    } else {
+        sim->buf.next[res->tail] = number;
+    }
+    res->tail = number;
+}
+
+/* Sets a resource free, for its first waiter if there is one. */
+static inline void release(simulation *sim, int32_t number)
+{
+    resource *const res = &sim->buf.resources[number];
+    const int32_t waiter = res->head;
+    if (waiter == NOWHERE) {
+        res->busy = false;
+        return;
+    }
+    res->head = sim->buf.next[waiter];
+    res->busy = true;
+    start(sim, waiter);
+}
+
+static inline void finish(simulation *sim, int32_t number)
+{
+    const op done = sim->ops[number];
+    if (done.resource != sim->memory) {
+        release(sim, done.resource);
+    } else if (sim->frees_last_link) {
+        release(sim, sim->memory - 1);
+    }
+    if (number < sim->num_nodes) {
+        for (int32_t edge = done.first; edge < done.first + done.num_edges; edge++) {
+            request(sim, edge);
+        }
+    } else if (done.first != NOWHERE && --sim->buf.parents[done.first] == 0) {
+        request(sim, done.first);
+    }
+}
+
+/* Finishes the next operation and starts what can start then. Returns its number, or NOWHERE when
+ * all is done. */
+static inline int32_t advance(simulation *sim)
+{
+    const event *const top = sim->buf.heap;
+    const instant *const now = &sim->buf.instants[sim->instant_head];
+    int32_t number;
+    if (sim->instant_head < sim->instant_tail &&
+        (sim->heap_len == 0 || top->end_s > sim->now_s || now->seq < top->seq)) {
+        number = now->op;
+        sim->instant_head++;
+    } else if (sim->heap_len > 0) {
+        const event ended = heap_pop(sim->buf.heap, &sim->heap_len);
+        sim->now_s = ended.end_s;
+        number = ended.op;
+    } else {
+        return NOWHERE;
+    }
+    finish(sim, number);
+    return number;
+}
+
+/* Sets a simulation to time 0 and starts the root. */
+static void begin(simulation *sim,
+                  const df_pipeline *pipe,
+                  const graph *g,
+                  const double takes_s[DURATIONS],
+                  bool frees_last_link)
+{
+    *sim = (simulation){.ops = g->ops,
+                        .num_nodes = g->num_nodes,
+                        .memory = 3 * (int32_t)pipe->shape.lp - 1,
+                        .frees_last_link = frees_last_link,
+                        .takes_s = takes_s,
+                        .buf = pipe->buf};
+    for (int32_t i = 0; i <= sim->memory; i++) {
+        sim->buf.resources[i] = (resource){.head = NOWHERE};
+    }
+    memcpy(sim->buf.parents, g->parents, (size_t)g->num_nodes * sizeof *g->parents);
+    request(sim, g->root);
+}
+
+/* Returns the time of the last event. */
+static double end_s(const simulation *begun)
+{
+    simulation sim = *begun; /* a copy that no buffer can alias, to be kept in registers */
+    while (advance(&sim) != NOWHERE) {
+    }
+    return sim.now_s;
+}
+
+static double simulated_forward_s(const df_pipeline *pipe, const df_pipeline_times *times)
+{
+    const double takes_s[DURATIONS] = {[HOP] = times->tf,
+                                       [CROSS] = times->tf,
+                                       [EMBEDDING] = times->ef,
+                                       [CELL] = times->cf,
+                                       [SOFTMAX] = times->sf};
+    simulation sim;
+    begin(&sim, pipe, &pipe->forward, takes_s, false);
+    return end_s(&sim);
+}
+
+/* The hops take tf in both directions, as in the Python DeepFlow (where tf = tb); only the cross
+ * edges take tb. */
+static double
+simulated_backward_s(const df_pipeline *pipe, const df_pipeline_times *times, bool frees_last_link)
+{
+    const double takes_s[DURATIONS] = {
+        [HOP] = times->tf,         [CROSS] = times->tb,         [EMBEDDING] = times->eb,
+        [CELL] = times->cb,        [SOFTMAX] = times->sb,       [REDUCE_EMBEDDING] = times->re,
+        [REDUCE_CELL] = times->rc, [REDUCE_SOFTMAX] = times->rs};
+    simulation sim;
+    begin(&sim, pipe, &pipe->backward, takes_s, frees_last_link);
+    return end_s(&sim);
 }
 
 /* ---- One device ---- */
 
-static df_pipeline_sim new_sim(const df_pipeline *pipe, const df_pipeline_graph *graph)
+/* Simulates the backward pass with durations of 1 and notes what has finished when the parents of
+ * the reductions finish. These follow from each other (softmax, last cell, .., first cell,
+ * embedding), so that is their order. */
+static void note_reductions(const df_pipeline *pipe)
 {
-    const int32_t memory = memory_resource(pipe->shape.lp);
-    return (df_pipeline_sim){
-        .graph = graph, .buf = pipe->buf, .memory = memory, .memory_release = memory};
-}
-
-/* Plays the backward pass with durations of 1 and notes what has finished when
- * the parents of the reductions finish. These follow from each other (softmax,
- * last cell, .., first cell, embedding), so that is their order. */
-static void note_reductions(df_pipeline *pipe)
-{
-    df_pipeline_sim sim = new_sim(pipe, &pipe->backward);
-    sim.takes_s[DF_TAKES_EMBEDDING] = 1.0;
-    sim.takes_s[DF_TAKES_CELL] = 1.0;
-    sim.takes_s[DF_TAKES_SOFTMAX] = 1.0;
+    static const double takes_s[DURATIONS] = {[EMBEDDING] = 1.0, [CELL] = 1.0, [SOFTMAX] = 1.0};
+    simulation sim;
+    begin(&sim, pipe, &pipe->backward, takes_s, false);
     ready_after done = {0};
     ready_after *note = pipe->reductions;
-    df_pipeline_sim_start(&sim);
-    for (int32_t op; (op = df_pipeline_sim_step(&sim)) != DF_PIPELINE_NOWHERE;) {
-        if (op >= pipe->backward.num_nodes) {
-            continue;
-        }
-        const df_pipeline_op *node = &pipe->backward.ops[op];
-        done.embeddings += node->takes == DF_TAKES_EMBEDDING;
-        done.cells += node->takes == DF_TAKES_CELL;
-        done.softmaxes += node->takes == DF_TAKES_SOFTMAX;
-        if (op % pipe->shape.seq_len == 0) { /* time step 0 */
+    for (int32_t number; (number = advance(&sim)) != NOWHERE;) {
+        const duration kind = pipe->backward.ops[number].takes;
+        done.embeddings += kind == EMBEDDING;
+        done.cells += kind == CELL;
+        done.softmaxes += kind == SOFTMAX;
+        if (number < pipe->backward.num_nodes && number % pipe->shape.seq_len == 0) {
             *note++ = done;
         }
     }
 }
 
-/* The pass without reductions: the one device never idles, since hops take no
- * time and each node makes another one ready. */
+/* The pass without reductions: the one device never idles, since hops take no time and each node
+ * makes another one ready. */
 static double one_device_s(const df_pipeline_shape *shape, double e_s, double c_s, double x_s)
 {
     const double steps = (double)shape->seq_len;
     return steps * e_s + steps * (double)shape->num_layers * c_s + steps * x_s;
 }
 
-/* The reductions share the one link, in order. Where memory edges free it they
- * all overlap: each but the last has a memory edge for a sibling, which frees the
- * link at the moment at which the reduction takes it. */
+/* The reductions share the one link, in order. Where memory edges free it they all overlap: each
+ * but the last has a memory edge for a sibling, which frees the link at the moment at which the
+ * reduction takes it. */
 static double
 one_device_backward_s(const df_pipeline *pipe, const df_pipeline_times *times, bool frees_last_link)
 {
@@ -366,10 +490,10 @@ one_device_backward_s(const df_pipeline *pipe, const df_pipeline_times *times, b
 
 /* ---- One layer on a device ---- */
 
-/* With a device for each layer, the embedding and the softmax, every device and
- * every link passes the time steps on in one order: a flow shop in which each
- * stage takes the same time for all steps. There the last step leaves the last
- * stage after the sum of all stages plus (steps - 1) times the slowest one. */
+/* With a device for each layer, the embedding and the softmax, every device and every link passes
+ * the time steps on in one order: a flow shop in which each stage takes the same time for all
+ * steps. There the last step leaves the last stage after the sum of all stages plus (steps - 1)
+ * times the slowest one. */
 static bool is_chain(const df_pipeline_shape *shape)
 {
     return shape->lp >= 3 && shape->num_layers <= shape->lp - 2;
@@ -382,35 +506,31 @@ static double last_step_s(const df_pipeline_shape *shape, double sum_s, double s
     return others > 0.0 ? sum_s + others * slowest_s : sum_s; /* 0 * inf is NaN */
 }
 
-/* Cells and the links between them: layers times cell_s, layers - 1 times cross_s. */
-static double cells_sum_s(const df_pipeline_shape *shape, double cell_s, double cross_s)
+/* Cells and the links between them. */
+static double cells_s(const df_pipeline_shape *shape, double cell_s, double cross_s)
 {
     const double layers = (double)shape->num_layers;
-    const double crosses_s = layers > 1.0 ? (layers - 1.0) * cross_s : 0.0;
-    return layers * cell_s + crosses_s;
-}
-
-static double cells_slowest_s(const df_pipeline_shape *shape, double cell_s, double cross_s)
-{
-    return shape->num_layers > 1 ? fmax(cell_s, cross_s) : cell_s;
+    return layers * cell_s + (layers > 1.0 ? (layers - 1.0) * cross_s : 0.0);
 }
 
 static double chain_forward_s(const df_pipeline_shape *shape, const df_pipeline_times *times)
 {
     const double sum_s =
-        times->ef + times->tf + cells_sum_s(shape, times->cf, times->tf) + times->tf + times->sf;
+        times->ef + times->tf + cells_s(shape, times->cf, times->tf) + times->tf + times->sf;
     const double slowest_s = fmax(fmax(times->ef, times->cf), fmax(times->sf, times->tf));
     return last_step_s(shape, sum_s, slowest_s);
 }
 
-/* Each device has a link of its own for its reduction, which starts after the
- * last step; among the cells those of the last layer to finish end last. */
+/* Each device has a link of its own for its reduction, which starts after the last step; among the
+ * cells those of the last layer to finish end last. */
 static double chain_backward_s(const df_pipeline_shape *shape, const df_pipeline_times *times)
 {
     double end_s = last_step_s(shape, times->sb, times->sb) + times->rs;
-    double sum_s = times->sb + times->tf + cells_sum_s(shape, times->cb, times->tb);
-    double slowest_s =
-        fmax(fmax(times->sb, times->tf), cells_slowest_s(shape, times->cb, times->tb));
+    double sum_s = times->sb + times->tf + cells_s(shape, times->cb, times->tb);
+    double slowest_s = fmax(fmax(times->sb, times->tf), times->cb);
+    if (shape->num_layers > 1) {
+        slowest_s = fmax(slowest_s, times->tb);
+    }
     end_s = fmax(end_s, last_step_s(shape, sum_s, slowest_s) + times->rc);
     sum_s += times->tf + times->eb;
     slowest_s = fmax(slowest_s, times->eb);
@@ -422,6 +542,12 @@ static double chain_backward_s(const df_pipeline_shape *shape, const df_pipeline
 df_pipeline *df_pipeline_new(void)
 {
     return calloc(1, sizeof(df_pipeline));
+}
+
+static void clear(df_pipeline *pipe)
+{
+    df_arena_free(&pipe->arena);
+    *pipe = (df_pipeline){0};
 }
 
 void df_pipeline_free(df_pipeline *pipe)
@@ -461,25 +587,6 @@ static df_status check_shape(const df_pipeline_shape *shape, bool two_stages_rej
     return DF_OK;
 }
 
-static void fill(df_pipeline *pipe)
-{
-    const int64_t layers = pipe->shape.num_layers;
-    const int64_t lp = pipe->shape.lp;
-    const int64_t holders = lp > 2 ? lp - 2 : lp; /* devices that hold cells */
-    builder b = {.steps = (int32_t)pipe->shape.seq_len,
-                 .layers = (int32_t)layers,
-                 .lp = (int32_t)lp,
-                 .layers_per_device = (int32_t)((layers + holders - 1) / holders),
-                 .two_stages = lp == 2 && layers > 1};
-    b.graph = &pipe->forward;
-    build_forward(&b);
-    b.graph = &pipe->backward;
-    build_backward(&b);
-    if (lp == 1) {
-        note_reductions(pipe);
-    }
-}
-
 df_status df_pipeline_build(df_pipeline *pipe,
                             const df_pipeline_shape *shape,
                             bool two_stages_rejected,
@@ -499,54 +606,11 @@ df_status df_pipeline_build(df_pipeline *pipe,
                        (long long)shape->lp);
     }
     pipe->shape = *shape;
-    fill(pipe);
-    return DF_OK;
-}
-
-static double simulated_forward_s(const df_pipeline *pipe, const df_pipeline_times *times)
-{
-    df_pipeline_sim sim = new_sim(pipe, &pipe->forward);
-    sim.takes_s[DF_TAKES_HOP] = times->tf;
-    sim.takes_s[DF_TAKES_CROSS] = times->tf;
-    sim.takes_s[DF_TAKES_EMBEDDING] = times->ef;
-    sim.takes_s[DF_TAKES_CELL] = times->cf;
-    sim.takes_s[DF_TAKES_SOFTMAX] = times->sf;
-    df_pipeline_sim_start(&sim);
-    return df_pipeline_sim_finish(&sim);
-}
-
-/* The outer hops take tf in both directions, as in the Python DeepFlow (where
- * tf = tb); only the cross edges take tb. */
-static double
-simulated_backward_s(const df_pipeline *pipe, const df_pipeline_times *times, bool frees_last_link)
-{
-    df_pipeline_sim sim = new_sim(pipe, &pipe->backward);
-    if (frees_last_link) {
-        sim.memory_release = sim.memory - 1;
+    build_graphs(pipe);
+    if (shape->lp == 1) {
+        note_reductions(pipe);
     }
-    sim.takes_s[DF_TAKES_HOP] = times->tf;
-    sim.takes_s[DF_TAKES_CROSS] = times->tb;
-    sim.takes_s[DF_TAKES_EMBEDDING] = times->eb;
-    sim.takes_s[DF_TAKES_CELL] = times->cb;
-    sim.takes_s[DF_TAKES_SOFTMAX] = times->sb;
-    sim.takes_s[DF_TAKES_RED_EMBEDDING] = times->re;
-    sim.takes_s[DF_TAKES_RED_CELL] = times->rc;
-    sim.takes_s[DF_TAKES_RED_SOFTMAX] = times->rs;
-    df_pipeline_sim_start(&sim);
-    return df_pipeline_sim_finish(&sim);
-}
-
-static void run_one_device(const df_pipeline *pipe,
-                           const df_pipeline_times *times,
-                           bool frees_last_link,
-                           double *forward_s,
-                           double *backward_s)
-{
-    *forward_s = one_device_s(&pipe->shape, times->ef, times->cf, times->sf);
-    /* Nodes that take no time may overtake each other. */
-    const bool in_order = times->eb > 0.0 && times->cb > 0.0 && times->sb > 0.0;
-    *backward_s = in_order ? one_device_backward_s(pipe, times, frees_last_link)
-                           : simulated_backward_s(pipe, times, frees_last_link);
+    return DF_OK;
 }
 
 void df_pipeline_run(df_pipeline *pipe,
@@ -555,14 +619,18 @@ void df_pipeline_run(df_pipeline *pipe,
                      double *forward_s,
                      double *backward_s)
 {
-    assert(pipe->shape.seq_len > 0);
-    if (pipe->shape.lp == 1 && times->tf <= 0.0) {
-        run_one_device(pipe, times, frees_last_link, forward_s, backward_s);
-    } else if (is_chain(&pipe->shape)) {
-        *forward_s = chain_forward_s(&pipe->shape, times);
-        *backward_s = chain_backward_s(&pipe->shape, times);
-    } else {
-        *forward_s = simulated_forward_s(pipe, times);
-        *backward_s = simulated_backward_s(pipe, times, frees_last_link);
+    const df_pipeline_shape *const shape = &pipe->shape;
+    assert(shape->seq_len > 0);
+    if (is_chain(shape)) {
+        *forward_s = chain_forward_s(shape, times);
+        *backward_s = chain_backward_s(shape, times);
+        return;
     }
+    const bool closed = shape->lp == 1 && times->tf <= 0.0;
+    /* Nodes that take no time may overtake each other. */
+    const bool in_order = times->eb > 0.0 && times->cb > 0.0 && times->sb > 0.0;
+    *forward_s = closed ? one_device_s(shape, times->ef, times->cf, times->sf)
+                        : simulated_forward_s(pipe, times);
+    *backward_s = closed && in_order ? one_device_backward_s(pipe, times, frees_last_link)
+                                     : simulated_backward_s(pipe, times, frees_last_link);
 }

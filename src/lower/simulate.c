@@ -15,9 +15,9 @@ static df_status run_once(const df_lower_host *host,
     DF_TRY(df_lower_trace(job, options, in_turns, &program, err));
     snprintf(folder, sizeof folder, "%s%s", host->where, job->artifacts);
     df_runner_job run = {.program = program,
-                        .folder = folder,
-                        .name_node = df_lower_name_node,
-                        .name_context = job->dag};
+                         .folder = folder,
+                         .name_node = df_lower_name_node,
+                         .name_context = job->dag};
     const df_status status = host->run(host->context, &run, time_s, err);
     df_net_program_free(program);
     return status;

@@ -321,10 +321,11 @@ static df_status fill_program(tracer *t, df_arena *arena, df_err *err)
     t->sent_before = df_arena_numbers(arena, n, -1);
     t->id = df_arena_take(arena, n, sizeof *t->id);
     t->deps = df_arena_take(arena, 2 * sources + 1, sizeof *t->deps);
-    t->program = df_net_program_new(t->ranks > 1 ? t->ranks : 2); /* one alone has a twin */
-    if (arena->failed || !t->program) {
+    if (arena->failed) {
         return df_fail(err, DF_ENOMEM, "out of memory for the simulator's program");
     }
+    const int32_t ranks_run = t->ranks > 1 ? t->ranks : 2; /* one alone has a twin */
+    DF_TRY(df_net_program_new(ranks_run, &t->program, err));
     find_mates(t);
     DF_TRY(add_replica_groups(t, ranks, err));
     DF_TRY(add_team_groups(t, ranks, err));

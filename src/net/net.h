@@ -82,8 +82,8 @@ typedef struct {
 
 typedef struct df_net_program df_net_program;
 
-/* NULL when out of memory, or for less than 1 or more than DF_NET_RANKS_MAX ranks. */
-df_net_program *df_net_program_new(int32_t ranks);
+/* DF_EINVAL: less than 1 or more than DF_NET_RANKS_MAX ranks. DF_ENOMEM. */
+DF_NODISCARD df_status df_net_program_new(int32_t ranks, df_net_program **program, df_err *err);
 void df_net_program_free(df_net_program *program);
 
 /* Adds a node to a rank; copies what it points to. A node with an id that is there already

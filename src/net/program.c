@@ -6,20 +6,24 @@
 
 enum { FIRST_ROOM = 16 };
 
-df_net_program *df_net_program_new(int32_t ranks)
+df_status df_net_program_new(int32_t ranks, df_net_program **program, df_err *err)
 {
-    df_net_program *const program = calloc(1, sizeof *program);
-    if (!program || ranks < 1 || ranks > DF_NET_RANKS_MAX) {
-        free(program);
-        return NULL;
+    if (ranks < 1 || ranks > DF_NET_RANKS_MAX) {
+        return df_fail(err, DF_EINVAL,
+                       "expected 1 to %d devices for the network simulator, found %d",
+                       DF_NET_RANKS_MAX, (int)ranks);
     }
-    program->num_ranks = ranks;
-    program->ranks = calloc((size_t)ranks, sizeof *program->ranks);
-    if (!program->ranks) {
-        free(program);
-        return NULL;
+    df_net_program *const fresh = calloc(1, sizeof *fresh);
+    if (fresh) {
+        fresh->num_ranks = ranks;
+        fresh->ranks = calloc((size_t)ranks, sizeof *fresh->ranks);
     }
-    return program;
+    if (!fresh || !fresh->ranks) {
+        free(fresh);
+        return df_fail(err, DF_ENOMEM, "out of memory for the simulator's program");
+    }
+    *program = fresh;
+    return DF_OK;
 }
 
 void df_net_program_free(df_net_program *program)

@@ -36,7 +36,7 @@ static void add_collectives(const df_llm *x, df_row_name row, df_lower_chain *ch
             const df_lower_item item = {.op = (int32_t)row,
                                         .name = df_row_names[row],
                                         .is_collective = true,
-                                        .collective = df_netcoll_kind(kind),
+                                        .collective = df_simulated_kind(kind),
                                         .bytes =
                                             ceil(df_simulated_bytes(&x->simulated, kind, bytes, n)),
                                         .participants = (int32_t)n};
@@ -89,8 +89,8 @@ static df_net_network network_of(const df_llm *x, double ranks)
     const bool underated = x->simulated.links_underated;
     const bool alone = s->tp * s->cp * s->dp * s->pp == 1.0 && !underated;
     const df_topo_group group = df_topo_over(topo, 1U << DF_AXIS_TP | 1U << DF_AXIS_CP);
-    const df_hw_link *const link = df_netcoll_link(topo, underated, &group.link);
-    return df_netcoll_network(topo, ranks, alone ? &unused : link);
+    const df_hw_link *const link = df_simulated_link(topo, underated, &group.link);
+    return df_simulated_network(topo, ranks, alone ? &unused : link);
 }
 
 /* Runs a program: a df_lower_host's run. */
@@ -102,10 +102,10 @@ static df_status run_job(void *context, df_runner_job *job, double *time_s, df_e
     const bool stale = x->options.stale_algorithms && shared > 1.0;
     const df_net_network network = network_of(x, ranks);
     const df_net_system system =
-        df_netcoll_system(&x->coster.topo, x->simulated.backend, stale ? shared : ranks);
+        df_simulated_system(&x->coster.topo, x->simulated.backend, stale ? shared : ranks);
     job->network = &network;
     job->system = &system;
-    return df_netcoll_run(x->memory->net, job, time_s, err);
+    return df_simulator_run(x->memory->net, job, time_s, err);
 }
 
 static df_status show(void *context, const char *name, const df_dag *dag, df_err *err)

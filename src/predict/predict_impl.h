@@ -33,7 +33,7 @@ typedef struct {
 
 struct df_predictor {
     df_runner *runner;         /* borrowed; NULL: net has its own */
-    df_netcoll *net;           /* NULL until it is needed */
+    df_simulator *net;         /* NULL until it is needed */
     const df_llm_watch *watch; /* borrowed; NULL */
     /* of GEMMs and LSTMs */
     df_gemm_search *search;

@@ -25,7 +25,7 @@ void df_predictor_free(df_predictor *predictor)
         df_pipeline_free(predictor->pipe);
         df_gemm_cache_free(predictor->cache);
         df_sched_ws_free(&predictor->sched);
-        df_netcoll_free(predictor->net);
+        df_simulator_free(predictor->net);
         free(predictor);
     }
 }
@@ -48,7 +48,7 @@ void df_predictor_show(df_predictor *predictor, const df_llm_watch *watch)
 df_status df_predictor_need_net(df_predictor *predictor, df_err *err)
 {
     if (!predictor->net) {
-        predictor->net = df_netcoll_new(predictor->runner);
+        predictor->net = df_simulator_new(predictor->runner);
     }
     return predictor->net ? DF_OK
                           : df_fail(err, DF_ENOMEM, "out of memory for the network simulator");

@@ -167,10 +167,8 @@ static df_status run_file(const df_fuzz *f, df_fuzz_file file, df_err *err)
     } else if (file == DF_FUZZ_SYSTEM) {
         DF_TRY(df_astra_read_system(f->path[file], &system, err));
     }
-    df_net_program *const program = df_net_program_new(network.ranks);
-    if (!program) {
-        return df_fail(err, DF_ENOMEM, "out of memory");
-    }
+    df_net_program *program;
+    DF_TRY(df_net_program_new(network.ranks, &program, err));
     df_status status = build(f, file, program, err);
     if (status == DF_OK) {
         status = df_net_run(f->sim, program, &network, &system, &result, err);

@@ -107,9 +107,8 @@ void df_net_case_collective(
 
 static df_status build(const df_net_case *c, df_net_program **program, df_err *err)
 {
-    df_status status = DF_OK;
-    *program = df_net_program_new(c->network.ranks);
-    assert_non_null(*program);
+    df_status status = df_net_program_new(c->network.ranks, program, err);
+    assert_int_equal(status, DF_OK);
     for (size_t i = 0; i < c->num_groups && status == DF_OK; i++) {
         const df_net_case_group *const g = &c->groups[i];
         status = df_net_program_add_group(*program, g->id, g->ranks, g->count, err);

@@ -40,9 +40,9 @@ static int tear_down(void **state)
 
 static df_net_program *message(uint64_t bytes, uint32_t label)
 {
-    df_net_program *const program = df_net_program_new(2);
+    df_net_program *program;
     df_err err;
-    assert_non_null(program);
+    assert_int_equal(df_net_program_new(2, &program, &err), DF_OK);
     for (int32_t rank = 0; rank < 2; rank++) {
         const df_net_node node = {.type = rank == 0 ? DF_NET_SEND : DF_NET_RECEIVE,
                                   .bytes = bytes,

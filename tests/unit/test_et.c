@@ -502,7 +502,8 @@ static df_status load(const place *p, const df_et_node *nodes, int count, df_err
         write_node(writer, &nodes[i]);
     }
     finish(writer);
-    df_net_program *const program = df_net_program_new(4);
+    df_net_program *program;
+    assert_int_equal(df_net_program_new(4, &program, err), DF_OK);
     const df_status status = df_et_add_rank(program, 2, p->path, NULL, err);
     df_net_program_free(program);
     return status;
@@ -588,7 +589,8 @@ static void programs_survive_their_files(void **state)
         df_net_case c = df_net_random_case(&random, false);
         const df_net_result first = df_net_case_run(&c, direct);
         df_net_case_write(&c, p->dir);
-        df_net_program *const program = df_net_program_new(c.network.ranks);
+        df_net_program *program;
+        succeed(df_net_program_new(c.network.ranks, &program, &err), &err);
         for (size_t i = 0; i < c.num_groups; i++) {
             succeed(df_net_program_add_group(program, c.groups[i].id, c.groups[i].ranks,
                                              c.groups[i].count, &err),

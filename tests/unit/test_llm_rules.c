@@ -3,7 +3,7 @@
 #include <math.h>
 #include <string.h>
 
-#include "netcoll/netcoll.h"
+#include "cost/simulated.h"
 #include "support/cost_case.h"
 #include "support/llm_case.h"
 
@@ -106,12 +106,12 @@ collective_s(const df_cfg *cfg, df_coll_kind kind, double bytes, double n, doubl
     const df_hw_device dev = df_llm_case_device(cfg);
     const df_hw_link link = {dev.intra.throughput_bytes_ps, dev.intra.latency_s};
     const df_topo topo = {.dim = {[DF_TOPO_INSIDE] = {.kind = cfg->intra_topology}}};
-    const df_netcoll_op op = {kind, bytes, df_netcoll_network(&topo, n, &link),
-                              df_netcoll_system(&topo, &cfg->backend, algorithm_ranks)};
-    df_netcoll *const net = df_netcoll_new(NULL);
+    const df_simulator_op op = {kind, bytes, df_simulated_network(&topo, n, &link),
+                                df_simulated_system(&topo, &cfg->backend, algorithm_ranks)};
+    df_simulator *const net = df_simulator_new(NULL);
     double time_s;
-    assert_int_equal(df_netcoll_time(net, &op, &time_s, NULL), DF_OK);
-    df_netcoll_free(net);
+    assert_int_equal(df_simulator_time(net, &op, &time_s, NULL), DF_OK);
+    df_simulator_free(net);
     return time_s + O;
 }
 

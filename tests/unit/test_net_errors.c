@@ -225,8 +225,18 @@ static void program_is_sealed_once(void **state)
     assert_int_equal(df_net_program_add_group(program, 1, (int32_t[]){0}, 1, &err), DF_EINVAL);
     df_net_program_free(program);
     df_net_case_free(&c);
-    assert_null(df_net_program_new(0));
-    assert_null(df_net_program_new(DF_NET_RANKS_MAX + 1));
+}
+
+static void number_of_ranks_is_bounded(void **state)
+{
+    (void)state;
+    df_net_program *program = NULL;
+    df_err err;
+    assert_int_equal(df_net_program_new(0, &program, &err), DF_EINVAL);
+    assert_non_null(strstr(err.text, "expected 1 to 32768 devices"));
+    assert_int_equal(df_net_program_new(DF_NET_RANKS_MAX + 1, &program, &err), DF_EINVAL);
+    assert_non_null(strstr(err.text, "found 32769"));
+    assert_null(program);
 }
 
 static void program_must_fit_the_network(void **state)
@@ -450,6 +460,7 @@ int main(void)
         cmocka_unit_test(groups_out_of_bounds),
         cmocka_unit_test(group_of_others),
         cmocka_unit_test(program_is_sealed_once),
+        cmocka_unit_test(number_of_ranks_is_bounded),
         cmocka_unit_test(program_must_fit_the_network),
         cmocka_unit_test(networks_out_of_bounds),
         cmocka_unit_test(systems_out_of_bounds),

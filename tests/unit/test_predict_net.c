@@ -3,7 +3,7 @@
  * bytes 3 * floor(b / 1600) ns. */
 #include <string.h>
 
-#include "netcoll/netcoll.h"
+#include "cost/simulated.h"
 #include "support/cost_case.h"
 #include "support/lstm_case.h"
 
@@ -42,15 +42,15 @@ simulated_s(const df_cfg *cfg, df_coll_kind kind, double bytes, double ranks, do
 {
     const df_hw_link intra = {50.0 * 1073741824.0, 5e-6};
     const df_topo topo = {.dim = {[DF_TOPO_INSIDE] = {.kind = cfg->intra_topology}}};
-    const df_netcoll_op op = {kind, bytes, df_netcoll_network(&topo, ranks, &intra),
-                              df_netcoll_system(&topo, &cfg->backend, chosen_for)};
-    df_netcoll *const netcoll = df_netcoll_new(NULL);
+    const df_simulator_op op = {kind, bytes, df_simulated_network(&topo, ranks, &intra),
+                                df_simulated_system(&topo, &cfg->backend, chosen_for)};
+    df_simulator *const simulator = df_simulator_new(NULL);
     double time_s = 0;
     df_err err;
-    if (df_netcoll_time(netcoll, &op, &time_s, &err) != DF_OK) {
+    if (df_simulator_time(simulator, &op, &time_s, &err) != DF_OK) {
         fail_msg("%s", err.text);
     }
-    df_netcoll_free(netcoll);
+    df_simulator_free(simulator);
     return time_s;
 }
 

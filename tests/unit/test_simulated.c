@@ -4,7 +4,7 @@
 #include <string.h>
 
 #include "base/units.h"
-#include "netcoll/netcoll.h"
+#include "cost/simulated.h"
 #include "support/support.h"
 
 static const double mib = 1048576;
@@ -21,18 +21,18 @@ static df_cfg machine(df_topology topology)
     return cfg;
 }
 
-static df_netcoll_op op_of(const df_cfg *cfg, df_coll_kind kind, double bytes, double ranks)
+static df_simulator_op op_of(const df_cfg *cfg, df_coll_kind kind, double bytes, double ranks)
 {
     const df_topo topo = {.dim = {[DF_TOPO_INSIDE] = {.kind = cfg->intra_topology}}};
-    return (df_netcoll_op){kind, bytes, df_netcoll_network(&topo, ranks, &link_100),
-                           df_netcoll_system(&topo, &cfg->backend, ranks)};
+    return (df_simulator_op){kind, bytes, df_simulated_network(&topo, ranks, &link_100),
+                             df_simulated_system(&topo, &cfg->backend, ranks)};
 }
 
-static double timed(df_netcoll *netcoll, const df_netcoll_op *op)
+static double timed(df_simulator *simulator, const df_simulator_op *op)
 {
     double time_s = 0;
     df_err err;
-    if (df_netcoll_time(netcoll, op, &time_s, &err) != DF_OK) {
+    if (df_simulator_time(simulator, op, &time_s, &err) != DF_OK) {
         fail_msg("%s", err.text);
     }
     return time_s;
@@ -41,10 +41,10 @@ static double timed(df_netcoll *netcoll, const df_netcoll_op *op)
 /* By a fresh simulator. */
 static double time_of(const df_cfg *cfg, df_coll_kind kind, double bytes, double ranks)
 {
-    const df_netcoll_op op = op_of(cfg, kind, bytes, ranks);
-    df_netcoll *const netcoll = df_netcoll_new(NULL);
-    const double time_s = timed(netcoll, &op);
-    df_netcoll_free(netcoll);
+    const df_simulator_op op = op_of(cfg, kind, bytes, ranks);
+    df_simulator *const simulator = df_simulator_new(NULL);
+    const double time_s = timed(simulator, &op);
+    df_simulator_free(simulator);
     return time_s;
 }
 
@@ -113,7 +113,7 @@ static void two_on_a_ring_are_connected(void **state)
 {
     (void)state;
     const df_cfg cfg = machine(DF_TOPO_RING);
-    const df_netcoll_op op = op_of(&cfg, DF_COLL_ALL_REDUCE, mib, 2);
+    const df_simulator_op op = op_of(&cfg, DF_COLL_ALL_REDUCE, mib, 2);
     assert_int_equal(op.network.topology, DF_NET_FULLY_CONNECTED);
     assert_int_equal(op.system.algorithm[DF_NET_ALL_REDUCE].kind, DF_NET_ALG_DIRECT);
     df_assert_rel(time_of(&cfg, DF_COLL_ALL_REDUCE, mib, 2),
@@ -127,7 +127,7 @@ static void equal_collectives_are_solved_once(void **state)
     const df_cfg ring = machine(DF_TOPO_RING);
     df_cfg slow = ring;
     slow.backend.endpoint_delay = 110;
-    df_netcoll_op ops[7];
+    df_simulator_op ops[7];
     ops[0] = op_of(&ring, DF_COLL_ALL_REDUCE, mib, 4);
     ops[1] = op_of(&slow, DF_COLL_ALL_REDUCE, mib, 4);
     ops[2] = ops[3] = ops[4] = ops[5] = ops[6] = ops[0];
@@ -136,22 +136,23 @@ static void equal_collectives_are_solved_once(void **state)
     ops[4].network.latency_ns = 600;
     ops[5].network.bandwidth_gib_ps = 50;
     ops[6].system.splits = 2;
-    df_netcoll *const netcoll = df_netcoll_new(NULL);
+    df_runner *astra;
+    assert_int_equal(df_runner_new(NULL, &astra, NULL), DF_OK);
+    df_simulator *const simulator = df_simulator_new(astra);
     for (int round = 0; round < 2; round++) {
         for (int i = 0; i < 7; i++) {
-            const double time_s = timed(netcoll, &ops[i]);
-            df_netcoll *const fresh = df_netcoll_new(NULL);
+            const double time_s = timed(simulator, &ops[i]);
+            df_simulator *const fresh = df_simulator_new(NULL);
             df_assert_rel(time_s, timed(fresh, &ops[i]), 0);
-            df_netcoll_free(fresh);
-            const double again_s = timed(netcoll, &ops[i]);
+            df_simulator_free(fresh);
+            const double again_s = timed(simulator, &ops[i]);
             df_assert_rel(again_s, time_s, 0);
         }
     }
-    const df_netcoll_counts counts = df_netcoll_count(netcoll);
-    assert_int_equal(counts.solved + counts.kept, 28);
-    assert_true(counts.kept >= 14);
-    assert_true(counts.solved >= 7);
-    df_netcoll_free(netcoll);
+    /* of 28 */
+    assert_in_range(df_runner_stats_of(astra)->simulated, 7, 14);
+    df_simulator_free(simulator);
+    df_runner_free(astra);
 }
 
 static void links_are_underated_by_rule(void **state)
@@ -160,25 +161,39 @@ static void links_are_underated_by_rule(void **state)
     const df_topo topo = {
         .dim = {[DF_TOPO_INSIDE] = {.link = {1e9, 3e-6}, .undivided = {2e9, 3e-6}}}};
     const df_hw_link own = {5e8, 7e-6};
-    df_assert_rel(df_netcoll_link(&topo, true, &own)->bytes_ps, 2e9, 0);
-    df_assert_rel(df_netcoll_link(&topo, true, &own)->latency_s, 3e-6, 0);
-    df_assert_rel(df_netcoll_link(&topo, false, &own)->bytes_ps, 5e8, 0);
-    df_assert_rel(df_netcoll_link(&topo, false, &own)->latency_s, 7e-6, 0);
+    df_assert_rel(df_simulated_link(&topo, true, &own)->bytes_ps, 2e9, 0);
+    df_assert_rel(df_simulated_link(&topo, true, &own)->latency_s, 3e-6, 0);
+    df_assert_rel(df_simulated_link(&topo, false, &own)->bytes_ps, 5e8, 0);
+    df_assert_rel(df_simulated_link(&topo, false, &own)->latency_s, 7e-6, 0);
 }
 
 static void link_without_bandwidth_is_refused(void **state)
 {
     (void)state;
     const df_cfg cfg = machine(DF_TOPO_RING);
-    df_netcoll_op op = op_of(&cfg, DF_COLL_ALL_REDUCE, mib, 4);
+    df_simulator_op op = op_of(&cfg, DF_COLL_ALL_REDUCE, mib, 4);
     op.network.bandwidth_gib_ps = 0;
-    df_netcoll *const netcoll = df_netcoll_new(NULL);
+    df_simulator *const simulator = df_simulator_new(NULL);
     double time_s = -1;
     df_err err;
-    assert_int_equal(df_netcoll_time(netcoll, &op, &time_s, &err), DF_EINVAL);
+    assert_int_equal(df_simulator_time(simulator, &op, &time_s, &err), DF_EINVAL);
     assert_non_null(strstr(err.text, "expected links with a bandwidth between 4 devices"));
     df_assert_rel(time_s, -1, 0);
-    df_netcoll_free(netcoll);
+    df_simulator_free(simulator);
+}
+
+static void too_many_ranks_are_refused(void **state)
+{
+    (void)state;
+    const df_cfg cfg = machine(DF_TOPO_RING);
+    const df_simulator_op op = op_of(&cfg, DF_COLL_ALL_REDUCE, mib, 32769);
+    df_simulator *const simulator = df_simulator_new(NULL);
+    double time_s = -1;
+    df_err err;
+    assert_int_equal(df_simulator_time(simulator, &op, &time_s, &err), DF_EINVAL);
+    assert_string_equal(err.text,
+                        "expected 1 to 32768 devices for the network simulator, found 32769");
+    df_simulator_free(simulator);
 }
 
 int main(void)
@@ -193,6 +208,7 @@ int main(void)
         cmocka_unit_test(equal_collectives_are_solved_once),
         cmocka_unit_test(links_are_underated_by_rule),
         cmocka_unit_test(link_without_bandwidth_is_refused),
+        cmocka_unit_test(too_many_ranks_are_refused),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
