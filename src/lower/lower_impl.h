@@ -31,10 +31,11 @@ df_dag *df_lower_flatten(const df_dag *step,
 
 /* ---- plan.c ---- */
 
-/* An element that another one waits for, and the edge between them, DF_LOWER_NOWHERE: none is
- * known. */
+/* An element for which another one waits. */
 typedef struct {
-    int32_t element, edge;
+    int32_t element, waiter;
+    int32_t edge; /* between them, DF_LOWER_NOWHERE: none is known */
+    int32_t next; /* source that is the same element, -1: none */
 } df_lower_source;
 
 /* What a graph's elements mean for the devices that they run on. */
@@ -52,6 +53,7 @@ typedef struct {
     /* A unit is elements that are done as a whole: alone, copies of one for several devices, or a
      * team, which does one collective of an operator. A group is the devices of some teams. */
     int32_t *unit;         /* [element]: the first of its unit */
+    int32_t *next_of_unit; /* [element]: -1 ends the unit */
     int32_t *group;        /* [element], an operator's collective: its team's, from 0 on */
     int32_t *members;      /* devices of all groups, one after another */
     int32_t *first_member; /* [groups + 1]: of a group */
@@ -70,17 +72,11 @@ bool df_lower_is_compute(const df_dag *dag, int32_t element);
 /* Whether it is a collective of an operator, not of data parallelism. */
 bool df_lower_is_operators(const df_dag *dag, int32_t element);
 
-/* The elements that wait for each element e: those from first[e] to first[e + 1]. */
-typedef struct {
-    int32_t *all, *first;
-} df_lower_followers;
-
-/* Lists those among the `count` elements of `order` (NULL: all), in that order. Here and below,
+/* Links the sources that are the same element, in the order in which the `count` elements of
+ * `order` (NULL: all) wait for it; returns the first of each element, -1: none. Here and below,
  * when memory runs out the arena has failed. */
-df_lower_followers df_lower_list_followers(df_arena *arena,
-                                           const df_lower_plan *plan,
-                                           const int32_t *order,
-                                           int32_t count);
+int32_t *
+df_lower_link_sources(df_arena *arena, df_lower_plan *plan, const int32_t *order, int32_t count);
 
 /* ---- team.c ---- */
 
