@@ -47,7 +47,7 @@ struct flattening {
     struct {
         task *all;
         int32_t count, room;
-    } tasks; /* the last comes first */
+    } tasks; /* the last is done first */
 };
 
 static const df_dag_info *info_of(const flattening *f, int32_t e)
@@ -175,7 +175,8 @@ static void gather_after(flattening *f, const stand_in *gathers, int32_t block)
     }
 }
 
-/* (Nothing leads to these gathers of the reference; they count when elements are numbered.) */
+/* (Nothing leads to these gathers of the reference, but elements behind them have higher numbers.)
+ */
 static void gather_after_block(flattening *f, int32_t block, int32_t gather)
 {
     const stand_in copies = copy_gather(f, gather, block);

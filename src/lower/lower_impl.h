@@ -6,6 +6,17 @@
 
 enum { DF_LOWER_NOWHERE = -1 };
 
+/* A graph that is to be simulated. */
+typedef struct {
+    const df_dag *dag;
+    int32_t root;
+    int32_t replicas;             /* of each device */
+    int32_t first_id;             /* number of the first element, which messages are tagged with */
+    const char *name, *artifacts; /* for host->show, and the folder of its files */
+    df_lower_options options;
+    bool in_turns; /* devices do their collectives in one order */
+} df_lower_job;
+
 /* ---- graph.c ---- */
 
 /* Adds an element on a device, DF_LOWER_NOWHERE: none; that is its info's home. */
@@ -63,10 +74,11 @@ typedef struct {
     int32_t *next;     /* [element]: the first on its device that waits for what it sends */
 } df_lower_plan;
 
-/* Plans what root leads to. With `skips`, what leaves a device does not wait for its collectives.
- * in_turns: devices keep one order. DF_ENOMEM; DF_ERUNTIME: elements wait for each other. */
-DF_NODISCARD df_status df_lower_make_plan(
-    df_arena *arena, int32_t root, bool skips, bool in_turns, df_lower_plan *plan, df_err *err);
+/* Plans what the root of a job leads to. DF_ENOMEM; DF_ERUNTIME: elements wait for each other. */
+DF_NODISCARD df_status df_lower_make_plan(df_arena *arena,
+                                          const df_lower_job *job,
+                                          df_lower_plan *plan,
+                                          df_err *err);
 
 bool df_lower_is_compute(const df_dag *dag, int32_t element);
 /* Whether it is a collective of an operator, not of data parallelism. */
@@ -91,20 +103,9 @@ bool df_lower_take_turns(df_arena *arena, df_lower_plan *plan);
 
 /* ---- trace.c ---- */
 
-/* A graph that is to be simulated. */
-typedef struct {
-    const df_dag *dag;
-    int32_t root;
-    int32_t replicas;             /* of each device */
-    int32_t first_id;             /* number of the first element, which messages are tagged with */
-    const char *name, *artifacts; /* for host->show, and the folder of its files */
-} df_lower_job;
-
-/* The programs of a graph's ranks. A rank alone has a twin. in_turns: devices do their collectives
- * in one order. DF_ENOMEM; DF_EINVAL: more than the simulator can hold; DF_ERUNTIME. */
+/* The programs of a graph's ranks. A rank alone has a twin. DF_ENOMEM; DF_EINVAL: more than the
+ * simulator can hold; DF_ERUNTIME. */
 DF_NODISCARD df_status df_lower_trace(const df_lower_job *job,
-                                      const df_lower_options *options,
-                                      bool in_turns,
                                       df_net_program **program,
                                       df_err *err);
 

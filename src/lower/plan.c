@@ -1,3 +1,7 @@
+/* Where the elements of a graph run, what each waits for, and in which order devices come to them.
+ *
+ * An element waits for what computes before it, across hops, and for collectives before it on its
+ * device. What a collective waits for on that device, it need not wait for again. */
 #include "lower/lower_impl.h"
 
 /* An element on the way up, and whether a collective lies between. */
@@ -10,7 +14,7 @@ typedef struct {
     df_arena *arena;
     const df_dag *dag;
     df_lower_plan *plan;
-    bool skips;      /* as df_lower_make_plan */
+    bool skips;      /* what leaves a device does not wait for its collectives */
     int32_t *number; /* [device of the graph]: in the plan */
     int32_t *order;  /* what the root leads to, depth first */
     int32_t reached;
@@ -244,7 +248,7 @@ static bool order_devices(planner *p)
     if (p->arena->failed) {
         return false;
     }
-    int32_t *const end = plan->begin + 1; /* of what is in the queue; behind, of all before */
+    int32_t *const end = plan->begin + 1; /* while the queue is filled, device d's end at end[d] */
     int32_t running = 0;
     for (int32_t e = 0; e < plan->elements; e++) {
         if (plan->device[e] != DF_LOWER_NOWHERE) {
@@ -267,15 +271,16 @@ static bool order_devices(planner *p)
 static bool open_planner(planner *p)
 {
     df_lower_plan *const plan = p->plan;
-    const size_t n = (size_t)df_dag_count(plan->dag);
+    const size_t n = (size_t)df_dag_count(p->dag);
+    plan->dag = p->dag;
     plan->elements = (int32_t)n;
     plan->device = df_arena_numbers(p->arena, n, DF_LOWER_NOWHERE);
     plan->first = df_arena_numbers(p->arena, n + 1, 0);
     plan->queue = df_arena_numbers(p->arena, n, 0);
-    plan->begin = df_arena_numbers(p->arena, (size_t)df_dag_devices(plan->dag) + 2, 0);
+    plan->begin = df_arena_numbers(p->arena, (size_t)df_dag_devices(p->dag) + 2, 0);
     plan->previous = df_arena_numbers(p->arena, n, -1);
     plan->next = df_arena_numbers(p->arena, n, -1);
-    p->number = df_arena_numbers(p->arena, (size_t)df_dag_devices(plan->dag), 0);
+    p->number = df_arena_numbers(p->arena, (size_t)df_dag_devices(p->dag), 0);
     p->order = df_arena_numbers(p->arena, n, 0);
     p->waits = df_arena_numbers(p->arena, n, 0);
     p->seen[0] = df_arena_numbers(p->arena, n, 0);
@@ -283,19 +288,20 @@ static bool open_planner(planner *p)
     return !p->arena->failed;
 }
 
-df_status df_lower_make_plan(
-    df_arena *arena, int32_t root, bool skips, bool in_turns, df_lower_plan *plan, df_err *err)
+df_status
+df_lower_make_plan(df_arena *arena, const df_lower_job *job, df_lower_plan *plan, df_err *err)
 {
-    planner p = {.arena = arena, .dag = plan->dag, .plan = plan, .skips = skips};
+    planner p = {
+        .arena = arena, .dag = job->dag, .plan = plan, .skips = job->options.hop_skips_collective};
     bool ordered = false;
     if (open_planner(&p)) {
-        collect(&p, root);
+        collect(&p, job->root);
         place_elements(&p);
         find_sources(&p);
         ordered = order_devices(&p);
         df_lower_make_teams(arena, plan);
     }
-    const bool turned = !in_turns || (!arena->failed && df_lower_take_turns(arena, plan));
+    const bool turned = !job->in_turns || (!arena->failed && df_lower_take_turns(arena, plan));
     if (arena->failed) {
         return df_fail(err, DF_ENOMEM, "out of memory for the simulator's program");
     }

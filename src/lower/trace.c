@@ -11,7 +11,7 @@ enum { FIRST_GROUP = 1000 }; /* as in the reference */
 typedef struct {
     df_lower_source source;
     int32_t to;
-    uint64_t bytes;               /* 0: it has one, to say that something is done */
+    uint64_t bytes;               /* 0: it says that something is done, in one byte */
     uint32_t tag, tag_step;       /* from a replica to the next */
     uint64_t sent_id, receipt_id; /* of its nodes */
     int32_t before;               /* the one before it of the same element, -1 */
@@ -72,7 +72,7 @@ static df_status add_replica_groups(const tracer *t, int32_t *ranks, df_err *err
     return DF_OK;
 }
 
-/* The ids before are those of devices over replicas. */
+/* The ids below these are of devices that exchange gradients. */
 static int32_t team_group_id(const tracer *t, int32_t group, int32_t replica)
 {
     const int32_t first = t->plan.devices < FIRST_GROUP ? FIRST_GROUP : t->plan.devices + 1;
@@ -158,9 +158,9 @@ static void add_messages_to(tracer *t, int32_t e)
 
 /* ---- Nodes ---- */
 
-/* The nodes of a device: messages that say that something is done come before its elements, else
- * they could wait for what waits for them; other messages behind. With them, lists those for which
- * a collective waits when devices take turns. */
+/* Numbers the nodes of each device. Messages that say that something is done have the first numbers
+ * already, since they could wait for what waits for them if they came behind the elements; other
+ * messages do. Lists the messages for which a collective waits when devices take turns, too. */
 static void number_nodes(const tracer *t)
 {
     for (int32_t i = 0; i < t->plan.begin[t->plan.devices]; i++) {
@@ -247,7 +247,7 @@ static df_status add_element(const tracer *t, int32_t e, df_err *err)
     return DF_OK;
 }
 
-/* Those of each rank go by id. */
+/* The nodes of each rank are added in the order of their ids. */
 static df_status add_nodes(const tracer *t, df_err *err)
 {
     for (int32_t i = 0; i < t->num_messages; i++) {
@@ -296,7 +296,7 @@ static df_status fill_program(tracer *t, df_arena *arena, df_err *err)
     const size_t devices = (size_t)t->plan.devices;
     const size_t sources = (size_t)t->plan.sources.count;
     t->ranks = t->plan.devices * t->job->replicas;
-    int32_t *const ranks = df_arena_numbers(arena, (size_t)t->ranks, 0);
+    int32_t *const ranks = df_arena_numbers(arena, (size_t)t->ranks + n, 0); /* of any group */
     t->next_id = df_arena_numbers(arena, devices, 0);
     t->mate = df_arena_numbers(arena, devices, 0);
     t->messages = df_arena_take(arena, sources, sizeof *t->messages);
@@ -320,19 +320,14 @@ static df_status fill_program(tracer *t, df_arena *arena, df_err *err)
     return df_net_program_seal(t->program, err);
 }
 
-df_status df_lower_trace(const df_lower_job *job,
-                         const df_lower_options *options,
-                         bool in_turns,
-                         df_net_program **program,
-                         df_err *err)
+df_status df_lower_trace(const df_lower_job *job, df_net_program **program, df_err *err)
 {
     df_arena arena = {NULL, false};
-    tracer t = {.job = job, .plan = {.dag = job->dag}};
-    if (!options->tags_meet) {
+    tracer t = {.job = job};
+    if (!job->options.tags_meet) {
         t.tags = (uint32_t)(df_dag_count(job->dag) + job->first_id); /* behind those of edges */
     }
-    df_status status = df_lower_make_plan(&arena, job->root, options->hop_skips_collective,
-                                          in_turns, &t.plan, err);
+    df_status status = df_lower_make_plan(&arena, job, &t.plan, err);
     if (status == DF_OK) {
         status = check_sizes(&t, err);
     }
