@@ -339,12 +339,11 @@ static int32_t root_of(flattening *f, int32_t root)
 
 df_dag *df_lower_flatten(const df_dag *step,
                          int32_t *root,
-                         int32_t stages,
                          const df_lower_layer *layer,
                          const df_lower_options *options)
 {
     flattening f = {.step = step,
-                    .flat = df_dag_new(layer->ranks * stages),
+                    .flat = df_dag_new(layer->ranks * df_dag_devices(step)),
                     .layer = layer,
                     .options = options,
                     .ranks = layer->ranks,

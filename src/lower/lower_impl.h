@@ -32,11 +32,10 @@ int32_t df_lower_add_chain(df_dag *dag,
                            int32_t device,
                            const df_dag_info *block);
 
-/* The step that *root leads to, on layer->ranks devices for each of its `stages`; *root becomes the
- * root of that graph. NULL when out of memory. */
+/* The step that *root leads to, on layer->ranks devices for each of its own; *root becomes the root
+ * of that graph. NULL when out of memory. */
 df_dag *df_lower_flatten(const df_dag *step,
                          int32_t *root,
-                         int32_t stages,
                          const df_lower_layer *layer,
                          const df_lower_options *options);
 

@@ -80,7 +80,7 @@ df_status df_lower_time_step(const df_lower_host *host,
     df_dag *dag = df_lower_graph(step, traffic, &job.root);
     if (dag && layer) {
         df_dag *const whole = dag;
-        dag = df_lower_flatten(whole, &job.root, (int32_t)step->pipe.stages, layer, &host->options);
+        dag = df_lower_flatten(whole, &job.root, layer, &host->options);
         df_dag_free(whole);
     }
     if (!dag) {
