@@ -28,15 +28,14 @@ typedef struct {
     int32_t count; /* 0: nothing is made yet */
 } stand_in;
 
-/* An element whose children are being linked. */
+/* Something that is still to be done for an element and, mostly, one that follows it. */
+typedef struct flattening flattening;
 typedef struct {
-    int32_t element;
-    int32_t child;    /* how far; those of a block are gone through twice */
-    int32_t prepared; /* for how many children what comes before them is done */
-    stand_in gathers; /* that go with an element that is no block */
-} frame;
+    void (*run)(flattening *f, int32_t e, int32_t child);
+    int32_t element, child;
+} task;
 
-typedef struct {
+struct flattening {
     df_arena arena;
     const df_dag *step;
     df_dag *flat;
@@ -44,11 +43,12 @@ typedef struct {
     const df_lower_options *options;
     int32_t ranks, part; /* devices that share a layer; and of those, that share its parameters */
     stand_in *of;        /* [element of the step] */
+    stand_in *gathers;   /* [element of the step]: that go with one that is no block */
     struct {
-        frame *all;
+        task *all;
         int32_t count, room;
-    } stack;
-} flattening;
+    } tasks; /* the last is done first */
+};
 
 static const df_dag_info *info_of(const flattening *f, int32_t e)
 {
@@ -163,18 +163,24 @@ static stand_in copy_gather(flattening *f, int32_t gather, int32_t e)
     return copies;
 }
 
-/* Gathers for each device, which go before what follows a block on it. */
-static stand_in gather_after_block(flattening *f, int32_t gather, int32_t block)
+/* Links gathers before what follows a block on each device. */
+static void gather_after(flattening *f, const stand_in *gathers, int32_t block)
 {
-    const stand_in copies = copy_gather(f, gather, block);
     for (int32_t r = 0; r < f->ranks && !df_dag_failed(f->flat); r++) {
         int32_t count;
         const int32_t *const children = df_dag_children(f->flat, tail_of(&f->of[block], r), &count);
         for (int32_t i = 0; i < count; i++) {
-            df_dag_link(f->flat, head_of(&copies, r), children[i]);
+            df_dag_link(f->flat, head_of(gathers, r), children[i]);
         }
     }
-    return copies;
+}
+
+/* (Nothing leads to these gathers of the reference, but elements behind them have higher numbers.)
+ */
+static void gather_after_block(flattening *f, int32_t block, int32_t gather)
+{
+    const stand_in copies = copy_gather(f, gather, block);
+    gather_after(f, &copies, block);
 }
 
 /* Copies the gathers that begin when e does, for the devices of its stage, to go with e:
@@ -183,24 +189,24 @@ static stand_in gather_after_block(flattening *f, int32_t gather, int32_t block)
  *       |       |                 |              |
  *       +-- g --+                 +-- g 0, g 1 --+
  *
- * Returns the copies of the last of them. */
-static stand_in copy_siblings(flattening *f, int32_t e)
+ * Those of a block are linked at once, the last of others when their element is. */
+static void copy_siblings(flattening *f, int32_t e, int32_t child)
 {
-    stand_in last = {0, 0, 0};
     int32_t parents;
     const int32_t *const parent = df_dag_parents(f->step, e, &parents);
+    (void)child;
     for (int32_t p = 0; p < parents; p++) {
-        int32_t children;
-        const int32_t *const child = df_dag_children(f->step, parent[p], &children);
-        for (int32_t c = 0; c < children; c++) {
-            if (child[c] != e && is_shared(f, child[c])) {
-                last = is_block(f, e) ? gather_after_block(f, child[c], e)
-                                      : copy_gather(f, child[c], e);
-                f->of[child[c]] = last;
+        int32_t count;
+        const int32_t *const sibling = df_dag_children(f->step, parent[p], &count);
+        for (int32_t i = 0; i < count; i++) {
+            if (sibling[i] != e && is_shared(f, sibling[i])) {
+                f->gathers[e] = f->of[sibling[i]] = copy_gather(f, sibling[i], e);
+                if (is_block(f, e)) {
+                    gather_after(f, &f->gathers[e], e);
+                }
             }
         }
     }
-    return last;
 }
 
 /* ---- Links ---- */
@@ -218,16 +224,20 @@ static void attach(flattening *f, int32_t from, int32_t child)
  * of a block hang from the first device of each part. */
 static void attach_all(flattening *f, int32_t e, int32_t child)
 {
+    const stand_in *const from = &f->of[e];
     const stand_in *const to = &f->of[child];
     const bool parts = is_block(f, e) && is_data_parallel(f, child);
     const int32_t step = parts ? f->part : 1;
-    const bool paired = f->of[e].count / step == to->count &&
-                        (is_data_parallel(f, e) || is_data_parallel(f, child));
-    for (int32_t r = 0; r < f->of[e].count; r += step) {
+    const bool paired =
+        from->count / step == to->count && (is_data_parallel(f, e) || is_data_parallel(f, child));
+    for (int32_t r = 0; r < f->gathers[e].count; r++) {
+        attach(f, head_of(&f->gathers[e], r), child);
+    }
+    for (int32_t r = 0; r < from->count; r += step) {
         if (paired) {
-            df_dag_link(f->flat, tail_of(&f->of[e], r), head_of(to, r / step));
+            df_dag_link(f->flat, tail_of(from, r), head_of(to, r / step));
         } else {
-            attach(f, tail_of(&f->of[e], r), child);
+            attach(f, tail_of(from, r), child);
         }
     }
 }
@@ -256,84 +266,63 @@ static void hand_on(flattening *f, int32_t block, int32_t hop)
     }
 }
 
-static bool hands_on(const flattening *f, int32_t e, int32_t child)
-{
-    return is_block(f, e) && df_dag_kind_of(f->step, child) == DF_DAG_PIPELINE;
-}
-
-static void link_child(flattening *f, const frame *at, int32_t child)
-{
-    if (hands_on(f, at->element, child)) {
-        hand_on(f, at->element, child);
-        return;
-    }
-    for (int32_t r = 0; r < at->gathers.count; r++) {
-        attach(f, head_of(&at->gathers, r), child);
-    }
-    attach_all(f, at->element, child);
-}
-
 /* ---- Walking ---- */
 
-static void push(flattening *f, int32_t e)
+static void add_task(flattening *f,
+                     void (*run)(flattening *f, int32_t e, int32_t child),
+                     int32_t e,
+                     int32_t child)
 {
-    frame fresh = {.element = e};
-    if (is_block(f, e)) {
-        f->of[e] = copy_block(f, e);
-    } else {
-        f->of[e] = copy_element(f, e);
-        if (df_dag_kind_of(f->step, e) == DF_DAG_COMPUTE) {
-            fresh.gathers = copy_siblings(f, e);
-        }
-    }
-    DF_ARENA_ADD(&f->arena, &f->stack, fresh);
+    DF_ARENA_ADD(&f->arena, &f->tasks, (task){run, e, child});
 }
 
-/* What is to be made before e is linked to a child, -1: nothing. */
-static int32_t missing(const flattening *f, int32_t e, int32_t child)
+static void make(flattening *f, int32_t e, int32_t child);
+
+/* Has a child made and linked; a hop is made anew for each device. Tasks are added in the order
+ * opposite to that in which they are done. */
+static void add_tasks(flattening *f, int32_t e, int32_t child)
 {
-    if (!hands_on(f, e, child)) {
-        return f->of[child].count > 0 ? -1 : child;
-    }
-    int32_t targets;
-    const int32_t *const target = df_dag_children(f->step, child, &targets);
-    for (int32_t i = 0; i < targets; i++) {
-        if (f->of[target[i]].count == 0) {
-            return target[i];
+    const bool block = is_block(f, e);
+    if (block && df_dag_kind_of(f->step, child) == DF_DAG_PIPELINE) {
+        int32_t count;
+        const int32_t *const targets = df_dag_children(f->step, child, &count);
+        add_task(f, hand_on, e, child);
+        for (int32_t i = count - 1; i >= 0; i--) {
+            add_task(f, make, targets[i], -1);
         }
+        return;
     }
-    return -1;
+    add_task(f, attach_all, e, child);
+    add_task(f, make, child, -1);
+    if (block && is_shared(f, child)) {
+        add_task(f, gather_after_block, e, child);
+    }
 }
 
-/* Goes on with the element on top of the stack until it is done or another comes first. A block's
- * reductions and gathers come before its other children. */
-static void advance(flattening *f)
+/* Makes what stands for an element, unless that is done, and then what follows it. Of a block,
+ * reductions and gathers come before the rest, and siblings last. */
+static void make(flattening *f, int32_t e, int32_t child)
 {
-    frame *const at = &f->stack.all[f->stack.count - 1];
-    const int32_t e = at->element;
     const bool block = is_block(f, e);
     int32_t count;
     const int32_t *const children = df_dag_children(f->step, e, &count);
-    for (; at->child < (block ? 2 : 1) * count; at->child++) {
-        const int32_t child = children[at->child % count];
-        if (block && is_data_parallel(f, child) != (at->child < count)) {
-            continue;
-        }
-        if (block && is_shared(f, child) && at->prepared <= at->child) {
-            (void)gather_after_block(f, child, e);
-            at->prepared = at->child + 1;
-        }
-        const int32_t first = missing(f, e, child);
-        if (first >= 0) {
-            push(f, first);
-            return;
-        }
-        link_child(f, at, child);
+    (void)child;
+    if (f->of[e].count > 0) {
+        return;
     }
+    f->of[e] = block ? copy_block(f, e) : copy_element(f, e);
     if (block) {
-        (void)copy_siblings(f, e);
+        add_task(f, copy_siblings, e, -1);
+    } else if (df_dag_kind_of(f->step, e) == DF_DAG_COMPUTE) {
+        copy_siblings(f, e, -1);
     }
-    f->stack.count--;
+    for (int round = block ? 0 : 1; round < 2; round++) {
+        for (int32_t i = count - 1; i >= 0; i--) {
+            if (!block || is_data_parallel(f, children[i]) == (round == 1)) {
+                add_tasks(f, e, children[i]);
+            }
+        }
+    }
 }
 
 /* The root of the flat graph: a mark where several elements stand for the root of the step. */
@@ -350,21 +339,22 @@ static int32_t root_of(flattening *f, int32_t root)
 
 df_dag *df_lower_flatten(const df_dag *step,
                          int32_t *root,
-                         int32_t stages,
                          const df_lower_layer *layer,
                          const df_lower_options *options)
 {
     flattening f = {.step = step,
-                    .flat = df_dag_new(layer->ranks * stages),
+                    .flat = df_dag_new(layer->ranks * df_dag_devices(step)),
                     .layer = layer,
                     .options = options,
                     .ranks = layer->ranks,
                     .part = layer->ranks / layer->shares};
     f.of = df_arena_take(&f.arena, (size_t)df_dag_count(step), sizeof *f.of);
-    if (f.of && f.flat) {
-        push(&f, *root);
-        while (f.stack.count > 0 && !f.arena.failed && !df_dag_failed(f.flat)) {
-            advance(&f);
+    f.gathers = df_arena_take(&f.arena, (size_t)df_dag_count(step), sizeof *f.gathers);
+    if (f.flat && !f.arena.failed) {
+        make(&f, *root, -1);
+        while (f.tasks.count > 0 && !f.arena.failed && !df_dag_failed(f.flat)) {
+            const task next = f.tasks.all[--f.tasks.count];
+            next.run(&f, next.element, next.child);
         }
         *root = root_of(&f, *root);
     }

@@ -24,6 +24,7 @@
 #include "lower/lower_impl.h"
 
 enum { FORWARD = DF_TASK_FORWARD, BACKWARD = DF_TASK_BACKWARD };
+enum { EMBEDDING, LAYER, LOGITS }; /* parts of the model */
 
 /* The graph under construction. A pass of a micro-batch has places: 0 is the embedding, layer l is
  * at l + 1, and the logits come after the last layer. */
@@ -41,12 +42,17 @@ static int32_t *at(const pipeline *p, int direction, int64_t batch, int64_t plac
     return &p->elements[direction][batch * (p->layers + 2) + place];
 }
 
+static int part_of(const pipeline *p, int64_t place)
+{
+    return place == 0 ? EMBEDDING : place == p->logits ? LOGITS : LAYER;
+}
+
 static int32_t stage_of(const pipeline *p, int64_t place)
 {
-    if (place == 0 || place == p->logits) {
-        return place == 0 ? 0 : (int32_t)(p->stages - 1);
-    }
-    return (int32_t)((place - 1) / p->layers_of_part % p->stages);
+    const int64_t of_part[] = {[EMBEDDING] = 0,
+                               [LAYER] = (place - 1) / p->layers_of_part % p->stages,
+                               [LOGITS] = p->stages - 1};
+    return (int32_t)of_part[part_of(p, place)];
 }
 
 int32_t df_lower_add(
@@ -64,33 +70,29 @@ int32_t df_lower_add(
 static void add_compute(const pipeline *p, int direction, int64_t batch, int64_t place)
 {
     const df_step_times *const t = &p->step->t;
-    const bool first = place == 0;
-    const bool last = place == p->logits;
-    const double *const duration_s = first ? t->embedding : last ? t->logits : t->block;
-    const df_dag_info info = {.role = first  ? DF_LOWER_EMBEDDING
-                                      : last ? DF_LOWER_LOGITS
-                                             : DF_LOWER_BLOCK,
+    const double *const durations_s[] = {t->embedding, t->block, t->logits};
+    const int part = part_of(p, place);
+    const df_dag_info info = {.role = DF_LOWER_EMBEDDING + part,
                               .label = direction,
                               .batch = (int32_t)batch,
                               .layer = (int32_t)place - 1};
-    *at(p, direction, batch, place) =
-        df_lower_add(p->dag, DF_DAG_COMPUTE, stage_of(p, place), duration_s[direction], &info);
+    *at(p, direction, batch, place) = df_lower_add(p->dag, DF_DAG_COMPUTE, stage_of(p, place),
+                                                   durations_s[part][direction], &info);
 }
 
 /* Hands activations from a place to the next, or their gradients back; free on one device. */
 static void add_hop(const pipeline *p, int direction, int64_t batch, int64_t place)
 {
-    const int32_t near = *at(p, direction, batch, place);
-    const int32_t far = *at(p, direction, batch, place + 1);
-    const bool hop = stage_of(p, place) != stage_of(p, place + 1);
+    const int back = direction == BACKWARD;
+    const bool crosses = stage_of(p, place) != stage_of(p, place + 1);
     const df_dag_info info = {.role = DF_LOWER_HOP,
                               .batch = (int32_t)batch,
                               .layer = (int32_t)place,
-                              .bytes = hop ? p->traffic->hop_bytes : 0.0};
-    const int32_t edge =
-        df_lower_add(p->dag, DF_DAG_PIPELINE, DF_LOWER_NOWHERE, hop ? p->step->t.hop : 0.0, &info);
-    df_dag_link(p->dag, direction == FORWARD ? near : far, edge);
-    df_dag_link(p->dag, edge, direction == FORWARD ? far : near);
+                              .bytes = crosses ? p->traffic->hop_bytes : 0.0};
+    const int32_t hop = df_lower_add(p->dag, DF_DAG_PIPELINE, DF_LOWER_NOWHERE,
+                                     crosses ? p->step->t.hop : 0.0, &info);
+    df_dag_link(p->dag, *at(p, direction, batch, place + back), hop);
+    df_dag_link(p->dag, hop, *at(p, direction, batch, place + 1 - back));
 }
 
 /* A micro-batch through all places, of which the last is made first. */
@@ -153,16 +155,16 @@ static void order_backward(const pipeline *p, int64_t batch)
 /* The element that a task begins or ends with. */
 static int32_t end_of(const pipeline *p, const df_pipe *pipe, const df_task *task, bool begin)
 {
-    const int64_t first = task->part * p->layers_of_part;
-    const int64_t last = first + df_sched_layers(pipe, task->part);
-    const bool to_logits = task->part == pipe->stages * pipe->virtual_stages - 1;
-    if (begin == (task->kind == DF_TASK_FORWARD)) {
-        return *at(p, (int)task->kind, task->batch,
-                   task->part == 0     ? 0
-                   : first < p->layers ? first + 1
-                                       : p->logits);
+    const bool lowest = begin == (task->kind == DF_TASK_FORWARD);
+    const bool last = task->part == pipe->stages * pipe->virtual_stages - 1;
+    int64_t place = task->part * p->layers_of_part; /* of the last layer before the part */
+    if (lowest) {
+        place = task->part == 0 ? 0 : place + 1;
+    } else {
+        place += df_sched_layers(pipe, task->part);
     }
-    return *at(p, (int)task->kind, task->batch, to_logits ? p->logits : last);
+    return *at(p, (int)task->kind, task->batch,
+               place > p->layers || (last && !lowest) ? p->logits : place);
 }
 
 /* Each stage does its tasks one after another. */
@@ -214,19 +216,14 @@ static int32_t add_collective(const pipeline *p, df_lower_role role, int64_t bat
 /* A reduction after the backward pass of a place, with ZeRO 2 followed by a gather. */
 static void add_reduction(const pipeline *p, int64_t batch, int64_t place)
 {
-    const bool first = place == 0;
-    const bool last = place == p->logits;
-    const int32_t reduction = add_collective(p,
-                                             first  ? DF_LOWER_REDUCE_EMBEDDING
-                                             : last ? DF_LOWER_REDUCE_LOGITS
-                                                    : DF_LOWER_REDUCE_LAYER,
-                                             batch, place);
+    static const df_lower_role gathers[] = {DF_LOWER_GATHER_EMBEDDING,
+                                            DF_LOWER_GATHER_REDUCED_LAYER, DF_LOWER_GATHER_LOGITS};
+    const int part = part_of(p, place);
+    const int32_t reduction =
+        add_collective(p, (df_lower_role)(DF_LOWER_REDUCE_EMBEDDING + part), batch, place);
     df_dag_link(p->dag, *at(p, BACKWARD, batch, place), reduction);
-    if (p->step->zero_stage == 2 && !(last && p->step->tied)) {
-        const df_lower_role gather = first  ? DF_LOWER_GATHER_EMBEDDING
-                                     : last ? DF_LOWER_GATHER_LOGITS
-                                            : DF_LOWER_GATHER_REDUCED_LAYER;
-        df_dag_link(p->dag, reduction, add_collective(p, gather, batch, place));
+    if (p->step->zero_stage == 2 && !(part == LOGITS && p->step->tied)) {
+        df_dag_link(p->dag, reduction, add_collective(p, gathers[part], batch, place));
     }
 }
 

@@ -16,7 +16,8 @@
 
 /* ---- A step as a graph ---- */
 
-/* The role of an element of a step's graph, in its df_dag_info. */
+/* The role of an element of a step's graph, in its df_dag_info. Roles of the embedding, of layers
+ * and of the logits follow one another. */
 typedef enum {
     DF_LOWER_MARK,
     DF_LOWER_EMBEDDING,

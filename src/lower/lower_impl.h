@@ -6,6 +6,17 @@
 
 enum { DF_LOWER_NOWHERE = -1 };
 
+/* A graph that is to be simulated. */
+typedef struct {
+    const df_dag *dag;
+    int32_t root;
+    int32_t replicas;             /* of each device */
+    int32_t first_id;             /* number of the first element, which messages are tagged with */
+    const char *name, *artifacts; /* for host->show, and the folder of its files */
+    df_lower_options options;
+    bool in_turns; /* devices do their collectives in one order */
+} df_lower_job;
+
 /* ---- graph.c ---- */
 
 /* Adds an element on a device, DF_LOWER_NOWHERE: none; that is its info's home. */
@@ -21,20 +32,20 @@ int32_t df_lower_add_chain(df_dag *dag,
                            int32_t device,
                            const df_dag_info *block);
 
-/* The step that *root leads to, on layer->ranks devices for each of its `stages`; *root becomes the
- * root of that graph. NULL when out of memory. */
+/* The step that *root leads to, on layer->ranks devices for each of its own; *root becomes the root
+ * of that graph. NULL when out of memory. */
 df_dag *df_lower_flatten(const df_dag *step,
                          int32_t *root,
-                         int32_t stages,
                          const df_lower_layer *layer,
                          const df_lower_options *options);
 
 /* ---- plan.c ---- */
 
-/* An element that another one waits for, and the edge between them, DF_LOWER_NOWHERE: none is
- * known. */
+/* An element for which another one waits. */
 typedef struct {
-    int32_t element, edge;
+    int32_t element, waiter;
+    int32_t edge; /* between them, DF_LOWER_NOWHERE: none is known */
+    int32_t next; /* source that is the same element, -1: none */
 } df_lower_source;
 
 /* What a graph's elements mean for the devices that they run on. */
@@ -52,6 +63,7 @@ typedef struct {
     /* A unit is elements that are done as a whole: alone, copies of one for several devices, or a
      * team, which does one collective of an operator. A group is the devices of some teams. */
     int32_t *unit;         /* [element]: the first of its unit */
+    int32_t *next_of_unit; /* [element]: -1 ends the unit */
     int32_t *group;        /* [element], an operator's collective: its team's, from 0 on */
     int32_t *members;      /* devices of all groups, one after another */
     int32_t *first_member; /* [groups + 1]: of a group */
@@ -61,26 +73,21 @@ typedef struct {
     int32_t *next;     /* [element]: the first on its device that waits for what it sends */
 } df_lower_plan;
 
-/* Plans what root leads to. With `skips`, what leaves a device does not wait for its collectives.
- * in_turns: devices keep one order. DF_ENOMEM; DF_ERUNTIME: elements wait for each other. */
-DF_NODISCARD df_status df_lower_make_plan(
-    df_arena *arena, int32_t root, bool skips, bool in_turns, df_lower_plan *plan, df_err *err);
+/* Plans what the root of a job leads to. DF_ENOMEM; DF_ERUNTIME: elements wait for each other. */
+DF_NODISCARD df_status df_lower_make_plan(df_arena *arena,
+                                          const df_lower_job *job,
+                                          df_lower_plan *plan,
+                                          df_err *err);
 
 bool df_lower_is_compute(const df_dag *dag, int32_t element);
 /* Whether it is a collective of an operator, not of data parallelism. */
 bool df_lower_is_operators(const df_dag *dag, int32_t element);
 
-/* The elements that wait for each element e: those from first[e] to first[e + 1]. */
-typedef struct {
-    int32_t *all, *first;
-} df_lower_followers;
-
-/* Lists those among the `count` elements of `order` (NULL: all), in that order. Here and below,
+/* Links the sources that are the same element, in the order in which the `count` elements of
+ * `order` (NULL: all) wait for it; returns the first of each element, -1: none. Here and below,
  * when memory runs out the arena has failed. */
-df_lower_followers df_lower_list_followers(df_arena *arena,
-                                           const df_lower_plan *plan,
-                                           const int32_t *order,
-                                           int32_t count);
+int32_t *
+df_lower_link_sources(df_arena *arena, df_lower_plan *plan, const int32_t *order, int32_t count);
 
 /* ---- team.c ---- */
 
@@ -95,20 +102,9 @@ bool df_lower_take_turns(df_arena *arena, df_lower_plan *plan);
 
 /* ---- trace.c ---- */
 
-/* A graph that is to be simulated. */
-typedef struct {
-    const df_dag *dag;
-    int32_t root;
-    int32_t replicas;             /* of each device */
-    int32_t first_id;             /* number of the first element, which messages are tagged with */
-    const char *name, *artifacts; /* for host->show, and the folder of its files */
-} df_lower_job;
-
-/* The programs of a graph's ranks. A rank alone has a twin. in_turns: devices do their collectives
- * in one order. DF_ENOMEM; DF_EINVAL: more than the simulator can hold; DF_ERUNTIME. */
+/* The programs of a graph's ranks. A rank alone has a twin. DF_ENOMEM; DF_EINVAL: more than the
+ * simulator can hold; DF_ERUNTIME. */
 DF_NODISCARD df_status df_lower_trace(const df_lower_job *job,
-                                      const df_lower_options *options,
-                                      bool in_turns,
                                       df_net_program **program,
                                       df_err *err);
 

@@ -1,5 +1,7 @@
-#include <string.h>
-
+/* Where the elements of a graph run, what each waits for, and in which order devices come to them.
+ *
+ * An element waits for what computes before it, across hops, and for collectives before it on its
+ * device. What a collective waits for on that device, it need not wait for again. */
 #include "lower/lower_impl.h"
 
 /* An element on the way up, and whether a collective lies between. */
@@ -12,10 +14,11 @@ typedef struct {
     df_arena *arena;
     const df_dag *dag;
     df_lower_plan *plan;
-    bool skips;      /* as df_lower_make_plan */
+    bool skips;      /* what leaves a device does not wait for its collectives */
     int32_t *number; /* [device of the graph]: in the plan */
     int32_t *order;  /* what the root leads to, depth first */
     int32_t reached;
+    int32_t *waits;   /* [element]: for how many others on its device */
     int32_t *seen[2]; /* [element]: stamp of the last search, directly or through a collective */
     int32_t stamp;
     struct {
@@ -86,7 +89,7 @@ static bool is_collective(const df_dag *dag, int32_t e)
     return df_dag_kind_of(dag, e) == DF_DAG_COLLECTIVE;
 }
 
-/* Numbers the devices that compute from 0 on, and counts in begin[d + 1] what device d runs. */
+/* Numbers the devices that compute from 0 on. */
 static void place_elements(planner *p)
 {
     enum { COMPUTES = 1 };
@@ -104,9 +107,6 @@ static void place_elements(planner *p)
         const int32_t e = p->order[i];
         const int32_t home = df_dag_info_of(p->dag, e)->home;
         plan->device[e] = home < 0 ? DF_LOWER_NOWHERE : number[home];
-        if (plan->device[e] != DF_LOWER_NOWHERE) {
-            plan->begin[plan->device[e] + 1]++;
-        }
     }
 }
 
@@ -124,7 +124,8 @@ static void add_source(planner *p, int32_t e, int32_t source, int32_t edge)
             return;
         }
     }
-    DF_ARENA_ADD(p->arena, &plan->sources, (df_lower_source){source, edge});
+    p->waits[e] += plan->device[source] == plan->device[e];
+    DF_ARENA_ADD(p->arena, &plan->sources, (df_lower_source){source, e, edge, -1});
 }
 
 /* e waits for an element that works elsewhere, or where e does unless a collective is between. */
@@ -200,81 +201,69 @@ static void find_sources(planner *p)
 
 /* ---- The order in which a device comes to its elements ---- */
 
-df_lower_followers df_lower_list_followers(df_arena *arena,
-                                           const df_lower_plan *plan,
-                                           const int32_t *order,
-                                           int32_t count)
+int32_t *
+df_lower_link_sources(df_arena *arena, df_lower_plan *plan, const int32_t *order, int32_t count)
 {
-    const df_lower_source *const sources = plan->sources.all;
-    const df_lower_followers f = {df_arena_numbers(arena, (size_t)plan->sources.count, 0),
-                                  df_arena_numbers(arena, (size_t)plan->elements + 2, 0)};
-    if (arena->failed) {
-        return f;
-    }
-    int32_t *const end = f.first + 1; /* of those listed so far; behind, of all before */
-    for (int32_t i = 0; i < plan->sources.count; i++) {
-        end[sources[i].element + 1]++;
-    }
-    for (int32_t e = 0; e < plan->elements; e++) {
-        end[e + 1] += end[e];
-    }
-    for (int32_t i = 0; i < count; i++) {
+    int32_t *const first = df_arena_numbers(arena, (size_t)plan->elements, -1);
+    for (int32_t i = count - 1; first && i >= 0; i--) {
         const int32_t e = order ? order[i] : i;
         for (int32_t k = plan->first[e]; k < plan->first[e + 1]; k++) {
-            f.all[end[sources[k].element]++] = e;
+            df_lower_source *const source = &plan->sources.all[k];
+            source->next = first[source->element];
+            first[source->element] = k;
         }
     }
-    return f;
+    return first;
 }
 
 /* Each element after those that it waits for on its device; of those that could come, the one
- * that could first. Returns whether all found a place. end[] is of a device in the queue, and
- * waits[] of an element is for how many others it waits on its device. */
-static bool fill_queue(const planner *p, const df_lower_followers *f, int32_t *end, int32_t *waits)
+ * that could first. Returns how many found a place. */
+static int32_t line_up(planner *p, const int32_t *first_source, int32_t *line)
 {
-    df_lower_plan *const plan = p->plan;
-    const int32_t *const device = plan->device;
-    bool whole = true;
-    for (int32_t e = 0; e < plan->elements; e++) {
-        for (int32_t i = plan->first[e]; i < plan->first[e + 1]; i++) {
-            waits[e] += device[plan->sources.all[i].element] == device[e];
-        }
-    }
+    const df_lower_plan *const plan = p->plan;
+    int32_t count = 0;
     for (int32_t i = 0; i < p->reached; i++) {
         const int32_t e = p->order[i];
-        if (device[e] != DF_LOWER_NOWHERE && waits[e] == 0) {
-            plan->queue[end[device[e]]++] = e;
+        if (plan->device[e] != DF_LOWER_NOWHERE && p->waits[e] == 0) {
+            line[count++] = e;
         }
     }
-    for (int32_t d = 0; d < plan->devices; d++) {
-        for (int32_t i = plan->begin[d]; i < end[d]; i++) {
-            const int32_t e = plan->queue[i];
-            for (int32_t k = f->first[e]; k < f->first[e + 1]; k++) {
-                if (device[f->all[k]] == d && --waits[f->all[k]] == 0) {
-                    plan->queue[end[d]++] = f->all[k];
-                }
+    for (int32_t i = 0; i < count; i++) {
+        for (int32_t k = first_source[line[i]]; k >= 0; k = plan->sources.all[k].next) {
+            const int32_t e = plan->sources.all[k].waiter;
+            if (plan->device[e] == plan->device[line[i]] && --p->waits[e] == 0) {
+                line[count++] = e;
             }
         }
-        whole = whole && end[d] == plan->begin[d + 1];
     }
-    return whole;
+    return count;
 }
 
+/* Fills the queue; returns whether all elements found a place in it. */
 static bool order_devices(planner *p)
 {
     df_lower_plan *const plan = p->plan;
-    const size_t devices = (size_t)plan->devices + 1;
-    int32_t *const end = df_arena_numbers(p->arena, devices, 0);
-    int32_t *const waits = df_arena_numbers(p->arena, (size_t)plan->elements, 0);
-    const df_lower_followers f = df_lower_list_followers(p->arena, plan, p->order, p->reached);
-    for (int32_t d = 0; d < plan->devices; d++) {
-        plan->begin[d + 1] += plan->begin[d];
-    }
+    const int32_t *const first_source = df_lower_link_sources(p->arena, plan, p->order, p->reached);
+    int32_t *const line = df_arena_numbers(p->arena, (size_t)plan->elements, 0);
     if (p->arena->failed) {
         return false;
     }
-    memcpy(end, plan->begin, devices * sizeof *end);
-    return fill_queue(p, &f, end, waits);
+    int32_t *const end = plan->begin + 1; /* while the queue is filled, device d's end at end[d] */
+    int32_t running = 0;
+    for (int32_t e = 0; e < plan->elements; e++) {
+        if (plan->device[e] != DF_LOWER_NOWHERE) {
+            end[plan->device[e] + 1]++;
+            running++;
+        }
+    }
+    for (int32_t d = 0; d < plan->devices; d++) {
+        end[d + 1] += end[d];
+    }
+    const int32_t count = line_up(p, first_source, line);
+    for (int32_t i = 0; i < count; i++) {
+        plan->queue[end[plan->device[line[i]]]++] = line[i];
+    }
+    return count == running;
 }
 
 /* ---- The whole ---- */
@@ -282,34 +271,37 @@ static bool order_devices(planner *p)
 static bool open_planner(planner *p)
 {
     df_lower_plan *const plan = p->plan;
-    const size_t n = (size_t)df_dag_count(plan->dag);
+    const size_t n = (size_t)df_dag_count(p->dag);
+    plan->dag = p->dag;
     plan->elements = (int32_t)n;
     plan->device = df_arena_numbers(p->arena, n, DF_LOWER_NOWHERE);
     plan->first = df_arena_numbers(p->arena, n + 1, 0);
     plan->queue = df_arena_numbers(p->arena, n, 0);
-    plan->begin = df_arena_numbers(p->arena, (size_t)df_dag_devices(plan->dag) + 1, 0);
+    plan->begin = df_arena_numbers(p->arena, (size_t)df_dag_devices(p->dag) + 2, 0);
     plan->previous = df_arena_numbers(p->arena, n, -1);
     plan->next = df_arena_numbers(p->arena, n, -1);
-    p->number = df_arena_numbers(p->arena, (size_t)df_dag_devices(plan->dag), 0);
+    p->number = df_arena_numbers(p->arena, (size_t)df_dag_devices(p->dag), 0);
     p->order = df_arena_numbers(p->arena, n, 0);
+    p->waits = df_arena_numbers(p->arena, n, 0);
     p->seen[0] = df_arena_numbers(p->arena, n, 0);
     p->seen[1] = df_arena_numbers(p->arena, n, 0);
     return !p->arena->failed;
 }
 
-df_status df_lower_make_plan(
-    df_arena *arena, int32_t root, bool skips, bool in_turns, df_lower_plan *plan, df_err *err)
+df_status
+df_lower_make_plan(df_arena *arena, const df_lower_job *job, df_lower_plan *plan, df_err *err)
 {
-    planner p = {.arena = arena, .dag = plan->dag, .plan = plan, .skips = skips};
+    planner p = {
+        .arena = arena, .dag = job->dag, .plan = plan, .skips = job->options.hop_skips_collective};
     bool ordered = false;
     if (open_planner(&p)) {
-        collect(&p, root);
+        collect(&p, job->root);
         place_elements(&p);
         find_sources(&p);
         ordered = order_devices(&p);
         df_lower_make_teams(arena, plan);
     }
-    const bool turned = !in_turns || (!arena->failed && df_lower_take_turns(arena, plan));
+    const bool turned = !job->in_turns || (!arena->failed && df_lower_take_turns(arena, plan));
     if (arena->failed) {
         return df_fail(err, DF_ENOMEM, "out of memory for the simulator's program");
     }

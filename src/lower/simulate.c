@@ -3,16 +3,12 @@
 
 #include "lower/lower_impl.h"
 
-static df_status run_once(const df_lower_host *host,
-                          const df_lower_job *job,
-                          const df_lower_options *options,
-                          bool in_turns,
-                          double *time_s,
-                          df_err *err)
+static df_status
+run_once(const df_lower_host *host, const df_lower_job *job, double *time_s, df_err *err)
 {
     df_net_program *program;
     char folder[96];
-    DF_TRY(df_lower_trace(job, options, in_turns, &program, err));
+    DF_TRY(df_lower_trace(job, &program, err));
     snprintf(folder, sizeof folder, "%s%s", host->where, job->artifacts);
     df_runner_job run = {.program = program,
                          .folder = folder,
@@ -26,18 +22,20 @@ static df_status run_once(const df_lower_host *host,
 /* Devices take the collectives that are ready. Where they then wait for each other for ever, they
  * keep to one order. Which messages of one tag meet depends on the order of elements, which in the
  * reference differs from run to run: where ours cannot end for it, each message gets its own. */
-static df_status
-simulate(const df_lower_host *host, const df_lower_job *job, double *time_s, df_err *err)
+static df_status simulate(const df_lower_host *host, df_lower_job *job, double *time_s, df_err *err)
 {
-    df_lower_options options = host->options;
+    job->options = host->options;
     DF_TRY(host->show(host->context, job->name, job->dag, err));
-    df_status status = run_once(host, job, &options, false, time_s, err);
-    if (status == DF_ESTUCK && options.tags_meet) {
-        options.tags_meet = false;
-        status = run_once(host, job, &options, false, time_s, err);
+    df_status status = run_once(host, job, time_s, err);
+    if (status == DF_ESTUCK && job->options.tags_meet) {
+        job->options.tags_meet = false;
+        status = run_once(host, job, time_s, err);
     }
-    const bool again = status == DF_ESTUCK && !options.order_open;
-    return again ? run_once(host, job, &options, true, time_s, err) : status;
+    if (status == DF_ESTUCK && !job->options.order_open) {
+        job->in_turns = true;
+        status = run_once(host, job, time_s, err);
+    }
+    return status;
 }
 
 df_status df_lower_time_block(const df_lower_host *host,
@@ -52,12 +50,11 @@ df_status df_lower_time_block(const df_lower_host *host,
     if (!dag) {
         return df_fail(err, DF_ENOMEM, "out of memory");
     }
-    const df_lower_job job = {
-        .dag = dag,
-        .root = df_lower_add(dag, DF_DAG_COLLECTIVE, DF_LOWER_NOWHERE, 0.0, &start),
-        .replicas = 1,
-        .name = back ? "block_backward" : "block_forward",
-        .artifacts = back ? "astra_hier/bwd" : "astra_hier/fwd"};
+    df_lower_job job = {.dag = dag,
+                        .root = df_lower_add(dag, DF_DAG_COLLECTIVE, DF_LOWER_NOWHERE, 0.0, &start),
+                        .replicas = 1,
+                        .name = back ? "block_backward" : "block_forward",
+                        .artifacts = back ? "astra_hier/bwd" : "astra_hier/fwd"};
     for (int32_t r = 0; r < ranks; r++) {
         df_dag_link(dag, job.root, df_lower_add_chain(dag, chain, r, &start));
     }
@@ -83,7 +80,7 @@ df_status df_lower_time_step(const df_lower_host *host,
     df_dag *dag = df_lower_graph(step, traffic, &job.root);
     if (dag && layer) {
         df_dag *const whole = dag;
-        dag = df_lower_flatten(whole, &job.root, (int32_t)step->pipe.stages, layer, &host->options);
+        dag = df_lower_flatten(whole, &job.root, layer, &host->options);
         df_dag_free(whole);
     }
     if (!dag) {

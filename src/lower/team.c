@@ -6,38 +6,10 @@
 
 typedef struct {
     df_lower_plan *plan;
-    int32_t count;
-    int32_t *elements; /* by label, and then by number */
-    int32_t *end;      /* [label]: where its elements end */
     /* Groups by the device that they begin with, newest first: -1 ends a list. */
     int32_t *newest; /* [device] */
     int32_t *older;  /* [group] */
 } former;
-
-/* The label of an operator's collective, -1 for other elements. */
-static int32_t label_of(const df_lower_plan *plan, int32_t e)
-{
-    return plan->device[e] != DF_LOWER_NOWHERE && df_lower_is_operators(plan->dag, e)
-               ? df_dag_info_of(plan->dag, e)->label
-               : -1;
-}
-
-static void sort_elements(former *f, int32_t labels)
-{
-    for (int32_t e = 0; e < f->plan->elements; e++) {
-        f->end[label_of(f->plan, e) + 1]++;
-    }
-    f->end[0] = 0; /* where those without a label were counted */
-    for (int32_t label = 0; label < labels; label++) {
-        f->end[label + 1] += f->end[label];
-    }
-    for (int32_t e = 0; e < f->plan->elements; e++) {
-        const int32_t label = label_of(f->plan, e);
-        if (label >= 0) {
-            f->elements[f->end[label]++] = e;
-        }
-    }
-}
 
 /* Whether a group has the devices of the fresh one, which lie behind all. */
 static bool same_members(const df_lower_plan *plan, int32_t group, int32_t count)
@@ -48,64 +20,96 @@ static bool same_members(const df_lower_plan *plan, int32_t group, int32_t count
                   (size_t)count * sizeof *plan->members) == 0;
 }
 
-/* The group of the devices of some elements. */
-static int32_t group_of(former *f, const int32_t *elements, int32_t count)
+/* The group of the `count` devices that lie behind those of all groups. */
+static int32_t group_of(former *f, int32_t count)
 {
     df_lower_plan *const plan = f->plan;
-    int32_t *const members = &plan->members[plan->first_member[plan->groups]];
-    for (int32_t i = 0; i < count; i++) {
-        members[i] = plan->device[elements[i]];
-    }
-    for (int32_t group = f->newest[members[0]]; group >= 0; group = f->older[group]) {
+    const int32_t begin = plan->first_member[plan->groups];
+    int32_t *const newest = &f->newest[plan->members[begin]];
+    for (int32_t group = *newest; group >= 0; group = f->older[group]) {
         if (same_members(plan, group, count)) {
             return group;
         }
     }
-    f->older[plan->groups] = f->newest[members[0]];
-    f->newest[members[0]] = plan->groups;
-    plan->first_member[plan->groups + 1] = plan->first_member[plan->groups] + count;
+    f->older[plan->groups] = *newest;
+    *newest = plan->groups;
+    plan->first_member[plan->groups + 1] = begin + count;
     return plan->groups++;
 }
 
-/* One group for all teams of the same devices. (The reference makes one for each team: the same
- * time, with a hundred times the groups.) */
-static void cut_teams(former *f)
+/* Takes the team of the first elements of a list, which ends then; returns where the rest begins.
+ * (One group for all teams of the same devices: the reference makes one for each team, for the same
+ * time with a hundred times the groups.) */
+static int32_t cut_team(former *f, int32_t first)
 {
     df_lower_plan *const plan = f->plan;
-    int32_t size;
-    for (int32_t i = 0; i < f->count; i += size) {
-        const int32_t *const team = &f->elements[i];
-        const int32_t left = f->end[label_of(plan, *team)] - i;
-        const int32_t wanted = df_dag_info_of(plan->dag, *team)->participants;
-        size = wanted < 1 ? 1 : wanted < left ? wanted : left;
-        const int32_t group = group_of(f, team, size);
-        for (int32_t m = 0; m < size; m++) {
-            plan->group[team[m]] = group;
-            plan->unit[team[m]] = *team;
+    const int32_t wanted = df_dag_info_of(plan->dag, first)->participants;
+    int32_t *const members = &plan->members[plan->first_member[plan->groups]];
+    int32_t count = 0;
+    int32_t last = first;
+    int32_t rest = first;
+    while (rest >= 0 && (count == 0 || count < wanted)) {
+        last = rest;
+        rest = plan->next_of_unit[last];
+        plan->unit[last] = first;
+        members[count++] = plan->device[last];
+    }
+    plan->next_of_unit[last] = -1;
+    const int32_t group = group_of(f, count);
+    for (int32_t e = first; e >= 0; e = plan->next_of_unit[e]) {
+        plan->group[e] = group;
+    }
+    return rest;
+}
+
+/* The label of an operator's collective, -1 for other elements. */
+static int32_t label_of(const df_lower_plan *plan, int32_t e)
+{
+    return plan->device[e] != DF_LOWER_NOWHERE && df_lower_is_operators(plan->dag, e)
+               ? df_dag_info_of(plan->dag, e)->label
+               : -1;
+}
+
+/* Lists the elements of each label, of which teams are cut, and links those of other units. */
+static void list_elements(df_lower_plan *plan, int32_t *first_of_label)
+{
+    for (int32_t e = plan->elements - 1; e >= 0; e--) {
+        const int32_t label = label_of(plan, e);
+        const int32_t unit = e - df_dag_info_of(plan->dag, e)->mate;
+        plan->unit[e] = unit;
+        if (label >= 0) {
+            plan->next_of_unit[e] = first_of_label[label];
+            first_of_label[label] = e;
+        } else if (unit != e) {
+            plan->next_of_unit[e] = plan->next_of_unit[unit];
+            plan->next_of_unit[unit] = e;
         }
     }
 }
 
 void df_lower_make_teams(df_arena *arena, df_lower_plan *plan)
 {
-    former f = {.plan = plan};
+    const size_t n = (size_t)plan->elements;
+    former f = {.plan = plan,
+                .newest = df_arena_numbers(arena, (size_t)plan->devices, -1),
+                .older = df_arena_numbers(arena, n, -1)};
     int32_t labels = 0;
-    plan->unit = df_arena_numbers(arena, (size_t)plan->elements, 0);
-    plan->group = df_arena_numbers(arena, (size_t)plan->elements, 0);
-    for (int32_t e = 0; plan->unit && e < plan->elements; e++) {
-        const int32_t label = label_of(plan, e);
-        labels = label >= labels ? label + 1 : labels;
-        f.count += label >= 0;
-        plan->unit[e] = e - df_dag_info_of(plan->dag, e)->mate; /* unless it gets a team */
+    for (int32_t e = 0; e < plan->elements; e++) {
+        labels = label_of(plan, e) >= labels ? label_of(plan, e) + 1 : labels;
     }
-    f.elements = df_arena_numbers(arena, (size_t)f.count, 0);
-    f.end = df_arena_numbers(arena, (size_t)labels + 1, 0);
-    f.newest = df_arena_numbers(arena, (size_t)plan->devices, -1);
-    f.older = df_arena_numbers(arena, (size_t)f.count, -1);
-    plan->members = df_arena_numbers(arena, (size_t)f.count, 0);
-    plan->first_member = df_arena_numbers(arena, (size_t)f.count + 1, 0);
-    if (!arena->failed) {
-        sort_elements(&f, labels);
-        cut_teams(&f);
+    int32_t *const first_of_label = df_arena_numbers(arena, (size_t)labels, -1);
+    plan->unit = df_arena_numbers(arena, n, 0);
+    plan->next_of_unit = df_arena_numbers(arena, n, -1);
+    plan->group = df_arena_numbers(arena, n, 0);
+    plan->members = df_arena_numbers(arena, n, 0);
+    plan->first_member = df_arena_numbers(arena, n + 1, 0);
+    if (arena->failed) {
+        return;
+    }
+    list_elements(plan, first_of_label);
+    for (int32_t label = 0; label < labels; label++) {
+        for (int32_t e = first_of_label[label]; e >= 0;) {
+            e = cut_team(&f, e);
+        }
     }
 }

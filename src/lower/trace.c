@@ -11,8 +11,7 @@ enum { FIRST_GROUP = 1000 }; /* as in the reference */
 typedef struct {
     df_lower_source source;
     int32_t to;
-    bool control; /* it has one byte, to say that something is done */
-    uint64_t bytes;
+    uint64_t bytes;               /* 0: it says that something is done, in one byte */
     uint32_t tag, tag_step;       /* from a replica to the next */
     uint64_t sent_id, receipt_id; /* of its nodes */
     int32_t before;               /* the one before it of the same element, -1 */
@@ -30,6 +29,7 @@ typedef struct {
     int32_t *message_of;   /* [source of the plan]: for one on another device */
     int32_t *sent_before;  /* [element]: the first message that a collective waits for, -1 */
     uint64_t *id;          /* [element]: of its node */
+    int32_t *next_id;      /* [device] */
     uint64_t *deps;        /* of a node */
     uint32_t tags;
     df_net_program *program;
@@ -72,7 +72,7 @@ static df_status add_replica_groups(const tracer *t, int32_t *ranks, df_err *err
     return DF_OK;
 }
 
-/* The ids before are those of devices over replicas. */
+/* The ids below these are of devices that exchange gradients. */
 static int32_t team_group_id(const tracer *t, int32_t group, int32_t replica)
 {
     const int32_t first = t->plan.devices < FIRST_GROUP ? FIRST_GROUP : t->plan.devices + 1;
@@ -111,20 +111,26 @@ static int32_t known_message(const tracer *t, const df_lower_source *source, int
     return i;
 }
 
+static void number_send(const tracer *t, message *m)
+{
+    m->sent_id = (uint64_t)t->next_id[t->plan.device[m->source.element]]++;
+}
+
 static int32_t add_message(tracer *t, const df_lower_source *source, int32_t to)
 {
     const df_dag *const dag = t->plan.dag;
     const int32_t edge = source->edge;
     const bool carries = edge != DF_LOWER_NOWHERE && df_dag_kind_of(dag, edge) == DF_DAG_PIPELINE;
-    const double bytes = carries ? trunc(df_dag_info_of(dag, edge)->bytes) : 0.0;
-    const bool control = !(bytes > 0.0);
-    t->messages[t->num_messages] = (message){.source = *source,
-                                             .to = to,
-                                             .control = control,
-                                             .bytes = control ? 1 : (uint64_t)bytes,
-                                             .tag = (uint32_t)(edge + t->job->first_id),
-                                             .before = t->last_message[source->element]};
+    message *const m = &t->messages[t->num_messages];
+    *m = (message){.source = *source,
+                   .to = to,
+                   .bytes = carries ? (uint64_t)df_dag_info_of(dag, edge)->bytes : 0,
+                   .tag = (uint32_t)(edge + t->job->first_id),
+                   .before = t->last_message[source->element]};
     t->last_message[source->element] = t->num_messages;
+    if (m->bytes == 0) {
+        number_send(t, m);
+    }
     return t->num_messages++;
 }
 
@@ -150,43 +156,28 @@ static void add_messages_to(tracer *t, int32_t e)
     t->tags += fresh * (uint32_t)t->job->replicas;
 }
 
-static void add_all_messages(tracer *t)
-{
-    for (int32_t i = 0; i < t->plan.begin[t->plan.devices]; i++) {
-        add_messages_to(t, t->plan.queue[i]);
-    }
-    for (int32_t i = 0; i < t->num_messages; i++) { /* collectives wait for those before them */
-        const int32_t next = t->plan.next[t->messages[i].source.element];
-        if (next >= 0) {
-            t->messages[i].next = t->sent_before[next];
-            t->sent_before[next] = i;
-        }
-    }
-}
-
 /* ---- Nodes ---- */
 
-/* Numbers the nodes of each device: small messages that say that something is done come before the
- * elements, else they could wait for what waits for them; the others behind. */
-static void number_nodes(const tracer *t, int32_t *next)
+/* Numbers the nodes of each device. Messages that say that something is done have the first numbers
+ * already, since they could wait for what waits for them if they came behind the elements; other
+ * messages do. Lists the messages for which a collective waits when devices take turns, too. */
+static void number_nodes(const tracer *t)
 {
-    const int32_t *const device = t->plan.device;
-    for (int32_t i = 0; i < t->num_messages; i++) {
-        message *const m = &t->messages[i];
-        if (m->control) {
-            m->sent_id = (uint64_t)next[device[m->source.element]]++;
-        }
-    }
     for (int32_t i = 0; i < t->plan.begin[t->plan.devices]; i++) {
         const int32_t e = t->plan.queue[i];
-        t->id[e] = (uint64_t)next[device[e]]++;
+        t->id[e] = (uint64_t)t->next_id[t->plan.device[e]]++;
     }
     for (int32_t i = 0; i < t->num_messages; i++) {
         message *const m = &t->messages[i];
-        if (!m->control) {
-            m->sent_id = (uint64_t)next[device[m->source.element]]++;
+        const int32_t next = t->plan.next[m->source.element];
+        if (m->bytes > 0) {
+            number_send(t, m);
         }
-        m->receipt_id = (uint64_t)next[m->to]++;
+        m->receipt_id = (uint64_t)t->next_id[m->to]++;
+        if (next >= 0) {
+            m->next = t->sent_before[next];
+            t->sent_before[next] = i;
+        }
     }
 }
 
@@ -196,7 +187,7 @@ static df_status add_end(const tracer *t, const message *m, bool sends, df_err *
     const int32_t from = t->plan.device[m->source.element];
     df_net_node node = {.id = sends ? m->sent_id : m->receipt_id,
                         .type = sends ? DF_NET_SEND : DF_NET_RECEIVE,
-                        .bytes = m->bytes,
+                        .bytes = m->bytes > 0 ? m->bytes : 1,
                         .peer = sends ? m->to : from,
                         .tag = m->tag,
                         .label = (uint32_t)(m->source.edge + 1),
@@ -208,22 +199,6 @@ static df_status add_end(const tracer *t, const message *m, bool sends, df_err *
         node.tag += m->tag_step;
     }
     return DF_OK;
-}
-
-static df_net_node node_of(const tracer *t, int32_t e)
-{
-    const df_dag *const dag = t->plan.dag;
-    const df_dag_info *const info = df_dag_info_of(dag, e);
-    df_net_node node = {.id = t->id[e], .label = (uint32_t)e + 1, .deps = t->deps};
-    if (df_lower_is_compute(dag, e)) {
-        node.type = DF_NET_COMPUTE;
-        node.duration_ns = (uint64_t)rint(df_dag_duration_s(dag, e) * 1e6) * 1000; /* whole us */
-    } else {
-        node.type = DF_NET_COMM;
-        node.collective = info->collective;
-        node.bytes = (uint64_t)info->bytes;
-    }
-    return node;
 }
 
 static void add_deps(const tracer *t, int32_t e, df_net_node *node)
@@ -251,23 +226,32 @@ static void add_deps(const tracer *t, int32_t e, df_net_node *node)
 /* Adds an element to each replica, or to its device's twin. */
 static df_status add_element(const tracer *t, int32_t e, df_err *err)
 {
+    const df_dag *const dag = t->plan.dag;
     const int32_t device = t->plan.device[e];
-    const bool shared = df_lower_is_operators(t->plan.dag, e);
-    df_net_node node = node_of(t, e);
+    df_net_node node = {.id = t->id[e], .label = (uint32_t)e + 1, .deps = t->deps};
+    if (df_lower_is_compute(dag, e)) {
+        node.type = DF_NET_COMPUTE;
+        node.duration_ns = (uint64_t)rint(df_dag_duration_s(dag, e) * 1e6) * 1000; /* whole us */
+    } else {
+        node.type = DF_NET_COMM;
+        node.collective = df_dag_info_of(dag, e)->collective;
+        node.bytes = (uint64_t)df_dag_info_of(dag, e)->bytes;
+    }
     add_deps(t, e, &node);
     for (int32_t rank = device; rank < df_net_program_ranks(t->program); rank += t->plan.devices) {
         const int32_t replica = rank % t->ranks / t->plan.devices;
-        node.group = shared ? team_group_id(t, t->plan.group[e], replica) : t->mate[device] + 1;
+        node.group = df_lower_is_operators(dag, e) ? team_group_id(t, t->plan.group[e], replica)
+                                                   : t->mate[device] + 1;
         DF_TRY(df_net_program_add(t->program, rank, &node, err));
     }
     return DF_OK;
 }
 
-/* Those of each rank go by id. */
+/* The nodes of each rank are added in the order of their ids. */
 static df_status add_nodes(const tracer *t, df_err *err)
 {
     for (int32_t i = 0; i < t->num_messages; i++) {
-        if (t->messages[i].control) {
+        if (t->messages[i].bytes == 0) {
             DF_TRY(add_end(t, &t->messages[i], true, err));
         }
     }
@@ -275,7 +259,7 @@ static df_status add_nodes(const tracer *t, df_err *err)
         DF_TRY(add_element(t, t->plan.queue[i], err));
     }
     for (int32_t i = 0; i < t->num_messages; i++) {
-        if (!t->messages[i].control) {
+        if (t->messages[i].bytes > 0) {
             DF_TRY(add_end(t, &t->messages[i], true, err));
         }
         DF_TRY(add_end(t, &t->messages[i], false, err));
@@ -312,8 +296,8 @@ static df_status fill_program(tracer *t, df_arena *arena, df_err *err)
     const size_t devices = (size_t)t->plan.devices;
     const size_t sources = (size_t)t->plan.sources.count;
     t->ranks = t->plan.devices * t->job->replicas;
-    int32_t *const ranks = df_arena_numbers(arena, (size_t)t->ranks, 0);
-    int32_t *const next = df_arena_numbers(arena, devices, 0);
+    int32_t *const ranks = df_arena_numbers(arena, (size_t)t->ranks + n, 0); /* of any group */
+    t->next_id = df_arena_numbers(arena, devices, 0);
     t->mate = df_arena_numbers(arena, devices, 0);
     t->messages = df_arena_take(arena, sources, sizeof *t->messages);
     t->last_message = df_arena_numbers(arena, n, -1);
@@ -329,25 +313,22 @@ static df_status fill_program(tracer *t, df_arena *arena, df_err *err)
     find_mates(t);
     DF_TRY(add_replica_groups(t, ranks, err));
     DF_TRY(add_team_groups(t, ranks, err));
-    add_all_messages(t);
-    number_nodes(t, next);
+    for (int32_t i = 0; i < t->plan.begin[devices]; i++) {
+        add_messages_to(t, t->plan.queue[i]);
+    }
+    number_nodes(t);
     DF_TRY(add_nodes(t, err));
     return df_net_program_seal(t->program, err);
 }
 
-df_status df_lower_trace(const df_lower_job *job,
-                         const df_lower_options *options,
-                         bool in_turns,
-                         df_net_program **program,
-                         df_err *err)
+df_status df_lower_trace(const df_lower_job *job, df_net_program **program, df_err *err)
 {
     df_arena arena = {NULL, false};
-    tracer t = {.job = job, .plan = {.dag = job->dag}};
-    if (!options->tags_meet) {
+    tracer t = {.job = job};
+    if (!job->options.tags_meet) {
         t.tags = (uint32_t)(df_dag_count(job->dag) + job->first_id); /* behind those of edges */
     }
-    df_status status = df_lower_make_plan(&arena, job->root, options->hop_skips_collective,
-                                          in_turns, &t.plan, err);
+    df_status status = df_lower_make_plan(&arena, job, &t.plan, err);
     if (status == DF_OK) {
         status = check_sizes(&t, err);
     }

@@ -26,36 +26,23 @@ typedef struct {
 
 typedef struct {
     const df_lower_plan *plan;
-    df_lower_followers followers;
-    unit *units;          /* [element] */
-    int32_t *next_member; /* [element]: the next of its unit, -1 */
-    int32_t *queue;       /* units that wait for nothing any more */
+    const int32_t *first_source; /* [element]: source that it is, -1 */
+    unit *units;                 /* [element] */
+    int32_t *queue;              /* units that wait for nothing any more */
     int32_t queued;
     turn *turns; /* of a device */
 } scheduler;
 
-static void make_units(scheduler *s)
-{
-    for (int32_t e = s->plan->elements - 1; e >= 0; e--) {
-        const int32_t u = s->plan->unit[e];
-        s->units[u].waits += s->plan->first[e + 1] - s->plan->first[e];
-        if (u != e) {
-            s->next_member[e] = s->next_member[u];
-            s->next_member[u] = e;
-        }
-    }
-}
-
 /* Lets those that wait for e go on. */
 static void count_off(scheduler *s, int32_t e, double end_s)
 {
-    const df_lower_followers *const f = &s->followers;
-    for (int32_t i = f->first[e]; i < f->first[e + 1]; i++) {
-        const int32_t follower = s->plan->unit[f->all[i]];
-        unit *const u = &s->units[follower];
+    const df_lower_source *const sources = s->plan->sources.all;
+    for (int32_t k = s->first_source[e]; k >= 0; k = sources[k].next) {
+        const int32_t waiter = s->plan->unit[sources[k].waiter];
+        unit *const u = &s->units[waiter];
         u->begin_s = end_s > u->begin_s ? end_s : u->begin_s;
         if (--u->waits == 0) {
-            s->queue[s->queued++] = follower;
+            s->queue[s->queued++] = waiter;
         }
     }
 }
@@ -63,9 +50,13 @@ static void count_off(scheduler *s, int32_t e, double end_s)
 /* Gives each unit its time and its place; false when some wait for each other. */
 static bool place_units(scheduler *s)
 {
+    const df_lower_plan *const plan = s->plan;
     int32_t count = 0;
-    for (int32_t e = 0; e < s->plan->elements; e++) {
-        const bool first = s->plan->unit[e] == e;
+    for (int32_t k = 0; k < plan->sources.count; k++) {
+        s->units[plan->unit[plan->sources.all[k].waiter]].waits++;
+    }
+    for (int32_t e = 0; e < plan->elements; e++) {
+        const bool first = plan->unit[e] == e;
         count += first;
         if (first && s->units[e].waits == 0) {
             s->queue[s->queued++] = e;
@@ -74,8 +65,8 @@ static bool place_units(scheduler *s)
     for (int32_t i = 0; i < s->queued; i++) {
         unit *const u = &s->units[s->queue[i]];
         u->place = i;
-        for (int32_t e = s->queue[i]; e >= 0; e = s->next_member[e]) {
-            count_off(s, e, u->begin_s + df_dag_duration_s(s->plan->dag, e));
+        for (int32_t e = s->queue[i]; e >= 0; e = plan->next_of_unit[e]) {
+            count_off(s, e, u->begin_s + df_dag_duration_s(plan->dag, e));
         }
     }
     return s->queued == count;
@@ -132,16 +123,11 @@ bool df_lower_take_turns(df_arena *arena, df_lower_plan *plan)
 {
     const size_t n = (size_t)plan->elements;
     scheduler s = {.plan = plan,
-                   .followers = df_lower_list_followers(arena, plan, NULL, plan->elements),
+                   .first_source = df_lower_link_sources(arena, plan, NULL, plan->elements),
                    .units = df_arena_take(arena, n, sizeof *s.units),
-                   .next_member = df_arena_numbers(arena, n, -1),
                    .queue = df_arena_numbers(arena, n, 0),
                    .turns = df_arena_take(arena, 2 * n, sizeof *s.turns)};
-    if (arena->failed) {
-        return false;
-    }
-    make_units(&s);
-    if (!place_units(&s)) {
+    if (arena->failed || !place_units(&s)) {
         return false;
     }
     for (int32_t d = 0; d < plan->devices; d++) {
