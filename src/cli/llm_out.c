@@ -222,7 +222,7 @@ static void print_breakdown(const df_llm_report *report,
                 whole_s);
 }
 
-/* Rates at the start, in the middle and at the end of the decode phase, of so many sequences. */
+/* Rates at the start, in the middle and at the end of the decode phase, of all sequences. */
 static void print_rates(const df_llm_rates *r, double sequences)
 {
     printf(": start=%.2f, mid(token %" PRId64 ")=%.2f, end=%.2f\n", sequences * r->start,

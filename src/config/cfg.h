@@ -64,7 +64,7 @@ typedef enum {
     DF_ALGO_DIRECT,
     DF_ALGO_HALVING_DOUBLING,
     DF_ALGO_DOUBLE_BINARY_TREE,
-    DF_ALGO_DIRECT_OF = 16 /* plus a number: direct, with so many messages under way at the most */
+    DF_ALGO_DIRECT_OF = 16 /* plus a number: direct, with at most that many messages under way */
 } df_coll_algo;
 
 typedef struct {

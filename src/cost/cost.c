@@ -146,7 +146,7 @@ df_status df_price_op(const df_coster *c, const df_op *op, df_price *price)
     return DF_OK;
 }
 
-/* Makes the price of a kernel that of the same kernel so many more times. */
+/* Makes the price of a kernel that of one with `times` its repeats, in the launches of op. */
 static void scale(const df_coster *c, const df_op *op, double times, df_price *price)
 {
     const double launch_s = op->launches * c->dev->launch_overhead_s;

@@ -57,8 +57,7 @@ enum { DF_TILES = 20 };
 /* The tile candidates of a memory level, in the order of drawing. `elems` is the
  * capacity of one bundle's share in elements, `square` the square tile's edge.
  * Level 2 stores past the cache, which lets its third dimension be larger.
- * Returns how many (at most DF_TILES, fewer where there are not so many), 0 when
- * the capacity is too small for any. */
+ * Returns their number, at most DF_TILES; 0 when the capacity is too small for any. */
 int df_gemm_tiles(int level, double elems, double square, df_gemm_tile tiles[DF_TILES]);
 
 #endif

@@ -49,8 +49,8 @@ typedef struct {
 
 typedef struct {
     int64_t endpoint_delay_ns; /* before every message of a collective of all ranks */
-    int32_t splits;            /* a collective is cut into so many chunks, >= 1 */
-    int32_t active_chunks;     /* so many of them are under way at once, >= 1 */
+    int32_t splits;            /* chunks that a collective is cut into, >= 1 */
+    int32_t active_chunks;     /* chunks under way at once, >= 1 */
     double local_mem_gb_ps;    /* for reductions; GB = 1e9 bytes; 0: they take no time */
     df_net_algorithm algorithm[DF_NET_IMPLEMENTED];
 } df_net_system;

@@ -5,7 +5,7 @@
 #include "config/cfg.h"
 #include "rules/rules.h"
 
-enum { DF_VAL_RULE_SETS = 2 }; /* at most so many sets of rules side by side */
+enum { DF_VAL_RULE_SETS = 2 }; /* sets of rules side by side, at most */
 
 /* Where things are. */
 typedef struct {
