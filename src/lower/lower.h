@@ -95,7 +95,7 @@ typedef struct {
     const char *where; /* folder of artifacts: a prefix, "" or with a slash at its end */
     void *context;
     /* Times a job, whose machine it fills in. */
-    df_status (*run)(void *context, df_runner_job *job, double *time_s, df_err *err);
+    df_status (*run)(void *context, const df_runner_job *job, double *time_s, df_err *err);
     /* Is shown each graph before it is simulated. */
     df_status (*show)(void *context, const char *name, const df_dag *dag, df_err *err);
 } df_lower_host;

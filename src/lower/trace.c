@@ -82,7 +82,7 @@ static int32_t team_group_id(const tracer *t, int32_t group, int32_t replica)
 static df_status add_team_groups(const tracer *t, int32_t *ranks, df_err *err)
 {
     for (int32_t group = 0; group < t->plan.groups; group++) {
-        const int32_t *const first = &t->plan.first_member[group];
+        const int32_t *const first = t->plan.first_member + group;
         for (int32_t r = 0; r < t->job->replicas; r++) {
             for (int32_t m = first[0]; m < first[1]; m++) {
                 ranks[m - first[0]] = r * t->plan.devices + t->plan.members[m];

@@ -94,7 +94,7 @@ static df_net_network network_of(const df_llm *x, double ranks)
 }
 
 /* Runs a program: a df_lower_host's run. */
-static df_status run_job(void *context, df_runner_job *job, double *time_s, df_err *err)
+static df_status run_job(void *context, const df_runner_job *job, double *time_s, df_err *err)
 {
     df_llm *const x = context;
     const double ranks = df_net_program_ranks(job->program);
@@ -103,9 +103,10 @@ static df_status run_job(void *context, df_runner_job *job, double *time_s, df_e
     const df_net_network network = network_of(x, ranks);
     const df_net_system system =
         df_simulated_system(&x->coster.topo, x->simulated.backend, stale ? shared : ranks);
-    job->network = &network;
-    job->system = &system;
-    return df_simulator_run(x->memory->net, job, time_s, err);
+    df_runner_job run = *job;
+    run.network = &network;
+    run.system = &system;
+    return df_simulator_run(x->memory->net, &run, time_s, err);
 }
 
 static df_status show(void *context, const char *name, const df_dag *dag, df_err *err)

@@ -1,8 +1,8 @@
 /* rules.h: where the Python DeepFlow computes something else than it meant to: a named field each.
  *
- * true: do as the reference does (equal to its numbers). false: do what was meant. rules.c holds the
- * table with one line on what each does and what is right, which `deepflow help rules` prints; what
- * is done is in src/compat, and in src/hw and searches for the rules that concern these. */
+ * true: do as the reference does (equal to its numbers). false: do what was meant. rules.c holds
+ * the table with one line on what each does and what is right, which `deepflow help rules` prints;
+ * what is done is in src/compat, and in src/hw and searches for the rules that concern these. */
 #ifndef DF_RULES_H
 #define DF_RULES_H
 #include <stdbool.h>

@@ -142,7 +142,7 @@ static void tensor_parallel_sums_are_all_reduced(void **state)
     assert_int_equal(collectives(&ops), 6);
     df_assert_rel(elements(&ops, DF_ROW_NORM1, DF_PART_MAIN), 24 * 16, 0);
     df_assert_rel(elements(&ops, DF_ROW_ACTIVATION, DF_PART_MAIN), 24 * 16, 0);
-    df_assert_rel(elements(&ops, DF_ROW_SOFTMAX, DF_PART_MAIN), 6 * 16 * 8 / 2, 0);
+    df_assert_rel(elements(&ops, DF_ROW_SOFTMAX, DF_PART_MAIN), 6.0 * 16 * 8 / 2, 0);
     df_assert_rel(elements(&ops, DF_ROW_EMBEDDING, DF_PART_MAIN), 2 * 24 * 16, 0);
 }
 
