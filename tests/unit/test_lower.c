@@ -84,7 +84,7 @@ static df_status write_node(void *context, int32_t rank, const df_net_node *node
     return DF_OK;
 }
 
-static df_status run(void *context, df_runner_job *job, double *time_s, df_err *err)
+static df_status run(void *context, const df_runner_job *job, double *time_s, df_err *err)
 {
     record *const r = context;
     int32_t id;
