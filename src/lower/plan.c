@@ -268,6 +268,11 @@ static bool order_devices(planner *p)
 
 /* ---- The whole ---- */
 
+df_status df_lower_fail_memory(df_err *err)
+{
+    return df_fail(err, DF_ENOMEM, "out of memory for the simulator's program");
+}
+
 static bool open_planner(planner *p)
 {
     df_lower_plan *const plan = p->plan;
@@ -303,7 +308,7 @@ df_lower_make_plan(df_arena *arena, const df_lower_job *job, df_lower_plan *plan
     }
     const bool turned = !job->in_turns || (!arena->failed && df_lower_take_turns(arena, plan));
     if (arena->failed) {
-        return df_fail(err, DF_ENOMEM, "out of memory for the simulator's program");
+        return df_lower_fail_memory(err);
     }
     return ordered && turned ? DF_OK
                              : df_fail(err, DF_ERUNTIME,
