@@ -150,8 +150,7 @@ static df_status simulate(const df_step *step, double *time_s, df_err *err)
     if (df_sched_gathers(step)) {
         df_dag_retime(dag, root, df_sched_begin_s(step));
     }
-    const df_status status = repeats ? df_dag_run_repeated(dag, root, batches, time_s, err)
-                                     : df_dag_run(dag, root, time_s, err);
+    const df_status status = df_dag_run(dag, root, repeats ? batches : 0, time_s, err);
     df_dag_free(dag);
     return status;
 }

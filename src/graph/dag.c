@@ -23,7 +23,7 @@ typedef struct {
 } element;
 
 struct df_dag {
-    element *elements;
+    element *all;
     int32_t count, room;
     int num_devices;
     bool failed; /* out of memory */
@@ -32,10 +32,9 @@ struct df_dag {
 df_dag *df_dag_new(int num_devices)
 {
     df_dag *const dag = calloc(1, sizeof *dag);
-    if (!dag) {
-        return NULL;
+    if (dag) {
+        dag->num_devices = num_devices;
     }
-    dag->num_devices = num_devices;
     return dag;
 }
 
@@ -45,10 +44,10 @@ void df_dag_free(df_dag *dag)
         return;
     }
     for (int32_t i = 0; i < dag->count; i++) {
-        free(dag->elements[i].children.many);
-        free(dag->elements[i].parents.many);
+        free(dag->all[i].children.many);
+        free(dag->all[i].parents.many);
     }
-    free(dag->elements);
+    free(dag->all);
     free(dag);
 }
 
@@ -89,32 +88,25 @@ static bool has(const numbers *list, int32_t number)
 
 int32_t df_dag_add(df_dag *dag, df_dag_kind kind, int32_t device, double duration_s)
 {
-    element *const all =
-        dag->failed ? NULL : df_grow(dag->elements, dag->count, &dag->room, sizeof *all);
-    if (!all) {
+    const element fresh = {
+        .kind = kind, .device = device, .duration_s = duration_s, .info = {.home = -1}};
+    if (dag->failed || !DF_LIST_ADD(dag, fresh)) {
         dag->failed = true;
         return 0;
     }
-    dag->elements = all;
-    memset(&all[dag->count], 0, sizeof all[0]);
-    all[dag->count].kind = kind;
-    all[dag->count].device = device;
-    all[dag->count].duration_s = duration_s;
-    all[dag->count].info.home = -1;
-    return dag->count++;
+    return dag->count - 1;
 }
 
 void df_dag_link(df_dag *dag, int32_t from, int32_t to)
 {
     if (!dag->failed) {
-        dag->failed =
-            !append(&dag->elements[from].children, to) || !append(&dag->elements[to].parents, from);
+        dag->failed = !append(&dag->all[from].children, to) || !append(&dag->all[to].parents, from);
     }
 }
 
 static bool taken(const df_dag *dag, int32_t child, df_dag_filter filter)
 {
-    const bool pipeline = dag->elements[child].kind == DF_DAG_PIPELINE;
+    const bool pipeline = dag->all[child].kind == DF_DAG_PIPELINE;
     return filter == DF_DAG_ALL || pipeline == (filter == DF_DAG_ONLY_PIPELINE);
 }
 
@@ -123,17 +115,17 @@ void df_dag_attach(df_dag *dag, int32_t h, int32_t edge, df_dag_filter filter)
     if (dag->failed) {
         return;
     }
-    const int32_t parents = dag->elements[h].parents.count;
-    const int32_t children = dag->elements[h].children.count;
+    const int32_t parents = dag->all[h].parents.count;
+    const int32_t children = dag->all[h].children.count;
     for (int32_t i = 0; i < parents; i++) {
-        const int32_t parent = items(&dag->elements[h].parents)[i];
-        if (!has(&dag->elements[parent].children, edge)) {
+        const int32_t parent = items(&dag->all[h].parents)[i];
+        if (!has(&dag->all[parent].children, edge)) {
             df_dag_link(dag, parent, edge);
         }
     }
     for (int32_t i = 0; i < children; i++) {
-        const int32_t child = items(&dag->elements[h].children)[i];
-        if (taken(dag, child, filter) && !has(&dag->elements[child].parents, edge)) {
+        const int32_t child = items(&dag->all[h].children)[i];
+        if (taken(dag, child, filter) && !has(&dag->all[child].parents, edge)) {
             df_dag_link(dag, edge, child);
         }
     }
@@ -141,19 +133,19 @@ void df_dag_attach(df_dag *dag, int32_t h, int32_t edge, df_dag_filter filter)
 
 int32_t df_dag_device(const df_dag *dag, int32_t element_number)
 {
-    return dag->failed ? 0 : dag->elements[element_number].device;
+    return dag->failed ? 0 : dag->all[element_number].device;
 }
 
 void df_dag_describe(df_dag *dag, int32_t element_number, const df_dag_info *info)
 {
     if (!dag->failed) {
-        dag->elements[element_number].info = *info;
+        dag->all[element_number].info = *info;
     }
 }
 
 const df_dag_info *df_dag_info_of(const df_dag *dag, int32_t element_number)
 {
-    return &dag->elements[element_number].info;
+    return &dag->all[element_number].info;
 }
 
 int df_dag_devices(const df_dag *dag)
@@ -168,29 +160,29 @@ int32_t df_dag_count(const df_dag *dag)
 
 df_dag_kind df_dag_kind_of(const df_dag *dag, int32_t element_number)
 {
-    return dag->elements[element_number].kind;
+    return dag->all[element_number].kind;
 }
 
 double df_dag_duration_s(const df_dag *dag, int32_t element_number)
 {
-    return dag->elements[element_number].duration_s;
+    return dag->all[element_number].duration_s;
 }
 
 void df_dag_retime(df_dag *dag, int32_t element_number, double duration_s)
 {
-    dag->elements[element_number].duration_s = duration_s;
+    dag->all[element_number].duration_s = duration_s;
 }
 
 const int32_t *df_dag_children(const df_dag *dag, int32_t element_number, int32_t *count)
 {
-    *count = dag->elements[element_number].children.count;
-    return items(&dag->elements[element_number].children);
+    *count = dag->all[element_number].children.count;
+    return items(&dag->all[element_number].children);
 }
 
 const int32_t *df_dag_parents(const df_dag *dag, int32_t element_number, int32_t *count)
 {
-    *count = dag->elements[element_number].parents.count;
-    return items(&dag->elements[element_number].parents);
+    *count = dag->all[element_number].parents.count;
+    return items(&dag->all[element_number].parents);
 }
 
 bool df_dag_failed(const df_dag *dag)

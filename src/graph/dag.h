@@ -60,16 +60,15 @@ const int32_t *df_dag_parents(const df_dag *dag, int32_t element, int32_t *count
 bool df_dag_failed(const df_dag *dag);
 
 /* Time of the last event when root starts at 0. Root does not occupy its device. Ties go to
- * what started first. Elements that root does not lead to are left out. DF_ENOMEM. */
-DF_NODISCARD df_status df_dag_run(const df_dag *dag, int32_t root, double *time_s, df_err *err);
-
-/* As df_dag_run, for a graph that is too long to be held: `dag` has DF_DAG_SHOWN batches (of its
- * elements' info) and stands for one of `batches`, at least as many, in which the middle batch
- * comes again and again. Elements of each batch were added in the same order, and what is
- * special about the first or last batch reaches no further than itself. Memory grows with what
- * is under way, not with `batches`. DF_ENOMEM. */
+ * what started first. Elements that root does not lead to are left out. DF_ENOMEM.
+ *
+ * batches 0: the graph is whole. Otherwise it is one that is too long to be held: `dag` has
+ * DF_DAG_SHOWN batches (of its elements' info) and stands for one of `batches`, at least as many,
+ * in which the middle batch comes again and again. Elements of each batch were added in the same
+ * order, and what is special about the first or last batch reaches no further than itself. Memory
+ * grows with what is under way, not with `batches`. */
 enum { DF_DAG_SHOWN = 5 };
 DF_NODISCARD df_status
-df_dag_run_repeated(const df_dag *dag, int32_t root, int64_t batches, double *time_s, df_err *err);
+df_dag_run(const df_dag *dag, int32_t root, int64_t batches, double *time_s, df_err *err);
 
 #endif

@@ -10,6 +10,7 @@
 #include "graph/pipeline.h"
 
 #include <assert.h>
+#include <inttypes.h>
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -68,14 +69,23 @@ typedef struct {
     bool busy;          /* never the memory */
 } resource;
 
-/* Buffers of the simulation, large enough for both graphs. */
+/* A simulation under way. */
 typedef struct {
-    event *heap;         /* running operations that take time */
-    instant *instants;   /* [num_ops]: operations that take none, as they started */
-    uint16_t *parents;   /* [num_nodes]: parents that have yet to finish */
-    int32_t *next;       /* [num_ops]: the operation that waits behind this one */
-    resource *resources; /* [3 lp] */
-} buffers;
+    const op *ops;
+    int32_t num_nodes;
+    int32_t memory;        /* number of the memory resource */
+    bool frees_last_link;  /* the end of a memory edge sets the last link free */
+    const double *takes_s; /* [DURATIONS] */
+    event *heap;           /* running operations that take time */
+    instant *instants;     /* [num_ops]: operations that take none, as they started */
+    uint16_t *parents;     /* [num_nodes]: parents that have yet to finish */
+    int32_t *next;         /* [num_ops]: the operation that waits behind this one */
+    resource *resources;   /* [memory + 1] */
+    int32_t heap_len;
+    int32_t instant_head, instant_tail;
+    uint32_t seq;
+    double now_s;
+} simulation;
 
 /* On one device, when a reduction may start: how many operations of each kind have finished by
  * then. That does not depend on their durations as long as these are positive: the device runs
@@ -88,7 +98,7 @@ struct df_pipeline {
     df_pipeline_shape shape; /* seq_len 0: nothing is built */
     df_arena arena;          /* of all that follows */
     graph forward, backward;
-    buffers buf;
+    simulation fresh; /* with room for either graph */
     /* [num_layers + 2], filled for lp = 1: softmax, last cell, .., embedding */
     ready_after *reductions;
 };
@@ -238,7 +248,7 @@ static void build_graphs(df_pipeline *pipe)
 static bool reserve(df_pipeline *pipe, const df_pipeline_shape *shape)
 {
     df_arena *const arena = &pipe->arena;
-    buffers *const buf = &pipe->buf;
+    simulation *const sim = &pipe->fresh;
     const size_t steps = (size_t)shape->seq_len;
     const size_t rows = (size_t)shape->num_layers + 2;
     const size_t resources = 3 * (size_t)shape->lp;
@@ -249,11 +259,11 @@ static bool reserve(df_pipeline *pipe, const df_pipeline_shape *shape)
     pipe->backward.ops = df_arena_take(arena, ops, sizeof(op));
     pipe->backward.parents = df_arena_take(arena, nodes, sizeof(uint16_t));
     pipe->reductions = df_arena_take(arena, rows, sizeof(ready_after));
-    buf->heap = df_arena_take(arena, resources + rows + 2 * steps, sizeof(event));
-    buf->instants = df_arena_take(arena, ops, sizeof(instant));
-    buf->parents = df_arena_take(arena, nodes, sizeof(uint16_t));
-    buf->next = df_arena_take(arena, ops, sizeof(int32_t));
-    buf->resources = df_arena_take(arena, resources, sizeof(resource));
+    sim->heap = df_arena_take(arena, resources + rows + 2 * steps, sizeof(event));
+    sim->instants = df_arena_take(arena, ops, sizeof(instant));
+    sim->parents = df_arena_take(arena, nodes, sizeof(uint16_t));
+    sim->next = df_arena_take(arena, ops, sizeof(int32_t));
+    sim->resources = df_arena_take(arena, resources, sizeof(resource));
     return !arena->failed;
 }
 
@@ -275,19 +285,6 @@ static bool reserve(df_pipeline *pipe, const df_pipeline_shape *shape)
  *   only operations that take time need a heap. Among equal times the sequence number decides
  *   between the two. */
 
-typedef struct {
-    const op *ops;
-    int32_t num_nodes;
-    int32_t memory;        /* number of the memory resource */
-    bool frees_last_link;  /* the end of a memory edge sets the last link free */
-    const double *takes_s; /* [DURATIONS] */
-    buffers buf;
-    int32_t heap_len;
-    int32_t instant_head, instant_tail;
-    uint32_t seq;
-    double now_s;
-} simulation;
-
 static bool earlier(const event *a, const event *b)
 {
     return a->end_s < b->end_s || (a->end_s == b->end_s && a->seq < b->seq);
@@ -301,9 +298,9 @@ static inline void start(simulation *sim, int32_t number)
     const double takes_s = sim->takes_s[sim->ops[number].takes];
     const uint32_t seq = sim->seq++;
     if (takes_s > 0.0) {
-        heap_push(sim->buf.heap, &sim->heap_len, (event){sim->now_s + takes_s, seq, number});
+        heap_push(sim->heap, &sim->heap_len, (event){sim->now_s + takes_s, seq, number});
     } else {
-        sim->buf.instants[sim->instant_tail++] = (instant){seq, number};
+        sim->instants[sim->instant_tail++] = (instant){seq, number};
     }
 }
 
@@ -311,17 +308,17 @@ static inline void start(simulation *sim, int32_t number)
 static inline void request(simulation *sim, int32_t number)
 {
     const int32_t on = sim->ops[number].resource;
-    resource *const res = &sim->buf.resources[on];
+    resource *const res = &sim->resources[on];
     if (on == sim->memory || !res->busy) {
         res->busy = true;
         start(sim, number);
         return;
     }
-    sim->buf.next[number] = NOWHERE;
+    sim->next[number] = NOWHERE;
     if (res->head == NOWHERE) {
         res->head = number;
     } else {
-        sim->buf.next[res->tail] = number;
+        sim->next[res->tail] = number;
     }
     res->tail = number;
 }
@@ -329,13 +326,13 @@ static inline void request(simulation *sim, int32_t number)
 /* Sets a resource free, for its first waiter if there is one. */
 static inline void release(simulation *sim, int32_t number)
 {
-    resource *const res = &sim->buf.resources[number];
+    resource *const res = &sim->resources[number];
     const int32_t waiter = res->head;
     if (waiter == NOWHERE) {
         res->busy = false;
         return;
     }
-    res->head = sim->buf.next[waiter];
+    res->head = sim->next[waiter];
     res->busy = true;
     start(sim, waiter);
 }
@@ -352,7 +349,7 @@ static inline void finish(simulation *sim, int32_t number)
         for (int32_t edge = done.first; edge < done.first + done.num_edges; edge++) {
             request(sim, edge);
         }
-    } else if (done.first != NOWHERE && --sim->buf.parents[done.first] == 0) {
+    } else if (done.first != NOWHERE && --sim->parents[done.first] == 0) {
         request(sim, done.first);
     }
 }
@@ -361,15 +358,15 @@ static inline void finish(simulation *sim, int32_t number)
  * all is done. */
 static inline int32_t advance(simulation *sim)
 {
-    const event *const top = sim->buf.heap;
-    const instant *const now = &sim->buf.instants[sim->instant_head];
+    const event *const top = sim->heap;
+    const instant *const now = &sim->instants[sim->instant_head];
     int32_t number;
     if (sim->instant_head < sim->instant_tail &&
         (sim->heap_len == 0 || top->end_s > sim->now_s || now->seq < top->seq)) {
         number = now->op;
         sim->instant_head++;
     } else if (sim->heap_len > 0) {
-        const event ended = heap_pop(sim->buf.heap, &sim->heap_len);
+        const event ended = heap_pop(sim->heap, &sim->heap_len);
         sim->now_s = ended.end_s;
         number = ended.op;
     } else {
@@ -386,16 +383,16 @@ static void begin(simulation *sim,
                   const double takes_s[DURATIONS],
                   bool frees_last_link)
 {
-    *sim = (simulation){.ops = g->ops,
-                        .num_nodes = g->num_nodes,
-                        .memory = 3 * (int32_t)pipe->shape.lp - 1,
-                        .frees_last_link = frees_last_link,
-                        .takes_s = takes_s,
-                        .buf = pipe->buf};
+    *sim = pipe->fresh;
+    sim->ops = g->ops;
+    sim->num_nodes = g->num_nodes;
+    sim->memory = 3 * (int32_t)pipe->shape.lp - 1;
+    sim->frees_last_link = frees_last_link;
+    sim->takes_s = takes_s;
     for (int32_t i = 0; i <= sim->memory; i++) {
-        sim->buf.resources[i] = (resource){.head = NOWHERE};
+        sim->resources[i] = (resource){.head = NOWHERE};
     }
-    memcpy(sim->buf.parents, g->parents, (size_t)g->num_nodes * sizeof *g->parents);
+    memcpy(sim->parents, g->parents, (size_t)g->num_nodes * sizeof *g->parents);
     request(sim, g->root);
 }
 
@@ -488,16 +485,12 @@ one_device_backward_s(const df_pipeline *pipe, const df_pipeline_times *times, b
     return end_s;
 }
 
-/* ---- One layer on a device ---- */
-
-/* With a device for each layer, the embedding and the softmax, every device and every link passes
+/* ---- One layer on a device ----
+ *
+ * With a device for each layer, the embedding and the softmax, every device and every link passes
  * the time steps on in one order: a flow shop in which each stage takes the same time for all
  * steps. There the last step leaves the last stage after the sum of all stages plus (steps - 1)
  * times the slowest one. */
-static bool is_chain(const df_pipeline_shape *shape)
-{
-    return shape->lp >= 3 && shape->num_layers <= shape->lp - 2;
-}
 
 /* sum_s over the stages passed, slowest_s among them. */
 static double last_step_s(const df_pipeline_shape *shape, double sum_s, double slowest_s)
@@ -560,29 +553,31 @@ void df_pipeline_free(df_pipeline *pipe)
 
 static df_status check_shape(const df_pipeline_shape *shape, bool two_stages_rejected, df_err *err)
 {
-    if (shape->seq_len < 1 || shape->num_layers < 1 || shape->lp < 1) {
+    const int64_t steps = shape->seq_len;
+    const int64_t layers = shape->num_layers;
+    const int64_t lp = shape->lp;
+    if (steps < 1 || layers < 1 || lp < 1) {
         return df_fail(err, DF_EINVAL,
                        "pipeline: expected seq_len, num_layers and scheduling_param.lp >= 1, "
-                       "found %lld, %lld and %lld",
-                       (long long)shape->seq_len, (long long)shape->num_layers,
-                       (long long)shape->lp);
+                       "found %" PRId64 ", %" PRId64 " and %" PRId64,
+                       steps, layers, lp);
     }
-    if (shape->seq_len > MAX_CELLS / shape->num_layers) {
+    if (steps > MAX_CELLS / layers) {
         return df_fail(err, DF_INFEASIBLE,
                        "model_param: expected seq_len * num_layers <= %d for the pipeline "
-                       "simulation, found %lld * %lld",
-                       MAX_CELLS, (long long)shape->seq_len, (long long)shape->num_layers);
+                       "simulation, found %" PRId64 " * %" PRId64,
+                       MAX_CELLS, steps, layers);
     }
-    if (shape->lp > MAX_LP) {
+    if (lp > MAX_LP) {
         return df_fail(err, DF_INFEASIBLE,
-                       "scheduling_param.lp: expected at most %d stages, found %lld", MAX_LP,
-                       (long long)shape->lp);
+                       "scheduling_param.lp: expected at most %d stages, found %" PRId64, MAX_LP,
+                       lp);
     }
-    if (two_stages_rejected && shape->lp == 2 && shape->num_layers > 1) {
+    if (two_stages_rejected && lp == 2 && layers > 1) {
         return df_fail(err, DF_INFEASIBLE,
-                       "scheduling_param.lp: expected 1 or at least 3 stages for a model of %lld "
-                       "layers (rule two_stages_rejected), found 2",
-                       (long long)shape->num_layers);
+                       "scheduling_param.lp: expected 1 or at least 3 stages for a model of "
+                       "%" PRId64 " layers (rule two_stages_rejected), found 2",
+                       layers);
     }
     return DF_OK;
 }
@@ -601,9 +596,9 @@ df_status df_pipeline_build(df_pipeline *pipe,
     if (!reserve(pipe, shape)) {
         clear(pipe);
         return df_fail(err, DF_ENOMEM,
-                       "out of memory for the pipeline of %lld steps, %lld layers, %lld stages",
-                       (long long)shape->seq_len, (long long)shape->num_layers,
-                       (long long)shape->lp);
+                       "out of memory for the pipeline of %" PRId64 " steps, %" PRId64
+                       " layers, %" PRId64 " stages",
+                       shape->seq_len, shape->num_layers, shape->lp);
     }
     pipe->shape = *shape;
     build_graphs(pipe);
@@ -621,7 +616,7 @@ void df_pipeline_run(df_pipeline *pipe,
 {
     const df_pipeline_shape *const shape = &pipe->shape;
     assert(shape->seq_len > 0);
-    if (is_chain(shape)) {
+    if (shape->lp >= 3 && shape->num_layers <= shape->lp - 2) {
         *forward_s = chain_forward_s(shape, times);
         *backward_s = chain_backward_s(shape, times);
         return;

@@ -28,10 +28,11 @@ typedef struct {
     int32_t count; /* 0: nothing is made yet */
 } stand_in;
 
-/* Something that is still to be done for an element and, mostly, one that follows it. */
+/* Something that is to be done for an element and, mostly, one that follows it. */
 typedef struct flattening flattening;
+typedef void task_function(flattening *f, int32_t e, int32_t child);
 typedef struct {
-    void (*run)(flattening *f, int32_t e, int32_t child);
+    task_function *run;
     int32_t element, child;
 } task;
 
@@ -268,15 +269,12 @@ static void hand_on(flattening *f, int32_t block, int32_t hop)
 
 /* ---- Walking ---- */
 
-static void add_task(flattening *f,
-                     void (*run)(flattening *f, int32_t e, int32_t child),
-                     int32_t e,
-                     int32_t child)
+static task_function make;
+
+static void add_task(flattening *f, task_function *run, int32_t e, int32_t child)
 {
     DF_ARENA_ADD(&f->arena, &f->tasks, (task){run, e, child});
 }
-
-static void make(flattening *f, int32_t e, int32_t child);
 
 /* Has a child made and linked; a hop is made anew for each device. Tasks are added in the order
  * opposite to that in which they are done. */

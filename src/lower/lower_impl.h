@@ -79,6 +79,11 @@ DF_NODISCARD df_status df_lower_make_plan(df_arena *arena,
                                           df_lower_plan *plan,
                                           df_err *err);
 
+/* ---- element.c ---- */
+
+/* Fails with DF_ENOMEM. */
+df_status df_lower_fail_memory(df_err *err);
+
 bool df_lower_is_compute(const df_dag *dag, int32_t element);
 /* Whether it is a collective of an operator, not of data parallelism. */
 bool df_lower_is_operators(const df_dag *dag, int32_t element);

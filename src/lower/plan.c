@@ -74,16 +74,6 @@ static void collect(planner *p, int32_t root)
 
 /* ---- Where elements run ---- */
 
-bool df_lower_is_compute(const df_dag *dag, int32_t element)
-{
-    return df_dag_kind_of(dag, element) == DF_DAG_COMPUTE;
-}
-
-bool df_lower_is_operators(const df_dag *dag, int32_t element)
-{
-    return df_dag_info_of(dag, element)->role == DF_LOWER_OPERATOR_COLLECTIVE;
-}
-
 static bool is_collective(const df_dag *dag, int32_t e)
 {
     return df_dag_kind_of(dag, e) == DF_DAG_COLLECTIVE;
@@ -201,21 +191,6 @@ static void find_sources(planner *p)
 
 /* ---- The order in which a device comes to its elements ---- */
 
-int32_t *
-df_lower_link_sources(df_arena *arena, df_lower_plan *plan, const int32_t *order, int32_t count)
-{
-    int32_t *const first = df_arena_numbers(arena, (size_t)plan->elements, -1);
-    for (int32_t i = count - 1; first && i >= 0; i--) {
-        const int32_t e = order ? order[i] : i;
-        for (int32_t k = plan->first[e]; k < plan->first[e + 1]; k++) {
-            df_lower_source *const source = &plan->sources.all[k];
-            source->next = first[source->element];
-            first[source->element] = k;
-        }
-    }
-    return first;
-}
-
 /* Each element after those that it waits for on its device; of those that could come, the one
  * that could first. Returns how many found a place. */
 static int32_t line_up(planner *p, const int32_t *first_source, int32_t *line)
@@ -303,7 +278,7 @@ df_lower_make_plan(df_arena *arena, const df_lower_job *job, df_lower_plan *plan
     }
     const bool turned = !job->in_turns || (!arena->failed && df_lower_take_turns(arena, plan));
     if (arena->failed) {
-        return df_fail(err, DF_ENOMEM, "out of memory for the simulator's program");
+        return df_lower_fail_memory(err);
     }
     return ordered && turned ? DF_OK
                              : df_fail(err, DF_ERUNTIME,

@@ -23,14 +23,20 @@ typedef struct {
     df_lower_plan plan;
     int32_t ranks; /* devices of all replicas */
     int32_t *mate; /* [device]: the first of those that it exchanges gradients with */
-    message *messages;
-    int32_t num_messages;
+    df_arena *arena;
+    struct {
+        message *all;
+        int32_t count, room;
+    } messages;
     int32_t *last_message; /* [element]: that it sends, -1 */
     int32_t *message_of;   /* [source of the plan]: for one on another device */
     int32_t *sent_before;  /* [element]: the first message that a collective waits for, -1 */
     uint64_t *id;          /* [element]: of its node */
     int32_t *next_id;      /* [device] */
-    uint64_t *deps;        /* of a node */
+    struct {
+        uint64_t *all;
+        int32_t count, room;
+    } deps; /* of a node */
     uint32_t tags;
     df_net_program *program;
 } tracer;
@@ -105,8 +111,9 @@ static bool is_far(const df_lower_plan *plan, int32_t e, int32_t source)
 static int32_t known_message(const tracer *t, const df_lower_source *source, int32_t to)
 {
     int32_t i = t->last_message[source->element];
-    while (i >= 0 && (t->messages[i].source.edge != source->edge || t->messages[i].to != to)) {
-        i = t->messages[i].before;
+    while (i >= 0 &&
+           (t->messages.all[i].source.edge != source->edge || t->messages.all[i].to != to)) {
+        i = t->messages.all[i].before;
     }
     return i;
 }
@@ -121,23 +128,23 @@ static int32_t add_message(tracer *t, const df_lower_source *source, int32_t to)
     const df_dag *const dag = t->plan.dag;
     const int32_t edge = source->edge;
     const bool carries = edge != DF_LOWER_NOWHERE && df_dag_kind_of(dag, edge) == DF_DAG_PIPELINE;
-    message *const m = &t->messages[t->num_messages];
-    *m = (message){.source = *source,
-                   .to = to,
-                   .bytes = carries ? (uint64_t)df_dag_info_of(dag, edge)->bytes : 0,
-                   .tag = (uint32_t)(edge + t->job->first_id),
-                   .before = t->last_message[source->element]};
-    t->last_message[source->element] = t->num_messages;
-    if (m->bytes == 0) {
-        number_send(t, m);
+    message fresh = {.source = *source,
+                     .to = to,
+                     .bytes = carries ? (uint64_t)df_dag_info_of(dag, edge)->bytes : 0,
+                     .tag = (uint32_t)(edge + t->job->first_id),
+                     .before = t->last_message[source->element]};
+    if (fresh.bytes == 0) {
+        number_send(t, &fresh);
     }
-    return t->num_messages++;
+    DF_ARENA_ADD(t->arena, &t->messages, fresh);
+    t->last_message[source->element] = t->messages.count - 1;
+    return t->messages.count - 1;
 }
 
 /* Messages without an edge are numbered: those to an element replica by replica. */
 static void add_messages_to(tracer *t, int32_t e)
 {
-    const int32_t before = t->num_messages;
+    const int32_t before = t->messages.count;
     for (int32_t i = t->plan.first[e]; i < t->plan.first[e + 1]; i++) {
         if (is_far(&t->plan, e, i)) {
             const df_lower_source *const source = &t->plan.sources.all[i];
@@ -145,9 +152,9 @@ static void add_messages_to(tracer *t, int32_t e)
             t->message_of[i] = known >= 0 ? known : add_message(t, source, t->plan.device[e]);
         }
     }
-    const uint32_t fresh = (uint32_t)(t->num_messages - before);
+    const uint32_t fresh = (uint32_t)(t->messages.count - before);
     for (uint32_t i = 0; i < fresh; i++) {
-        message *const m = &t->messages[before + (int32_t)i];
+        message *const m = &t->messages.all[before + (int32_t)i];
         if (m->source.edge == DF_LOWER_NOWHERE) {
             m->tag = t->tags + 1 + i;
             m->tag_step = fresh;
@@ -167,8 +174,8 @@ static void number_nodes(const tracer *t)
         const int32_t e = t->plan.queue[i];
         t->id[e] = (uint64_t)t->next_id[t->plan.device[e]]++;
     }
-    for (int32_t i = 0; i < t->num_messages; i++) {
-        message *const m = &t->messages[i];
+    for (int32_t i = 0; i < t->messages.count; i++) {
+        message *const m = &t->messages.all[i];
         const int32_t next = t->plan.next[m->source.element];
         if (m->bytes > 0) {
             number_send(t, m);
@@ -201,34 +208,42 @@ static df_status add_end(const tracer *t, const message *m, bool sends, df_err *
     return DF_OK;
 }
 
-static void add_deps(const tracer *t, int32_t e, df_net_node *node)
+static void add_dep(tracer *t, uint64_t id)
+{
+    DF_ARENA_ADD(t->arena, &t->deps, id);
+}
+
+static void list_deps(tracer *t, int32_t e)
 {
     const int32_t begin = t->plan.first[e];
     const int32_t end = t->plan.first[e + 1];
+    t->deps.count = 0;
     for (int32_t i = begin; i < end; i++) {
         if (!is_far(&t->plan, e, i)) {
-            t->deps[node->num_deps++] = t->id[t->plan.sources.all[i].element];
+            add_dep(t, t->id[t->plan.sources.all[i].element]);
         }
     }
     if (t->plan.previous[e] >= 0) {
-        t->deps[node->num_deps++] = t->id[t->plan.previous[e]];
+        add_dep(t, t->id[t->plan.previous[e]]);
     }
-    for (int32_t i = t->sent_before[e]; i >= 0; i = t->messages[i].next) {
-        t->deps[node->num_deps++] = t->messages[i].sent_id;
+    for (int32_t i = t->sent_before[e]; i >= 0; i = t->messages.all[i].next) {
+        add_dep(t, t->messages.all[i].sent_id);
     }
     for (int32_t i = end - 1; i >= begin; i--) {
         if (is_far(&t->plan, e, i)) {
-            t->deps[node->num_deps++] = t->messages[t->message_of[i]].receipt_id;
+            add_dep(t, t->messages.all[t->message_of[i]].receipt_id);
         }
     }
 }
 
 /* Adds an element to each replica, or to its device's twin. */
-static df_status add_element(const tracer *t, int32_t e, df_err *err)
+static df_status add_element(tracer *t, int32_t e, df_err *err)
 {
     const df_dag *const dag = t->plan.dag;
     const int32_t device = t->plan.device[e];
-    df_net_node node = {.id = t->id[e], .label = (uint32_t)e + 1, .deps = t->deps};
+    list_deps(t, e);
+    df_net_node node = {
+        .id = t->id[e], .label = (uint32_t)e + 1, .deps = t->deps.all, .num_deps = t->deps.count};
     if (df_lower_is_compute(dag, e)) {
         node.type = DF_NET_COMPUTE;
         node.duration_ns = (uint64_t)rint(df_dag_duration_s(dag, e) * 1e6) * 1000; /* whole us */
@@ -237,7 +252,6 @@ static df_status add_element(const tracer *t, int32_t e, df_err *err)
         node.collective = df_dag_info_of(dag, e)->collective;
         node.bytes = (uint64_t)df_dag_info_of(dag, e)->bytes;
     }
-    add_deps(t, e, &node);
     for (int32_t rank = device; rank < df_net_program_ranks(t->program); rank += t->plan.devices) {
         const int32_t replica = rank % t->ranks / t->plan.devices;
         node.group = df_lower_is_operators(dag, e) ? team_group_id(t, t->plan.group[e], replica)
@@ -248,21 +262,21 @@ static df_status add_element(const tracer *t, int32_t e, df_err *err)
 }
 
 /* The nodes of each rank are added in the order of their ids. */
-static df_status add_nodes(const tracer *t, df_err *err)
+static df_status add_nodes(tracer *t, df_err *err)
 {
-    for (int32_t i = 0; i < t->num_messages; i++) {
-        if (t->messages[i].bytes == 0) {
-            DF_TRY(add_end(t, &t->messages[i], true, err));
+    for (int32_t i = 0; i < t->messages.count; i++) {
+        if (t->messages.all[i].bytes == 0) {
+            DF_TRY(add_end(t, &t->messages.all[i], true, err));
         }
     }
     for (int32_t i = 0; i < t->plan.begin[t->plan.devices]; i++) {
         DF_TRY(add_element(t, t->plan.queue[i], err));
     }
-    for (int32_t i = 0; i < t->num_messages; i++) {
-        if (t->messages[i].bytes > 0) {
-            DF_TRY(add_end(t, &t->messages[i], true, err));
+    for (int32_t i = 0; i < t->messages.count; i++) {
+        if (t->messages.all[i].bytes > 0) {
+            DF_TRY(add_end(t, &t->messages.all[i], true, err));
         }
-        DF_TRY(add_end(t, &t->messages[i], false, err));
+        DF_TRY(add_end(t, &t->messages.all[i], false, err));
     }
     return DF_OK;
 }
@@ -290,8 +304,9 @@ static df_status check_sizes(const tracer *t, df_err *err)
     return DF_OK;
 }
 
-static df_status fill_program(tracer *t, df_arena *arena, df_err *err)
+static df_status fill_program(tracer *t, df_err *err)
 {
+    df_arena *const arena = t->arena;
     const size_t n = (size_t)t->plan.elements;
     const size_t devices = (size_t)t->plan.devices;
     const size_t sources = (size_t)t->plan.sources.count;
@@ -299,14 +314,12 @@ static df_status fill_program(tracer *t, df_arena *arena, df_err *err)
     int32_t *const ranks = df_arena_numbers(arena, (size_t)t->ranks + n, 0); /* of any group */
     t->next_id = df_arena_numbers(arena, devices, 0);
     t->mate = df_arena_numbers(arena, devices, 0);
-    t->messages = df_arena_take(arena, sources, sizeof *t->messages);
     t->last_message = df_arena_numbers(arena, n, -1);
     t->message_of = df_arena_numbers(arena, sources, -1);
     t->sent_before = df_arena_numbers(arena, n, -1);
     t->id = df_arena_take(arena, n, sizeof *t->id);
-    t->deps = df_arena_take(arena, 2 * sources + 1, sizeof *t->deps);
     if (arena->failed) {
-        return df_fail(err, DF_ENOMEM, "out of memory for the simulator's program");
+        return df_lower_fail_memory(err);
     }
     const int32_t ranks_run = t->ranks > 1 ? t->ranks : 2; /* one alone has a twin */
     DF_TRY(df_net_program_new(ranks_run, &t->program, err));
@@ -316,15 +329,17 @@ static df_status fill_program(tracer *t, df_arena *arena, df_err *err)
     for (int32_t i = 0; i < t->plan.begin[devices]; i++) {
         add_messages_to(t, t->plan.queue[i]);
     }
-    number_nodes(t);
-    DF_TRY(add_nodes(t, err));
-    return df_net_program_seal(t->program, err);
+    if (!arena->failed) {
+        number_nodes(t);
+        DF_TRY(add_nodes(t, err));
+    }
+    return arena->failed ? df_lower_fail_memory(err) : df_net_program_seal(t->program, err);
 }
 
 df_status df_lower_trace(const df_lower_job *job, df_net_program **program, df_err *err)
 {
     df_arena arena = {NULL, false};
-    tracer t = {.job = job};
+    tracer t = {.job = job, .arena = &arena};
     if (!job->options.tags_meet) {
         t.tags = (uint32_t)(df_dag_count(job->dag) + job->first_id); /* behind those of edges */
     }
@@ -333,7 +348,7 @@ df_status df_lower_trace(const df_lower_job *job, df_net_program **program, df_e
         status = check_sizes(&t, err);
     }
     if (status == DF_OK) {
-        status = fill_program(&t, &arena, err);
+        status = fill_program(&t, err);
     }
     df_arena_free(&arena);
     if (status != DF_OK) {

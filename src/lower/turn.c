@@ -10,7 +10,7 @@
 
 #include "lower/lower_impl.h"
 
-/* By the number of its first element. */
+/* A unit of the plan, which has the number of its first element. */
 typedef struct {
     double begin_s;
     int32_t place; /* in an order in which each comes after its sources */
@@ -26,7 +26,7 @@ typedef struct {
 
 typedef struct {
     const df_lower_plan *plan;
-    const int32_t *first_source; /* [element]: source that it is, -1 */
+    const int32_t *first_source; /* [element]: the first source that it is, -1 */
     unit *units;                 /* [element] */
     int32_t *queue;              /* units that wait for nothing any more */
     int32_t queued;

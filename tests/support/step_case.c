@@ -36,7 +36,7 @@ double df_step_case_graph_s(const df_step *step)
     if (df_sched_gathers(step)) {
         df_dag_retime(dag, root, df_sched_begin_s(step));
     }
-    assert_int_equal(df_dag_run(dag, root, &time_s, &err), DF_OK);
+    assert_int_equal(df_dag_run(dag, root, 0, &time_s, &err), DF_OK);
     df_dag_free(dag);
     return time_s;
 }

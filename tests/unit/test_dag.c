@@ -9,7 +9,7 @@ static double run(df_dag *dag, int32_t root)
 {
     double time_s;
     df_err err;
-    assert_int_equal(df_dag_run(dag, root, &time_s, &err), DF_OK);
+    assert_int_equal(df_dag_run(dag, root, 0, &time_s, &err), DF_OK);
     return time_s;
 }
 
