@@ -7,6 +7,5 @@
 #define DF_GIB (1024.0 * 1024.0 * 1024.0)
 #define DF_TIB (1024.0 * 1024.0 * 1024.0 * 1024.0)
 #define DF_BITS_PER_BYTE 8.0
-#define DF_MM2_TO_M2 1e-6
 
 #endif

@@ -3,7 +3,7 @@
 #ifndef DF_ET_SCHEMA_H
 #define DF_ET_SCHEMA_H
 
-enum { DF_ET_METADATA_VERSION = 1, DF_ET_METADATA_ATTR = 2 };
+enum { DF_ET_METADATA_VERSION = 1 };
 
 enum {
     DF_ET_NODE_ID = 1,

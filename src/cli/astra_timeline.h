@@ -16,7 +16,7 @@ typedef struct df_astra_timeline df_astra_timeline;
 typedef struct {
     const char *path;
     bool links;               /* also what goes over links */
-    int64_t max_events;       /* what comes after so many is left out, and a note says so */
+    int64_t max_events;       /* what comes after these is left out, and a note says so */
     const df_et_names *names; /* borrowed; where labels lead to none, it is what a node is */
 } df_astra_timeline_options;
 

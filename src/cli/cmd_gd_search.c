@@ -87,7 +87,7 @@ static void add_field_flags(flag_list *list, gd_args *a, df_strategy_kind of)
     }
 }
 
-/* cp has no flag: the model has one link for tp and cp. */
+/* cp has no flag: a layout places it together with tp. */
 static void add_inter_flags(flag_list *list, gd_args *a, df_strategy_kind of)
 {
     static const char *const meaning[DF_AXES] = {

@@ -86,7 +86,7 @@ static bool use_flash(df_cfg *cfg, int64_t tile, char name[NAME_ROOM])
     return off;
 }
 
-/* Micro-batches of so many sequences, 0: as they are, one forward, one backward: on one stage
+/* Micro-batches of `sequences` sequences, 0: as they are, one forward, one backward: on one stage
  * only that adds up gradients by any rules. */
 static bool alternate(df_cfg *cfg, int64_t sequences, char name[NAME_ROOM])
 {

@@ -6,7 +6,7 @@
 #include "predict/predict.h"
 #include "predict/predict_memory.h"
 
-/* What a summary tells of. */
+/* What a summary is of. */
 typedef struct {
     const df_cfg *cfg;
     const df_hw_device *dev;

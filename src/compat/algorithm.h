@@ -1,6 +1,6 @@
 /* algorithm.h: which number of ranks the simulator's algorithm of a collective is for, where the
- * Python DeepFlow keeps the algorithms of an earlier run (rule astra_algorithm_stale). Functions
- * are those of df_simulated.algorithm_ranks. */
+ * Python DeepFlow keeps the algorithms of an earlier run (rule astra_algorithm_stale). The
+ * functions are for df_simulated.algorithm_ranks. */
 #ifndef DF_COMPAT_ALGORITHM_H
 #define DF_COMPAT_ALGORITHM_H
 #include "model/dims.h"
@@ -24,9 +24,9 @@ typedef struct {
 } df_compat_history;
 
 /* In GEMMs and LSTMs; the context is a df_compat_history. */
-double df_compat_history_ranks(void *history, const df_op *op, double members);
+double df_compat_history_ranks(void *context, const df_op *op, double members);
 
 /* In transformers; the context is the df_split. */
-double df_compat_split_ranks(void *split, const df_op *op, double members);
+double df_compat_split_ranks(void *context, const df_op *op, double members);
 
 #endif

@@ -57,29 +57,29 @@ void df_compat_exchange(const df_rules *rules,
                         const df_dims *dims,
                         const df_split *split,
                         int64_t zero_stage,
-                        df_exchange *e)
+                        df_exchange *exchange)
 {
-    const bool summed_once = e->gradients.head == 0.0;
+    const bool summed_once = exchange->gradients.head == 0.0;
     if (rules->llm_context_gradients_unreduced) {
-        e->replicas = split->dp;
+        exchange->replicas = split->dp;
     }
     if (rules->llm_gradients_unsharded) {
-        unshard(dims, split, e);
-        e->gradients.head = summed_once ? 0.0 : e->gradients.head;
+        unshard(dims, split, exchange);
+        exchange->gradients.head = summed_once ? 0.0 : exchange->gradients.head;
     }
     if (rules->llm_tied_gradients_apart) {
-        e->shared_bytes = 0.0;
-        e->gradients.head = e->gradients.embedding;
+        exchange->shared_bytes = 0.0;
+        exchange->gradients.head = exchange->gradients.embedding;
     }
     if (rules->llm_embedding_gradient_with_activations) {
-        e->gradients.embedding +=
+        exchange->gradients.embedding +=
             ceil(dims->bytes.exchanged_gradient * dims->sequence * dims->hidden * split->batch);
     }
     if (rules->llm_tied_logits_not_gathered && zero_stage >= 3) {
-        e->head_apart = !dims->tied;
+        exchange->head_apart = !dims->tied;
     }
-    e->every_batch = e->every_batch || rules->llm_reductions_every_batch;
-    e->optimizes = !rules->llm_optimizer_free;
+    exchange->every_batch = exchange->every_batch || rules->llm_reductions_every_batch;
+    exchange->optimizes = !rules->llm_optimizer_free;
 }
 
 df_gemm_traffic df_compat_gemm_traffic(const df_rules *rules)

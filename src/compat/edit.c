@@ -178,31 +178,41 @@ static bool is_on(const df_rules *rules, const rule_edit *edit)
     return *(const bool *)((const char *)rules + edit->rule);
 }
 
-static void edit_op(const df_compat_case *of, const rule_edit *const all[], int count, df_op *op)
+/* The edits of one kind of operators that are on. */
+typedef struct {
+    const rule_edit *edit[EDITS];
+    int count;
+    unsigned rows; /* that any of them is for */
+} edits_on;
+
+static void edit_op(const df_compat_case *of, const edits_on *on, df_op *op)
 {
-    for (int i = 0; i < count; i++) {
-        if ((all[i]->rows & ROW(op->row)) != 0 && (all[i]->parts & PART(op->part)) != 0) {
-            all[i]->edit(of, op);
+    for (int i = 0; i < on->count; i++) {
+        const rule_edit *const edit = on->edit[i];
+        if ((edit->rows & ROW(op->row)) != 0 && (edit->parts & PART(op->part)) != 0) {
+            edit->edit(of, op);
         }
     }
 }
 
 void df_compat_edit(const df_rules *rules, const df_compat_case *of, df_ops *ops)
 {
-    const rule_edit *on[DF_OP_KINDS][EDITS]; /* by kind, */
-    int count[DF_OP_KINDS] = {0};            /* how many, */
-    unsigned rows[DF_OP_KINDS] = {0};        /* and the rows that any is for */
+    edits_on on[DF_OP_KINDS];
+    for (int kind = 0; kind < DF_OP_KINDS; kind++) {
+        on[kind].count = 0;
+        on[kind].rows = 0;
+    }
     for (int i = 0; i < EDITS; i++) {
-        const df_op_kind kind = edits[i].kind;
+        edits_on *const same = &on[edits[i].kind];
         if (is_on(rules, &edits[i])) {
-            on[kind][count[kind]++] = &edits[i];
-            rows[kind] |= edits[i].rows;
+            same->edit[same->count++] = &edits[i];
+            same->rows |= edits[i].rows;
         }
     }
     for (int i = 0; i < ops->count; i++) {
         df_op *const op = &ops->op[i];
-        if ((rows[op->kind] & ROW(op->row)) != 0) {
-            edit_op(of, on[op->kind], count[op->kind], op);
+        if ((on[op->kind].rows & ROW(op->row)) != 0) {
+            edit_op(of, &on[op->kind], op);
         }
     }
 }

@@ -68,7 +68,6 @@ static df_status price_attention(const df_coster *c, const df_op *op, df_price *
 }
 
 static const df_cost_model reference = {
-    .name = "reference",
     .gemm = df_price_gemm,
     .attention = price_attention,
     .stream_s = stream_s,

@@ -268,11 +268,6 @@ const char *df_mode_name(df_mode mode)
     return df_opt_word_of(df_words_mode, mode);
 }
 
-const char *df_recompute_name(df_recompute recompute)
-{
-    return df_opt_word_of(df_words_recompute, recompute);
-}
-
 const char *df_backend_name(const df_cfg_backend *backend)
 {
     static const char *const modes[] = {[DF_ASTRA_HYBRID] = "hybrid",

@@ -301,7 +301,6 @@ void df_cfg_write(const df_cfg *cfg, FILE *out);
 const char *df_mem_type_name(df_mem_type type);
 const char *df_scope_name(df_scope scope);
 const char *df_mode_name(df_mode mode);
-const char *df_recompute_name(df_recompute recompute);
 /* analytical, hybrid, full_astrasim_hierarchical, full_astrasim_flattened. */
 const char *df_backend_name(const df_cfg_backend *backend);
 /* Whether communication is simulated, not in closed form. */

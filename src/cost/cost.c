@@ -44,7 +44,6 @@ collective_s(const df_coster *c, const df_op_collective *what, const df_topo_gro
 }
 
 const df_cost_model df_cost_roofline = {
-    .name = "roofline",
     .gemm = df_price_gemm,
     .attention = price_attention,
     .stream_s = stream_s,

@@ -22,7 +22,6 @@ typedef struct df_coster df_coster;
 /* Each function prices one operator of its kind: `repeats` times, launches included. They fill
  * what is not 0 of a zeroed price. */
 typedef struct {
-    const char *name;
     df_status (*gemm)(const df_coster *c, const df_op *op, df_price *price);
     df_status (*attention)(const df_coster *c, const df_op *op, df_price *price);
     double (*stream_s)(const df_coster *c, double flops, double bytes);
@@ -33,7 +32,7 @@ typedef struct {
 
 extern const df_cost_model df_cost_roofline;
 
-/* A simulator's time of a collective, launches included; direction: DF_FORWARD or DF_BACKWARD. */
+/* How collectives are simulated: cost/simulated.h. */
 typedef struct df_simulated df_simulated;
 
 /* What prices depend on. The caller fills it; everything is borrowed. */

@@ -6,7 +6,6 @@
 /* The forward kernel of one device. */
 typedef struct {
     double pairs;               /* of tiles of queries and of keys, of one head of one sequence */
-    double tile_rows;           /* queries of a tile */
     df_gemm_cost score, output; /* the two products of a pair */
     double softmax_flops;       /* of a pair */
     double dram_bytes;          /* queries and outputs, keys and values each once */

@@ -195,6 +195,7 @@ df_simulated_time(const df_coster *c, const df_op *op, const df_topo_group *grou
 {
     const df_simulated *const s = c->simulated;
     const double n = group->members;
+    DF_TRY(df_net_check_ranks(n, c->err));
     const df_hw_link *const link = df_simulated_link(&c->topo, s->links_underated, &group->link);
     const df_coll_kind kind = op->coll.kind;
     const double chosen_for = s->algorithm_ranks ? s->algorithm_ranks(s->context, op, n) : n;

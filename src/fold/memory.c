@@ -130,7 +130,7 @@ void df_memory_peak(const df_ops *ops, const df_memory_use *use, df_memory *out)
     add_stage(&all, use, 0, out);
     for (int i = 1; i < 4; i++) {
         df_memory other;
-        if (candidates[i] > 0) {
+        if (candidates[i] > 0 && candidates[i] < use->pipe.stages) {
             add_stage(&all, use, candidates[i], &other);
             *out = other.total_bytes > out->total_bytes ? other : *out;
         }

@@ -10,7 +10,7 @@ typedef enum {
     DF_COST_L2,
     DF_COST_DRAM,
     DF_COST_NETWORK,
-    DF_COST_LAUNCH, /* and what else is not accounted for */
+    DF_COST_LAUNCH,
     DF_COSTS,
     DF_COST_NONE = DF_COSTS /* an operator that takes no time */
 } df_cost;

@@ -12,7 +12,7 @@ typedef struct {
 } df_pipeline_shape;
 
 /* Durations in seconds: embedding, cell, softmax, transfer, and reductions of
- * the embedding, cell and softmax weights; _f forward, _b backward. */
+ * the embedding, cell and softmax weights; f forward, b backward. */
 typedef struct {
     double ef, cf, sf, tf;
     double eb, cb, sb, tb;

@@ -287,12 +287,7 @@ static df_status add_nodes(tracer *t, df_err *err)
 static df_status check_sizes(const tracer *t, df_err *err)
 {
     const double most_s = 0x1p53 * 1e-6;
-    const int64_t ranks = (int64_t)t->plan.devices * t->job->replicas;
-    if (ranks > DF_NET_RANKS_MAX) {
-        return df_fail(err, DF_EINVAL,
-                       "expected at most %d devices for the network simulator, found %lld",
-                       DF_NET_RANKS_MAX, (long long)ranks);
-    }
+    DF_TRY(df_net_check_ranks((double)t->plan.devices * t->job->replicas, err));
     for (int32_t i = 0; i < t->plan.begin[t->plan.devices]; i++) {
         const double duration_s = df_dag_duration_s(t->plan.dag, t->plan.queue[i]);
         if (df_lower_is_compute(t->plan.dag, t->plan.queue[i]) && !(duration_s < most_s)) {

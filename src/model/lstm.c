@@ -4,14 +4,16 @@
 #include <string.h>
 
 /* The figures are those of the Python DeepFlow (time_calculation.py), which counts an operation
- * with two operands as three accesses and one with a single operand as two. cell_work      the
- * critical path: two products, a sum; the bias or a sigmoid, a tanh weight_sum     a step's
- * gradient is added to those of the steps before it softmax_work   forward an exponential, a sum
- * that is written back to each element, a division; backward the two gradients of the division (3
- * operations), a sum, an exponential copy, lookup   an element is read and written */
+ * with two operands as three accesses and one with a single operand as two. */
+
+/* The critical path of a cell: two products, a sum; the bias or a sigmoid, a tanh. */
 const df_pointwise df_lstm_cell_work = {5, 13, 5};
+/* A step's gradient is added to those of the steps before it. */
 static const df_pointwise weight_sum = {1, 3, 0};
+/* Forward an exponential, a sum that is written back to each element, a division; backward the two
+ * gradients of the division (3 operations), a sum, an exponential. */
 static const df_pointwise softmax_work[DF_DIRECTIONS] = {{3, 7, 4}, {5, 11, 4}};
+/* An element is read and written. */
 static const df_pointwise copy = {0, 2, 0};
 static const df_pointwise lookup = {0, 2, 1};
 

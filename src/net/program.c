@@ -6,13 +6,18 @@
 
 enum { FIRST_ROOM = 16 };
 
+df_status df_net_check_ranks(double ranks, df_err *err)
+{
+    return ranks >= 1.0 && ranks <= (double)DF_NET_RANKS_MAX
+               ? DF_OK
+               : df_fail(err, DF_EINVAL,
+                         "expected 1 to %d devices for the network simulator, found %.0f",
+                         DF_NET_RANKS_MAX, ranks);
+}
+
 df_status df_net_program_new(int32_t ranks, df_net_program **program, df_err *err)
 {
-    if (ranks < 1 || ranks > DF_NET_RANKS_MAX) {
-        return df_fail(err, DF_EINVAL,
-                       "expected 1 to %d devices for the network simulator, found %d",
-                       DF_NET_RANKS_MAX, (int)ranks);
-    }
+    DF_TRY(df_net_check_ranks((double)ranks, err));
     df_net_program *const fresh = calloc(1, sizeof *fresh);
     if (fresh) {
         fresh->num_ranks = ranks;

@@ -71,8 +71,8 @@ enum {
     DF_OP_BESIDE = 1, /* runs beside what its row has before it, and counts where it is longer */
     DF_OP_ALONE = 2,  /* is in its own row's time, and in no sum of rows */
     DF_OP_WHOLE_BYTES = 4, /* a fraction of a byte that it streams takes no time */
-    DF_OP_NO_LATENCY = 16, /* a collective in which the latency of links does not count */
     DF_OP_AGAIN = 8,       /* is the kernel of the operator before it, repeated as it says */
+    DF_OP_NO_LATENCY = 16, /* a collective in which the latency of links does not count */
 };
 
 /* A product: C[m,n] += A[m,k] B[k,n]. chip_bytes: of a product inside a larger kernel, what it
@@ -94,8 +94,8 @@ typedef struct {
     double elements, flops, bytes;
 } df_op_stream;
 
-/* The bytes of a collective, here and nowhere else: the larger of what one member has before it
- * and after it. `axes` has bit a for df_axis a: the group is of all devices along them. */
+/* Bytes: the larger of a member's input and output; every module means this by a collective's
+ * bytes. `axes` has bit a for df_axis a: the group is of all devices along them. */
 typedef struct {
     df_coll_kind kind;
     unsigned axes;

@@ -8,7 +8,7 @@
 #include "rules/rules.h"
 #include "runner/runner.h"
 
-/* Seconds of a decode step, and tokens a second, at steps of the decode phase. */
+/* Tokens a second of one sequence: at three steps of the decode phase, and over all of it. */
 typedef struct {
     double start, midpoint, end, overall;
     int64_t midpoint_step;

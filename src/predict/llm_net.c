@@ -39,7 +39,7 @@ static void add_collectives(const df_llm *x, df_row_name row, df_lower_chain *ch
                                         .collective = df_simulated_kind(kind),
                                         .bytes =
                                             ceil(df_simulated_bytes(&x->simulated, kind, bytes, n)),
-                                        .participants = (int32_t)n};
+                                        .participants = (int32_t)fmin(n, INT32_MAX)};
             df_lower_add_item(chain, &item);
         }
     }
@@ -70,11 +70,11 @@ static void read_chain(const df_llm *x, int direction, df_lower_chain *chain)
 /* Devices whose chains are simulated as one block: those of tensor parallelism. Groups over
  * context are cut out of them in turn; where that would leave one device alone, which cannot
  * be simulated, all devices that share the layer are. */
-static int32_t block_ranks(const df_llm *x)
+static double block_ranks(const df_llm *x)
 {
     const df_split *const s = &x->split;
     const bool alone = s->cp > 1.0 && fmod(s->tp, s->cp) == 1.0;
-    return (int32_t)(alone ? s->tp * s->cp : s->tp);
+    return alone ? s->tp * s->cp : s->tp;
 }
 
 /* ---- Steps ---- */
@@ -131,15 +131,22 @@ df_llm_run_net_step(df_llm *x, df_step *step, const df_lower_traffic *traffic, d
     for (int i = 0; i < DF_DIRECTIONS; i++) {
         read_chain(x, i, &chains[i]);
     }
+    const double ranks = mode == DF_ASTRA_FLATTENED ? x->split.tp * x->split.cp : block_ranks(x);
+    DF_TRY(df_net_check_ranks(ranks, x->err));
+    if (step->training && x->order->splits_backward) {
+        return df_fail(x->err, DF_EINVAL,
+                       "scheduling_param.schedule: expected an order that does not split the "
+                       "backward pass for the network simulator");
+    }
     if (mode == DF_ASTRA_FLATTENED) {
         const df_lower_layer layer = {
             .chains = chains,
-            .ranks = (int32_t)(x->split.tp * x->split.cp),
+            .ranks = (int32_t)ranks,
             .shares = step->data_parallel ? (int32_t)(traffic->replicas / x->split.dp) : 1};
         return df_lower_time_step(&host, step, traffic, &layer, time_s, x->err);
     }
     for (int i = 0; i < (step->training ? DF_DIRECTIONS : 1); i++) {
-        DF_TRY(df_lower_time_block(&host, &chains[i], block_ranks(x), &step->t.block[i], x->err));
+        DF_TRY(df_lower_time_block(&host, &chains[i], (int32_t)ranks, &step->t.block[i], x->err));
     }
     if (mode == DF_ASTRA_HIERARCHICAL) {
         return df_lower_time_step(&host, step, traffic, NULL, time_s, x->err);

@@ -99,8 +99,8 @@ static bool can_end(const df_llm *x, const df_step_times *t)
         sum += t->hop + t->reduce.embedding + t->reduce.layer + t->reduce.logits +
                t->gather.embedding + t->gather.layer + t->gather.logits;
     }
-    for (int direction = 0; direction < DF_DIRECTIONS; direction++) {
-        sum += t->embedding[direction] + t->block[direction] + t->logits[direction];
+    for (int task = 0; task < DF_TASKS; task++) {
+        sum += t->embedding[task] + t->block[task] + t->logits[task];
     }
     return isfinite(sum);
 }

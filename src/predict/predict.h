@@ -46,7 +46,7 @@ typedef struct df_predictor df_predictor;
 /* NULL when out of memory. */
 df_predictor *df_predictor_new(void);
 void df_predictor_free(df_predictor *predictor);
-/* Forgets solved GEMMs. */
+/* Forgets the solved GEMMs of LLMs. */
 void df_predictor_clear(df_predictor *predictor);
 /* Has another one run the network simulator's programs; it is borrowed. Before the first
  * prediction. */
@@ -56,8 +56,8 @@ void df_predictor_use(df_predictor *predictor, df_runner *runner);
 void df_predictor_show(df_predictor *predictor, const df_llm_watch *watch);
 
 /* Predicts a design, which df_predict_check accepts. Where cfg->backend asks for it, the network
- * simulator times the collectives; its graphs are those of an LLM, whatever cfg->backend.mode of
- * other models.
+ * simulator times the collectives. Graphs of whole steps are simulated for LLMs alone; in other
+ * modes every cfg->backend.mode counts as hybrid.
  * DF_INFEASIBLE: the strategy cannot split this model, or the device cannot hold a tile; err says
  * which key and why. A device that is merely without a rate gives time_s = inf and DF_OK.
  * DF_EINVAL: the network simulator cannot run a collective (no bandwidth, an algorithm for other

@@ -248,7 +248,7 @@ collective_time(df_val_row *r, const df_cfg *cfg, const df_rules *rules, double 
     const char *const op = df_csv_text(r->csv, r->row, "op");
     df_hw_device dev;
     df_op_collective todo = {.axes = 0};
-    df_topo_group group;
+    df_topo_group group = {.members = 1.0};
     DF_TRY(df_val_number(r, "bytes", NAN, &todo.bytes));
     DF_TRY(df_val_number(r, "num_gpus", NAN, &group.members));
     DF_TRY(df_hw_derive(cfg, rules, &dev, r->err));
