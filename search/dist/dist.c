@@ -1,10 +1,7 @@
 #include "dist/dist.h"
 
-#include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
 
-#include "base/clock.h"
 #include "dist/dist_impl.h"
 
 static const double BEAT_S = 0.25;

@@ -3,7 +3,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "base/units.h"
 #include "report/report_impl.h"
 
 /* Adds the columns to a table, and frees them all. */

@@ -1,5 +1,3 @@
-#include <inttypes.h>
-#include <math.h>
 
 #include "base/units.h"
 #include "cli.h"

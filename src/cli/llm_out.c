@@ -1,7 +1,6 @@
 #include "llm_out.h"
 
 #include <inttypes.h>
-#include <math.h>
 #include <stdio.h>
 
 #include "base/units.h"

@@ -2,7 +2,8 @@
 
 #include <math.h>
 
-double df_exchange_layer_params(const df_dims *dims, const df_split *split)
+/* Of one layer on a device. */
+static double layer_params(const df_dims *dims, const df_split *split)
 {
     return df_dims_layer_params(dims) / split->tp;
 }
@@ -11,22 +12,20 @@ double df_exchange_stage_params(const df_dims *dims, const df_split *split)
 {
     const double layers = ceil(dims->layers / split->pp);
     const double tables = split->pp > 1.0 || dims->tied ? 1.0 : 2.0;
-    return layers * df_exchange_layer_params(dims, split) +
-           tables * df_dims_table_params(dims) / split->tp;
+    return layers * layer_params(dims, split) + tables * df_dims_table_params(dims) / split->tp;
 }
 
 double df_exchange_model_params(const df_dims *dims, const df_split *split)
 {
     const double tables = dims->tied ? 1.0 : 2.0;
-    return dims->layers * df_exchange_layer_params(dims, split) +
+    return dims->layers * layer_params(dims, split) +
            tables * df_dims_table_params(dims) / split->tp;
 }
 
 static df_exchange_bytes bytes_of(const df_dims *dims, const df_split *split, double element_bytes)
 {
     const double table = ceil(element_bytes * (df_dims_table_params(dims) / split->tp));
-    return (df_exchange_bytes){table, ceil(element_bytes * df_exchange_layer_params(dims, split)),
-                               table};
+    return (df_exchange_bytes){table, ceil(element_bytes * layer_params(dims, split)), table};
 }
 
 void df_exchange_of(const df_dims *dims,

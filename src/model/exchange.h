@@ -25,9 +25,8 @@ void df_exchange_of(const df_dims *dims,
                     int64_t zero_stage,
                     df_exchange *out);
 
-/* Parameters of a device: in one layer; of the fullest stage of its pipeline; of all stages
- * together, as many devices. */
-double df_exchange_layer_params(const df_dims *dims, const df_split *split);
+/* Parameters of a device on the fullest stage of a pipeline; and of as many devices as there are
+ * stages, one on each, together. */
 double df_exchange_stage_params(const df_dims *dims, const df_split *split);
 double df_exchange_model_params(const df_dims *dims, const df_split *split);
 

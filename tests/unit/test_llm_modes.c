@@ -1,5 +1,7 @@
 /* The three ways to simulate a step time the same model, so they must nearly agree where they
  * should: one replica, and a network on which nobody is in another's way. */
+#include <string.h>
+
 #include "support/llm_case.h"
 
 static const df_astra_mode modes[] = {DF_ASTRA_HYBRID, DF_ASTRA_HIERARCHICAL, DF_ASTRA_FLATTENED};
@@ -120,11 +122,39 @@ static void steps_that_would_be_stuck_end(void **state)
     }
 }
 
+/* Replicas beyond any number of ranks are refused before they are counted in 32 bits. */
+static void too_many_ranks_are_refused(void **state)
+{
+    (void)state;
+    static const df_astra_mode whole[] = {DF_ASTRA_HIERARCHICAL, DF_ASTRA_FLATTENED};
+    const df_rules rules = df_rules_corrected();
+    for (int i = 0; i < 4; i++) {
+        df_cfg cfg = df_llm_case(DF_RUN_TRAINING);
+        df_prediction result;
+        df_err err;
+        const int64_t replicas = INT64_C(1) << (i < 2 ? 31 : 32);
+        cfg.llm.batch_size = replicas;
+        cfg.intra_topology = DF_TOPO_SWITCH;
+        df_llm_case_split(&cfg, 2, replicas, 1, 1);
+        cfg.backend.model = DF_BACKEND_ASTRA;
+        cfg.backend.mode = whole[i % 2];
+        const df_hw_device dev = df_llm_case_device(&cfg);
+        df_predictor *const predictor = df_predictor_new();
+        assert_non_null(predictor);
+        assert_int_equal(
+            df_predict(predictor, &(df_design){&cfg, &dev, &rules}, DF_WANT_TIMES, &result, &err),
+            DF_EINVAL);
+        assert_non_null(strstr(err.text, "expected 1 to 32768 devices"));
+        df_predictor_free(predictor);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(gradients_are_reduced_over_the_context_in_every_mode),
         cmocka_unit_test(steps_that_would_be_stuck_end),
+        cmocka_unit_test(too_many_ranks_are_refused),
         cmocka_unit_test(pipelines_take_their_turns_in_every_mode),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
