@@ -66,15 +66,15 @@ static void print_kinds(FILE *out, const df_footprint *need)
     const df_footprint_part *const parts[] = {&need->hidden, &need->softmax, &need->embedding};
     df_footprint_part sum = {0, 0, 0};
     for (int i = 0; i < 3; i++) {
-        sum.weight += parts[i]->weight;
-        sum.activation += parts[i]->activation;
-        sum.pointwise += parts[i]->pointwise;
+        sum.weight_bytes += parts[i]->weight_bytes;
+        sum.activation_bytes += parts[i]->activation_bytes;
+        sum.pointwise_bytes += parts[i]->pointwise_bytes;
     }
     fprintf(out,
             "\nTotal Memory: %.1f GB\nWeight Memory: %.1f GB\nActivation Memory: %.1f GB\n"
             "Pointwise Memory: %.1f GB\n",
-            need->total_bytes / DF_GIB, sum.weight / DF_GIB, sum.activation / DF_GIB,
-            sum.pointwise / DF_GIB);
+            need->total_bytes / DF_GIB, sum.weight_bytes / DF_GIB, sum.activation_bytes / DF_GIB,
+            sum.pointwise_bytes / DF_GIB);
 }
 
 /* The memory of a replica of the whole model, not split over devices. */

@@ -61,9 +61,9 @@ static void count_flash(const counter *c, const df_price *price)
 
 static void count_stream(const counter *c, const df_op *op, const df_price *price)
 {
-    const bool cache = op->part == DF_PART_CACHE_STORE || op->part == DF_PART_CACHE_FETCH;
+    const bool cache = op->part == DF_OP_PART_CACHE_STORE || op->part == DF_OP_PART_CACHE_FETCH;
     const bool table =
-        op->row == DF_ROW_EMBEDDING || (op->row == DF_ROW_LOGITS && op->part == DF_PART_MAIN);
+        op->row == DF_ROW_EMBEDDING || (op->row == DF_ROW_LOGITS && op->part == DF_OP_PART_MAIN);
     if (cache || table) {
         c->table->row[op->row].counted_bytes[DRAM] += price->traffic_bytes[DRAM];
     }

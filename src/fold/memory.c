@@ -34,7 +34,7 @@ static sums sum(const df_ops *ops)
         }
         all.saved_bytes[op->block] += m->saved_bytes;
         all.live_bytes[op->block] = fmax(all.live_bytes[op->block], m->live_bytes);
-        if (op->row == DF_ROW_NORM1 && op->part == DF_PART_MAIN) {
+        if (op->row == DF_ROW_NORM1 && op->part == DF_OP_PART_MAIN) {
             all.input_bytes += m->saved_bytes;
         }
     }

@@ -28,13 +28,12 @@ void df_pipeline_free(df_pipeline *pipe);
 
 /* Devices: one runs everything; of three and more, the first runs the embedding,
  * the last the softmax, and the layers are spread over those between. With two
- * devices and several layers the Python DeepFlow runs past its list of devices;
- * that is DF_INFEASIBLE under two_stages_rejected. Otherwise the embedding shares
- * its device with the first half of the layers, the softmax with the second, and
- * only the edge between the halves crosses the link.
+ * devices and several layers the embedding shares its device with the first half of
+ * the layers, the softmax with the second, and only the edge between the halves
+ * crosses the link; or, with two_stages_rejected, such a shape is DF_INFEASIBLE.
  *
  * Prepares for a shape (does nothing when it is the current shape).
- * May allocate. DF_INFEASIBLE: lp = 2 with more than one layer under
+ * May allocate. DF_INFEASIBLE: lp = 2 with more than one layer and
  * two_stages_rejected, more layers or steps than memory can hold. */
 DF_NODISCARD df_status df_pipeline_build(df_pipeline *pipe,
                                          const df_pipeline_shape *shape,
@@ -43,7 +42,7 @@ DF_NODISCARD df_status df_pipeline_build(df_pipeline *pipe,
 
 /* Simulates forward and backward pass of the graph last built. Allocates
  * nothing. An infinite duration gives an infinite time.
- * frees_last_link: the rule memory_edge_frees_last_link. */
+ * frees_last_link: the end of an edge through memory sets the last link free. */
 void df_pipeline_run(df_pipeline *pipe,
                      const df_pipeline_times *times,
                      bool frees_last_link,

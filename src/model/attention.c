@@ -144,7 +144,7 @@ static void build_cached(df_builder *b)
     build_cached_product(b, DF_ROW_SCORE, &score);
     build_cached_product(b, DF_ROW_AV, &output);
     build_softmax(b, DF_OP_ALONE);
-    df_op *const fetch = build_cache(b, DF_PART_CACHE_FETCH, b->span->context);
+    df_op *const fetch = build_cache(b, DF_OP_PART_CACHE_FETCH, b->span->context);
     fetch->flags |= b->dims->fetch_overlaps ? DF_OP_BESIDE : 0;
 }
 
@@ -158,7 +158,7 @@ void df_build_attention(df_builder *b)
         build_plain(b);
     }
     if (b->span->cached) {
-        df_op *const store = build_cache(b, DF_PART_CACHE_STORE, b->span->tokens);
+        df_op *const store = build_cache(b, DF_OP_PART_CACHE_STORE, b->span->tokens);
         store->memory.cache_bytes = cache_bytes(b, b->dims->sequence);
     }
 }

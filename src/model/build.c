@@ -7,7 +7,7 @@ df_op *df_build_op(df_builder *b, df_op_kind kind, df_row_name row, df_op_pass p
     op->pass = (uint8_t)pass;
     op->block = (uint8_t)b->block;
     op->row = (uint8_t)row;
-    op->part = DF_PART_MAIN;
+    op->part = DF_OP_PART_MAIN;
     op->flags = 0;
     op->repeats = 1.0;
     op->launches = 0.0;

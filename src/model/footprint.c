@@ -53,7 +53,7 @@ static df_footprint_part embedding_part(const df_lstm *x)
 
 static double sum_of(const df_footprint_part *part)
 {
-    return part->weight + part->activation + part->pointwise;
+    return part->weight_bytes + part->activation_bytes + part->pointwise_bytes;
 }
 
 /* Two devices both hold half of the layers; of three and more each holds one kind of part. */

@@ -5,7 +5,7 @@
 #include "model/lstm.h"
 
 typedef struct {
-    double weight, activation, pointwise;
+    double weight_bytes, activation_bytes, pointwise_bytes;
 } df_footprint_part;
 
 typedef struct {

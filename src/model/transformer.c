@@ -86,7 +86,7 @@ static void build_projection(df_builder *b, df_row_name row, const projection *p
         /* Micikevicius et al., ICLR 2018: read, and written as they are used */
         const df_op_stream moved = {n * p->k * p->n, 0.0, bytes->parameter + bytes->activation};
         df_op *const cast = df_build_stream(b, row, DF_PASS_FORWARD, &moved, 1.0);
-        cast->part = DF_PART_CAST;
+        cast->part = DF_OP_PART_CAST;
     }
 }
 
@@ -189,10 +189,10 @@ static void build_norm(df_builder *b, df_row_name row)
     op->memory.saved_bytes = outer_bytes(b);
     build_pointwise(b, row, DF_PASS_INPUT_GRAD, &norm, n, bytes->statistics);
     op = build_pointwise(b, row, DF_PASS_FORWARD, &residual, n, bytes->activation);
-    op->part = DF_PART_RESIDUAL;
+    op->part = DF_OP_PART_RESIDUAL;
     op->memory.saved_bytes = mask_bytes(b);
     op = build_pointwise(b, row, DF_PASS_INPUT_GRAD, &residual, n, bytes->gradient);
-    op->part = DF_PART_RESIDUAL;
+    op->part = DF_OP_PART_RESIDUAL;
     if (b->split->tp > 1.0 && !df_split_is_plain_tensor(b->split)) {
         const double whole = n * b->split->tp;
         df_build_collective(

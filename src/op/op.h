@@ -52,11 +52,11 @@ extern const char *const df_row_names[DF_ROWS]; /* "qkv_proj", ... */
 
 /* What an operator is within its row. */
 typedef enum {
-    DF_PART_MAIN,
-    DF_PART_RESIDUAL,
-    DF_PART_CAST, /* of weights that are kept wider than they are used */
-    DF_PART_CACHE_STORE,
-    DF_PART_CACHE_FETCH,
+    DF_OP_PART_MAIN,
+    DF_OP_PART_RESIDUAL,
+    DF_OP_PART_CAST, /* of weights that are kept wider than they are used */
+    DF_OP_PART_CACHE_STORE,
+    DF_OP_PART_CACHE_FETCH,
 } df_op_part;
 
 typedef enum {

@@ -48,9 +48,9 @@ static df_rules no_rules(void)
 
 static void assert_part(const df_footprint_part *part, double weight, double act, double pointwise)
 {
-    df_assert_rel(part->weight, weight, 1e-15);
-    df_assert_rel(part->activation, act, 1e-15);
-    df_assert_rel(part->pointwise, pointwise, 1e-15);
+    df_assert_rel(part->weight_bytes, weight, 1e-15);
+    df_assert_rel(part->activation_bytes, act, 1e-15);
+    df_assert_rel(part->pointwise_bytes, pointwise, 1e-15);
 }
 
 /* Hidden, 2 layers, 24 = 4 * 6 gate outputs: weights 2 * 2 * (12 + 1) * 24 = 1248;
@@ -130,8 +130,8 @@ static void parts_split_on_their_own(void **state)
     cfg.sched.kp_dim2[DF_PART_EMBEDDING] = 2;
     const df_rules rules = odd_rules();
     df_footprint got = footprint_of(&cfg, &rules);
-    df_assert_rel(got.hidden.activation, 2.0 * 2 * 15 * 8 * 3, 1e-15);
-    df_assert_rel(got.softmax.weight, 2.0 * 3 * 10, 1e-15);
+    df_assert_rel(got.hidden.activation_bytes, 2.0 * 2 * 15 * 8 * 3, 1e-15);
+    df_assert_rel(got.softmax.weight_bytes, 2.0 * 3 * 10, 1e-15);
     assert_part(&got.embedding, 2.0 * 2 * 3, 2.0 * 30 * 3 * 3, 0.0);
     cfg.sched.kp_type[DF_PART_HIDDEN] = DF_KP_CR;
     got = footprint_of(&cfg, &rules);

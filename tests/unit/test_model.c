@@ -58,7 +58,7 @@ find(const df_ops *ops, df_op_kind kind, df_row_name row, df_op_pass pass, df_op
 static void
 assert_gemm(const df_ops *ops, df_row_name row, df_op_pass pass, const df_op_gemm *expected)
 {
-    const df_op_gemm *const g = &find(ops, DF_OP_GEMM, row, pass, DF_PART_MAIN)->gemm;
+    const df_op_gemm *const g = &find(ops, DF_OP_GEMM, row, pass, DF_OP_PART_MAIN)->gemm;
     df_assert_rel(g->m, expected->m, 0);
     df_assert_rel(g->k, expected->k, 0);
     df_assert_rel(g->n, expected->n, 0);
@@ -70,7 +70,7 @@ static void assert_collective(const df_ops *ops,
                               df_op_pass pass,
                               const df_op_collective *expected)
 {
-    const df_op *const op = find(ops, DF_OP_COLLECTIVE, row, pass, DF_PART_MAIN);
+    const df_op *const op = find(ops, DF_OP_COLLECTIVE, row, pass, DF_OP_PART_MAIN);
     assert_int_equal(op->coll.kind, expected->kind);
     assert_int_equal(op->coll.axes, expected->axes);
     df_assert_rel(op->coll.bytes, expected->bytes, 0);
@@ -117,7 +117,8 @@ static void tensor_parallel_products_are_split(void **state)
     /* 8 positions by 2 query heads that share keys; 3 sequences of 2 heads on two devices */
     assert_gemm(&ops, DF_ROW_SCORE, DF_PASS_FORWARD, &(df_op_gemm){16, 4, 8, 0});
     assert_gemm(&ops, DF_ROW_AV, DF_PASS_FORWARD, &(df_op_gemm){16, 8, 4, 0});
-    const df_op *const score = find(&ops, DF_OP_GEMM, DF_ROW_SCORE, DF_PASS_FORWARD, DF_PART_MAIN);
+    const df_op *const score =
+        find(&ops, DF_OP_GEMM, DF_ROW_SCORE, DF_PASS_FORWARD, DF_OP_PART_MAIN);
     df_assert_rel(score->repeats, 3, 0);
     df_assert_rel(score->launches, 1, 0);
 }
@@ -140,10 +141,10 @@ static void tensor_parallel_sums_are_all_reduced(void **state)
     assert_collective(&ops, DF_ROW_LOGITS, DF_PASS_INPUT_GRAD,
                       &(df_op_collective){DF_COLL_ALL_REDUCE, TP | CP, 768});
     assert_int_equal(collectives(&ops), 6);
-    df_assert_rel(elements(&ops, DF_ROW_NORM1, DF_PART_MAIN), 24 * 16, 0);
-    df_assert_rel(elements(&ops, DF_ROW_ACTIVATION, DF_PART_MAIN), 24 * 16, 0);
-    df_assert_rel(elements(&ops, DF_ROW_SOFTMAX, DF_PART_MAIN), 6.0 * 16 * 8 / 2, 0);
-    df_assert_rel(elements(&ops, DF_ROW_EMBEDDING, DF_PART_MAIN), 2 * 24 * 16, 0);
+    df_assert_rel(elements(&ops, DF_ROW_NORM1, DF_OP_PART_MAIN), 24 * 16, 0);
+    df_assert_rel(elements(&ops, DF_ROW_ACTIVATION, DF_OP_PART_MAIN), 24 * 16, 0);
+    df_assert_rel(elements(&ops, DF_ROW_SOFTMAX, DF_OP_PART_MAIN), 6.0 * 16 * 8 / 2, 0);
+    df_assert_rel(elements(&ops, DF_ROW_EMBEDDING, DF_OP_PART_MAIN), 2 * 24 * 16, 0);
 }
 
 /* Each device has 4 of 8 positions outside of products: all-reduces become reduce-scatters, and the
@@ -160,7 +161,7 @@ static void sequence_parallel_norms_are_gathered(void **state)
     assert_collective(&ops, DF_ROW_NORM1, DF_PASS_FORWARD, &gather);
     assert_collective(&ops, DF_ROW_NORM2, DF_PASS_INPUT_GRAD, &gather);
     assert_int_equal(collectives(&ops), 10);
-    df_assert_rel(elements(&ops, DF_ROW_NORM2, DF_PART_RESIDUAL), 3 * 4 * 16, 0);
+    df_assert_rel(elements(&ops, DF_ROW_NORM2, DF_OP_PART_RESIDUAL), 3 * 4 * 16, 0);
 }
 
 /* Half of the positions on each device; keys and values of all, 2 * 24 * 2 * 4 elements, are
@@ -179,7 +180,7 @@ static void context_parallel_keys_are_gathered(void **state)
     assert_collective(&ops, DF_ROW_SCORE, DF_PASS_INPUT_GRAD,
                       &(df_op_collective){DF_COLL_REDUCE_SCATTER, CP, 768});
     assert_int_equal(collectives(&ops), 5);
-    df_assert_rel(elements(&ops, DF_ROW_NORM1, DF_PART_MAIN), 3 * 4 * 16, 0);
+    df_assert_rel(elements(&ops, DF_ROW_NORM1, DF_OP_PART_MAIN), 3 * 4 * 16, 0);
 }
 
 /* One token after 8 others. A device keeps one head of keys and values, however many devices
@@ -195,8 +196,9 @@ static void decoded_tokens_read_the_cache(void **state)
         span.cached = true;
         const df_ops ops = build(&small, &split, &span);
         assert_gemm(&ops, DF_ROW_SCORE, DF_PASS_FORWARD, &(df_op_gemm){2, 4, 9, 52});
-        df_assert_rel(streamed_bytes(&ops, DF_PART_CACHE_FETCH), 2 * 3 * 9 * heads[i] * 4 * 2, 0);
-        df_assert_rel(streamed_bytes(&ops, DF_PART_CACHE_STORE), 2 * 3 * heads[i] * 4 * 2, 0);
+        df_assert_rel(streamed_bytes(&ops, DF_OP_PART_CACHE_FETCH), 2 * 3 * 9 * heads[i] * 4 * 2,
+                      0);
+        df_assert_rel(streamed_bytes(&ops, DF_OP_PART_CACHE_STORE), 2 * 3 * heads[i] * 4 * 2, 0);
     }
 }
 
@@ -210,7 +212,7 @@ static void flash_attention_is_one_kernel(void **state)
     const df_span span = df_span_of(&dims, &split, 8, 8, false);
     const df_ops ops = build(&dims, &split, &span);
     const df_op *const forward =
-        find(&ops, DF_OP_ATTENTION, DF_ROW_ATTENTION, DF_PASS_FORWARD, DF_PART_MAIN);
+        find(&ops, DF_OP_ATTENTION, DF_ROW_ATTENTION, DF_PASS_FORWARD, DF_OP_PART_MAIN);
     df_assert_rel(forward->attention.queries, 4, 0);
     df_assert_rel(forward->attention.keys, 8, 0);
     df_assert_rel(forward->attention.heads, 6, 0);
@@ -231,7 +233,7 @@ static void experts_share_the_tokens(void **state)
     const df_span span = df_span_of(&dims, &split, 8, 8, false);
     const df_ops ops = build(&dims, &split, &span);
     assert_gemm(&ops, DF_ROW_FFN1, DF_PASS_FORWARD, &(df_op_gemm){7, 16, 64, 0});
-    const df_op *const ffn = find(&ops, DF_OP_GEMM, DF_ROW_FFN1, DF_PASS_FORWARD, DF_PART_MAIN);
+    const df_op *const ffn = find(&ops, DF_OP_GEMM, DF_ROW_FFN1, DF_PASS_FORWARD, DF_OP_PART_MAIN);
     df_assert_rel(ffn->repeats, 7.991973, 1e-6);
     df_assert_rel(ffn->launches, ffn->repeats, 0);
 }
