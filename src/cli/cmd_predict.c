@@ -342,8 +342,7 @@ static int run(const char *name, int argc, char **argv)
     }
     df_status status = predict(&a, &o, &err);
     if (status == DF_OK && a.explain_rules) {
-        status = df_cli_explain_rules(&o.cfg, &a.rules, a.format[0] == 'j', &err);
-        return status == DF_OK ? df_cli_finish(0) : df_cli_fail(status, &err);
+        return df_cli_explain_rules(&o.cfg, &a.rules, a.format[0] == 'j');
     }
     if (status == DF_OK) {
         status = write_summary(&a, &o, &err);

@@ -3,6 +3,7 @@
 #include <math.h>
 #include <string.h>
 
+#include "cli.h"
 #include "compat/output.h"
 #include "json_out.h"
 #include "predict/predict.h"
@@ -89,11 +90,20 @@ static void print_rule(const df_rule *rule, bool now, const double here[], const
     putchar('\n');
 }
 
-static void
-add_rule(json_t *rules, const char *name, bool now, const double here[], const double there[])
+/* refused: why there is no prediction with the other value, which then changes nothing; NULL where
+ * there is one. */
+static void add_rule(json_t *rules,
+                     const char *name,
+                     bool now,
+                     const char *refused,
+                     const double here[],
+                     const double there[])
 {
     json_t *const o = df_json_object(rules, name);
     df_json_text(o, "value", now ? "reference" : "corrected");
+    if (refused) {
+        df_json_text(o, "refused", refused);
+    }
     json_t *const changes = df_json_object(o, "with_the_other");
     for (int f = 0; f < FIGURES; f++) {
         if (differs(here[f], there[f])) {
@@ -123,8 +133,12 @@ explain(df_predictor *p, const df_cfg *cfg, const df_rules *rules, json_t *objec
         df_err refused;
         const bool now = df_rules_flip(&other, i);
         const df_status status = predict(p, cfg, &other, there, &refused);
+        if (status == DF_ENOMEM) {
+            return df_fail(err, status, "%s", refused.text);
+        }
         if (object) {
-            add_rule(object, df_rule_table[i].name, now, here, status == DF_OK ? there : here);
+            add_rule(object, df_rule_table[i].name, now, status == DF_OK ? NULL : refused.text,
+                     here, status == DF_OK ? there : here);
         } else if (status != DF_OK) {
             printf("\n%s\n  with the other value: %s\n", df_rule_table[i].name, refused.text);
         } else if (any_differs(here, there)) {
@@ -134,25 +148,25 @@ explain(df_predictor *p, const df_cfg *cfg, const df_rules *rules, json_t *objec
     return DF_OK;
 }
 
-df_status df_cli_explain_rules(const df_cfg *cfg, const df_rules *rules, bool json, df_err *err)
+int df_cli_explain_rules(const df_cfg *cfg, const df_rules *rules, bool json)
 {
+    df_err err;
     df_predictor *const predictor = df_predictor_new();
     json_t *const root = json ? json_object() : NULL;
     df_status status = DF_OK;
     if (!predictor) {
-        status = df_fail(err, DF_ENOMEM, "out of memory");
+        status = df_fail(&err, DF_ENOMEM, "out of memory");
     }
     if (status == DF_OK && !json) {
         puts("Each rule that changes this prediction, and what its other value would do:");
     }
     if (status == DF_OK) {
-        status = explain(predictor, cfg, rules, root ? df_json_object(root, "rules") : NULL, err);
+        status = explain(predictor, cfg, rules, root ? df_json_object(root, "rules") : NULL, &err);
     }
     df_predictor_free(predictor);
-    if (status == DF_OK && root) {
-        (void)df_json_print(root);
-    } else if (root) {
+    if (status != DF_OK) {
         json_decref(root);
+        return df_cli_fail(status, &err);
     }
-    return status;
+    return root ? df_json_print(root) : df_cli_finish(0);
 }

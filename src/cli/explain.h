@@ -5,10 +5,7 @@
 #include "rules/rules.h"
 
 /* Predicts *cfg under *rules, and with each rule at its other value, and prints what that
- * changes to stdout. */
-DF_NODISCARD df_status df_cli_explain_rules(const df_cfg *cfg,
-                                            const df_rules *rules,
-                                            bool json,
-                                            df_err *err);
+ * changes to stdout. Returns the exit code, of a failure after its message. */
+int df_cli_explain_rules(const df_cfg *cfg, const df_rules *rules, bool json);
 
 #endif
