@@ -72,8 +72,7 @@ df_status df_lower_time_step(const df_lower_host *host,
                              df_err *err)
 {
     /* the parts of a layer with the same parameters are replicas unless they are ranks */
-    const double replicas =
-        step->training ? traffic->replicas / (layer ? layer->shares : 1) : 1.0;
+    const double replicas = step->training ? traffic->replicas / (layer ? layer->shares : 1) : 1.0;
     DF_TRY(df_net_check_ranks(replicas, err));
     df_lower_job job = {.replicas = (int32_t)replicas,
                         .first_id = layer ? 1 : 0,

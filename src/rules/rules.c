@@ -357,10 +357,11 @@ bool df_rules_flip(df_rules *rules, size_t row)
 
 void df_rules_print_help(FILE *out)
 {
-    fputs("The Python DeepFlow does some things that were not meant, and they change its numbers.\n"
-          "`--rules corrected` (the default) does what was meant, `--rules reference` what it does,\n"
-          "and exceptions follow after commas: --rules corrected,pipeline_hop_free=reference\n",
-          out);
+    fputs(
+        "The Python DeepFlow does some things that were not meant, and they change its numbers.\n"
+        "`--rules corrected` (the default) does what was meant, `--rules reference` what it does,\n"
+        "and exceptions follow after commas: --rules corrected,pipeline_hop_free=reference\n",
+        out);
     for (size_t i = 0; i < df_rule_count; i++) {
         const df_rule *const rule = &df_rule_table[i];
         fprintf(out, "\n%s\n  reference: %s\n  corrected: %s\n", rule->name, rule->reference,

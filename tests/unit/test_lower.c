@@ -372,7 +372,8 @@ static void sizes_have_limits(void **state)
 {
     (void)state;
     df_step step = step_of(true, 0);
-    assert_refused(&step, 20000, "expected 1 to 32768 devices for the network simulator, found 40000");
+    assert_refused(&step, 20000,
+                   "expected 1 to 32768 devices for the network simulator, found 40000");
     step.t.block[0] = 1e14;
     assert_refused(&step, 2, "expected work of less than");
 }
