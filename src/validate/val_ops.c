@@ -247,16 +247,16 @@ collective_time(df_val_row *r, const df_cfg *cfg, const df_rules *rules, double 
                  {"all_to_all", DF_COLL_ALL_TO_ALL}};
     const char *const op = df_csv_text(r->csv, r->row, "op");
     df_hw_device dev;
-    df_op_collective todo = {.axes = 0};
+    df_op_collective what = {.axes = 0};
     df_topo_group group = {.members = 1.0};
-    DF_TRY(df_val_number(r, "bytes", NAN, &todo.bytes));
+    DF_TRY(df_val_number(r, "bytes", NAN, &what.bytes));
     DF_TRY(df_val_number(r, "num_gpus", NAN, &group.members));
     DF_TRY(df_hw_derive(cfg, rules, &dev, r->err));
     group.link = (df_hw_link){dev.intra.throughput_bytes_ps, dev.intra.latency_s};
     for (size_t i = 0; i < sizeof kinds / sizeof kinds[0]; i++) {
         if (strcmp(kinds[i].name, op) == 0) {
-            todo.kind = kinds[i].kind;
-            *time_s = df_llm_collective_s(&dev, rules, &todo, &group);
+            what.kind = kinds[i].kind;
+            *time_s = df_llm_collective_s(&dev, rules, &what, &group);
             return DF_OK;
         }
     }
