@@ -27,6 +27,7 @@ static json_t *memory_json(const char *name, const df_hw_mem *mem)
     json_object_set_new(o, "name", json_string(name));
     df_report_real(o, "size_bytes", mem->size_bytes);
     df_report_real(o, "bytes_ps", mem->throughput_bytes_ps);
+    df_report_real(o, "copies", mem->copies);
     json_object_set_new(o, "size_limit", json_string(df_hw_limit_name(mem->size_limit)));
     json_object_set_new(o, "bandwidth_limit", json_string(df_hw_limit_name(mem->bandwidth_limit)));
     return o;

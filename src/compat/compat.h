@@ -60,7 +60,6 @@ typedef struct {
     bool streams_on_registers, staging_on_registers;
     bool gather_whole_steps, gather_staging_divided;
     bool flash_launch_on_heads, flash_loads_waves, flash_softmax_as_products;
-    double bundles; /* of the file */
 } df_compat_prices;
 
 const df_cost_model *

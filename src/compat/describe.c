@@ -84,7 +84,8 @@ void df_compat_exchange(const df_rules *rules,
 
 df_gemm_traffic df_compat_gemm_traffic(const df_rules *rules)
 {
-    return (df_gemm_traffic){.output_uncounted = rules->gemm_output_uncounted,
+    return (df_gemm_traffic){.output_takes_no_room = rules->gemm_output_takes_no_room,
+                             .output_uncounted = rules->gemm_output_uncounted,
                              .reuse_floored = rules->gemm_dram_reuse_floored};
 }
 

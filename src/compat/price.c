@@ -39,7 +39,7 @@ collective_s(const df_coster *c, const df_op_collective *what, const df_topo_gro
 /* Loads before the products: of as many tiles as the device has bundles. */
 static double load_waves_s(const df_coster *c, const df_op_attention *a)
 {
-    const double bundles = options_of(c)->bundles;
+    const double bundles = fmax(c->dev->core.num_bundle, 1.0);
     const double bytes = 2.0 * a->tile * a->head_dim * bundles * c->dev->elem_bytes;
     const double loads = ceil(ceil(a->queries / a->tile) / bundles) * a->kv_heads;
     return df_roof_level(c->dev, DRAM, 0.0, trunc(bytes)) * loads;
@@ -78,15 +78,15 @@ const df_cost_model *
 df_compat_cost(const df_rules *rules, const df_cfg *cfg, df_compat_prices *options)
 {
     const bool llm = cfg->mode == DF_MODE_LLM; /* whose streams and gathers have rules apart */
-    *options = (df_compat_prices){.streams_on_registers = !llm && rules->pointwise_on_registers,
-                                  .staging_on_registers = rules->pointwise_on_registers,
-                                  .gather_whole_steps = llm && rules->llm_all_gather_whole_steps,
-                                  .gather_staging_divided = llm ? rules->llm_all_gather_whole_steps
-                                                                : rules->all_gather_staging_divided,
-                                  .flash_launch_on_heads = rules->llm_flash_launch_on_heads,
-                                  .flash_loads_waves = rules->llm_flash_loads_waves,
-                                  .flash_softmax_as_products = rules->llm_flash_softmax_as_products,
-                                  .bundles = (double)cfg->tech.core.num_bundles};
+    *options =
+        (df_compat_prices){.streams_on_registers = !llm && rules->pointwise_on_registers,
+                           .staging_on_registers = rules->pointwise_on_registers,
+                           .gather_whole_steps = llm && rules->llm_all_gather_whole_steps,
+                           .gather_staging_divided = llm ? rules->llm_all_gather_whole_steps
+                                                         : rules->all_gather_staging_divided,
+                           .flash_launch_on_heads = rules->llm_flash_launch_on_heads,
+                           .flash_loads_waves = rules->llm_flash_loads_waves,
+                           .flash_softmax_as_products = rules->llm_flash_softmax_as_products};
     const bool differs = options->streams_on_registers || options->staging_on_registers ||
                          options->gather_staging_divided || options->flash_launch_on_heads ||
                          options->flash_loads_waves || options->flash_softmax_as_products;

@@ -21,7 +21,7 @@ static df_status price_attention(const df_coster *c, const df_op *op, df_price *
     const df_op_attention *const a = &op->attention;
     df_flash f;
     DF_TRY(df_flash_tile(c, a, &f));
-    const double softmax_s = c->model->stream_s(c, softmax_slowdown * f.softmax_flops, 1.0);
+    const double softmax_s = c->model->stream_s(c, softmax_slowdown * f.softmax_flops, 0.0);
     const double pair_s = f.score.time_s + softmax_s + f.output.time_s;
     const double dram_s = c->model->stream_s(c, 0.0, trunc(f.dram_bytes));
     price->time_s = op->repeats * fmax(dram_s, pair_s * f.pairs * a->heads);

@@ -16,11 +16,10 @@ static void find_shares(const df_hw_device *dev,
                         const double bytes[DF_HW_LEVELS],
                         double share_s[DF_COSTS])
 {
-    const double bundles = fmax(dev->core.num_bundle, 1.0);
     share_s[DF_COST_COMPUTE] = flops / dev->core.throughput_flops_ps;
     for (int level = 0; level < DF_HW_LEVELS; level++) {
-        const double share = bytes[level] / (level == 1 ? bundles : 1.0); /* each has its L1 */
-        share_s[DF_COST_REGISTERS + level] = share / dev->mem[level].throughput_bytes_ps;
+        const df_hw_mem *const mem = &dev->mem[level];
+        share_s[DF_COST_REGISTERS + level] = bytes[level] / mem->copies / mem->throughput_bytes_ps;
     }
 }
 

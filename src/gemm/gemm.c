@@ -27,7 +27,8 @@ _Static_assert((int)LANES >= (int)DF_TILES && LANES % VECTOR == 0,
 typedef struct {
     double elems; /* capacity that the tiles were drawn for */
     double square;
-    int count; /* 0: none yet */
+    bool output_takes_no_room; /* that they were drawn for */
+    int count;                 /* 0: none yet */
     double m[LANES], k[LANES], n[LANES];
     double inv_m[LANES], inv_k[LANES], inv_n[LANES];
 } tile_columns;
@@ -37,7 +38,9 @@ struct df_gemm_search {
     tile_columns l1, l2;
     df_hw_device dev;
     double s_per_byte[DF_HW_LEVELS]; /* inf: no bandwidth */
-    double inflection[DF_HW_LEVELS]; /* flops/byte where a level stops binding */
+    /* flops/byte from which on a level's time no longer counts; inf: it always does */
+    double inflection[DF_HW_LEVELS];
+    bool bundles_own_tiles; /* each works on a level-2 tile of its own, with an L1 as fast as all */
     df_gemm_traffic traffic;
 };
 
@@ -130,7 +133,7 @@ static inline double level_time(level_roof r, double bytes)
 {
     const double slack = 1.0 - 0x1p-50;
     const double memory_s = bytes * r.s_per_byte + r.latency_s;
-    return r.flops < bytes * r.inflection * slack ? memory_s : r.compute_s;
+    return larger(r.flops < bytes * r.inflection * slack ? memory_s : 0.0, r.compute_s);
 }
 
 static inline level_roof roof_of(const df_gemm_search *self, const problem *p, int level)
@@ -157,11 +160,13 @@ static df_status draw_level(df_gemm_search *self, int level, tile_columns *colum
 {
     const df_hw_mem *mem = &self->dev.mem[level];
     const double elems = mem->size_per_bundle_bytes / self->dev.elem_bytes;
-    if (columns->count > 0 && columns->elems == elems && columns->square == mem->tile_dim) {
+    const bool no_room = self->traffic.output_takes_no_room;
+    if (columns->count > 0 && columns->elems == elems && columns->square == mem->tile_dim &&
+        columns->output_takes_no_room == no_room) {
         return DF_OK; /* the candidates depend on nothing else */
     }
     df_gemm_tile tiles[DF_TILES];
-    const int count = df_tile_draw(&self->stream, level, elems, mem->tile_dim, tiles);
+    const int count = df_tile_draw(&self->stream, level, no_room, elems, mem->tile_dim, tiles);
     columns->count = 0;
     if (count == 0) {
         return df_fail(err, DF_INFEASIBLE,
@@ -170,6 +175,7 @@ static df_status draw_level(df_gemm_search *self, int level, tile_columns *colum
     }
     set_columns(columns, tiles, count);
     columns->elems = elems;
+    columns->output_takes_no_room = no_room;
     columns->square = mem->tile_dim;
     return DF_OK;
 }
@@ -183,9 +189,11 @@ df_status df_gemm_search_use(df_gemm_search *self,
     self->traffic = *traffic;
     for (int i = 0; i < DF_HW_LEVELS; i++) {
         const double bytes_ps = dev->mem[i].throughput_bytes_ps;
-        self->inflection[i] = bytes_ps > 0.0 ? dev->core.throughput_flops_ps / bytes_ps : HUGE_VAL;
+        const bool always = !dev->latency_if_memory_bound || !(bytes_ps > 0.0);
+        self->inflection[i] = always ? HUGE_VAL : dev->core.throughput_flops_ps / bytes_ps;
         self->s_per_byte[i] = 1.0 / bytes_ps;
     }
+    self->bundles_own_tiles = dev->mem[1].copies > 1.0;
     DF_TRY(draw_level(self, 1, &self->l1, err));
     return draw_level(self, 2, &self->l2, err);
 }
@@ -408,11 +416,13 @@ static inline void divide_tile(const tile_columns *l1, const outer_tiles *t, int
     in->costed = false;
 }
 
-/* Bundles work on different level-2 tiles at once. */
-static inline double busy_bundles(const df_gemm_search *self, double tiles)
+/* By what the traffic of level 1 is divided to be timed with the throughput of one copy: bundles
+ * work on different level-2 tiles at once, with a copy each, or share one copy and the `outputs`
+ * level-1 tiles of a level-2 tile's result. */
+static inline double level_1_shares(const df_gemm_search *self, double tiles, double outputs)
 {
-    const double busy = smaller(self->dev.core.num_bundle, tiles);
-    return busy > 0.0 ? busy : 1.0;
+    const double bundles = larger(self->dev.core.num_bundle, 1.0);
+    return self->bundles_own_tiles ? smaller(bundles, tiles) : smaller(bundles, outputs) / bundles;
 }
 
 /* Traffic of level 1, of all bundles together, and its time. */
@@ -425,7 +435,7 @@ cost_level_1(const df_gemm_search *self, const problem *p, const outer_tiles *t,
     const double k = t->k[in->z];
     const double n = t->n[in->z];
     const double all = t->total[in->z] * p->q;
-    const double share = 1.0 / busy_bundles(self, t->total[in->z]);
+    const double total = t->total[in->z];
     for (int y = 0; y < LANES; y++) {
         const double m1 = smaller(l1->m[y], m);
         const double k1 = smaller(l1->k[y], k);
@@ -434,7 +444,7 @@ cost_level_1(const df_gemm_search *self, const problem *p, const outer_tiles *t,
         const double moved = (m1 + n1) * k1 * in->rk[y] + m1 * n1;
         const double bytes = moved * outputs * all;
         in->bytes[y] = bytes;
-        in->time_s[y] = level_time(roof, bytes * share);
+        in->time_s[y] = level_time(roof, bytes * (1.0 / level_1_shares(self, total, outputs)));
     }
     in->costed = true;
 }
@@ -556,11 +566,17 @@ static df_gemm_tile tile_at(const tile_columns *columns, int i)
     return (df_gemm_tile){columns->m[i], columns->k[i], columns->n[i]};
 }
 
-/* How many level-2 tiles z cover the shape. */
-static double tiles_of(const tile_columns *l2, const df_gemm_shape *s, int z)
+/* level_1_shares of the tiling that was chosen. */
+static double chosen_shares(const df_gemm_search *self, const df_gemm_shape *s, const choice *best)
 {
-    return ceil_small(s->m * l2->inv_m[z]) * ceil_small(s->k * l2->inv_k[z]) *
-           ceil_small(s->n * l2->inv_n[z]);
+    const tile_columns *const l1 = &self->l1;
+    const tile_columns *const l2 = &self->l2;
+    const int z = best->z;
+    const double tiles = ceil_small(s->m * l2->inv_m[z]) * ceil_small(s->k * l2->inv_k[z]) *
+                         ceil_small(s->n * l2->inv_n[z]);
+    const double outputs = ceil_small(smaller(l2->m[z], s->m) * l1->inv_m[best->y]) *
+                           ceil_small(smaller(l2->n[z], s->n) * l1->inv_n[best->y]);
+    return level_1_shares(self, tiles, outputs);
 }
 
 df_status df_gemm_search_solve(const df_gemm_search *self,
@@ -576,9 +592,8 @@ df_status df_gemm_search_solve(const df_gemm_search *self,
     pose(self, shape, &p);
     const choice best = search_tiles(self, &p);
     const double square = self->dev.mem[0].tile_dim;
-    const double share = busy_bundles(self, tiles_of(&self->l2, shape, best.z));
-    const double bytes[DF_HW_LEVELS] = {p.sys_bytes, best.l1_bytes / share, best.l2_bytes,
-                                        best.dram_bytes};
+    const double l1_bytes = best.l1_bytes / chosen_shares(self, shape, &best);
+    const double bytes[DF_HW_LEVELS] = {p.sys_bytes, l1_bytes, best.l2_bytes, best.dram_bytes};
     out->time_s = df_roof_levels(&self->dev, p.flops, bytes);
     out->flops = p.flops;
     out->traffic_bytes[0] = p.sys_bytes;
@@ -600,8 +615,9 @@ WIDE static double least_level_1(const df_gemm_search *self, const problem *p)
     for (int z = 0; z < self->l2.count; z++) {
         divide_tile(&self->l1, &s.outer, z, &s.inner);
         cost_level_1(self, p, &s.outer, &s.inner);
-        least_bytes =
-            smaller(least_bytes, least(s.inner.bytes) / busy_bundles(self, s.outer.total[z]));
+        const double shares =
+            self->bundles_own_tiles ? level_1_shares(self, s.outer.total[z], 1.0) : 1.0;
+        least_bytes = smaller(least_bytes, least(s.inner.bytes) / shares);
     }
     return least_bytes;
 }

@@ -23,10 +23,11 @@ typedef struct {
     df_gemm_tile l0, l1, l2; /* as enumerated, not clipped to the shape */
 } df_gemm_cost;
 
-/* How DRAM traffic is counted; zeroed: all of it. */
+/* How DRAM traffic and the room of tiles are counted; zeroed: all of them. */
 typedef struct {
-    bool output_uncounted; /* the output takes none unless the matrices exceed the DRAM */
-    bool reuse_floored;    /* passes over a matrix are counted without the last, partial tile */
+    bool output_uncounted;     /* the output takes none unless the matrices exceed the DRAM */
+    bool reuse_floored;        /* passes over a matrix are counted without the last, partial tile */
+    bool output_takes_no_room; /* tiles of the output are in no L2, square tiles of it nowhere */
 } df_gemm_traffic;
 
 /* The tile search. One per thread; NULL when out of memory. */
@@ -48,16 +49,21 @@ DF_NODISCARD df_status df_gemm_search_solve(const df_gemm_search *search,
                                             df_gemm_cost *out,
                                             df_err *err);
 
-/* The least L1 traffic of a device's share that any pair of L1 and L2 tiles has, in bytes: for a
- * GEMM inside a larger kernel, whose operands do not come from DRAM. */
+/* The least L1 traffic that any pair of L1 and L2 tiles has, in bytes: for a GEMM inside a larger
+ * kernel, which keeps all bundles at work and whose operands do not come from DRAM. Where every
+ * bundle has the throughput of the L1, it is that of one bundle. */
 double df_gemm_search_least_l1_bytes(const df_gemm_search *search, const df_gemm_shape *shape);
 
 enum { DF_TILES = 20 };
 
 /* The tile candidates of a memory level, in the order of drawing. `elems` is the
  * capacity of one bundle's share in elements, `square` the square tile's edge.
- * Level 2 stores past the cache, which lets its third dimension be larger.
+ * output_takes_no_room is that of df_gemm_traffic.
  * Returns their number, at most DF_TILES; 0 when the capacity is too small for any. */
-int df_gemm_tiles(int level, double elems, double square, df_gemm_tile tiles[DF_TILES]);
+int df_gemm_tiles(int level,
+                  bool output_takes_no_room,
+                  double elems,
+                  double square,
+                  df_gemm_tile tiles[DF_TILES]);
 
 #endif

@@ -20,7 +20,7 @@ typedef struct {
 } entry;
 
 /* All of a device and of the counting of traffic that a GEMM's time depends on. */
-enum { PER_LEVEL = 6, FACTS = 8 + PER_LEVEL * DF_HW_LEVELS };
+enum { PER_LEVEL = 7, FACTS = 10 + PER_LEVEL * DF_HW_LEVELS };
 
 typedef struct {
     uint64_t serial; /* 0: free */
@@ -74,14 +74,17 @@ static void read_facts(const df_hw_device *dev, const df_gemm_traffic *traffic, 
                                                             (double)dev->dataflow,
                                                             dev->elem_bytes,
                                                             (double)traffic->output_uncounted,
-                                                            (double)traffic->reuse_floored};
+                                                            (double)traffic->reuse_floored,
+                                                            (double)traffic->output_takes_no_room,
+                                                            (double)dev->latency_if_memory_bound};
     memcpy(facts, whole, sizeof whole);
     facts += sizeof whole / sizeof whole[0];
     for (int i = 0; i < DF_HW_LEVELS; i++) {
         const df_hw_mem *const mem = &dev->mem[i];
-        const double level[PER_LEVEL] = {(double)mem->type,          (double)mem->scope,
-                                         mem->size_per_bundle_bytes, mem->tile_dim,
-                                         mem->throughput_bytes_ps,   mem->latency_s};
+        const double level[PER_LEVEL] = {
+            (double)mem->type, (double)mem->scope,       mem->size_per_bundle_bytes,
+            mem->tile_dim,     mem->throughput_bytes_ps, mem->latency_s,
+            mem->copies};
         memcpy(facts, level, sizeof level);
         facts += PER_LEVEL;
     }

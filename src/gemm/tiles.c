@@ -17,7 +17,7 @@ typedef struct {
 } tile_set;
 
 static const uint32_t REFERENCE_SEED = 1;
-/* The level from which on results are stored past the cache. */
+/* The level from which on the reference stores results past the cache. */
 enum { STORE_BYPASS_LEVEL = 2 };
 
 void df_tile_stream_init(df_tile_stream *stream)
@@ -43,12 +43,12 @@ static void add(tile_set *set, exponents e)
 }
 
 /* The largest third edge beside 2^i x 2^j, if the capacity leaves any:
- * m k + k n + m n elements where all three tiles are held, m k + k n otherwise. */
-static bool third_edge(int level, double elems, int i, int j, exponents *e)
+ * m k + k n + m n elements where the output's tile is held too, m k + k n otherwise. */
+static bool third_edge(bool holds_output, double elems, int i, int j, exponents *e)
 {
     const double a = (double)((uint64_t)1 << i);
     const double b = (double)((uint64_t)1 << j);
-    const double z = (elems - a * b) / (level < STORE_BYPASS_LEVEL ? a + b : b);
+    const double z = (elems - a * b) / (holds_output ? a + b : b);
     if (!(z >= 1.0)) {
         return false;
     }
@@ -57,12 +57,12 @@ static bool third_edge(int level, double elems, int i, int j, exponents *e)
 }
 
 /* How many distinct tiles there are at all, up to DF_TILES; fills the set. */
-static void enumerate_all(int level, double elems, int powers, tile_set *set)
+static void enumerate_all(bool holds_output, double elems, int powers, tile_set *set)
 {
     for (int i = 0; i < powers; i++) {
         for (int j = 0; j < powers && set->count < DF_TILES; j++) {
             exponents e;
-            if (third_edge(level, elems, i, j, &e)) {
+            if (third_edge(holds_output, elems, i, j, &e)) {
                 add(set, e);
             }
         }
@@ -84,8 +84,8 @@ static int draw(const df_tile_stream *stream, int *next, uint32_t mask, uint32_t
     return -1;
 }
 
-static void
-draw_random(const df_tile_stream *stream, int level, double elems, int powers, tile_set *set)
+static void draw_random(
+    const df_tile_stream *stream, bool holds_output, double elems, int powers, tile_set *set)
 {
     const uint32_t limit = (uint32_t)powers - 1;
     uint32_t mask = 0;
@@ -100,7 +100,7 @@ draw_random(const df_tile_stream *stream, int level, double elems, int powers, t
         if (i < 0 || j < 0) {
             return;
         }
-        if (third_edge(level, elems, i, j, &e)) {
+        if (third_edge(holds_output, elems, i, j, &e)) {
             add(set, e);
         }
     }
@@ -112,6 +112,7 @@ static const double FEW_TILES_ELEMS = 65.0;
 
 int df_tile_draw(const df_tile_stream *stream,
                  int level,
+                 bool output_takes_no_room,
                  double elems,
                  double square,
                  df_gemm_tile tiles[DF_TILES])
@@ -119,23 +120,25 @@ int df_tile_draw(const df_tile_stream *stream,
     if (!(elems >= 2.0) || !(square >= 1.0)) {
         return 0;
     }
+    const bool holds_output = level < STORE_BYPASS_LEVEL || !output_takes_no_room;
     const int powers = ilogb(elems);
     const int edge = ilogb(square);
     tile_set set = {.count = 0};
     add(&set, (exponents){edge, edge, edge});
-    if (edge > 0) {
+    /* tiles of half a square, of two, and of one for the output */
+    if (edge > 0 && (output_takes_no_room || 3.5 * square * square <= elems)) {
         add(&set, (exponents){edge - 1, edge, edge + 1});
     }
     bool enough = true;
     if (elems < FEW_TILES_ELEMS) {
         tile_set all = set;
-        enumerate_all(level, elems, powers, &all);
+        enumerate_all(holds_output, elems, powers, &all);
         enough = all.count == DF_TILES;
     }
     if (enough) {
-        draw_random(stream, level, elems, powers, &set);
+        draw_random(stream, holds_output, elems, powers, &set);
     }
-    enumerate_all(level, elems, powers, &set);
+    enumerate_all(holds_output, elems, powers, &set);
     for (int i = 0; i < set.count; i++) {
         const exponents *e = &set.tile[i];
         tiles[i] = (df_gemm_tile){ldexp(1.0, e->m), ldexp(1.0, e->k), ldexp(1.0, e->n)};
@@ -143,9 +146,10 @@ int df_tile_draw(const df_tile_stream *stream,
     return set.count;
 }
 
-int df_gemm_tiles(int level, double elems, double square, df_gemm_tile tiles[DF_TILES])
+int df_gemm_tiles(
+    int level, bool output_takes_no_room, double elems, double square, df_gemm_tile tiles[DF_TILES])
 {
     df_tile_stream stream;
     df_tile_stream_init(&stream);
-    return df_tile_draw(&stream, level, elems, square, tiles);
+    return df_tile_draw(&stream, level, output_takes_no_room, elems, square, tiles);
 }

@@ -1,6 +1,7 @@
 /* tiles.h: private to gemm: the tile candidates, ready for the search's loops. */
 #ifndef DF_GEMM_TILES_H
 #define DF_GEMM_TILES_H
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "gemm/gemm.h"
@@ -19,6 +20,7 @@ void df_tile_stream_init(df_tile_stream *stream);
 /* df_gemm_tiles on a prepared stream. */
 int df_tile_draw(const df_tile_stream *stream,
                  int level,
+                 bool output_takes_no_room,
                  double elems,
                  double square,
                  df_gemm_tile tiles[DF_TILES]);

@@ -284,8 +284,9 @@ static void derive_dram(const df_cfg *cfg, const df_rules *rules, df_hw_mem *mem
     mem->latency_s = tech->latency_s;
 }
 
-/* The share of one bundle, and the edge of the square tile that fits it. */
-static df_status derive_tile(const df_hw_core *core, double elem_bytes, df_hw_mem *mem, df_err *err)
+/* The share of one bundle, and the edge of the square tile of which it holds `tiles`. */
+static df_status
+derive_tile(const df_hw_core *core, double elem_bytes, double tiles, df_hw_mem *mem, df_err *err)
 {
     double sharers = 1.0;
     if (mem->scope == DF_SCOPE_MCU_BUNDLE) {
@@ -304,7 +305,7 @@ static df_status derive_tile(const df_hw_core *core, double elem_bytes, df_hw_me
                        "(too little core area)",
                        df_mem_type_name(mem->type));
     }
-    const int exponent = ilogb(sqrt(mem->size_per_bundle_bytes / elem_bytes / 2.0));
+    const int exponent = ilogb(sqrt(mem->size_per_bundle_bytes / elem_bytes / tiles));
     mem->tile_dim = exponent > 0 ? ldexp(1.0, exponent) : 1.0;
     return DF_OK;
 }
@@ -313,6 +314,7 @@ static df_status
 derive_memory(const df_cfg *cfg, const df_rules *rules, df_hw_device *dev, df_err *err)
 {
     df_status status = DF_OK;
+    const double tiles = rules->gemm_output_takes_no_room ? 2.0 : 3.0; /* of A, B, and of C */
     /* The reference hands areas and powers of an SRAM on as shares of the chip;
      * undoing that costs it a rounding that decides a floor now and then. */
     const double chip = cfg->area.chip_mm2;
@@ -325,6 +327,8 @@ derive_memory(const df_cfg *cfg, const df_rules *rules, df_hw_device *dev, df_er
     for (int i = 0; i < DF_HW_LEVELS; i++) {
         df_hw_mem *mem = &dev->mem[i];
         memset(mem, 0, sizeof *mem);
+        mem->copies =
+            i == 1 && rules->l1_rate_of_each_bundle ? fmax(dev->core.num_bundle, 1.0) : 1.0;
         mem->type = cfg->level[i].type;
         mem->scope = cfg->level[i].scope;
         if (mem->type == DF_MEM_DRAM) {
@@ -334,7 +338,7 @@ derive_memory(const df_cfg *cfg, const df_rules *rules, df_hw_device *dev, df_er
             derive_sram(&cfg->tech.sram[k], power_w[k], area_mm2[k], dev->core.num_bundle, rules,
                         mem);
         }
-        const df_status tile = derive_tile(&dev->core, dev->elem_bytes, mem, err);
+        const df_status tile = derive_tile(&dev->core, dev->elem_bytes, tiles, mem, err);
         status = status == DF_OK ? tile : status;
     }
     return status;
@@ -417,6 +421,7 @@ df_status df_hw_derive(const df_cfg *cfg, const df_rules *rules, df_hw_device *o
     dev.dataflow = cfg->tech.core.dataflow;
     dev.fma_d1 = (double)cfg->tech.core.fma_d1;
     dev.fma_d2 = (double)cfg->tech.core.fma_d2;
+    dev.latency_if_memory_bound = rules->latency_if_memory_bound;
     DF_TRY(derive_core(cfg, &dev.core, err));
     const df_status status = derive_memory(cfg, rules, &dev, err);
     const net_budget intra = {&cfg->tech.intra, cfg->power.of.intra, cfg->area.of.intra,

@@ -36,6 +36,7 @@ typedef struct {
     double dynamic_throughput_bytes_ps;
     double throughput_bytes_ps; /* times util */
     double latency_s;
+    double copies;    /* that have this throughput each: 1, or the bundles */
     double num_units; /* banks of an SRAM, stacks of a DRAM */
     double unit_bw_bytes_ps;
     double num_links;           /* DRAM */
@@ -59,9 +60,10 @@ typedef struct {
     df_hw_net intra, inter;
     df_dataflow dataflow;
     double fma_d1, fma_d2;
-    double elem_bytes;        /* bytes of a tensor element */
-    double launch_overhead_s; /* of one kernel */
-    double h2d_bytes_ps;      /* <= 0: not timed */
+    bool latency_if_memory_bound; /* roof.h */
+    double elem_bytes;            /* bytes of a tensor element */
+    double launch_overhead_s;     /* of one kernel */
+    double h2d_bytes_ps;          /* <= 0: not timed */
 } df_hw_device;
 
 /* Speed and latency of a link between two devices. */

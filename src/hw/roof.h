@@ -3,8 +3,9 @@
 #define DF_ROOF_H
 #include "hw/hw.h"
 
-/* Over all levels: the largest over the levels of bytes/bandwidth + latency where the operator
- * is memory bound there, else of flops/throughput. inf where a needed rate is 0. */
+/* Over all levels: the largest of flops/throughput and each level's bytes/bandwidth + latency, so
+ * that a faster part never makes it longer. A device with latency_if_memory_bound leaves the
+ * latency out where bytes/bandwidth is below flops/throughput. inf where a needed rate is 0. */
 double df_roof_levels(const df_hw_device *dev, double flops, const double bytes[DF_HW_LEVELS]);
 
 /* Of one level, for work that streams `bytes` through it once. */

@@ -18,8 +18,11 @@ typedef struct {
     bool network_voltage_unclamped;
     /* roofline and GEMM */
     bool pointwise_on_registers;
+    bool l1_rate_of_each_bundle;
+    bool latency_if_memory_bound;
     bool gemm_output_uncounted;
     bool gemm_dram_reuse_floored;
+    bool gemm_output_takes_no_room;
     /* collectives */
     bool all_gather_staging_divided;
     bool pipeline_hop_free;

@@ -161,7 +161,7 @@ static void recorded_candidates_are_met(void **state)
         df_gemm_tile got[DF_TILES] = {0};
         assert_int_equal(read_tiles(df_csv_text(csv, "tiles"), want), DF_TILES);
         /* The square tile is the first candidate. */
-        assert_int_equal(df_gemm_tiles(level, elems, want[0].m, got), DF_TILES);
+        assert_int_equal(df_gemm_tiles(level, true, elems, want[0].m, got), DF_TILES);
         for (int i = 0; i < DF_TILES; i++) {
             df_assert_rel(got[i].m, want[i].m, 0.0);
             df_assert_rel(got[i].k, want[i].k, 0.0);

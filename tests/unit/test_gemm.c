@@ -10,13 +10,17 @@ typedef struct {
     double time_s, metric;
 } answer;
 
-/* A device like tests/data/hardware.yaml. */
-static df_hw_device device(void)
+static const df_gemm_traffic reference = {
+    .output_uncounted = true, .reuse_floored = true, .output_takes_no_room = true};
+static const df_gemm_traffic corrected = {false};
+
+/* tests/data/hardware.yaml by the rules of that traffic. */
+static df_hw_device device(const df_gemm_traffic *traffic)
 {
     df_cfg cfg;
     df_err err;
     df_hw_device dev;
-    const df_rules rules = df_rules_reference();
+    const df_rules rules = traffic == &reference ? df_rules_reference() : df_rules_corrected();
     if (df_cfg_load(DF_TEST_DATA "/data/hardware.yaml", NULL, DF_CFG_NEED_HARDWARE, &cfg, &err) !=
             DF_OK ||
         df_hw_derive(&cfg, &rules, &dev, &err) != DF_OK) {
@@ -65,7 +69,12 @@ static void traffic(const df_hw_device *dev,
     if (!counting->output_uncounted || whole > dev->mem[3].size_per_bundle_bytes) {
         bytes[3] += c_passes * s->m * s->n * q;
     }
-    bytes[1] /= fmax(fmin(dev->core.num_bundle, all), 1); /* of one bundle at work */
+    const double bundles = fmax(dev->core.num_bundle, 1);
+    if (dev->mem[1].copies > 1) {
+        bytes[1] /= fmin(bundles, all); /* of one bundle at work */
+    } else {
+        bytes[1] *= bundles / fmin(bundles, rm * rn); /* in that share of the bundles */
+    }
 }
 
 /* Tries everything. The register traffic is the solver's own: it is the same for all. */
@@ -78,7 +87,8 @@ static answer try_all(const df_hw_device *dev,
     int count[2];
     for (int level = 1; level <= 2; level++) {
         const df_hw_mem *mem = &dev->mem[level];
-        count[level - 1] = df_gemm_tiles(level, mem->size_per_bundle_bytes / dev->elem_bytes,
+        count[level - 1] = df_gemm_tiles(level, counting->output_takes_no_room,
+                                         mem->size_per_bundle_bytes / dev->elem_bytes,
                                          mem->tile_dim, tiles[level - 1]);
     }
     const double flops = s->m * s->n * (2 * s->k - 1);
@@ -120,17 +130,17 @@ static void search_finds_what_trying_all_finds(void **state)
     (void)state;
     static const double edges[] = {1, 3, 17, 128, 1000, 4097, 50000};
     enum { EDGES = sizeof edges / sizeof edges[0] };
-    const df_gemm_traffic reference = {true, true};
-    const df_gemm_traffic corrected = {false, false};
     df_gemm_search *gemm = df_gemm_search_new();
     assert_non_null(gemm);
-    df_hw_device dev = device();
-    dev.dataflow = DF_FLOW_NONE;
+    df_hw_device as_reference = device(&reference);
+    df_hw_device as_corrected = device(&corrected);
+    as_reference.dataflow = DF_FLOW_NONE;
+    as_corrected.dataflow = DF_FLOW_NONE;
     for (int i = 0; i < EDGES * EDGES * EDGES; i++) {
         const df_gemm_shape shape = {edges[i % EDGES], edges[i / EDGES % EDGES],
                                      edges[i / EDGES / EDGES]};
-        compare(gemm, &dev, &reference, &shape);
-        compare(gemm, &dev, &corrected, &shape);
+        compare(gemm, &as_reference, &reference, &shape);
+        compare(gemm, &as_corrected, &corrected, &shape);
     }
     df_gemm_search_free(gemm);
 }
@@ -140,18 +150,18 @@ static void search_holds_whatever_level_binds(void **state)
 {
     (void)state;
     static const double slower[] = {1, 30, 1000};
-    const df_gemm_traffic rules = {true, true};
     df_gemm_search *gemm = df_gemm_search_new();
     assert_non_null(gemm);
-    for (int i = 0; i < 27; i++) {
-        df_hw_device dev = device();
+    for (int i = 0; i < 54; i++) {
+        const df_gemm_traffic *const rules = i < 27 ? &reference : &corrected;
+        df_hw_device dev = device(rules);
         dev.dataflow = DF_FLOW_NONE;
         dev.mem[1].throughput_bytes_ps /= slower[i % 3];
         dev.mem[2].throughput_bytes_ps /= slower[i / 3 % 3];
-        dev.mem[3].throughput_bytes_ps /= slower[i / 9];
-        dev.mem[2].size_per_bundle_bytes /= 1 + i;
-        compare(gemm, &dev, &rules, &(df_gemm_shape){777, 2385, 1211});
-        compare(gemm, &dev, &rules, &(df_gemm_shape){64.5, 2385, 10.25});
+        dev.mem[3].throughput_bytes_ps /= slower[i / 9 % 3];
+        dev.mem[2].size_per_bundle_bytes /= 1 + i % 27;
+        compare(gemm, &dev, rules, &(df_gemm_shape){777, 2385, 1211});
+        compare(gemm, &dev, rules, &(df_gemm_shape){64.5, 2385, 10.25});
     }
     df_gemm_search_free(gemm);
 }
@@ -159,13 +169,12 @@ static void search_holds_whatever_level_binds(void **state)
 static void dimensions_must_be_positive(void **state)
 {
     (void)state;
-    const df_gemm_traffic rules = {true, true};
-    const df_hw_device dev = device();
+    const df_hw_device dev = device(&corrected);
     df_gemm_search *gemm = df_gemm_search_new();
     df_gemm_cost cost;
     df_err err;
     assert_non_null(gemm);
-    assert_int_equal(df_gemm_search_use(gemm, &dev, &rules, &err), DF_OK);
+    assert_int_equal(df_gemm_search_use(gemm, &dev, &corrected, &err), DF_OK);
     static const df_gemm_shape bad[] = {{0, 1, 1}, {1, -1, 1}, {1, 1, NAN}};
     for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++) {
         assert_int_equal(df_gemm_search_solve(gemm, &bad[i], &cost, &err), DF_EINVAL);
@@ -176,14 +185,43 @@ static void dimensions_must_be_positive(void **state)
 static void a_memory_without_room_is_infeasible(void **state)
 {
     (void)state;
-    const df_gemm_traffic rules = {true, true};
-    df_hw_device dev = device();
+    df_hw_device dev = device(&corrected);
     df_gemm_search *gemm = df_gemm_search_new();
     df_err err;
     assert_non_null(gemm);
     dev.mem[1].size_per_bundle_bytes = 2; /* one element of fp16 */
-    assert_int_equal(df_gemm_search_use(gemm, &dev, &rules, &err), DF_INFEASIBLE);
+    assert_int_equal(df_gemm_search_use(gemm, &dev, &corrected, &err), DF_INFEASIBLE);
     assert_non_null(strstr(err.text, "SRAM-L1"));
+    df_gemm_search_free(gemm);
+}
+
+/* With S elements of fast memory a product moves at least 2 m n k / sqrt(S) - 2 S elements
+ * (Smith, Lowery, Langou, van de Geijn, arXiv:1702.02017). */
+static void dram_traffic_is_above_the_lower_bound(void **state)
+{
+    (void)state;
+    static const double kib[] = {16, 100, 1024, 40 * 1024, 1000 * 1024};
+    static const double edges[] = {7, 512, 4096, 16384, 65536, 100000};
+    enum { EDGES = sizeof edges / sizeof edges[0], CASES = EDGES * EDGES * EDGES };
+    df_gemm_search *gemm = df_gemm_search_new();
+    df_hw_device dev = device(&corrected);
+    assert_non_null(gemm);
+    dev.dataflow = DF_FLOW_NONE;
+    for (int i = 0; i < CASES * 5; i++) {
+        const df_gemm_shape s = {edges[i % EDGES], edges[i / EDGES % EDGES],
+                                 edges[i / EDGES / EDGES % EDGES]};
+        const double l2_bytes = kib[i / CASES] * 1024;
+        const double elems = l2_bytes / dev.elem_bytes;
+        df_gemm_cost cost;
+        df_err err;
+        dev.mem[2].size_bytes = l2_bytes;
+        dev.mem[2].size_per_bundle_bytes = l2_bytes;
+        dev.mem[2].tile_dim = exp2(floor(log2(sqrt(elems / 3))));
+        assert_int_equal(df_gemm_search_use(gemm, &dev, &corrected, &err), DF_OK);
+        assert_int_equal(df_gemm_search_solve(gemm, &s, &cost, &err), DF_OK);
+        const double least = 2 * s.m * s.k * s.n / sqrt(elems) - 2 * elems;
+        assert_true(cost.traffic_bytes[3] >= least * dev.elem_bytes);
+    }
     df_gemm_search_free(gemm);
 }
 
@@ -194,7 +232,7 @@ static void small_memories_have_fewer_candidates(void **state)
     (void)state;
     for (int half = 4; half < 140; half++) {
         df_gemm_tile tiles[DF_TILES];
-        const int count = df_gemm_tiles(1, 0.5 * half, 1, tiles);
+        const int count = df_gemm_tiles(1, true, 0.5 * half, 1, tiles);
         assert_in_range(count, 1, DF_TILES);
         for (int i = 0; i < count; i++) {
             for (int j = 0; j < i; j++) {
@@ -203,7 +241,7 @@ static void small_memories_have_fewer_candidates(void **state)
         }
     }
     df_gemm_tile tiles[DF_TILES];
-    assert_int_equal(df_gemm_tiles(1, 1.5, 1, tiles), 0);
+    assert_int_equal(df_gemm_tiles(1, true, 1.5, 1, tiles), 0);
 }
 
 int main(void)
@@ -211,6 +249,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(search_finds_what_trying_all_finds),
         cmocka_unit_test(search_holds_whatever_level_binds),
+        cmocka_unit_test(dram_traffic_is_above_the_lower_bound),
         cmocka_unit_test(dimensions_must_be_positive),
         cmocka_unit_test(a_memory_without_room_is_infeasible),
         cmocka_unit_test(small_memories_have_fewer_candidates),

@@ -46,7 +46,7 @@ solve_anew(const df_hw_device *dev, const df_gemm_traffic *traffic, double m, do
 static void shapes_are_told_apart(void **state)
 {
     (void)state;
-    const df_gemm_traffic traffic = {true, true};
+    const df_gemm_traffic traffic = {.output_uncounted = true, .reuse_floored = true};
     const df_hw_device dev = load();
     df_gemm_cache *const cache = df_gemm_cache_new();
     df_gemm_cache_use(cache, &dev, &traffic);
@@ -70,7 +70,7 @@ static void shapes_are_told_apart(void **state)
 static void devices_are_told_apart(void **state)
 {
     (void)state;
-    df_gemm_traffic traffic = {true, true};
+    df_gemm_traffic traffic = {.output_uncounted = true, .reuse_floored = true};
     const df_hw_device base = load();
     df_gemm_cache *const cache = df_gemm_cache_new();
     for (int round = 0; round < 3; round++) {
@@ -94,7 +94,7 @@ static void devices_are_told_apart(void **state)
 static void failures_are_not_kept(void **state)
 {
     (void)state;
-    const df_gemm_traffic traffic = {true, true};
+    const df_gemm_traffic traffic = {.output_uncounted = true, .reuse_floored = true};
     const df_hw_device good = load();
     df_hw_device bad = good;
     df_gemm_cache *const cache = df_gemm_cache_new();

@@ -173,9 +173,9 @@ static void the_slowest_bounds(void **state)
     df_hw_device dev;
     memset(&dev, 0, sizeof dev);
     dev.core.throughput_flops_ps = 10;
-    dev.core.num_bundle = 2;
     for (int i = 0; i < DF_HW_LEVELS; i++) {
         dev.mem[i].throughput_bytes_ps = 8 >> i;
+        dev.mem[i].copies = i == 1 ? 2 : 1;
     }
     const double even[] = {8, 8, 2, 1}; /* a second each */
     double bytes[DF_HW_LEVELS];

@@ -135,6 +135,66 @@ static void gemm_dram_reuse_floored(void **state)
     assert_true(corrected.traffic_bytes[3] > reference.traffic_bytes[3]);
 }
 
+/* Level-1 tiles of the result of one level-2 tile. */
+static double outputs(const df_gemm_cost *cost, double m, double n)
+{
+    return ceil(fmin(cost->l2.m, m) / cost->l1.m) * ceil(fmin(cost->l2.n, n) / cost->l1.n);
+}
+
+/* A slow L1 binds: each bundle at work has 1 GB/s of its own, or its part of 1 GB/s. */
+static void l1_rate_of_each_bundle(void **state)
+{
+    (void)state;
+    const double edge = 3000;
+    df_rules rules = df_rules_reference();
+    df_cfg cfg = df_lstm_case();
+    cfg.tech.sram[DF_MEM_SRAM_L1].bandwidth_bytes_ps = 1e9 / cfg.tech.sram[DF_MEM_SRAM_L1].util;
+    const df_hw_device each = df_case_device(&cfg, &rules);
+    const df_gemm_cost reference = df_case_gemm(&each, &rules, edge, edge, edge);
+    const double bundles = each.core.num_bundle;
+    const double tiles =
+        ceil(edge / reference.l2.m) * ceil(edge / reference.l2.k) * ceil(edge / reference.l2.n);
+    df_assert_rel(reference.time_s, reference.traffic_bytes[1] / fmin(bundles, tiles) / 1e9, 1e-12);
+    rules.l1_rate_of_each_bundle = false;
+    const df_hw_device all = df_case_device(&cfg, &rules);
+    const df_gemm_cost corrected = df_case_gemm(&all, &rules, edge, edge, edge);
+    const double busy = fmin(bundles, outputs(&corrected, edge, edge)) / bundles;
+    df_assert_rel(corrected.time_s, corrected.traffic_bytes[1] / 1e9 / busy, 1e-12);
+}
+
+/* 1 MB over 900 GB/s of DRAM takes 50 ns less than the flops, and 50 ns more with its latency. */
+static void latency_if_memory_bound(void **state)
+{
+    (void)state;
+    df_rules rules = df_rules_reference();
+    rules.pointwise_on_registers = false;
+    const df_cfg cfg = df_lstm_case();
+    const df_hw_device dropped = df_case_device(&cfg, &rules);
+    const double bytes = 1048576;
+    const double memory_s = bytes / (900 * 1073741824.0);
+    const double flops = (memory_s + 50e-9) * dropped.core.throughput_flops_ps;
+    df_assert_rel(df_case_stream_s(&dropped, &rules, flops, bytes), memory_s + 50e-9, 1e-12);
+    rules.latency_if_memory_bound = false;
+    const df_hw_device added = df_case_device(&cfg, &rules);
+    df_assert_rel(df_case_stream_s(&added, &rules, flops, bytes), memory_s + 100e-9, 1e-12);
+}
+
+/* 32,768 elements hold two squares of 128, or three of 64; and tiles of A, B and C together. */
+static void gemm_output_takes_no_room(void **state)
+{
+    (void)state;
+    df_rules rules = df_rules_reference();
+    df_cfg cfg = df_lstm_case();
+    cfg.tech.sram[DF_MEM_SRAM_L2].size_bytes = 65536;
+    assert_true(df_case_device(&cfg, &rules).mem[2].tile_dim == 128);
+    const df_gemm_tile whole = solve(&rules, 5000, 5000, 5000).l2;
+    assert_true(whole.m * whole.k + whole.k * whole.n + whole.m * whole.n > 32768);
+    rules.gemm_output_takes_no_room = false;
+    assert_true(df_case_device(&cfg, &rules).mem[2].tile_dim == 64);
+    const df_gemm_tile fits = solve(&rules, 5000, 5000, 5000).l2;
+    assert_true(fits.m * fits.k + fits.k * fits.n + fits.m * fits.n <= 32768);
+}
+
 /* Each of n - 1 steps copies the shard (2 S bytes moved), not a fourth of it. */
 static void all_gather_staging_divided(void **state)
 {
@@ -324,14 +384,16 @@ static void footprint_lp2_zero(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(sram_banks_come_back),        cmocka_unit_test(dram_links_recomputed),
-        cmocka_unit_test(network_voltage_unclamped),   cmocka_unit_test(pointwise_on_registers),
-        cmocka_unit_test(gemm_output_uncounted),       cmocka_unit_test(gemm_dram_reuse_floored),
-        cmocka_unit_test(all_gather_staging_divided),  cmocka_unit_test(pipeline_hop_free),
-        cmocka_unit_test(gemm_mode_adds_lstm_cell),    cmocka_unit_test(rc_backward_exchange_whole),
-        cmocka_unit_test(rc_exchange_follows_softmax), cmocka_unit_test(reduction_follows_hidden),
-        cmocka_unit_test(memory_edge_frees_last_link), cmocka_unit_test(two_stages_rejected),
-        cmocka_unit_test(footprint_omits_softmax),     cmocka_unit_test(footprint_lp2_zero),
+        cmocka_unit_test(sram_banks_come_back),       cmocka_unit_test(dram_links_recomputed),
+        cmocka_unit_test(network_voltage_unclamped),  cmocka_unit_test(pointwise_on_registers),
+        cmocka_unit_test(gemm_output_uncounted),      cmocka_unit_test(gemm_dram_reuse_floored),
+        cmocka_unit_test(l1_rate_of_each_bundle),     cmocka_unit_test(latency_if_memory_bound),
+        cmocka_unit_test(gemm_output_takes_no_room),  cmocka_unit_test(all_gather_staging_divided),
+        cmocka_unit_test(pipeline_hop_free),          cmocka_unit_test(gemm_mode_adds_lstm_cell),
+        cmocka_unit_test(rc_backward_exchange_whole), cmocka_unit_test(rc_exchange_follows_softmax),
+        cmocka_unit_test(reduction_follows_hidden),   cmocka_unit_test(memory_edge_frees_last_link),
+        cmocka_unit_test(two_stages_rejected),        cmocka_unit_test(footprint_omits_softmax),
+        cmocka_unit_test(footprint_lp2_zero),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -149,9 +149,9 @@ function bestOption(shown) {
 
 const roofColours = { "": colours.blue, prefill: colours.blue, decode: colours.red };
 
-// Bytes a second of a level for the whole device: each bundle has its own L1.
+// Bytes a second of a level for the whole device.
 function levelRate(device, level) {
-  return device.levels[level].bytes_ps * (level === 1 ? Math.max(1, device.num_bundle) : 1);
+  return device.levels[level].bytes_ps * device.levels[level].copies;
 }
 
 function roofPoints(design, level) {
