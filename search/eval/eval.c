@@ -50,11 +50,13 @@ static void read_template(df_eval *eval)
 
 /* ---- Preparing a strategy ---- */
 
-/* What has one value is not searched; the template takes it. */
+/* What has one value is not searched; the template takes it. A network that is not used gets
+ * nothing. */
 static void choose_searched(df_eval *eval)
 {
-    const bool inter = eval->cfg.system.inter_derate != 0;
-    const bool intra = eval->cfg.system.intra_derate != 0;
+    const bool keep = eval->options.rules.unused_networks_keep_shares;
+    const bool inter = eval->cfg.system.inter_derate != 0 && (keep || eval->needs_inter);
+    const bool intra = eval->cfg.system.intra_derate != 0 && (keep || eval->needs_intra);
     for (int i = 0; i < DF_PARAMS; i++) {
         const df_param_range *const range = &eval->options.range[i];
         const bool is_inter =
@@ -62,9 +64,12 @@ static void choose_searched(df_eval *eval)
         const bool is_intra =
             i == DF_P_AREA_INTRA || i == DF_P_POWER_INTRA || i == DF_P_PERIM_INTRA;
         const bool fixed = range->given && range->low == range->high;
-        eval->searched[i] = !fixed && !(is_inter && !inter) && !(is_intra && !intra);
+        const bool unused = (is_inter && !inter) || (is_intra && !intra);
+        eval->searched[i] = !fixed && !unused;
         if (fixed) {
             eval->shares.p[i] = range->low;
+        } else if (unused && !keep) {
+            eval->shares.p[i] = 0;
         }
     }
 }
@@ -117,18 +122,23 @@ static double needed_bytes(const df_eval *eval)
     return need.total_bytes;
 }
 
-/* Takes the stacks that the model needs off the device area; the rest is the chip
- * (whole mm2, as the Python DeepFlow has it). */
+/* Takes the stacks that the model needs off the device area. The chip has the rest, or what it may
+ * have at the most. */
 static df_status set_chip_area(df_eval *eval, df_err *err)
 {
     df_cfg *const cfg = &eval->cfg;
+    const df_rules *const rules = &eval->options.rules;
+    const double limit_mm2 = eval->options.limits.chip_mm2;
+    const double most_mm2 = limit_mm2 > 0                   ? limit_mm2
+                            : rules->chip_grows_in_searches ? HUGE_VAL
+                                                            : cfg->area.chip_mm2;
     if (cfg->mode == DF_MODE_GEMM) {
         return DF_OK; /* the file's chip area stays */
     }
     const double stacks = ceil(eval->needed_bytes / cfg->tech.dram.stack_capacity_bytes);
     eval->stacks_needed = stacks;
-    const double chip_mm2 =
-        trunc(cfg->area.device_mm2 - stacks * cfg->tech.dram.area_per_stack_mm2);
+    const double rest_mm2 = cfg->area.device_mm2 - stacks * cfg->tech.dram.area_per_stack_mm2;
+    const double chip_mm2 = fmin(rules->chip_area_whole_mm2 ? trunc(rest_mm2) : rest_mm2, most_mm2);
     if (chip_mm2 > 0) {
         cfg->area.chip_mm2 = chip_mm2;
     } else if (!eval->options.ignore_memory) {

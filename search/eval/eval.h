@@ -69,6 +69,7 @@ typedef struct {
 /* Upper limits; 0: none. */
 typedef struct {
     double time_s, energy_j, power_w, area_mm2, memory_bytes;
+    double chip_mm2; /* of a chip, instead of the file's proc_chip_area_budget */
 } df_eval_limits;
 
 /* Where a searched parameter may be. */

@@ -2,6 +2,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "compat/compat.h"
 #include "report/report_impl.h"
 
 /* ---- Settings ---- */
@@ -16,7 +17,7 @@ static int64_t whole_setting(const df_results *results, const char *key)
 /* What flags have changed. */
 static void apply_settings(df_report_source *s)
 {
-    char scale[64];
+    char text[64];
     df_cfg *const cfg = &s->cfg;
     const int64_t batch_size = whole_setting(s->results, "batch_size");
     const int64_t hidden_dim = whole_setting(s->results, "hidden_dim");
@@ -26,8 +27,11 @@ static void apply_settings(df_report_source *s)
     if (hidden_dim > 0) {
         cfg->lstm.layer_size = hidden_dim;
     }
-    if (df_results_setting(s->results, "data_scale", scale, sizeof scale)) {
-        cfg->lstm.data_scale = strtod(scale, NULL);
+    if (df_results_setting(s->results, "data_scale", text, sizeof text)) {
+        cfg->lstm.data_scale = strtod(text, NULL);
+    }
+    if (df_results_setting(s->results, "chip_area", text, sizeof text)) {
+        s->options.limits.chip_mm2 = strtod(text, NULL);
     }
     s->options.ignore_memory = whole_setting(s->results, "ignore_memory") != 0;
     s->options.fix_hardware = whole_setting(s->results, "fix_hardware") != 0;
@@ -36,7 +40,8 @@ static void apply_settings(df_report_source *s)
 static df_status read_config(df_report_source *s, df_err *err)
 {
     const df_results *const r = s->results;
-    const unsigned need = DF_CFG_NEED_HARDWARE | DF_CFG_NEED_MODEL | DF_CFG_ANY_DEGREES;
+    const unsigned need = DF_CFG_NEED_HARDWARE | DF_CFG_NEED_MODEL | DF_CFG_ANY_DEGREES |
+                          df_compat_reading(&s->options.rules);
     const df_cfg_text hardware = {r->hardware_yaml, "results.h5:/config/hardware_yaml"};
     const df_cfg_text model = {r->model_yaml, "results.h5:/config/model_yaml"};
     return df_cfg_parse(&hardware, r->model_yaml[0] != '\0' ? &model : NULL, need, &s->cfg, err);

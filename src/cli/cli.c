@@ -1,9 +1,12 @@
 #include "cli.h"
 
 #include <errno.h>
+#include <math.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
+
+#include "compat/compat.h"
 
 int df_cli_fail(df_status status, const df_err *err)
 {
@@ -21,8 +24,10 @@ load(const char *hardware, const char *model, unsigned need, df_cfg *cfg, df_err
     return DF_OK;
 }
 
-df_status df_cli_load(const df_cli_files *files, unsigned need, df_cfg *cfg, df_err *err)
+df_status df_cli_load(
+    const df_cli_files *files, const df_rules *rules, unsigned need, df_cfg *cfg, df_err *err)
 {
+    need |= df_compat_reading(rules);
     if (files->exp_config) {
         if (files->hardware_config || files->model_config) {
             return df_fail(err, DF_EINVAL,
@@ -35,6 +40,24 @@ df_status df_cli_load(const df_cli_files *files, unsigned need, df_cfg *cfg, df_
         return df_fail(err, DF_EINVAL, "--hardware_config: expected a file, found nothing");
     }
     return load(files->hardware_config, files->model_config, need, cfg, err);
+}
+
+df_status
+df_cli_check_finite(double figure, const df_hw_device *dev, const df_rules *rules, df_err *err)
+{
+    df_err lack;
+    if (isfinite(figure)) {
+        return DF_OK;
+    }
+    if (df_hw_check_rates(dev, &lack) == DF_OK) {
+        (void)df_fail(&lack, DF_INFEASIBLE, "a network: expected bandwidth, found none");
+    }
+    if (!df_compat_prints_infinite(rules)) {
+        return df_fail(err, DF_INFEASIBLE, "the time is not finite: %.*s", DF_ERR_TEXT / 2,
+                       lack.text);
+    }
+    fprintf(stderr, "deepflow: warning: the time is not finite: %s\n", lack.text);
+    return DF_OK;
 }
 
 static bool

@@ -3,6 +3,7 @@
 #define DF_CLI_H
 #include "args.h"
 #include "config/cfg.h"
+#include "hw/hw.h"
 #include "rules/rules.h"
 
 /* Prints "deepflow: error: TEXT" to stderr; returns the exit code of the status. */
@@ -18,10 +19,15 @@ typedef struct {
 /* Reads the files. Either exp_config, or hardware_config and, where `need` asks for a
  * model, model_config (hardware_config may then be a combined file too).
  * DF_EINVAL: another combination of flags, or a bad file. */
-DF_NODISCARD df_status df_cli_load(const df_cli_files *files,
-                                   unsigned need,
-                                   df_cfg *cfg,
-                                   df_err *err);
+/* DF_INFEASIBLE, with what the device lacks, where a figure is not finite; where the rules have it
+ * printed all the same, a warning. */
+DF_NODISCARD df_status df_cli_check_finite(double figure,
+                                           const df_hw_device *dev,
+                                           const df_rules *rules,
+                                           df_err *err);
+
+DF_NODISCARD df_status df_cli_load(
+    const df_cli_files *files, const df_rules *rules, unsigned need, df_cfg *cfg, df_err *err);
 
 /* Writes a file by `write`, whole or not at all: into PATH.part, which then takes its name.
  * DF_EIO: it cannot be written. */

@@ -169,7 +169,7 @@ int df_cmd_device(int argc, char **argv)
     }
     df_status status = df_rules_parse(a.rules_text, &a.rules, &err);
     if (status == DF_OK) {
-        status = df_cli_load(&a.files, DF_CFG_NEED_HARDWARE, &cfg, &err);
+        status = df_cli_load(&a.files, &a.rules, DF_CFG_NEED_HARDWARE, &cfg, &err);
     }
     if (status == DF_OK) {
         status = df_hw_derive(&cfg, &a.rules, &dev, &err);

@@ -37,7 +37,8 @@ static df_status solve(gemm_args *a, df_hw_device *dev, df_gemm_cost *cost, df_e
     df_cfg cfg;
     const df_gemm_shape shape = {(double)a->m, (double)a->k, (double)a->n};
     DF_TRY(df_rules_parse(a->rules_text, &a->rules, err));
-    DF_TRY(df_cfg_load(a->hardware_config, NULL, DF_CFG_NEED_HARDWARE, &cfg, err));
+    const df_cli_files files = {.hardware_config = a->hardware_config};
+    DF_TRY(df_cli_load(&files, &a->rules, DF_CFG_NEED_HARDWARE, &cfg, err));
     DF_TRY(df_hw_derive(&cfg, &a->rules, dev, err));
     const df_gemm_traffic traffic = df_compat_gemm_traffic(&a->rules);
     df_gemm_search *const gemm = df_gemm_search_new();
@@ -50,7 +51,7 @@ static df_status solve(gemm_args *a, df_hw_device *dev, df_gemm_cost *cost, df_e
         cost->time_s += dev->launch_overhead_s;
     }
     df_gemm_search_free(gemm);
-    return status;
+    return status == DF_OK ? df_cli_check_finite(cost->time_s, dev, &a->rules, err) : status;
 }
 
 static const char *loop_name(df_gemm_loop loop)

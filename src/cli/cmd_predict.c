@@ -131,14 +131,16 @@ static df_status predict_loaded(const predict_args *a, outcome *o, df_err *err)
     }
     const df_status status = predict_with(predictor, a, o, err);
     df_predictor_free(predictor);
-    return status;
+    return status == DF_OK ? df_cli_check_finite(o->result.time_s, &o->dev, &a->rules, err)
+                           : status;
 }
 
 static df_status predict(predict_args *a, outcome *o, df_err *err)
 {
     DF_TRY(df_rules_parse(a->rules_text, &a->rules, err));
     o->rules = a->rules;
-    DF_TRY(df_cli_load(&a->files, DF_CFG_NEED_HARDWARE | DF_CFG_NEED_MODEL, &o->cfg, err));
+    DF_TRY(
+        df_cli_load(&a->files, &a->rules, DF_CFG_NEED_HARDWARE | DF_CFG_NEED_MODEL, &o->cfg, err));
     if (df_backend_simulates(&o->cfg.backend)) {
         DF_TRY(df_cli_open_astra(&o->cfg, out_dir(a, o->cfg.mode), &o->runner, err));
     }

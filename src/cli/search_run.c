@@ -63,6 +63,8 @@ int df_search_common_args(df_search_args *a, df_arg args[DF_SEARCH_COMMON_ARGS])
                     "limit of the power of all devices (LLM); 0: none"),
         df_arg_real("max_area_mm2", &a->max_area_mm2, 0, HUGE_VAL,
                     "limit of the area of all devices; 0: none"),
+        df_arg_real("max_chip_mm2", &a->max_chip_mm2, 0, HUGE_VAL,
+                    "limit of the area of a chip; 0: the file's proc_chip_area_budget"),
         df_arg_real("max_memory_gb", &a->max_memory_gb, 0, HUGE_VAL,
                     "limit of the memory that a device needs, in 2^30 bytes; 0: none"),
         df_arg_int("iterations", &a->iterations, 0, 1000000,
@@ -150,6 +152,7 @@ static df_eval_limits limits_of(const df_search_args *a)
     df_eval_limits limits = a->spec.limits;
     limits.power_w = a->max_power_w > 0 ? a->max_power_w : limits.power_w;
     limits.area_mm2 = a->max_area_mm2 > 0 ? a->max_area_mm2 : limits.area_mm2;
+    limits.chip_mm2 = a->max_chip_mm2 > 0 ? a->max_chip_mm2 : limits.chip_mm2;
     limits.memory_bytes = a->max_memory_gb > 0 ? a->max_memory_gb * DF_GIB : limits.memory_bytes;
     return limits;
 }
@@ -195,12 +198,12 @@ static df_status apply_flags(const df_search_args *a, df_cfg *cfg, df_err *err)
 }
 
 /* The strategies decide degrees and nodes, so the file's need not agree. */
-static df_status load(const df_search_args *a, df_cfg *cfg, df_err *err)
+static df_status load(const df_search_args *a, const df_rules *rules, df_cfg *cfg, df_err *err)
 {
     df_cli_files files = a->files;
     settle_files(a, &files);
-    DF_TRY(df_cli_load(&files, DF_CFG_NEED_HARDWARE | DF_CFG_NEED_MODEL | DF_CFG_ANY_DEGREES, cfg,
-                       err));
+    DF_TRY(df_cli_load(&files, rules, DF_CFG_NEED_HARDWARE | DF_CFG_NEED_MODEL | DF_CFG_ANY_DEGREES,
+                       cfg, err));
     if (df_backend_simulates(&cfg->backend)) {
         return df_fail(err, DF_EINVAL,
                        "execution_backend.model: expected analytical for a search, found astra");
@@ -262,6 +265,9 @@ static void note_space(df_search *search)
     const df_eval_limits *const limits = &search->options.eval.limits;
     df_search_note(search, "limits=%.17g,%.17g,%.17g,%.17g,%.17g", limits->time_s, limits->energy_j,
                    limits->power_w, limits->area_mm2, limits->memory_bytes);
+    if (limits->chip_mm2 > 0) {
+        df_search_note(search, "chip_area=%.17g", limits->chip_mm2);
+    }
     for (int i = 0; i < DF_PARAMS; i++) {
         const df_param_range *const range = &search->options.eval.range[i];
         if (range->given) {
@@ -315,7 +321,7 @@ df_status df_search_init(df_search *search,
     DF_TRY(df_rules_parse(a->rules, &options->eval.rules, err));
     DF_TRY(parse_goals(a->objective, &options->eval.goals, err));
     DF_TRY(df_optimizer_parse(a->optimizer, &options->descent.optimizer, err));
-    DF_TRY(load(a, &options->cfg, err));
+    DF_TRY(load(a, &options->eval.rules, &options->cfg, err));
     options->descent.max_iterations = (int)a->iterations;
     options->descent.starts = starts_of(a);
     options->eval.limits = limits_of(a);

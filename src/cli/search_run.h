@@ -13,11 +13,11 @@ typedef struct {
     const char *command; /* whose flags these are */
     df_cli_files files;
     const char *exp_dir, *rules, *optimizer, *starts, *objective;
-    const char *search;                              /* the description, NULL: none */
-    df_spec spec;                                    /* what it says */
-    double max_power_w, max_area_mm2, max_memory_gb; /* 0: the description's */
-    int64_t batch_size, hidden_dim;                  /* 0: the file's */
-    double data_scale;                               /* 0: the file's */
+    const char *search;                                            /* the description, NULL: none */
+    df_spec spec;                                                  /* what it says */
+    double max_power_w, max_area_mm2, max_chip_mm2, max_memory_gb; /* 0: the description's */
+    int64_t batch_size, hidden_dim;                                /* 0: the file's */
+    double data_scale;                                             /* 0: the file's */
     double flush_s, wait_s;
     int64_t iterations, top;
     bool no_lock;

@@ -67,6 +67,12 @@ df_compat_cost(const df_rules *rules, const df_cfg *cfg, df_compat_prices *optio
 
 df_gemm_traffic df_compat_gemm_traffic(const df_rules *rules);
 
+/* How leniently a configuration is read, in bits of df_cfg_need. */
+unsigned df_compat_reading(const df_rules *rules);
+
+/* Whether a prediction that is not finite is a result. */
+bool df_compat_prints_infinite(const df_rules *rules);
+
 /* Whether the stages of a pipeline need no network between them. */
 bool df_compat_hops_are_free(const df_rules *rules, df_mode mode);
 

@@ -93,3 +93,15 @@ bool df_compat_hops_are_free(const df_rules *rules, df_mode mode)
 {
     return mode != DF_MODE_LLM && rules->pipeline_hop_free;
 }
+
+unsigned df_compat_reading(const df_rules *rules)
+{
+    return (rules->budgets_unchecked ? (unsigned)DF_CFG_ANY_BUDGETS : 0) |
+           (rules->networks_unchecked ? (unsigned)DF_CFG_ANY_NETWORKS : 0) |
+           (rules->astra_topology_connected ? (unsigned)DF_CFG_ANY_TOPOLOGY : 0);
+}
+
+bool df_compat_prints_infinite(const df_rules *rules)
+{
+    return rules->infinite_times_printed;
+}

@@ -190,12 +190,30 @@ static df_status cross_check(const df_cfg_reader *reader, bool degrees, df_err *
                    mark.key ? mark.key : key, DF_ERR_TEXT / 2, cause.text, hint);
 }
 
+static df_status
+check_machine(const df_cfg_reader *reader, unsigned need, df_err *warning, df_err *err)
+{
+    const char *key = NULL;
+    df_err cause = {""};
+    df_err mild;
+    const df_status status = df_cfg_check_machine(&reader->cfg, need, &key, &mild, &cause);
+    warning->text[0] = '\0';
+    if (status != DF_OK || mild.text[0] != '\0') {
+        const df_cfg_mark mark = mark_of(reader, key);
+        (void)df_fail(status == DF_OK ? warning : err, status, "%s:%d: %s: %.*s",
+                      mark.file ? mark.file : "", mark.line, key, DF_ERR_TEXT / 2,
+                      status == DF_OK ? mild.text : cause.text);
+    }
+    return status;
+}
+
 /* ---- Public ---- */
 
 df_status df_cfg_parse(
     const df_cfg_text *hardware, const df_cfg_text *model, unsigned need, df_cfg *cfg, df_err *err)
 {
     df_cfg_reader reader;
+    df_err machine;
     memset(&reader, 0, sizeof reader);
     df_opt_store_presets(&reader.cfg);
     if (model) { /* first, for the mode */
@@ -214,9 +232,11 @@ df_status df_cfg_parse(
     if (need & DF_CFG_NEED_HARDWARE) {
         DF_TRY(cross_check(&reader, (need & DF_CFG_ANY_DEGREES) == 0, err));
     }
+    DF_TRY(check_machine(&reader, need, &machine, err));
     if (err) { /* what is not simulated has no mode that could be wrong */
         const bool matters = reader.cfg.backend.model == DF_BACKEND_ASTRA;
-        snprintf(err->text, sizeof err->text, "%s", matters ? reader.warning.text : "");
+        const char *const replaced = matters ? reader.warning.text : "";
+        snprintf(err->text, sizeof err->text, "%s", replaced[0] != '\0' ? replaced : machine.text);
     }
     *cfg = reader.cfg;
     return DF_OK;

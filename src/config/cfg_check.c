@@ -233,6 +233,119 @@ static df_status check_llm(const df_cfg *cfg, bool degrees, const char **key, df
     return degrees ? check_llm_split(cfg, key, err) : DF_OK;
 }
 
+/* ---- Budgets ---- */
+
+/* Shares above their budget by less than this are rounded figures. */
+static const double BUDGET_SLACK = 1e-3;
+
+static df_status check_sum(double sum, double budget, const char *what, df_err *err)
+{
+    if (sum <= budget * (1.0 + BUDGET_SLACK)) {
+        return DF_OK;
+    }
+    return df_fail(err, DF_EINVAL, "expected %s to add up to at most %.6g, found %.6g", what,
+                   budget, sum);
+}
+
+static double sum_of(const df_cfg_shares *s)
+{
+    return s->core + s->dram + s->l2 + s->l1 + s->reg + s->intra + s->inter;
+}
+
+static df_status check_budgets(const df_cfg *cfg, const char **key, df_err *err)
+{
+    const df_cfg_perimeter *const edge = &cfg->perimeter;
+    if (!cfg->has_breakdown) {
+        return DF_OK;
+    }
+    *key = "area_breakdown.proc_chip_area_budget";
+    DF_TRY(check_sum(sum_of(&cfg->area.of), cfg->area.chip_mm2,
+                     "the areas of core, DRAM, L2, L1, reg_mem and network (mm2)", err));
+    *key = "area_breakdown.device_area_budget";
+    DF_TRY(check_sum(cfg->area.chip_mm2, cfg->area.device_mm2,
+                     "proc_chip_area_budget and the stacks beside it (mm2)", err));
+    *key = "power_breakdown.TDP";
+    DF_TRY(check_sum(sum_of(&cfg->power.of), cfg->power.tdp_w,
+                     "the powers of core, DRAM, L2, L1, reg_mem and network (W)", err));
+    *key = "perimeter_breakdown.DRAM";
+    return check_sum(edge->dram + edge->intra + edge->inter, 1.0,
+                     "the shares of DRAM, intra_node and inter_node", err);
+}
+
+/* ---- Networks ---- */
+
+/* Whether axes that have several members have the network that their flag says. */
+static df_status check_networks(const df_cfg *cfg, const char **key, df_err *err)
+{
+    static const char *const derates[] = {"system_hierarchy.intra_derate",
+                                          "system_hierarchy.inter_derate"};
+    const df_cfg_system *const sys = &cfg->system;
+    for (int axis = 0; axis < DF_AXES; axis++) {
+        const bool inter = sys->inter[axis];
+        const int64_t degree = cfg->sched.degree[axis];
+        if (degree <= 1 || !cfg->has_model) {
+            continue;
+        }
+        if (inter && sys->num_nodes <= 1) {
+            *key = "system_hierarchy.num_nodes";
+            return df_fail(err, DF_EINVAL,
+                           "expected several nodes with system_hierarchy.%s, which has the %" PRId64
+                           " devices of %s in several, found %" PRId64,
+                           df_axis_table[axis].inter, degree, df_axis_table[axis].name,
+                           sys->num_nodes);
+        }
+        if (!((inter ? sys->inter_derate : sys->intra_derate) > 0.0)) {
+            *key = derates[inter];
+            return df_fail(err, DF_EINVAL,
+                           "expected a number above 0 for a network over which %s has %" PRId64
+                           " devices, found 0",
+                           df_axis_table[axis].name, degree);
+        }
+    }
+    return DF_OK;
+}
+
+/* The simulator has no other. */
+static df_status check_simulated_topology(const df_cfg *cfg, const char **key, df_err *err)
+{
+    const df_topology kind = cfg->intra_topology;
+    if (!cfg->has_model || !df_backend_simulates(&cfg->backend) || kind == DF_TOPO_RING ||
+        kind == DF_TOPO_FC || kind == DF_TOPO_SWITCH) {
+        return DF_OK;
+    }
+    *key = "network_topology.intra_node";
+    return df_fail(err, DF_EINVAL, "expected ring, fc or switch with the astra backend, found %s",
+                   df_opt_word_of(df_words_topology, kind));
+}
+
+/* ---- All ---- */
+
+df_status df_cfg_check_machine(
+    const df_cfg *cfg, unsigned need, const char **key, df_err *warning, df_err *err)
+{
+    static const struct {
+        unsigned lenient;
+        df_status (*check)(const df_cfg *cfg, const char **key, df_err *err);
+    } checks[] = {{DF_CFG_ANY_BUDGETS, check_budgets},
+                  {DF_CFG_ANY_NETWORKS | DF_CFG_ANY_DEGREES, check_networks},
+                  {DF_CFG_ANY_TOPOLOGY, check_simulated_topology}};
+    warning->text[0] = '\0';
+    for (size_t i = 0; i < sizeof checks / sizeof checks[0]; i++) {
+        const char *failed = NULL;
+        df_err cause;
+        const bool lenient = (need & checks[i].lenient) != 0;
+        const df_status status = checks[i].check(cfg, &failed, &cause);
+        if (status != DF_OK && (!lenient || warning->text[0] == '\0')) {
+            *key = failed;
+            *(lenient ? warning : err) = cause;
+        }
+        if (status != DF_OK && !lenient) {
+            return status;
+        }
+    }
+    return DF_OK;
+}
+
 df_status df_cfg_cross_check(const df_cfg *cfg, bool degrees, const char **key, df_err *err)
 {
     DF_TRY(check_workers(cfg, key, err));

@@ -114,6 +114,13 @@ DF_NODISCARD df_status df_cfg_read_document(df_cfg_reader *reader,
 /* ---- Checks (cfg_check.c) ---- */
 /* Does the checks of df_cfg_check, those of degrees only if `degrees`; a failure names the
  * option in *key, and *err has the text behind it. */
+/* Whether the shares of area, power and perimeter are within their budgets, and the chip within
+ * the device; whether axes have a network; whether a topology is simulated. What `need` leaves
+ * unchecked is a warning, which is empty when there is none. *key is that of the failure or
+ * warning. */
+DF_NODISCARD df_status df_cfg_check_machine(
+    const df_cfg *cfg, unsigned need, const char **key, df_err *warning, df_err *err);
+
 DF_NODISCARD df_status df_cfg_cross_check(const df_cfg *cfg,
                                           bool degrees,
                                           const char **key,

@@ -284,16 +284,50 @@ static void derive_dram(const df_cfg *cfg, const df_rules *rules, df_hw_mem *mem
     mem->latency_s = tech->latency_s;
 }
 
+/* Units of the scope: each owns a share of the memory. */
+static double owners_of(const df_hw_core *core, df_scope scope)
+{
+    switch (scope) {
+    case DF_SCOPE_MCU:
+        return core->num_mcu;
+    case DF_SCOPE_MCU_BUNDLE:
+        return core->num_bundle;
+    case DF_SCOPE_GLOBAL:
+        break;
+    }
+    return 1.0;
+}
+
+/* What the owners of a memory need of it: a bank each where the area decides how many there are,
+ * and at the level next to the cores the tiles of A, B and C of a step of each MCU. */
+static double least_bytes(const df_cfg *cfg, const df_hw_device *dev, int level)
+{
+    const df_hw_mem *const mem = &dev->mem[level];
+    const df_cfg_sram *const tech = &cfg->tech.sram[mem->type];
+    const double operands = 2.0 * dev->fma_d1 * dev->fma_d2 + dev->fma_d1 * dev->fma_d1;
+    const double step_bytes = level == 0 ? dev->core.num_mcu * operands * dev->elem_bytes : 0.0;
+    const bool derived = mem->size_limit == DF_LIMIT_AREA;
+    const double banks = derived ? fmax(owners_of(&dev->core, mem->scope), 1.0) : 0.0;
+    return fmax(banks * tech->bank_capacity_bytes, step_bytes);
+}
+
+static df_status check_owners(const df_hw_device *dev, const df_hw_mem *mem, df_err *err)
+{
+    if (!(mem->size_bytes < mem->least_bytes) || !(mem->size_bytes > 0.0)) {
+        return DF_OK;
+    }
+    return df_fail(err, DF_INFEASIBLE,
+                   "%s: expected at least %.4g bytes for %.0f MCUs in %.0f bundles (a bank for "
+                   "each owner, the operands of a step), found %.4g",
+                   df_mem_type_name(mem->type), mem->least_bytes, dev->core.num_mcu,
+                   dev->core.num_bundle, mem->size_bytes);
+}
+
 /* The share of one bundle, and the edge of the square tile of which it holds `tiles`. */
 static df_status
 derive_tile(const df_hw_core *core, double elem_bytes, double tiles, df_hw_mem *mem, df_err *err)
 {
-    double sharers = 1.0;
-    if (mem->scope == DF_SCOPE_MCU_BUNDLE) {
-        sharers = core->num_bundle;
-    } else if (mem->scope == DF_SCOPE_MCU) {
-        sharers = core->num_mcu;
-    }
+    const double sharers = owners_of(core, mem->scope);
     mem->size_per_bundle_bytes = sharers > 0.0 ? mem->size_bytes / sharers : 0.0;
     mem->tile_dim = 0.0;
     if (!(mem->size_bytes > 0.0)) {
@@ -337,9 +371,11 @@ derive_memory(const df_cfg *cfg, const df_rules *rules, df_hw_device *dev, df_er
             const int k = (int)mem->type;
             derive_sram(&cfg->tech.sram[k], power_w[k], area_mm2[k], dev->core.num_bundle, rules,
                         mem);
+            mem->least_bytes = rules->memory_without_units ? 0.0 : least_bytes(cfg, dev, i);
         }
-        const df_status tile = derive_tile(&dev->core, dev->elem_bytes, tiles, mem, err);
-        status = status == DF_OK ? tile : status;
+        df_status fits = derive_tile(&dev->core, dev->elem_bytes, tiles, mem, err);
+        fits = fits == DF_OK ? check_owners(dev, mem, err) : fits;
+        status = status == DF_OK ? fits : status;
     }
     return status;
 }
@@ -434,6 +470,34 @@ df_status df_hw_derive(const df_cfg *cfg, const df_rules *rules, df_hw_device *o
     return status;
 }
 
+static const char *part_limit(df_hw_limit count, df_hw_limit rate, bool has_units)
+{
+    return df_hw_limit_name(has_units ? rate : count);
+}
+
+df_status df_hw_check_rates(const df_hw_device *dev, df_err *err)
+{
+    const df_hw_core *const core = &dev->core;
+    if (!(core->throughput_flops_ps > 0.0)) {
+        return df_fail(err, DF_INFEASIBLE,
+                       "core: expected a rate above 0, found none with %.0f MCUs at %.4g Hz "
+                       "(limit: %s)",
+                       core->num_mcu, core->operating_freq_hz,
+                       part_limit(core->count_limit, core->freq_limit, core->num_mcu > 0.0));
+    }
+    for (int i = 0; i < DF_HW_LEVELS; i++) {
+        const df_hw_mem *const mem = &dev->mem[i];
+        if (!(mem->throughput_bytes_ps > 0.0)) {
+            return df_fail(
+                err, DF_INFEASIBLE,
+                "%s: expected bandwidth above 0, found none with %.4g bytes (limit: %s)",
+                df_mem_type_name(mem->type), mem->size_bytes,
+                part_limit(mem->size_limit, mem->bandwidth_limit, mem->size_bytes > 0.0));
+        }
+    }
+    return DF_OK;
+}
+
 /* 1 - have/need, but never 0: what a part without a rate lacks of a budget. */
 static double missing(double have, double need)
 {
@@ -465,8 +529,9 @@ static double sram_shortfall(const df_cfg *cfg, const df_hw_device *dev, const d
     const double size_bytes =
         tech->size_bytes > 0.0 ? tech->size_bytes
                                : floor(area_mm2[mem->type] / bank_mm2) * tech->bank_capacity_bytes;
-    if (!(size_bytes > 0.0)) {
-        return missing(area_mm2[mem->type], bank_mm2);
+    const double least_banks = fmax(ceil(mem->least_bytes / tech->bank_capacity_bytes), 1.0);
+    if (!(size_bytes > 0.0) || size_bytes < mem->least_bytes) {
+        return missing(area_mm2[mem->type], least_banks * bank_mm2);
     }
     if (mem->throughput_bytes_ps > 0.0) {
         return 0.0;

@@ -36,8 +36,9 @@ typedef struct {
     double dynamic_throughput_bytes_ps;
     double throughput_bytes_ps; /* times util */
     double latency_s;
-    double copies;    /* that have this throughput each: 1, or the bundles */
-    double num_units; /* banks of an SRAM, stacks of a DRAM */
+    double copies;      /* that have this throughput each: 1, or the bundles */
+    double num_units;   /* banks of an SRAM, stacks of a DRAM */
+    double least_bytes; /* that its owners need: a bank each, registers the operands of a step */
     double unit_bw_bytes_ps;
     double num_links;           /* DRAM */
     double operating_freq_hz;   /* DRAM */
@@ -75,11 +76,15 @@ typedef struct {
  * power comes out with throughput 0; that is no error.
  * DF_EINVAL: the core has neither an operating nor a nominal frequency although
  * it has power (*out is untouched). DF_INFEASIBLE: a memory whose shares belong to
- * no core; *out is filled all the same, for df_hw_shortfall. */
+ * no core, or that is smaller than its owners need; *out is filled all the same, for
+ * df_hw_shortfall. */
 DF_NODISCARD df_status df_hw_derive(const df_cfg *cfg,
                                     const df_rules *rules,
                                     df_hw_device *out,
                                     df_err *err);
+
+/* DF_INFEASIBLE: the core or a memory level has no rate; err says which, and what limits it. */
+DF_NODISCARD df_status df_hw_check_rates(const df_hw_device *dev, df_err *err);
 
 /* How far the device is from being able to work: 0 when compute, every memory
  * level and the networks named by needs_intra, needs_inter have a rate above 0,

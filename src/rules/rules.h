@@ -16,6 +16,10 @@ typedef struct {
     bool sram_banks_come_back;
     bool dram_links_recomputed;
     bool network_voltage_unclamped;
+    bool memory_without_units;
+    bool budgets_unchecked;
+    bool networks_unchecked;
+    bool infinite_times_printed;
     /* roofline and GEMM */
     bool pointwise_on_registers;
     bool l1_rate_of_each_bundle;
@@ -42,6 +46,9 @@ typedef struct {
     bool downward_hops_shifted;
     bool cross_wafer_traffic_on_start;
     bool infinite_start_shrinks;
+    bool chip_grows_in_searches;
+    bool chip_area_whole_mm2;
+    bool unused_networks_keep_shares;
     /* LLMs: operators */
     bool llm_all_gather_whole_steps;
     bool llm_single_gradient_as_forward;
@@ -76,6 +83,7 @@ typedef struct {
     /* LLMs: network simulator */
     bool astra_hybrid_edges_free;
     bool astra_links_underated;
+    bool astra_topology_connected;
     bool astra_algorithm_stale;
     bool astra_block_collectives_twice;
     bool astra_reductions_on_first_devices;

@@ -282,7 +282,8 @@ static void the_dram_names_its_limit(void **state)
     df_remove_dir(dir);
 }
 
-/* A core without power never ends: "inf" in JSON, which has no such number. */
+/* A core without power never ends: an error that names it; by the reference rules a warning, and
+ * "inf" in JSON, which has no such number. */
 static void infinite_times_are_readable(void **state)
 {
     (void)state;
@@ -295,13 +296,117 @@ static void infinite_times_are_readable(void **state)
         snprintf(arguments, sizeof arguments,
                  "gemm --hardware_config %s/hw.yaml --m 64 --k 64 --n 64 --format %s", dir,
                  formats[i]);
+        df_refuse(arguments, 3, "core: expected a rate above 0, found none with 643 MCUs");
+        strcat(arguments, " --rules reference");
         df_outcome o = df_program(arguments);
         assert_int_equal(o.exit_code, 0);
+        assert_non_null(strstr(o.err, "warning: the time is not finite: core: "));
         assert_non_null(strstr(o.out, i == 0 ? "\"time_s\": \"inf\"" : "inf s"));
         assert_null(strstr(o.out, "nan"));
         df_outcome_free(&o);
     }
     df_remove_dir(dir);
+}
+
+static void refuse_device(const char *dir, const char *edit, int exit_code, const char *text)
+{
+    char arguments[1024];
+    edit_detailed(dir, edit);
+    snprintf(arguments, sizeof arguments, "device --hardware_config %s/hw.yaml", dir);
+    df_refuse(arguments, exit_code, text);
+}
+
+/* 215 W are for other parts than the core: with 112 W 298.2 of 300 in all. */
+static void shares_are_within_their_budget(void **state)
+{
+    (void)state;
+    char dir[256];
+    char arguments[1024];
+    df_make_dir(dir);
+    refuse_device(dir, "/^power/,/^perimeter/ s/^  core: .*/  core: 115/", 2,
+                  "power_breakdown.TDP: expected the powers of core, DRAM, L2, L1, reg_mem and "
+                  "network (W) to add up to at most 300, found 301.2");
+    refuse_device(dir, "/^area/,/^power/ s/^  core: .*/  core: 700/", 2,
+                  "area_breakdown.proc_chip_area_budget: expected the areas");
+    refuse_device(dir, "/^perimeter/,/^system/ s/^  DRAM: .*/  DRAM: 0.6/", 2,
+                  "perimeter_breakdown.DRAM: expected the shares of DRAM, intra_node and "
+                  "inter_node to add up to at most 1, found 1.1");
+    refuse_device(dir, "s/device_area_budget: .*/device_area_budget: 500/", 2,
+                  "area_breakdown.device_area_budget: expected proc_chip_area_budget");
+    /* rounded figures */
+    edit_detailed(dir, "/^power/,/^perimeter/ s/^  core: .*/  core: 114/");
+    snprintf(arguments, sizeof arguments, "device --hardware_config %s/hw.yaml", dir);
+    df_outcome o = df_program(arguments);
+    assert_int_equal(o.exit_code, 0);
+    df_outcome_free(&o);
+    edit_detailed(dir, "/^power/,/^perimeter/ s/^  core: .*/  core: 1120/");
+    strcat(arguments, " --rules reference");
+    o = df_program(arguments);
+    assert_int_equal(o.exit_code, 0);
+    assert_non_null(strstr(o.err, "warning: "));
+    assert_non_null(strstr(o.err, "found 1306.2"));
+    df_outcome_free(&o);
+    df_remove_dir(dir);
+}
+
+/* 643 MCUs own a bank of 16 KB each: 10,534,912 bytes. Registers that are given need no banks, but
+ * the operands of 4 x 4 x 4 steps in fp16, 96 bytes each. */
+static void owners_have_their_memory(void **state)
+{
+    (void)state;
+    char dir[256];
+    char arguments[1024];
+    df_make_dir(dir);
+    refuse_device(dir, "s/^  reg_mem: 17.9.*/  reg_mem: 8.9/", 3,
+                  "SRAM-R: expected at least 1.053e+07 bytes for 643 MCUs in 80 bundles");
+    refuse_device(dir, "s/^  L1: 8.4.*/  L1: 2/", 3, "SRAM-L1: expected at least 2.621e+06 bytes");
+    refuse_device(dir, "/SRAM-R:/a\\    size: 61727", 3, "SRAM-R: expected at least 6.173e+04");
+    edit_detailed(dir, "/SRAM-R:/a\\    size: 61728");
+    snprintf(arguments, sizeof arguments, "device --hardware_config %s/hw.yaml", dir);
+    df_outcome o = df_program(arguments);
+    assert_int_equal(o.exit_code, 0);
+    df_outcome_free(&o);
+    df_remove_dir(dir);
+}
+
+static void refuse_predict(const char *edit, const char *text)
+{
+    int exit_code;
+    char dir[256];
+    char command[1024];
+    char arguments[1024];
+    df_make_dir(dir);
+    snprintf(command, sizeof command,
+             "sed -e '%s' " DF_CONFIGS "/hardware/a100_x8_nvswitch.yaml >%s/hw.yaml", edit, dir);
+    df_run(command, &exit_code, NULL, NULL);
+    snprintf(arguments, sizeof arguments,
+             "predict --hardware_config %s/hw.yaml --model_config " DF_CONFIGS
+             "/model/llama2_7b.yaml --exp_dir %s/out",
+             dir, dir);
+    df_refuse(arguments, 2, text);
+    df_remove_dir(dir);
+}
+
+/* What a file says of networks is what there is, and what is simulated. */
+static void networks_are_those_that_there_are(void **state)
+{
+    (void)state;
+    static const char *const kinds[] = {"mesh", "torus", "hic", "none"};
+    refuse_predict("s/^  dp_inter: false/  dp_inter: true/",
+                   "system_hierarchy.num_nodes: expected several nodes with "
+                   "system_hierarchy.dp_inter");
+    refuse_predict("s/^  intra_derate: 1/  intra_derate: 0/",
+                   "system_hierarchy.intra_derate: expected a number above 0");
+    for (size_t i = 0; i < 4; i++) {
+        char edit[64];
+        char text[128];
+        snprintf(edit, sizeof edit, "s/intra_node: switch.*/intra_node: %s/", kinds[i]);
+        snprintf(text, sizeof text,
+                 "network_topology.intra_node: expected ring, fc or switch with the astra "
+                 "backend, found %s",
+                 kinds[i]);
+        refuse_predict(edit, text);
+    }
 }
 
 static void bad_input_is_refused(void **state)
@@ -584,6 +689,9 @@ int main(void)
         cmocka_unit_test(device_and_gemm_have_all_keys),
         cmocka_unit_test(the_dram_names_its_limit),
         cmocka_unit_test(infinite_times_are_readable),
+        cmocka_unit_test(shares_are_within_their_budget),
+        cmocka_unit_test(owners_have_their_memory),
+        cmocka_unit_test(networks_are_those_that_there_are),
         cmocka_unit_test(bad_input_is_refused),
         cmocka_unit_test(hybrid_simulates_collectives),
         cmocka_unit_test(one_device_is_the_same_in_hybrid),

@@ -32,6 +32,14 @@ static const char *const tested_elsewhere[] = {
     "downward_hops_shifted",          /* the same */
     "cross_wafer_traffic_on_start",   /* the same */
     "infinite_start_shrinks",         /* the same: unit.grad */
+    "chip_grows_in_searches",         /* the same: unit.eval */
+    "chip_area_whole_mm2",            /* the same */
+    "unused_networks_keep_shares",    /* the same */
+    "memory_without_units",           /* the other value is refused: cli.predict */
+    "budgets_unchecked",              /* the same */
+    "networks_unchecked",             /* the same */
+    "infinite_times_printed",         /* the same */
+    "astra_topology_connected",       /* the same */
 };
 enum { TESTED_ELSEWHERE = sizeof tested_elsewhere / sizeof tested_elsewhere[0] };
 

@@ -95,8 +95,8 @@ static bool check_device(const df_case *c, void *context)
     df_cfg cfg;
     df_hw_device dev;
     df_err err = {""};
-    df_status status =
-        df_cfg_parse(&(df_cfg_text){c->hardware, c->name}, NULL, DF_CFG_NEED_HARDWARE, &cfg, &err);
+    df_status status = df_cfg_parse(&(df_cfg_text){c->hardware, c->name}, NULL,
+                                    DF_CFG_NEED_HARDWARE | DF_CFG_ANY_BUDGETS, &cfg, &err);
     if (status == DF_OK) {
         status = df_hw_derive(&cfg, rules, &dev, &err);
     }

@@ -97,6 +97,92 @@ static void unused_shares_are_kept(void **state)
     df_eval_free(eval);
 }
 
+static df_eval *search_by(const df_rules *rules, const df_cfg *cfg, double chip_mm2)
+{
+    df_eval *eval;
+    df_err err;
+    const df_eval_options options = {
+        .rules = *rules, .ignore_memory = true, .limits = {.chip_mm2 = chip_mm2}};
+    if (df_eval_new(cfg, &options, &eval, &err) != DF_OK) {
+        fail_msg("%s", err.text);
+    }
+    return eval;
+}
+
+static double chip_mm2_by(const df_rules *rules, const df_cfg *cfg, double limit_mm2)
+{
+    df_eval *const eval = search_by(rules, cfg, limit_mm2);
+    const double chip_mm2 = df_eval_chip_mm2(eval);
+    df_eval_free(eval);
+    return chip_mm2;
+}
+
+/* The stack of 100 mm2 that the model needs leaves 1,130.75 mm2 of 1,230.75; the file has 815 for
+ * the chip. */
+static void the_chip_keeps_its_budget(void **state)
+{
+    (void)state;
+    df_cfg cfg = load();
+    df_rules rules = df_rules_reference();
+    cfg.area.device_mm2 = 1230.75;
+    assert_true(chip_mm2_by(&rules, &cfg, 0) == 1130);
+    rules.chip_area_whole_mm2 = false;
+    assert_true(chip_mm2_by(&rules, &cfg, 0) == 1130.75);
+    rules.chip_grows_in_searches = false;
+    assert_true(chip_mm2_by(&rules, &cfg, 0) == 815);
+    assert_true(chip_mm2_by(&rules, &cfg, 900.5) == 900.5);
+    assert_true(chip_mm2_by(&rules, &cfg, 2000) == 1130.75);
+    cfg.area.device_mm2 = 850.25;
+    assert_true(chip_mm2_by(&rules, &cfg, 0) == 750.25);
+}
+
+/* One device alone uses no network: its shares go to the other parts. */
+static void unused_networks_get_nothing(void **state)
+{
+    (void)state;
+    df_cfg cfg = load();
+    df_rules rules = df_rules_corrected();
+    cfg.sched.dp = 1;
+    cfg.system.num_devices_per_node = 1;
+    cfg.system.inter_derate = 1;
+    cfg.area.of.inter = 20;
+    df_eval *eval = search_by(&rules, &cfg, 0);
+    assert_false(df_eval_searched(eval)[DF_P_AREA_INTRA]);
+    assert_false(df_eval_searched(eval)[DF_P_AREA_INTER]);
+    assert_true(df_eval_template(eval)->p[DF_P_AREA_INTRA] == 0);
+    assert_true(df_eval_template(eval)->p[DF_P_AREA_INTER] == 0);
+    assert_true(df_eval_budget(eval, 0) == 1);
+    df_eval_free(eval);
+    rules.unused_networks_keep_shares = true;
+    eval = search_by(&rules, &cfg, 0);
+    assert_true(df_eval_searched(eval)[DF_P_AREA_INTRA]);
+    assert_true(df_eval_searched(eval)[DF_P_AREA_INTER]);
+    df_eval_free(eval);
+}
+
+/* More MCUs than the registers have banks for: the shortfall falls as they grow. */
+static void missing_units_have_a_slope(void **state)
+{
+    (void)state;
+    const df_cfg cfg = load();
+    const df_rules rules = df_rules_corrected();
+    df_eval *const eval = search_by(&rules, &cfg, 0);
+    df_point point = equal_shares(eval);
+    df_eval_result r;
+    double last = HUGE_VAL;
+    point.p[DF_P_AREA_CORE] = 0.5; /* 1,072 MCUs of 0.38 mm2, whose banks take 15.0 mm2 */
+    for (double mm2 = 1; mm2 < 14.9; mm2 += 2) {
+        point.p[DF_P_AREA_REG] = mm2 / 815;
+        df_eval_point(eval, &point, &r);
+        assert_true(isinf(r.time_s) && r.shortfall > 0 && r.shortfall < last);
+        last = r.shortfall;
+    }
+    point.p[DF_P_AREA_REG] = 15.1 / 815;
+    df_eval_point(eval, &point, &r);
+    assert_true(isfinite(r.time_s) && r.shortfall == 0);
+    df_eval_free(eval);
+}
+
 static void a_class_without_a_budget_is_refused(void **state)
 {
     (void)state;
@@ -266,6 +352,9 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(unused_networks_are_not_searched),
         cmocka_unit_test(unused_shares_are_kept),
+        cmocka_unit_test(the_chip_keeps_its_budget),
+        cmocka_unit_test(unused_networks_get_nothing),
+        cmocka_unit_test(missing_units_have_a_slope),
         cmocka_unit_test(a_class_without_a_budget_is_refused),
         cmocka_unit_test(fractions_become_budgets),
         cmocka_unit_test(times_are_those_of_the_written_budgets),
