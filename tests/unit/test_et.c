@@ -390,6 +390,26 @@ static void empty_node_has_defaults(void **state)
     df_et_close(reader);
 }
 
+/* Metadata without fields, then a node without fields: two lengths of 0. */
+static void all_messages_may_be_empty(void **state)
+{
+    const place *const p = *state;
+    df_et_reader *reader = NULL;
+    df_et_node node = {.name = "", .id = 5};
+    df_err err;
+    bool more = false;
+    block file = {.count = 0};
+    PUT(&file, "\0\0");
+    save(p, &file);
+    succeed(df_et_open(p->path, &reader, &err), &err);
+    succeed(df_et_next(reader, &node, &more, &err), &err);
+    assert_true(more);
+    assert_int_equal(node.id, 0);
+    succeed(df_et_next(reader, &node, &more, &err), &err);
+    assert_false(more);
+    df_et_close(reader);
+}
+
 /* ---- What is no trace ---- */
 
 static void refuse_file(const place *p, const block *file, const char *words)
@@ -623,6 +643,7 @@ int main(void)
         cmocka_unit_test(unknown_fields_are_passed_over),
         cmocka_unit_test(dependencies_come_in_two_forms),
         cmocka_unit_test(empty_node_has_defaults),
+        cmocka_unit_test(all_messages_may_be_empty),
         cmocka_unit_test(files_that_are_no_traces),
         cmocka_unit_test(messages_that_are_no_nodes),
         cmocka_unit_test(file_that_is_not_there),
