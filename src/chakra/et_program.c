@@ -136,18 +136,10 @@ static df_status read_message(const df_et_node *node,
     return DF_OK;
 }
 
-static df_status read_node(const df_et_node *node, int32_t rank, df_net_node *out, df_err *err)
+static df_status
+read_type(const df_et_node *node, int32_t type, int32_t rank, df_net_node *out, df_err *err)
 {
-    int64_t on_cpu = 0;
-    DF_TRY(read_number(node, "is_cpu_op", 1, 0, &on_cpu, err));
-    out->id = node->id;
-    out->on_cpu = on_cpu != 0;
-    if (node->duration_micros > INT64_MAX / 1000) {
-        return df_fail(err, DF_EINVAL, "duration_micros: expected below 2^63 / 1000, found %llu",
-                       (unsigned long long)node->duration_micros);
-    }
-    out->duration_ns = node->duration_micros * 1000;
-    switch (node->type) {
+    switch (type) {
     case DF_ET_INVALID:
         out->type = DF_NET_MARK;
         return DF_OK;
@@ -166,8 +158,31 @@ static df_status read_node(const df_et_node *node, int32_t rank, df_net_node *ou
         return df_fail(err, DF_EINVAL,
                        "type: expected 4 (compute), 5 (send), 6 (receive) or 7 (collective), found "
                        "%d",
-                       (int)node->type);
+                       (int)type);
     }
+}
+
+/* PyTorch marks the calls that launch communication as communication on the CPU. They send
+ * nothing: that is what the nodes do that the calls launch. */
+static int32_t type_on_cpu(int32_t type)
+{
+    const bool computes = type == DF_ET_METADATA || type == DF_ET_SEND || type == DF_ET_RECEIVE ||
+                          type == DF_ET_COLLECTIVE;
+    return computes ? DF_ET_COMPUTE : type;
+}
+
+static df_status read_node(const df_et_node *node, int32_t rank, df_net_node *out, df_err *err)
+{
+    int64_t on_cpu = 0;
+    DF_TRY(read_number(node, "is_cpu_op", 1, 0, &on_cpu, err));
+    out->id = node->id;
+    out->on_cpu = on_cpu != 0;
+    if (node->duration_micros > INT64_MAX / 1000) {
+        return df_fail(err, DF_EINVAL, "duration_micros: expected below 2^63 / 1000, found %llu",
+                       (unsigned long long)node->duration_micros);
+    }
+    out->duration_ns = node->duration_micros * 1000;
+    return read_type(node, out->on_cpu ? type_on_cpu(node->type) : node->type, rank, out, err);
 }
 
 /* Both kinds of dependencies count. */

@@ -78,9 +78,12 @@ static bool reserve(void **items, uint32_t count, uint32_t more, uint32_t *room,
 
 static df_net_unit unit_of(const df_net_node *node)
 {
+    if (node->on_cpu) {
+        return DF_UNIT_CPU;
+    }
     switch (node->type) {
     case DF_NET_COMPUTE:
-        return node->on_cpu ? DF_UNIT_CPU : DF_UNIT_GPU;
+        return DF_UNIT_GPU;
     case DF_NET_RECEIVE:
         return DF_UNIT_NONE;
     case DF_NET_MARK:

@@ -596,6 +596,87 @@ static void durations_and_sizes_have_a_bound(void **state)
     assert_non_null(strstr(err.text, "node 9: expected duration and size below 2^62"));
 }
 
+/* Four ranks on a ring run one trace. An all-reduce of 1 MiB in four chunks takes 43000 ns: each
+ * chunk sends six messages of 64 KiB, 500 + 65536 / (50 * 2^30 / 10^9) = 1720 ns each; before three
+ * of them 10 ns and a reduction of 3 * floor(65536 / 1600) = 120 ns, before the others and at the
+ * end 10 ns: 4 * (10 + 6 * 1720 + 3 * 130 + 3 * 10). */
+enum { ALL_REDUCE_NS = 43000 };
+
+static df_status
+run_traces(const place *p, const df_et_node *nodes, int count, uint64_t *max_ns, df_err *err)
+{
+    const df_net_network network = {DF_NET_RING, 4, 50, 500};
+    const df_net_system system = {.endpoint_delay_ns = 10,
+                                  .splits = 4,
+                                  .active_chunks = 1,
+                                  .local_mem_gb_ps = 1600,
+                                  .algorithm = {{.kind = DF_NET_ALG_RING}}};
+    df_et_writer *const writer = create(p->path);
+    for (int i = 0; i < count; i++) {
+        write_node(writer, &nodes[i]);
+    }
+    finish(writer);
+    df_net_sim *const sim = df_net_sim_new();
+    df_net_program *program = NULL;
+    df_net_result result = {.ranks = 0};
+    df_status status = df_net_program_new(4, &program, err);
+    for (int32_t rank = 0; rank < 4 && status == DF_OK; rank++) {
+        status = df_et_add_rank(program, rank, p->path, NULL, err);
+    }
+    if (status == DF_OK) {
+        status = df_net_program_seal(program, err);
+    }
+    if (status == DF_OK) {
+        status = df_net_run(sim, program, &network, &system, &result, err);
+    }
+    *max_ns = result.max_ns;
+    df_net_program_free(program);
+    df_net_sim_free(sim);
+    return status;
+}
+
+static void expect_time(const place *p, const df_et_node *nodes, int count, uint64_t expected_ns)
+{
+    uint64_t max_ns = 0;
+    df_err err;
+    succeed(run_traces(p, nodes, count, &max_ns, &err), &err);
+    assert_int_equal(max_ns, expected_ns);
+}
+
+static df_et_node all_reduce(uint64_t id)
+{
+    static const df_et_attr attrs[] = {
+        {.name = "comm_type", .kind = DF_ET_INT, .number = 0},
+        {.name = "comm_size", .kind = DF_ET_INT, .number = 1 << 20},
+    };
+    return (df_et_node){.id = id,
+                        .name = "",
+                        .type = DF_ET_COLLECTIVE,
+                        .attrs = attrs,
+                        .num_attrs = sizeof attrs / sizeof attrs[0]};
+}
+
+/* Whatever PyTorch calls on the CPU computes there; its other attributes do not count. One node at
+ * a time: 85 us each, then the all-reduce, and beside them 100 us of the GPU. */
+static void communication_on_the_cpu_computes(void **state)
+{
+    static const int32_t types[] = {DF_ET_METADATA, DF_ET_SEND, DF_ET_RECEIVE, DF_ET_COLLECTIVE};
+    const place *const p = *state;
+    const df_et_attr on_cpu = {.name = "is_cpu_op", .kind = DF_ET_BOOL, .number = 1};
+    df_et_node nodes[] = {
+        {.id = 1, .name = "", .duration_micros = 85, .attrs = &on_cpu, .num_attrs = 1},
+        {.id = 2, .name = "", .duration_micros = 85, .attrs = &on_cpu, .num_attrs = 1},
+        all_reduce(3),
+        {.id = 4, .name = "", .type = DF_ET_COMPUTE, .duration_micros = 100},
+    };
+    nodes[2].data_deps = (uint64_t[]){1, 2};
+    nodes[2].num_data_deps = 2;
+    for (size_t i = 0; i < sizeof types / sizeof types[0]; i++) {
+        nodes[0].type = nodes[1].type = types[i];
+        expect_time(p, nodes, 4, 2 * 85000 + ALL_REDUCE_NS);
+    }
+}
+
 /* Programs that are written as traces and read again run as they did. */
 static void programs_survive_their_files(void **state)
 {
@@ -651,6 +732,7 @@ int main(void)
         cmocka_unit_test(lists_are_not_written),
         cmocka_unit_test(nodes_that_cannot_be_simulated),
         cmocka_unit_test(durations_and_sizes_have_a_bound),
+        cmocka_unit_test(communication_on_the_cpu_computes),
         cmocka_unit_test(programs_survive_their_files),
     };
     return cmocka_run_group_tests(tests, make_place, remove_place);

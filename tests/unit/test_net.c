@@ -302,6 +302,23 @@ static void mark_holds_its_children(void **state)
     check(&c, (uint64_t[]){300 + 1000, 1});
 }
 
+/* A mark on the CPU waits for the CPU alone, so the broadcast does not hold it up: its child starts
+ * when node 3 ends, at 50. */
+static void mark_takes_the_unit_it_is_on(void **state)
+{
+    (void)state;
+    df_net_case c = df_net_case_new(DF_NET_FULLY_CONNECTED, 2, DF_NET_ALG_RING);
+    const df_net_node broadcast = {
+        .id = 0, .type = DF_NET_COMM, .collective = DF_NET_BROADCAST, .duration_ns = 600};
+    const df_net_node mark = {.id = 1, .type = DF_NET_MARK, .on_cpu = true};
+    df_net_case_add(&c, 0, &broadcast);
+    df_net_case_add(&c, 0, &mark);
+    df_net_case_compute(&c, 0, 2, 1, 1000);
+    df_net_case_compute(&c, 0, 3, NO_DEP, 50);
+    df_net_case_compute(&c, 1, 0, NO_DEP, 1);
+    check(&c, (uint64_t[]){50 + 1000, 1});
+}
+
 /* It lasts its duration, sends nothing, and the send waits for its unit. */
 static void broadcast_is_a_delay(void **state)
 {
@@ -533,6 +550,7 @@ int main(void)
         cmocka_unit_test(lowest_id_goes_first),
         cmocka_unit_test(cpu_runs_beside_gpu),
         cmocka_unit_test(mark_holds_its_children),
+        cmocka_unit_test(mark_takes_the_unit_it_is_on),
         cmocka_unit_test(broadcast_is_a_delay),
         cmocka_unit_test(repeated_id_replaces),
         cmocka_unit_test(all_reduce_on_a_ring),
