@@ -60,19 +60,20 @@ static df_status read_size(const df_et_node *node, uint64_t *bytes, df_err *err)
     return DF_OK;
 }
 
-/* The group of a collective, as a text that holds its id; 0 where none is named. */
+/* The group of a collective, as a text that holds its id. Without one, with an empty one or with 0,
+ * the name of PyTorch's default group, it is 0: that of all ranks. */
 static df_status read_group(const df_et_node *node, int32_t *group, df_err *err)
 {
     const df_et_attr *const attr = df_et_find(node, "pg_name");
     *group = 0;
-    if (!attr) {
+    if (!attr || (attr->kind == DF_ET_TEXT && attr->text[0] == '\0')) {
         return DF_OK;
     }
     char *end = NULL;
     errno = 0;
-    const long value = attr->kind == DF_ET_TEXT ? strtol(attr->text, &end, 10) : 0;
-    if (errno != 0 || value <= 0 || value > INT32_MAX || *end != '\0') {
-        return df_fail(err, DF_EINVAL, "pg_name: expected a text with a number > 0, found %s",
+    const long value = attr->kind == DF_ET_TEXT ? strtol(attr->text, &end, 10) : -1;
+    if (errno != 0 || value < 0 || value > INT32_MAX || end == attr->text || *end != '\0') {
+        return df_fail(err, DF_EINVAL, "pg_name: expected a text with a number >= 0, found %s",
                        attr->kind == DF_ET_TEXT ? attr->text : kind_name(attr->kind));
     }
     *group = (int32_t)value;

@@ -171,6 +171,32 @@ df_status df_astra_read_system(const char *path, df_net_system *system, df_err *
 
 /* ---- Groups ---- */
 
+static int by_rank(const void *a, const void *b)
+{
+    const int32_t x = *(const int32_t *)a;
+    const int32_t y = *(const int32_t *)b;
+    return (x > y) - (x < y);
+}
+
+/* Group 0 has all ranks without being listed. Where it is listed, as for PyTorch's traces, it must
+ * say the same; the ranks come back sorted. */
+static df_status
+check_default_group(int32_t *ranks, size_t count, const df_net_program *program, df_err *err)
+{
+    const size_t all = (size_t)df_net_program_ranks(program);
+    size_t same = 0;
+    qsort(ranks, count, sizeof *ranks, by_rank);
+    while (same < count && ranks[same] == (int32_t)same) {
+        same++;
+    }
+    return same == all && count == all
+               ? DF_OK
+               : df_fail(err, DF_EINVAL,
+                         "0: expected each of the %zu ranks once, as 0 is the default group, found "
+                         "others (a group of some ranks needs an ID > 0)",
+                         all);
+}
+
 static df_status
 add_group(const json_file *f, const char *key, const json_t *list, df_net_program *program)
 {
@@ -178,7 +204,7 @@ add_group(const json_file *f, const char *key, const json_t *list, df_net_progra
     errno = 0;
     const long id = strtol(key, &end, 10);
     const size_t count = json_array_size(list);
-    if (errno != 0 || end == key || *end != '\0' || id <= 0 || id > INT32_MAX || count == 0) {
+    if (errno != 0 || end == key || *end != '\0' || id < 0 || id > INT32_MAX || count == 0) {
         return df_fail(f->err, DF_EINVAL, "%s: %s: expected \"ID\": [RANK, ...] with an ID > 0",
                        f->path, key);
     }
@@ -191,7 +217,9 @@ add_group(const json_file *f, const char *key, const json_t *list, df_net_progra
         ranks[i] = rank >= 0 && rank <= INT32_MAX ? (int32_t)rank : -1;
     }
     if (status == DF_OK) {
-        status = df_net_program_add_group(program, (int32_t)id, ranks, (int32_t)count, &cause);
+        status =
+            id == 0 ? check_default_group(ranks, count, program, &cause)
+                    : df_net_program_add_group(program, (int32_t)id, ranks, (int32_t)count, &cause);
     }
     free(ranks);
     return status == DF_OK ? DF_OK : df_fail(f->err, status, "%s: %.900s", f->path, cause.text);

@@ -178,6 +178,19 @@ static void groups_are_read(void **state)
               "group 5: expected a group that is there");
 }
 
+/* PyTorch lists its default group beside the others. */
+static void default_group_may_be_listed(void **state)
+{
+    (void)state;
+    char more[600];
+    write_case(all_reduce());
+    df_write_file(in_dir("comm_group.json"), "{\"0\": [3, 0, 1, 2], \"1\": [0, 1]}");
+    snprintf(more, sizeof more, "--format json --comm_group %s/comm_group.json", folder());
+    json_t *const root = df_program_json(run_with(more));
+    assert_int_equal(whole(root, "max_cycles"), 19183);
+    json_decref(root);
+}
+
 /* "oneRing" and the like are those algorithms. */
 static void names_of_algorithms(void **state)
 {
@@ -591,7 +604,9 @@ static void groups_that_are_refused(void **state)
 {
     (void)state;
     refuse_groups("{\"1\": [0, 1}", "comm_group.json:1: expected JSON");
-    refuse_groups("{\"0\": [0, 1]}", "comm_group.json: 0: expected \"ID\": [RANK, ...]");
+    refuse_groups("{\"0\": [0, 1]}", "comm_group.json: 0: expected each of the 4 ranks once");
+    refuse_groups("{\"0\": [0, 1, 2, 2]}", "0: expected each of the 4 ranks once");
+    refuse_groups("{\"0\": [0, 1, 2, 3, 4]}", "0: expected each of the 4 ranks once");
     refuse_groups("{\"-1\": [0, 1]}", "-1: expected \"ID\"");
     refuse_groups("{\"one\": [0, 1]}", "one: expected \"ID\"");
     refuse_groups("{\"99999999999999999999\": [0, 1]}", "expected \"ID\"");
@@ -705,6 +720,7 @@ int main(void)
         cmocka_unit_test(json_has_times_and_links),
         cmocka_unit_test(text_has_ranks_in_their_order_and_the_busiest_links),
         cmocka_unit_test(groups_are_read),
+        cmocka_unit_test(default_group_may_be_listed),
         cmocka_unit_test(names_of_algorithms),
         cmocka_unit_test(timeline_shows_each_rank),
         cmocka_unit_test(timeline_shows_links),

@@ -569,7 +569,7 @@ static void nodes_that_cannot_be_simulated(void **state)
                 all_reduce, real);
     REFUSE_NODE(p, DF_ET_COLLECTIVE, "comm_size: expected a number from 0", all_reduce,
                 whole("comm_size", -1));
-    REFUSE_NODE(p, DF_ET_COLLECTIVE, "pg_name: expected a text with a number > 0, found 1x",
+    REFUSE_NODE(p, DF_ET_COLLECTIVE, "pg_name: expected a text with a number >= 0, found 1x",
                 all_reduce, size, group);
     REFUSE_NODE(p, DF_ET_COLLECTIVE, "pg_name", all_reduce, size, number_group);
     REFUSE_NODE(p, DF_ET_SEND, "comm_dst: expected a whole number, found nothing", size,
@@ -677,6 +677,22 @@ static void communication_on_the_cpu_computes(void **state)
     }
 }
 
+/* PyTorch names the group of all ranks "0". */
+static void default_group_has_all_ranks(void **state)
+{
+    static const char *const names[] = {"0", ""};
+    const place *const p = *state;
+    for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
+        df_et_node node = all_reduce(1);
+        const df_et_attr attrs[] = {node.attrs[0],
+                                    node.attrs[1],
+                                    {.name = "pg_name", .kind = DF_ET_TEXT, .text = names[i]}};
+        node.attrs = attrs;
+        node.num_attrs = 3;
+        expect_time(p, &node, 1, ALL_REDUCE_NS);
+    }
+}
+
 /* Programs that are written as traces and read again run as they did. */
 static void programs_survive_their_files(void **state)
 {
@@ -733,6 +749,7 @@ int main(void)
         cmocka_unit_test(nodes_that_cannot_be_simulated),
         cmocka_unit_test(durations_and_sizes_have_a_bound),
         cmocka_unit_test(communication_on_the_cpu_computes),
+        cmocka_unit_test(default_group_has_all_ranks),
         cmocka_unit_test(programs_survive_their_files),
     };
     return cmocka_run_group_tests(tests, make_place, remove_place);
