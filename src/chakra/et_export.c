@@ -89,12 +89,15 @@ static df_status write_node(void *context, int32_t rank, const df_net_node *node
     } else {
         name_by_type(node, name, sizeof name);
     }
+    /* As both kinds: AstraSim to August 2025 follows data dependencies alone. */
     const df_et_node out = {.id = node->id,
                             .name = name,
                             .type = (int32_t)type_of(node->type),
                             .duration_micros = node->duration_ns / NS_PER_US,
                             .ctrl_deps = node->deps,
                             .num_ctrl_deps = (size_t)node->num_deps,
+                            .data_deps = node->deps,
+                            .num_data_deps = (size_t)node->num_deps,
                             .attrs = attrs,
                             .num_attrs = list_attrs(node, rank, group, attrs)};
     return df_et_write(e->writer, &out, err);

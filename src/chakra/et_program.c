@@ -11,6 +11,7 @@ typedef struct {
     const char *path;
     df_net_program *program;
     int32_t rank;
+    df_et_options options;
     df_et_names *names;
     uint64_t *deps; /* of both kinds, of one node */
     size_t deps_room;
@@ -186,10 +187,10 @@ static df_status read_node(const df_et_node *node, int32_t rank, df_net_node *ou
     return read_type(node, out->on_cpu ? type_on_cpu(node->type) : node->type, rank, out, err);
 }
 
-/* Both kinds of dependencies count. */
 static df_status read_deps(loader *l, const df_et_node *node, df_net_node *out, df_err *err)
 {
-    const size_t count = node->num_ctrl_deps + node->num_data_deps;
+    const size_t control = l->options.data_deps_only ? 0 : node->num_ctrl_deps;
+    const size_t count = control + node->num_data_deps;
     if (count > INT32_MAX) {
         return df_fail(err, DF_EINVAL, "expected fewer than 2^31 dependencies, found more");
     }
@@ -202,8 +203,7 @@ static df_status read_deps(loader *l, const df_et_node *node, df_net_node *out, 
         l->deps_room = 2 * count;
     }
     for (size_t i = 0; i < count; i++) {
-        l->deps[i] =
-            i < node->num_ctrl_deps ? node->ctrl_deps[i] : node->data_deps[i - node->num_ctrl_deps];
+        l->deps[i] = i < control ? node->ctrl_deps[i] : node->data_deps[i - control];
     }
     out->deps = l->deps;
     out->num_deps = (int32_t)count;
@@ -265,10 +265,17 @@ static df_status add_node(loader *l, const df_et_node *node, df_err *err)
     return status == DF_OK ? DF_OK : df_fail(err, status, "%s: %.900s", l->path, cause.text);
 }
 
-df_status df_et_add_rank(
-    df_net_program *program, int32_t rank, const char *path, df_et_names *names, df_err *err)
+df_status df_et_add_rank(df_net_program *program,
+                         int32_t rank,
+                         const char *path,
+                         const df_et_options *options,
+                         df_et_names *names,
+                         df_err *err)
 {
-    loader l = {path, program, rank, names, NULL, 0};
+    loader l = {.path = path, .program = program, .rank = rank, .names = names};
+    if (options) {
+        l.options = *options;
+    }
     df_et_reader *reader;
     df_et_node node;
     bool more = true;

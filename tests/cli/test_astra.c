@@ -178,6 +178,41 @@ static void groups_are_read(void **state)
               "group 5: expected a group that is there");
 }
 
+/* A cycle of control dependencies, as in PyTorch's traces: 4 us and 3 us, one after the other. */
+static void control_dependencies_may_be_left_out(void **state)
+{
+    (void)state;
+    df_et_writer *writer = NULL;
+    df_err err;
+    const df_et_node nodes[] = {
+        {.id = 1,
+         .name = "",
+         .type = DF_ET_COMPUTE,
+         .duration_micros = 4,
+         .ctrl_deps = (uint64_t[]){1},
+         .num_ctrl_deps = 1},
+        {.id = 2,
+         .name = "",
+         .type = DF_ET_COMPUTE,
+         .duration_micros = 3,
+         .data_deps = (uint64_t[]){1},
+         .num_data_deps = 1},
+    };
+    write_case(all_reduce());
+    for (int rank = 0; rank < 4; rank++) {
+        char name[32];
+        snprintf(name, sizeof name, "workload.%d.et", rank);
+        assert_int_equal(df_et_create(in_dir(name), &writer, &err), DF_OK);
+        assert_int_equal(df_et_write(writer, &nodes[0], &err), DF_OK);
+        assert_int_equal(df_et_write(writer, &nodes[1], &err), DF_OK);
+        assert_int_equal(df_et_finish(writer, &err), DF_OK);
+    }
+    df_refuse(run_with(""), 2, "cycle, found one (with --control_deps false");
+    json_t *const root = df_program_json(run_with("--format json --control_deps false"));
+    assert_int_equal(whole(root, "max_cycles"), 7000);
+    json_decref(root);
+}
+
 /* PyTorch lists its default group beside the others. */
 static void default_group_may_be_listed(void **state)
 {
@@ -720,6 +755,7 @@ int main(void)
         cmocka_unit_test(json_has_times_and_links),
         cmocka_unit_test(text_has_ranks_in_their_order_and_the_busiest_links),
         cmocka_unit_test(groups_are_read),
+        cmocka_unit_test(control_dependencies_may_be_left_out),
         cmocka_unit_test(default_group_may_be_listed),
         cmocka_unit_test(names_of_algorithms),
         cmocka_unit_test(timeline_shows_each_rank),

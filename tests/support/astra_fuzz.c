@@ -145,7 +145,7 @@ static df_status build(const df_fuzz *f, df_fuzz_file file, df_net_program *prog
 {
     DF_TRY(add_groups(f, file, program, err));
     if (file == DF_FUZZ_TRACE) {
-        DF_TRY(df_et_add_rank(program, 0, f->path[file], NULL, err));
+        DF_TRY(df_et_add_rank(program, 0, f->path[file], NULL, NULL, err));
     }
     for (size_t i = 0; i < f->c.num_nodes; i++) {
         const df_net_case_node *const n = &f->c.nodes[i];

@@ -524,7 +524,7 @@ static df_status load(const place *p, const df_et_node *nodes, int count, df_err
     finish(writer);
     df_net_program *program;
     assert_int_equal(df_net_program_new(4, &program, err), DF_OK);
-    const df_status status = df_et_add_rank(program, 2, p->path, NULL, err);
+    const df_status status = df_et_add_rank(program, 2, p->path, NULL, NULL, err);
     df_net_program_free(program);
     return status;
 }
@@ -602,8 +602,12 @@ static void durations_and_sizes_have_a_bound(void **state)
  * end 10 ns: 4 * (10 + 6 * 1720 + 3 * 130 + 3 * 10). */
 enum { ALL_REDUCE_NS = 43000 };
 
-static df_status
-run_traces(const place *p, const df_et_node *nodes, int count, uint64_t *max_ns, df_err *err)
+static df_status run_traces(const place *p,
+                            const df_et_options *options,
+                            const df_et_node *nodes,
+                            int count,
+                            uint64_t *max_ns,
+                            df_err *err)
 {
     const df_net_network network = {DF_NET_RING, 4, 50, 500};
     const df_net_system system = {.endpoint_delay_ns = 10,
@@ -621,7 +625,7 @@ run_traces(const place *p, const df_et_node *nodes, int count, uint64_t *max_ns,
     df_net_result result = {.ranks = 0};
     df_status status = df_net_program_new(4, &program, err);
     for (int32_t rank = 0; rank < 4 && status == DF_OK; rank++) {
-        status = df_et_add_rank(program, rank, p->path, NULL, err);
+        status = df_et_add_rank(program, rank, p->path, options, NULL, err);
     }
     if (status == DF_OK) {
         status = df_net_program_seal(program, err);
@@ -635,11 +639,15 @@ run_traces(const place *p, const df_et_node *nodes, int count, uint64_t *max_ns,
     return status;
 }
 
-static void expect_time(const place *p, const df_et_node *nodes, int count, uint64_t expected_ns)
+static void expect_time(const place *p,
+                        const df_et_options *options,
+                        const df_et_node *nodes,
+                        int count,
+                        uint64_t expected_ns)
 {
     uint64_t max_ns = 0;
     df_err err;
-    succeed(run_traces(p, nodes, count, &max_ns, &err), &err);
+    succeed(run_traces(p, options, nodes, count, &max_ns, &err), &err);
     assert_int_equal(max_ns, expected_ns);
 }
 
@@ -673,8 +681,33 @@ static void communication_on_the_cpu_computes(void **state)
     nodes[2].num_data_deps = 2;
     for (size_t i = 0; i < sizeof types / sizeof types[0]; i++) {
         nodes[0].type = nodes[1].type = types[i];
-        expect_time(p, nodes, 4, 2 * 85000 + ALL_REDUCE_NS);
+        expect_time(p, NULL, nodes, 4, 2 * 85000 + ALL_REDUCE_NS);
     }
+}
+
+/* The input of AstraSim c459ab6: 10 us, the all-reduce and 20 us, with control dependencies alone.
+ * One after the other where they count; where they do not, all at once. */
+static void control_dependencies_are_a_choice(void **state)
+{
+    const place *const p = *state;
+    const df_et_options data_alone = {.data_deps_only = true};
+    df_et_node nodes[] = {
+        {.id = 1, .name = "", .type = DF_ET_COMPUTE, .duration_micros = 10},
+        all_reduce(2),
+        {.id = 3, .name = "", .type = DF_ET_COMPUTE, .duration_micros = 20},
+    };
+    for (int i = 1; i < 3; i++) {
+        nodes[i].ctrl_deps = &nodes[i - 1].id;
+        nodes[i].num_ctrl_deps = 1;
+    }
+    expect_time(p, NULL, nodes, 3, 10000 + ALL_REDUCE_NS + 20000);
+    expect_time(p, &data_alone, nodes, 3, ALL_REDUCE_NS);
+    /* Of both kinds, those of data stay. */
+    nodes[2].data_deps = &nodes[0].id;
+    nodes[2].num_data_deps = 1;
+    nodes[0].duration_micros = 30;
+    expect_time(p, NULL, nodes, 3, 30000 + ALL_REDUCE_NS + 20000);
+    expect_time(p, &data_alone, nodes, 3, 30000 + 20000);
 }
 
 /* PyTorch names the group of all ranks "0". */
@@ -689,11 +722,12 @@ static void default_group_has_all_ranks(void **state)
                                     {.name = "pg_name", .kind = DF_ET_TEXT, .text = names[i]}};
         node.attrs = attrs;
         node.num_attrs = 3;
-        expect_time(p, &node, 1, ALL_REDUCE_NS);
+        expect_time(p, NULL, &node, 1, ALL_REDUCE_NS);
     }
 }
 
-/* Programs that are written as traces and read again run as they did. */
+/* Programs that are written as traces and read again run as they did, whichever dependencies
+ * count: they are written as both kinds. */
 static void programs_survive_their_files(void **state)
 {
     const place *const p = *state;
@@ -716,7 +750,8 @@ static void programs_survive_their_files(void **state)
         for (int32_t rank = 0; rank < c.network.ranks; rank++) {
             char path[300];
             snprintf(path, sizeof path, "%s/workload.%d.et", p->dir, (int)rank);
-            succeed(df_et_add_rank(program, rank, path, NULL, &err), &err);
+            const df_et_options options = {.data_deps_only = seed % 2 == 1};
+            succeed(df_et_add_rank(program, rank, path, &options, NULL, &err), &err);
         }
         succeed(df_net_program_seal(program, &err), &err);
         succeed(df_net_run(loaded, program, &c.network, &c.system, &again, &err), &err);
@@ -750,6 +785,7 @@ int main(void)
         cmocka_unit_test(durations_and_sizes_have_a_bound),
         cmocka_unit_test(communication_on_the_cpu_computes),
         cmocka_unit_test(default_group_has_all_ranks),
+        cmocka_unit_test(control_dependencies_are_a_choice),
         cmocka_unit_test(programs_survive_their_files),
     };
     return cmocka_run_group_tests(tests, make_place, remove_place);
