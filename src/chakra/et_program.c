@@ -173,7 +173,26 @@ static int32_t type_on_cpu(int32_t type)
     return computes ? DF_ET_COMPUTE : type;
 }
 
-static df_status read_node(const df_et_node *node, int32_t rank, df_net_node *out, df_err *err)
+/* Nodes of memory, which are not simulated, can be replayed; they take the unit of communication.
+ */
+static df_status read_replayed(const df_et_node *node, df_net_node *out, df_err *err)
+{
+    static const df_net_node_type types[] = {
+        [DF_ET_INVALID] = DF_NET_MARK,    [DF_ET_METADATA] = DF_NET_MARK,
+        [DF_ET_MEM_LOAD] = DF_NET_MARK,   [DF_ET_MEM_STORE] = DF_NET_MARK,
+        [DF_ET_COMPUTE] = DF_NET_COMPUTE, [DF_ET_SEND] = DF_NET_SEND,
+        [DF_ET_RECEIVE] = DF_NET_RECEIVE, [DF_ET_COLLECTIVE] = DF_NET_COMM,
+    };
+    if (node->type < 0 || node->type > DF_ET_COLLECTIVE) {
+        return df_fail(err, DF_EINVAL, "type: expected a number from 0 to %d, found %d",
+                       (int)DF_ET_COLLECTIVE, (int)node->type);
+    }
+    out->type = types[node->type];
+    out->timing = DF_NET_REPLAYED;
+    return DF_OK;
+}
+
+static df_status read_node(const loader *l, const df_et_node *node, df_net_node *out, df_err *err)
 {
     int64_t on_cpu = 0;
     DF_TRY(read_number(node, "is_cpu_op", 1, 0, &on_cpu, err));
@@ -184,7 +203,10 @@ static df_status read_node(const df_et_node *node, int32_t rank, df_net_node *ou
                        (unsigned long long)node->duration_micros);
     }
     out->duration_ns = node->duration_micros * 1000;
-    return read_type(node, out->on_cpu ? type_on_cpu(node->type) : node->type, rank, out, err);
+    if (l->options.replay) {
+        return read_replayed(node, out, err);
+    }
+    return read_type(node, out->on_cpu ? type_on_cpu(node->type) : node->type, l->rank, out, err);
 }
 
 static df_status read_deps(loader *l, const df_et_node *node, df_net_node *out, df_err *err)
@@ -250,7 +272,7 @@ static df_status add_node(loader *l, const df_et_node *node, df_err *err)
     df_net_node out;
     df_err cause;
     memset(&out, 0, sizeof out);
-    df_status status = read_node(node, l->rank, &out, &cause);
+    df_status status = read_node(l, node, &out, &cause);
     if (status == DF_OK) {
         status = read_deps(l, node, &out, &cause);
     }

@@ -6,6 +6,8 @@
 /* How nodes are taken. Zeroed, or NULL: as AstraSim does now. */
 typedef struct {
     bool data_deps_only; /* control dependencies do not count, as in AstraSim to August 2025 */
+    bool replay; /* every node lasts its duration, nothing is sent, and attributes other than
+                  * is_cpu_op are not read */
 } df_et_options;
 
 /* Names of nodes, each but for an underscore and the node's id at its end, as DeepFlow's own

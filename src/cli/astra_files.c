@@ -105,6 +105,18 @@ static df_status read_algorithm(const json_file *f, const char *key, df_net_algo
     return DF_OK;
 }
 
+/* 1 or 0; AstraSim takes any number but 0 as 1. */
+static df_status read_flag(const json_file *f, const char *key, bool *flag)
+{
+    const json_t *const item = json_object_get(f->root, key);
+    if (item && !json_is_number(item)) {
+        return df_fail(f->err, DF_EINVAL, "%s: %s: expected 0 or 1, found something else", f->path,
+                       key);
+    }
+    *flag = json_number_value(item) != 0;
+    return DF_OK;
+}
+
 /* Models of AstraSim that are not in this simulator must be off. */
 static df_status read_switched_off(const json_file *f, const char *key)
 {
@@ -130,7 +142,7 @@ static df_status read_policy(const json_file *f)
                    name ? name : "something else");
 }
 
-static df_status read_system(const json_file *f, df_net_system *system)
+static df_status read_system(const json_file *f, df_net_system *system, df_et_options *traces)
 {
     static const char *const keys[DF_NET_IMPLEMENTED] = {
         [DF_NET_ALL_REDUCE] = "all-reduce-implementation",
@@ -151,6 +163,7 @@ static df_status read_system(const json_file *f, df_net_system *system)
                        f->path);
     }
     DF_TRY(read_real(f, "local-mem-bw", 0, 1e15, &system->local_mem_gb_ps));
+    DF_TRY(read_flag(f, "replay-only", &traces->replay));
     DF_TRY(read_switched_off(f, "roofline-enabled"));
     DF_TRY(read_switched_off(f, "model-shared-bus"));
     for (int i = 0; i < DF_NET_IMPLEMENTED; i++) {
@@ -159,12 +172,13 @@ static df_status read_system(const json_file *f, df_net_system *system)
     return DF_OK;
 }
 
-df_status df_astra_read_system(const char *path, df_net_system *system, df_err *err)
+df_status
+df_astra_read_system(const char *path, df_net_system *system, df_et_options *traces, df_err *err)
 {
     json_t *root = NULL;
     DF_TRY(load_json(path, &root, err));
     const json_file f = {path, root, err};
-    const df_status status = read_system(&f, system);
+    const df_status status = read_system(&f, system, traces);
     json_decref(root);
     return status;
 }

@@ -127,6 +127,12 @@ static void name_ranks(df_astra_timeline *t)
 
 /* ---- Nodes ---- */
 
+/* Of a node that only lasts its time, no more is known than its type. */
+static bool replayed(const df_net_node *node)
+{
+    return node->timing == DF_NET_REPLAYED;
+}
+
 static const char *what_is(const df_net_node *node)
 {
     switch (node->type) {
@@ -135,7 +141,7 @@ static const char *what_is(const df_net_node *node)
     case DF_NET_RECEIVE:
         return "receive";
     case DF_NET_COMM:
-        return df_net_collective_name(node->collective);
+        return replayed(node) ? "collective" : df_net_collective_name(node->collective);
     case DF_NET_COMPUTE:
     case DF_NET_MARK:
         break;
@@ -152,9 +158,12 @@ static const char *name_of(const df_astra_timeline *t, const df_net_node *node)
 
 static int lane_of(const df_net_node *node)
 {
+    if (node->on_cpu) {
+        return LANE_CPU;
+    }
     switch (node->type) {
     case DF_NET_COMPUTE:
-        return node->on_cpu ? LANE_CPU : LANE_GPU;
+        return LANE_GPU;
     case DF_NET_RECEIVE:
         return LANE_RECEIVES;
     case DF_NET_SEND:
@@ -168,14 +177,14 @@ static int lane_of(const df_net_node *node)
 static void put_args(const df_astra_timeline *t, const df_net_node *node)
 {
     fprintf(t->file, ",\"args\":{\"node\":%" PRIu64, node->id);
-    if (node->type != DF_NET_COMPUTE) {
+    if (node->type != DF_NET_COMPUTE && !replayed(node)) {
         fprintf(t->file, ",\"bytes\":%" PRIu64, node->bytes);
     }
-    if (node->type == DF_NET_SEND || node->type == DF_NET_RECEIVE) {
+    if (!replayed(node) && (node->type == DF_NET_SEND || node->type == DF_NET_RECEIVE)) {
         fprintf(t->file, ",\"%s\":%d,\"tag\":%" PRIu32, node->type == DF_NET_SEND ? "to" : "from",
                 (int)node->peer, node->tag);
     }
-    if (node->type == DF_NET_COMM && node->collective != DF_NET_BROADCAST) {
+    if (node->type == DF_NET_COMM && !replayed(node) && node->collective != DF_NET_BROADCAST) {
         fprintf(t->file, ",\"algorithm\":\"%s\"",
                 df_net_algorithm_name(t->system.algorithm[node->collective].kind));
     }

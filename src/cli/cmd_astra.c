@@ -145,7 +145,7 @@ static df_status simulate(run_args *a, df_net_sim *sim, df_net_result *result, d
     df_err cause;
     memset(&m, 0, sizeof m);
     DF_TRY(df_astra_read_network(a->network, &m.network, err));
-    DF_TRY(df_astra_read_system(a->system, &m.system, err));
+    DF_TRY(df_astra_read_system(a->system, &m.system, &m.traces, err));
     m.traces.data_deps_only = !a->control_deps;
     df_status status = load_program(a, &m, a->timeline.path ? &names : NULL, &program, &cause);
     if (status == DF_OK) {

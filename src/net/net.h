@@ -65,12 +65,20 @@ typedef enum {
     DF_NET_COMM,    /* collective of bytes, in group */
 } df_net_node_type;
 
+/* What a node's duration_ns means. */
+typedef enum {
+    DF_NET_BY_TYPE,  /* of computing and broadcasts alone; 0 lasts 1 ns */
+    DF_NET_REPLAYED, /* the node lasts it, whatever its type; 0 lasts 1 ns; nothing is sent */
+    DF_NET_MODELLED, /* of computing; 0 is 0 */
+} df_net_timing;
+
 typedef struct {
     uint64_t id; /* of those that can start, the lowest starts first */
     df_net_node_type type;
     df_net_collective collective;
-    bool on_cpu;          /* computes beside the GPU */
-    uint64_t duration_ns; /* 0 lasts 1 ns */
+    bool on_cpu; /* computes beside the GPU */
+    df_net_timing timing;
+    uint64_t duration_ns; /* as timing says */
     uint64_t bytes;
     int32_t peer;
     uint32_t tag;         /* a message is received by tag, ranks and size */
@@ -133,7 +141,8 @@ typedef struct {
     uint64_t max_ns;             /* end of the last rank */
     uint64_t events;             /* how many were simulated */
     const uint64_t *cycles_ns;   /* end of each rank */
-    const uint64_t *exposed_ns;  /* end, less the computing of its GPU */
+    const uint64_t *exposed_ns;  /* end, less the computing of its GPU (and what is replayed off
+                                  * the CPU); 0 where that is more, as it overlaps */
     const int32_t *finish_order; /* ranks in the order in which they ended */
     uint64_t links;              /* of the topology, each one-way */
     uint32_t links_made;         /* df_net_links_made */

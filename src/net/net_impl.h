@@ -34,7 +34,7 @@ typedef struct {
     uint32_t first_child, num_children;
     uint32_t num_parents;
     uint32_t label;
-    uint8_t type, collective, unit;
+    uint8_t type, collective, unit, timing;
 } df_net_op;
 
 typedef struct {

@@ -326,6 +326,27 @@ static void check_span(const json_t *events,
     assert_int_equal(time_of(e, "ts") + time_of(e, "dur"), end_ns);
 }
 
+/* AstraSim c459ab6 takes 1 ns for a collective whose trace has no duration. */
+static void system_file_may_ask_for_a_replay(void **state)
+{
+    (void)state;
+    char more[600];
+    json_t *root;
+    write_case(all_reduce());
+    df_write_file(in_dir("system.json"), "{\"preferred-dataset-splits\": 1, \"replay-only\": 1}");
+    snprintf(more, sizeof more, "--format json --timeline %s", in_dir("timeline.json"));
+    root = df_program_json(run_with(more));
+    assert_int_equal(whole(root, "max_cycles"), 1);
+    assert_int_equal(whole(json_object_get(root, "link_summary"), "messages"), 0);
+    json_decref(root);
+    const json_t *const events = load_events(&root);
+    const json_t *const e = event_of(events, "X", "rank 0", 0);
+    assert_string_equal(text_of(e, "cat"), "collective");
+    assert_null(json_object_get(json_object_get(e, "args"), "bytes"));
+    check_span(events, "rank 0", 0, "communication", 0, 1);
+    json_decref(root);
+}
+
 /* Times are those of groups_are_read. */
 static void timeline_shows_each_rank(void **state)
 {
@@ -755,6 +776,7 @@ int main(void)
         cmocka_unit_test(json_has_times_and_links),
         cmocka_unit_test(text_has_ranks_in_their_order_and_the_busiest_links),
         cmocka_unit_test(groups_are_read),
+        cmocka_unit_test(system_file_may_ask_for_a_replay),
         cmocka_unit_test(control_dependencies_may_be_left_out),
         cmocka_unit_test(default_group_may_be_listed),
         cmocka_unit_test(names_of_algorithms),

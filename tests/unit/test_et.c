@@ -726,6 +726,44 @@ static void default_group_has_all_ranks(void **state)
     }
 }
 
+/* Nodes last their durations on the units of their types. On communication 5 us of a send, 7 of a
+ * collective and 1 of memory are one after the other; 11 us of the GPU, 12 of the CPU and receives
+ * of 10 us each go on beside them. What AstraSim would not simulate counts as communication. */
+static void replayed_nodes_last_their_durations(void **state)
+{
+    const place *const p = *state;
+    const df_et_options replay = {.replay = true};
+    const df_et_attr on_cpu = {.name = "is_cpu_op", .kind = DF_ET_BOOL, .number = 1};
+    const df_et_attr odd = {.name = "comm_type", .kind = DF_ET_TEXT, .text = "?"};
+    df_et_node nodes[] = {
+        {.id = 1, .type = DF_ET_SEND, .duration_micros = 5},
+        {.id = 2, .type = DF_ET_COLLECTIVE, .duration_micros = 7, .attrs = &odd, .num_attrs = 1},
+        {.id = 3, .type = DF_ET_MEM_LOAD, .duration_micros = 1},
+        {.id = 4, .type = DF_ET_COMPUTE, .duration_micros = 11},
+        {.id = 5,
+         .type = DF_ET_COLLECTIVE,
+         .duration_micros = 12,
+         .attrs = &on_cpu,
+         .num_attrs = 1},
+        {.id = 6, .type = DF_ET_RECEIVE, .duration_micros = 10},
+        {.id = 7, .type = DF_ET_RECEIVE, .duration_micros = 10},
+    };
+    const int count = sizeof nodes / sizeof nodes[0];
+    for (int i = 0; i < count; i++) {
+        nodes[i].name = "";
+    }
+    expect_time(p, &replay, nodes, count, 13000);
+    nodes[2].duration_micros = 0; /* 1 ns */
+    expect_time(p, &replay, nodes, count, 12001);
+    nodes[4].duration_micros = 20; /* the CPU's is the longest */
+    expect_time(p, &replay, nodes, count, 20000);
+    nodes[2].type = 8;
+    uint64_t max_ns;
+    df_err err;
+    assert_int_equal(run_traces(p, &replay, nodes, count, &max_ns, &err), DF_EINVAL);
+    assert_non_null(strstr(err.text, "node 3: type: expected a number from 0 to 7, found 8"));
+}
+
 /* Programs that are written as traces and read again run as they did, whichever dependencies
  * count: they are written as both kinds. */
 static void programs_survive_their_files(void **state)
@@ -786,6 +824,7 @@ int main(void)
         cmocka_unit_test(communication_on_the_cpu_computes),
         cmocka_unit_test(default_group_has_all_ranks),
         cmocka_unit_test(control_dependencies_are_a_choice),
+        cmocka_unit_test(replayed_nodes_last_their_durations),
         cmocka_unit_test(programs_survive_their_files),
     };
     return cmocka_run_group_tests(tests, make_place, remove_place);
