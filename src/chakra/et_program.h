@@ -5,9 +5,14 @@
 
 /* How nodes are taken. Zeroed, or NULL: as AstraSim does now. */
 typedef struct {
-    bool data_deps_only; /* control dependencies do not count, as in AstraSim to August 2025 */
-    bool replay; /* every node lasts its duration, nothing is sent, and attributes other than
-                  * is_cpu_op are not read */
+    /* Control dependencies do not count, as in AstraSim to August 2025. */
+    bool data_deps_only;
+    /* Every node lasts its duration, nothing is sent, and of the attributes only is_cpu_op is read.
+     */
+    bool replay;
+    /* Computing on the GPU that has num_ops and tensor_size is timed by them and these rates. */
+    bool roofline;
+    double peak_flops_ps, local_mem_bytes_ps;
 } df_et_options;
 
 /* Names of nodes, each but for an underscore and the node's id at its end, as DeepFlow's own

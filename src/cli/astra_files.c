@@ -142,6 +142,21 @@ static df_status read_policy(const json_file *f)
                    name ? name : "something else");
 }
 
+/* Whether the numbers are there matters only to nodes that need them. */
+static df_status
+read_roofline(const json_file *f, const df_net_system *system, df_et_options *traces)
+{
+    double peak_tflops_ps = 0;
+    DF_TRY(read_flag(f, "roofline-enabled", &traces->roofline));
+    if (!traces->roofline) {
+        return DF_OK;
+    }
+    DF_TRY(read_real(f, "peak-perf", 0, 1e15, &peak_tflops_ps));
+    traces->peak_flops_ps = peak_tflops_ps * 1e12;
+    traces->local_mem_bytes_ps = system->local_mem_gb_ps * 1e9;
+    return DF_OK;
+}
+
 static df_status read_system(const json_file *f, df_net_system *system, df_et_options *traces)
 {
     static const char *const keys[DF_NET_IMPLEMENTED] = {
@@ -164,7 +179,7 @@ static df_status read_system(const json_file *f, df_net_system *system, df_et_op
     }
     DF_TRY(read_real(f, "local-mem-bw", 0, 1e15, &system->local_mem_gb_ps));
     DF_TRY(read_flag(f, "replay-only", &traces->replay));
-    DF_TRY(read_switched_off(f, "roofline-enabled"));
+    DF_TRY(read_roofline(f, system, traces));
     DF_TRY(read_switched_off(f, "model-shared-bus"));
     for (int i = 0; i < DF_NET_IMPLEMENTED; i++) {
         DF_TRY(read_algorithm(f, keys[i], &system->algorithm[i]));

@@ -79,6 +79,22 @@ static df_net_case messages(void)
     return c;
 }
 
+/* Puts one trace in place of those of all four ranks. */
+static void write_traces(const df_et_node *nodes, size_t count)
+{
+    for (int rank = 0; rank < 4; rank++) {
+        df_et_writer *writer = NULL;
+        df_err err;
+        char name[32];
+        snprintf(name, sizeof name, "workload.%d.et", rank);
+        assert_int_equal(df_et_create(in_dir(name), &writer, &err), DF_OK);
+        for (size_t i = 0; i < count; i++) {
+            assert_int_equal(df_et_write(writer, &nodes[i], &err), DF_OK);
+        }
+        assert_int_equal(df_et_finish(writer, &err), DF_OK);
+    }
+}
+
 static void write_case(df_net_case c)
 {
     df_net_case_write(&c, folder());
@@ -178,12 +194,52 @@ static void groups_are_read(void **state)
               "group 5: expected a group that is there");
 }
 
+/* AstraSim's hgx_h100_8gpu.json, whose roofline an all-reduce does not need: 57156 ns (AstraSim
+ * c459ab6). */
+static void roofline_may_be_enabled(void **state)
+{
+    (void)state;
+    df_net_case c = df_net_case_new(DF_NET_SWITCH, 8, DF_NET_ALG_RING);
+    for (int32_t rank = 0; rank < 8; rank++) {
+        df_net_case_collective(&c, rank, 0, DF_NET_ALL_REDUCE, MIB);
+    }
+    c.network.bandwidth_gib_ps = 400;
+    c.network.latency_ns = 936.25;
+    write_case(c);
+    df_write_file(in_dir("system.json"),
+                  "{\"endpoint-delay\": 1, \"active-chunks-per-dimension\": 2, "
+                  "\"preferred-dataset-splits\": 4, \"all-reduce-implementation\": [\"ring\"], "
+                  "\"local-mem-bw\": 3350, \"roofline-enabled\": 1, \"peak-perf\": 700}");
+    json_t *const root = df_program_json(run_with("--format json"));
+    assert_int_equal(whole(root, "max_cycles"), 57156);
+    json_decref(root);
+}
+
+/* 7e9 operations at 0.7 TFLOP/s are 10 ms; 1 MB at 10 MB/s are 100 ms. */
+static void roofline_reads_its_units(void **state)
+{
+    (void)state;
+    df_et_attr attrs[] = {{.name = "num_ops", .kind = DF_ET_INT, .number = INT64_C(7000000000)},
+                          {.name = "tensor_size", .kind = DF_ET_INT, .number = 1000}};
+    const df_et_node node = {
+        .id = 1, .name = "", .type = DF_ET_COMPUTE, .attrs = attrs, .num_attrs = 2};
+    write_case(all_reduce());
+    df_write_file(in_dir("system.json"),
+                  "{\"preferred-dataset-splits\": 1, \"roofline-enabled\": 1, "
+                  "\"peak-perf\": 0.7, \"local-mem-bw\": 0.01}");
+    for (int i = 0; i < 2; i++) {
+        write_traces(&node, 1);
+        json_t *const root = df_program_json(run_with("--format json"));
+        assert_int_equal(whole(root, "max_cycles"), i == 0 ? 10000000 : 100000000);
+        json_decref(root);
+        attrs[1].number = 1000000;
+    }
+}
+
 /* A cycle of control dependencies, as in PyTorch's traces: 4 us and 3 us, one after the other. */
 static void control_dependencies_may_be_left_out(void **state)
 {
     (void)state;
-    df_et_writer *writer = NULL;
-    df_err err;
     const df_et_node nodes[] = {
         {.id = 1,
          .name = "",
@@ -199,14 +255,7 @@ static void control_dependencies_may_be_left_out(void **state)
          .num_data_deps = 1},
     };
     write_case(all_reduce());
-    for (int rank = 0; rank < 4; rank++) {
-        char name[32];
-        snprintf(name, sizeof name, "workload.%d.et", rank);
-        assert_int_equal(df_et_create(in_dir(name), &writer, &err), DF_OK);
-        assert_int_equal(df_et_write(writer, &nodes[0], &err), DF_OK);
-        assert_int_equal(df_et_write(writer, &nodes[1], &err), DF_OK);
-        assert_int_equal(df_et_finish(writer, &err), DF_OK);
-    }
+    write_traces(nodes, 2);
     df_refuse(run_with(""), 2, "cycle, found one (with --control_deps false");
     json_t *const root = df_program_json(run_with("--format json --control_deps false"));
     assert_int_equal(whole(root, "max_cycles"), 7000);
@@ -595,8 +644,12 @@ static void systems_that_are_refused(void **state)
                   "active-chunks-per-dimension");
     refuse_system("{\"preferred-dataset-splits\": 1, \"endpoint-delay\": -1}", "endpoint-delay");
     refuse_system("{\"preferred-dataset-splits\": 1, \"local-mem-bw\": -1}", "local-mem-bw");
-    refuse_system("{\"preferred-dataset-splits\": 1, \"roofline-enabled\": 1}",
-                  "roofline-enabled: expected 0");
+    refuse_system("{\"preferred-dataset-splits\": 1, \"roofline-enabled\": true}",
+                  "roofline-enabled: expected 0 or 1");
+    refuse_system("{\"preferred-dataset-splits\": 1, \"replay-only\": \"1\"}",
+                  "replay-only: expected 0 or 1");
+    refuse_system("{\"preferred-dataset-splits\": 1, \"roofline-enabled\": 1, \"peak-perf\": -1}",
+                  "peak-perf: expected a number from 0");
     refuse_system("{\"preferred-dataset-splits\": 1, \"model-shared-bus\": 1}",
                   "model-shared-bus: expected 0");
     refuse_system("{\"scheduling-policy\": \"RANDOM\"}",
@@ -777,6 +830,8 @@ int main(void)
         cmocka_unit_test(text_has_ranks_in_their_order_and_the_busiest_links),
         cmocka_unit_test(groups_are_read),
         cmocka_unit_test(system_file_may_ask_for_a_replay),
+        cmocka_unit_test(roofline_may_be_enabled),
+        cmocka_unit_test(roofline_reads_its_units),
         cmocka_unit_test(control_dependencies_may_be_left_out),
         cmocka_unit_test(default_group_may_be_listed),
         cmocka_unit_test(names_of_algorithms),

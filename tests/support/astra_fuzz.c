@@ -197,7 +197,10 @@ static void check_failure(df_status status, const df_err *err)
 /* Reads the trace in the other ways there are; it is not run. */
 static df_status read_otherwise(const df_fuzz *f, df_err *err)
 {
-    const df_et_options ways[] = {{.data_deps_only = true}, {.replay = true}};
+    const df_et_options ways[] = {
+        {.data_deps_only = true},
+        {.replay = true},
+        {.roofline = true, .peak_flops_ps = 1e12, .local_mem_bytes_ps = 1e9}};
     df_status status = DF_OK;
     for (size_t i = 0; i < sizeof ways / sizeof ways[0] && status == DF_OK; i++) {
         df_net_program *program;

@@ -764,6 +764,72 @@ static void replayed_nodes_last_their_durations(void **state)
     assert_non_null(strstr(err.text, "node 3: type: expected a number from 0 to 7, found 8"));
 }
 
+/* A GPU of 1 TFLOP/s and 100 GB/s. 3,000,500 operations on 100 bytes take 3000.5 ns, 3,000,000 on
+ * 300,000 bytes 3000 ns of computing and as many of memory, on 412,345 bytes 4123.45 ns; no
+ * operations on 412,345 bytes the same; 999 operations 0.999 ns. All are cut to whole ns. */
+static void roofline_times_computing(void **state)
+{
+    static const int64_t work[][3] = {{3000500, 100, 3000},
+                                      {3000000, 300000, 3000},
+                                      {3000000, 412345, 4123},
+                                      {0, 412345, 4123},
+                                      {3000, 0, 3},
+                                      {999, 1, 0}};
+    const place *const p = *state;
+    const df_et_options options = {
+        .roofline = true, .peak_flops_ps = 1e12, .local_mem_bytes_ps = 1e11};
+    df_et_attr attrs[3];
+    df_et_node node = {
+        .id = 1, .name = "", .type = DF_ET_COMPUTE, .duration_micros = 9, .attrs = attrs};
+    attrs[2] = (df_et_attr){.name = "is_cpu_op", .kind = DF_ET_BOOL, .number = 1};
+    for (size_t i = 0; i < sizeof work / sizeof work[0]; i++) {
+        attrs[0] = whole("num_ops", work[i][0]);
+        attrs[1] = whole("tensor_size", work[i][1]);
+        node.num_attrs = 2;
+        expect_time(p, &options, &node, 1, (uint64_t)work[i][2]);
+        expect_time(p, NULL, &node, 1, 9000);
+        node.num_attrs = 3; /* on the CPU */
+        expect_time(p, &options, &node, 1, 9000);
+    }
+    node.num_attrs = 0;
+    expect_time(p, &options, &node, 1, 9000);
+}
+
+static void refuse_roofline(const place *p,
+                            const df_et_options *options,
+                            const df_et_attr *attrs,
+                            size_t count,
+                            const char *words)
+{
+    const df_et_node node = {
+        .id = 9, .name = "", .type = DF_ET_COMPUTE, .attrs = attrs, .num_attrs = count};
+    uint64_t max_ns;
+    df_err err;
+    assert_int_equal(run_traces(p, options, &node, 1, &max_ns, &err), DF_EINVAL);
+    if (!strstr(err.text, words) || !strstr(err.text, "node 9: ")) {
+        fail_msg("expected \"%s\" in: %s", words, err.text);
+    }
+}
+
+static void roofline_needs_its_numbers(void **state)
+{
+    const place *const p = *state;
+    const df_et_options whole_roof = {
+        .roofline = true, .peak_flops_ps = 1e12, .local_mem_bytes_ps = 1e11};
+    const df_et_options no_memory = {.roofline = true, .peak_flops_ps = 1e12};
+    const df_et_options slow = {.roofline = true, .peak_flops_ps = 1, .local_mem_bytes_ps = 1};
+    const df_et_attr attrs[] = {whole("num_ops", 5), whole("tensor_size", 6)};
+    const df_et_attr huge[] = {whole("num_ops", INT64_MAX), whole("tensor_size", 6)};
+    refuse_roofline(p, &whole_roof, attrs, 1,
+                    "tensor_size: expected a whole number, found nothing");
+    refuse_roofline(p, &whole_roof, attrs + 1, 1,
+                    "num_ops: expected a whole number, found nothing");
+    refuse_roofline(p, &no_memory, attrs, 2,
+                    "expected peak-perf and local-mem-bw > 0 in the system file, since "
+                    "roofline-enabled is 1, found 1 TFLOP/s and 0 GB/s");
+    refuse_roofline(p, &slow, huge, 2, "expected less than 2^62 ns");
+}
+
 /* Programs that are written as traces and read again run as they did, whichever dependencies
  * count: they are written as both kinds. */
 static void programs_survive_their_files(void **state)
@@ -825,6 +891,8 @@ int main(void)
         cmocka_unit_test(default_group_has_all_ranks),
         cmocka_unit_test(control_dependencies_are_a_choice),
         cmocka_unit_test(replayed_nodes_last_their_durations),
+        cmocka_unit_test(roofline_times_computing),
+        cmocka_unit_test(roofline_needs_its_numbers),
         cmocka_unit_test(programs_survive_their_files),
     };
     return cmocka_run_group_tests(tests, make_place, remove_place);
