@@ -117,6 +117,29 @@ static df_status read_flag(const json_file *f, const char *key, bool *flag)
     return DF_OK;
 }
 
+/* Algorithms that AstraSim reads from traces of their own come before those with a name, so a run
+ * without them would be another. */
+static df_status refuse_custom(const json_file *f)
+{
+    static const char *const keys[] = {
+        "all-reduce-implementation-custom",     "all-gather-implementation-custom",
+        "reduce-scatter-implementation-custom", "all-to-all-implementation-custom",
+        "per-node-custom-implementation",
+    };
+    for (size_t i = 0; i < sizeof keys / sizeof keys[0]; i++) {
+        if (json_object_get(f->root, keys[i])) {
+            return df_fail(
+                f->err, DF_EINVAL,
+                "%s: %s: expected no collective with a trace of its own, found one (an "
+                "algorithm with a name can be simulated, such as "
+                "\"all-reduce-implementation\": [\"ring\"]; or sends and receives in the "
+                "workload itself)",
+                f->path, keys[i]);
+        }
+    }
+    return DF_OK;
+}
+
 /* Models of AstraSim that are not in this simulator must be off. */
 static df_status read_switched_off(const json_file *f, const char *key)
 {
@@ -168,6 +191,7 @@ static df_status read_system(const json_file *f, df_net_system *system, df_et_op
     double delay_ns = 10; /* AstraSim's default */
     *system = (df_net_system){.active_chunks = 1};
     DF_TRY(read_policy(f));
+    DF_TRY(refuse_custom(f));
     DF_TRY(read_real(f, "endpoint-delay", 0, 1e15, &delay_ns));
     system->endpoint_delay_ns = (int64_t)delay_ns;
     DF_TRY(read_count(f, "active-chunks-per-dimension", 1, &system->active_chunks));

@@ -646,6 +646,13 @@ static void systems_that_are_refused(void **state)
     refuse_system("{\"preferred-dataset-splits\": 1, \"local-mem-bw\": -1}", "local-mem-bw");
     refuse_system("{\"preferred-dataset-splits\": 1, \"roofline-enabled\": true}",
                   "roofline-enabled: expected 0 or 1");
+    refuse_system("{\"preferred-dataset-splits\": 1, \"all-reduce-implementation\": [\"ring\"], "
+                  "\"all-reduce-implementation-custom\": [\"custom/all_reduce\"]}",
+                  "system.json: all-reduce-implementation-custom: expected no collective with a "
+                  "trace of its own");
+    refuse_system("{\"preferred-dataset-splits\": 1, "
+                  "\"per-node-custom-implementation\": \"nodes.yml\"}",
+                  "per-node-custom-implementation: expected");
     refuse_system("{\"preferred-dataset-splits\": 1, \"replay-only\": \"1\"}",
                   "replay-only: expected 0 or 1");
     refuse_system("{\"preferred-dataset-splits\": 1, \"roofline-enabled\": 1, \"peak-perf\": -1}",
