@@ -307,8 +307,20 @@ typedef struct {
     df_err *err;
 } yaml_file;
 
-/* The text of `KEY: [ TEXT ]`. */
-static df_status read_text(const yaml_file *f, const char *key, const char **text)
+/* A value, and where it is. */
+typedef struct {
+    const char *key, *text;
+    int line;
+} scalar;
+
+static df_status fail_scalar(const yaml_file *f, const scalar *s, const char *expected)
+{
+    return df_fail(f->err, DF_EINVAL, "%s:%d: %s: expected %s, found %.40s", f->path, s->line,
+                   s->key, expected, s->text);
+}
+
+/* What stands in `KEY: [ TEXT ]`. */
+static df_status read_scalar(const yaml_file *f, const char *key, scalar *s)
 {
     const yaml_node_t *const root = yaml_document_get_root_node(f->document);
     const yaml_node_t *value = NULL;
@@ -328,62 +340,73 @@ static df_status read_text(const yaml_file *f, const char *key, const char **tex
         return df_fail(f->err, DF_EINVAL, "%s: %s: expected a list of one, found nothing", f->path,
                        key);
     }
-    const int line = (int)value->start_mark.line + 1;
+    *s = (scalar){key, "another", (int)value->start_mark.line + 1};
     if (value->type == YAML_SEQUENCE_NODE &&
         value->data.sequence.items.top - value->data.sequence.items.start == 1) {
         value = yaml_document_get_node(f->document, *value->data.sequence.items.start);
         if (value->type == YAML_SCALAR_NODE) {
-            *text = (const char *)value->data.scalar.value;
+            s->text = (const char *)value->data.scalar.value;
             return DF_OK;
         }
     }
-    return df_fail(f->err, DF_EINVAL,
-                   "%s:%d: %s: expected a list of one value (one dimension), found another",
-                   f->path, line, key);
+    return fail_scalar(f, s, "a list of one value (one dimension)");
 }
 
-static df_status read_number(const yaml_file *f, const char *key, double low, double *value)
+static df_status read_number(const yaml_file *f, scalar *s, const char *expected, double *value)
 {
-    const char *text = "";
     char *end;
-    DF_TRY(read_text(f, key, &text));
-    *value = strtod(text, &end);
-    if (end == text || *end != '\0' || !isfinite(*value) || *value < low) {
-        return df_fail(f->err, DF_EINVAL, "%s: %s: expected a number >= %g, found %.40s", f->path,
-                       key, low, text);
-    }
-    return DF_OK;
+    *value = strtod(s->text, &end);
+    return end == s->text || *end != '\0' || !isfinite(*value) || *value < 0
+               ? fail_scalar(f, s, expected)
+               : DF_OK;
 }
 
 static df_status read_topology(const yaml_file *f, df_net_topology *topology)
 {
     static const df_net_topology all[] = {DF_NET_RING, DF_NET_FULLY_CONNECTED, DF_NET_SWITCH};
-    const char *text = "";
-    DF_TRY(read_text(f, "topology", &text));
+    scalar s;
+    DF_TRY(read_scalar(f, "topology", &s));
     for (size_t i = 0; i < sizeof all / sizeof all[0]; i++) {
-        if (strcmp(text, df_net_topology_name(all[i])) == 0) {
+        if (strcmp(s.text, df_net_topology_name(all[i])) == 0) {
             *topology = all[i];
             return DF_OK;
         }
     }
-    return df_fail(f->err, DF_EINVAL,
-                   "%s: topology: expected Ring, FullyConnected or Switch, found %.40s", f->path,
-                   text);
+    return fail_scalar(f, &s, "Ring, FullyConnected or Switch, as no other topology is simulated");
+}
+
+static df_status read_ranks(const yaml_file *f, df_net_topology topology, int32_t *ranks)
+{
+    char expected[96];
+    double value = 0;
+    scalar s;
+    snprintf(expected, sizeof expected, "a whole number from 2 to %d", (int)DF_NET_RANKS_MAX);
+    DF_TRY(read_scalar(f, "npus_count", &s));
+    DF_TRY(read_number(f, &s, expected, &value));
+    if (value < 2 || value > DF_NET_RANKS_MAX || value != floor(value)) {
+        return fail_scalar(f, &s, expected);
+    }
+    if (topology == DF_NET_RING && value < 3) {
+        return fail_scalar(f, &s, "at least 3 on a Ring (FullyConnected has the links of two)");
+    }
+    *ranks = (int32_t)value;
+    return DF_OK;
 }
 
 static df_status read_network(const yaml_file *f, df_net_network *network)
 {
-    double ranks = 0;
+    static const char above_0[] = "a number > 0";
+    static const char from_0[] = "a number >= 0";
+    scalar s;
     DF_TRY(read_topology(f, &network->topology));
-    DF_TRY(read_number(f, "npus_count", 2, &ranks));
-    if (ranks > DF_NET_RANKS_MAX || ranks != floor(ranks)) {
-        return df_fail(f->err, DF_EINVAL,
-                       "%s: npus_count: expected a whole number up to %d, found %g", f->path,
-                       (int)DF_NET_RANKS_MAX, ranks);
+    DF_TRY(read_ranks(f, network->topology, &network->ranks));
+    DF_TRY(read_scalar(f, "bandwidth", &s));
+    DF_TRY(read_number(f, &s, above_0, &network->bandwidth_gib_ps));
+    if (network->bandwidth_gib_ps == 0) {
+        return fail_scalar(f, &s, above_0);
     }
-    network->ranks = (int32_t)ranks;
-    DF_TRY(read_number(f, "bandwidth", 0, &network->bandwidth_gib_ps));
-    return read_number(f, "latency", 0, &network->latency_ns);
+    DF_TRY(read_scalar(f, "latency", &s));
+    return read_number(f, &s, from_0, &network->latency_ns);
 }
 
 static df_status load_network(yaml_parser_t *parser, yaml_file *f, df_net_network *network)

@@ -686,24 +686,29 @@ static void networks_that_are_refused(void **state)
     refuse_file("network.yml", "", "network.yml:1: expected KEY");
     refuse_file("network.yml", "a: [", "network.yml:");
     refuse_file("network.yml", "topology: [ Ring ]\n", "npus_count: expected a list of one");
-    refuse_file("network.yml", NETWORK("[ Mesh ]", "[ 4 ]", "[ 1 ]", "[ 1 ]"),
-                "topology: expected Ring, FullyConnected or Switch, found Mesh");
+    refuse_file(
+        "network.yml", NETWORK("[ Mesh ]", "[ 4 ]", "[ 1 ]", "[ 1 ]"),
+        "network.yml:1: topology: expected Ring, FullyConnected or Switch, as no other topology "
+        "is simulated, found Mesh");
     refuse_file("network.yml", NETWORK("[ Ring, Ring ]", "[ 4, 2 ]", "[ 1, 1 ]", "[ 1, 1 ]"),
                 "network.yml:1: topology: expected a list of one value (one dimension)");
     refuse_file("network.yml", NETWORK("[ Ring ]", "4", "[ 1 ]", "[ 1 ]"),
                 "network.yml:2: npus_count: expected a list of one value");
     refuse_file("network.yml", NETWORK("[ Ring ]", "[ 1 ]", "[ 1 ]", "[ 1 ]"),
-                "npus_count: expected a number >= 2, found 1");
-    refuse_file("network.yml", NETWORK("[ Ring ]", "[ 4.5 ]", "[ 1 ]", "[ 1 ]"), "npus_count");
+                "network.yml:2: npus_count: expected a whole number from 2 to 32768, found 1");
+    refuse_file("network.yml", NETWORK("[ Ring ]", "[ 4.5 ]", "[ 1 ]", "[ 1 ]"), "found 4.5");
     refuse_file("network.yml", NETWORK("[ FullyConnected ]", "[ 1000000000000 ]", "[ 1 ]", "[ 1 ]"),
-                "npus_count: expected a whole number up to 32768");
+                "npus_count: expected a whole number from 2 to 32768, found 1000000000000");
     refuse_file("network.yml", NETWORK("[ Ring ]", "[ four ]", "[ 1 ]", "[ 1 ]"),
-                "npus_count: expected a number >= 2, found four");
-    refuse_file("network.yml", NETWORK("[ Ring ]", "[ 4 ]", "[ 0 ]", "[ 1 ]"), "bandwidth > 0");
+                "npus_count: expected a whole number from 2 to 32768, found four");
+    refuse_file("network.yml", NETWORK("[ Ring ]", "[ 4 ]", "[ 0 ]", "[ 1 ]"),
+                "network.yml:3: bandwidth: expected a number > 0, found 0");
     refuse_file("network.yml", NETWORK("[ Ring ]", "[ 4 ]", "[ .nan ]", "[ 1 ]"), "bandwidth");
     refuse_file("network.yml", NETWORK("[ Ring ]", "[ 4 ]", "[ nan ]", "[ 1 ]"), "bandwidth");
-    refuse_file("network.yml", NETWORK("[ Ring ]", "[ 4 ]", "[ 1 ]", "[ -1 ]"), "latency");
-    refuse_file("network.yml", NETWORK("[ Ring ]", "[ 2 ]", "[ 1 ]", "[ 1 ]"), "at least 3 ranks");
+    refuse_file("network.yml", NETWORK("[ Ring ]", "[ 4 ]", "[ 1 ]", "[ -1 ]"),
+                "network.yml:4: latency: expected a number >= 0, found -1");
+    refuse_file("network.yml", NETWORK("[ Ring ]", "[ 2 ]", "[ 1 ]", "[ 1 ]"),
+                "network.yml:2: npus_count: expected at least 3 on a Ring (FullyConnected");
     refuse_file("network.yml", NETWORK("[ [ Ring ] ]", "[ 4 ]", "[ 1 ]", "[ 1 ]"), "topology");
 }
 
