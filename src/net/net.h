@@ -93,7 +93,7 @@ typedef struct df_net_program df_net_program;
 /* DF_EINVAL: less than 1 or more than DF_NET_RANKS_MAX ranks. */
 DF_NODISCARD df_status df_net_check_ranks(double ranks, df_err *err);
 
-/* Fails as df_net_check_ranks does. DF_ENOMEM. */
+/* DF_EINVAL: as df_net_check_ranks. DF_ENOMEM. */
 DF_NODISCARD df_status df_net_program_new(int32_t ranks, df_net_program **program, df_err *err);
 void df_net_program_free(df_net_program *program);
 
