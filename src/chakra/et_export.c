@@ -38,7 +38,7 @@ static df_et_attr number(const char *name, uint64_t value)
     return (df_et_attr){.name = name, .kind = DF_ET_INT, .number = (int64_t)value};
 }
 
-/* What the node is, beside its type and duration; how many there are. */
+/* Lists the attributes that say what the node does; returns how many there are. */
 static size_t
 list_attrs(const df_net_node *node, int32_t rank, char *group, df_et_attr attrs[MAX_ATTRS])
 {
@@ -96,7 +96,8 @@ static df_status write_node(void *context, int32_t rank, const df_net_node *node
     } else {
         name_by_type(node, name, sizeof name);
     }
-    /* As both kinds: AstraSim to August 2025 follows data dependencies alone. */
+    /* Dependencies are written as both kinds, since AstraSim to August 2025 follows data
+     * dependencies alone. */
     const df_et_node out = {.id = node->id,
                             .name = name,
                             .type = (int32_t)type_of(node->type),

@@ -284,7 +284,7 @@ static size_t plain_length(const df_et_node *node)
     return numbered ? all - end : all;
 }
 
-/* Beyond what labels reach nodes have the name of the first. */
+/* Nodes beyond what labels can count have the name of the first node. */
 static df_status keep_name(df_et_names *names, const df_et_node *node, uint32_t *label, df_err *err)
 {
     const size_t length = plain_length(node);

@@ -56,7 +56,7 @@ read_real(const json_file *f, const char *key, double low, double high, double *
     return DF_OK;
 }
 
-/* The same for a whole number; fractions are cut, as AstraSim does. */
+/* Reads a whole number as read_real does; fractions are cut, as AstraSim does. */
 static df_status read_count(const json_file *f, const char *key, int32_t low, int32_t *value)
 {
     double number = *value;
@@ -319,7 +319,7 @@ static df_status fail_scalar(const yaml_file *f, const scalar *s, const char *ex
                    s->key, expected, s->text);
 }
 
-/* What stands in `KEY: [ TEXT ]`. */
+/* Reads the text in `KEY: [ TEXT ]`. */
 static df_status read_scalar(const yaml_file *f, const char *key, scalar *s)
 {
     const yaml_node_t *const root = yaml_document_get_root_node(f->document);

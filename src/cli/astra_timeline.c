@@ -127,7 +127,7 @@ static void name_ranks(df_astra_timeline *t)
 
 /* ---- Nodes ---- */
 
-/* Of a node that only lasts its time, no more is known than its type. */
+/* A node that only lasts its time has its type, and nothing else that could be shown. */
 static bool replayed(const df_net_node *node)
 {
     return node->timing == DF_NET_REPLAYED;
@@ -224,7 +224,7 @@ static void put_receive(df_astra_timeline *t, const df_net_span *span)
     }
 }
 
-static void tell_node(void *context, const df_net_span *span)
+static void put_node(void *context, const df_net_span *span)
 {
     df_astra_timeline *const t = context;
     if (!admit(t, span->end_ns)) {
@@ -249,7 +249,7 @@ static int64_t lane_of_link(const df_astra_timeline *t, int32_t from, int32_t to
     return 1 + from * ((int64_t)t->network.ranks + 1) + to;
 }
 
-static void tell_transfer(void *context, const df_net_transfer *transfer)
+static void put_transfer(void *context, const df_net_transfer *transfer)
 {
     df_astra_timeline *const t = context;
     char name[64];
@@ -321,7 +321,7 @@ df_status df_astra_timeline_new(const df_astra_timeline_options *options,
 
 df_net_observer df_astra_timeline_observer(df_astra_timeline *t)
 {
-    return (df_net_observer){t, tell_node, t->options.links ? tell_transfer : NULL};
+    return (df_net_observer){t, put_node, t->options.links ? put_transfer : NULL};
 }
 
 static void put_cut(df_astra_timeline *t)

@@ -155,9 +155,9 @@ typedef struct {
     uint64_t busy_ns;         /* in which it could take no other message */
 } df_net_link_use;
 
-/* ---- What a run can tell while it goes on ---- */
+/* ---- Observing a run ---- */
 
-/* A node that has ended. Marks are not told. */
+/* A node that has ended; marks are not observed. */
 typedef struct {
     int32_t rank;
     uint64_t start_ns, end_ns;
@@ -184,7 +184,8 @@ typedef struct {
 df_net_sim *df_net_sim_new(void);
 void df_net_sim_free(df_net_sim *sim);
 
-/* Has the next runs told to an observer, of which a copy is kept; NULL: to nobody. */
+/* The next runs call the functions of this observer, of which a copy is kept. NULL: nobody observes
+ * them. */
 void df_net_sim_observe(df_net_sim *sim, const df_net_observer *observer);
 /* Bounds the memory for what is under way in a run (8 GiB at first), and how many events a run
  * may have (any number at first). A run that needs more fails with DF_ENOMEM, DF_ERUNTIME. */
@@ -207,7 +208,7 @@ df_net_link_use df_net_link_used(const df_net_sim *sim, uint32_t number);
 
 const char *df_net_topology_name(df_net_topology topology);
 const char *df_net_collective_name(df_net_collective collective);
-/* As system files name it. */
+/* The name that system files have for it. */
 const char *df_net_algorithm_name(df_net_algorithm_kind algorithm);
 
 #endif

@@ -71,7 +71,7 @@ static bool is_mark(const df_net_op *op)
     return op->type == DF_NET_MARK && op->timing != DF_NET_REPLAYED;
 }
 
-/* Of the GPU's time in the result, AstraSim counts whatever it replays off the CPU. */
+/* AstraSim counts whatever it replays off the CPU as computing of the GPU. */
 static bool counts_as_gpu(const df_net_op *op)
 {
     return op->unit == DF_UNIT_GPU || (op->timing == DF_NET_REPLAYED && op->unit != DF_UNIT_CPU);
@@ -173,7 +173,7 @@ static void issue_ready(df_net_sim *sim, uint32_t rank)
 
 /* ---- Start and end ---- */
 
-static void tell_node(df_net_sim *sim, uint32_t rank, uint32_t node)
+static void observe_node(df_net_sim *sim, uint32_t rank, uint32_t node)
 {
     const df_net_rank_program *const p = &sim->program->ranks[rank];
     const df_net_op *const op = &p->ops[node];
@@ -232,7 +232,7 @@ void df_net_end_node(df_net_sim *sim, uint32_t rank, uint32_t node)
     df_net_rank *const r = &sim->ranks[rank];
     sim->op_state[p->first_op + node] = DF_OP_DONE;
     if (sim->observer.node) {
-        tell_node(sim, rank, node);
+        observe_node(sim, rank, node);
     }
     r->busy[op->unit] = false;
     r->running--;
