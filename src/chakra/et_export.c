@@ -38,7 +38,7 @@ static df_et_attr number(const char *name, uint64_t value)
     return (df_et_attr){.name = name, .kind = DF_ET_INT, .number = (int64_t)value};
 }
 
-/* What the node is, beside its type and duration; how many there are. */
+/* Lists the attributes that say what the node does; returns how many there are. */
 static size_t
 list_attrs(const df_net_node *node, int32_t rank, char *group, df_et_attr attrs[MAX_ATTRS])
 {
@@ -77,6 +77,13 @@ static df_status write_node(void *context, int32_t rank, const df_net_node *node
     char name[NAME_ROOM];
     char group[GROUP_ROOM];
     df_et_attr attrs[MAX_ATTRS];
+    if (node->timing != DF_NET_BY_TYPE) {
+        return df_fail(
+            err, DF_EINVAL,
+            "rank %d: node %llu: expected a node timed by its type, as traces have them, "
+            "found another",
+            (int)rank, (unsigned long long)node->id);
+    }
     if (node->duration_ns % NS_PER_US != 0) {
         return df_fail(err, DF_EINVAL,
                        "rank %d: node %llu: expected a duration in whole microseconds, found %llu "
@@ -89,12 +96,16 @@ static df_status write_node(void *context, int32_t rank, const df_net_node *node
     } else {
         name_by_type(node, name, sizeof name);
     }
+    /* Dependencies are written as both kinds, since AstraSim to August 2025 follows data
+     * dependencies alone. */
     const df_et_node out = {.id = node->id,
                             .name = name,
                             .type = (int32_t)type_of(node->type),
                             .duration_micros = node->duration_ns / NS_PER_US,
                             .ctrl_deps = node->deps,
                             .num_ctrl_deps = (size_t)node->num_deps,
+                            .data_deps = node->deps,
+                            .num_data_deps = (size_t)node->num_deps,
                             .attrs = attrs,
                             .num_attrs = list_attrs(node, rank, group, attrs)};
     return df_et_write(e->writer, &out, err);

@@ -11,6 +11,7 @@ typedef struct {
     const char *path;
     df_net_program *program;
     int32_t rank;
+    df_et_options options;
     df_et_names *names;
     uint64_t *deps; /* of both kinds, of one node */
     size_t deps_room;
@@ -60,19 +61,20 @@ static df_status read_size(const df_et_node *node, uint64_t *bytes, df_err *err)
     return DF_OK;
 }
 
-/* The group of a collective, as a text that holds its id; 0 where none is named. */
+/* The group of a collective, as a text that holds its id. Without one, with an empty one or with 0,
+ * the name of PyTorch's default group, it is 0: that of all ranks. */
 static df_status read_group(const df_et_node *node, int32_t *group, df_err *err)
 {
     const df_et_attr *const attr = df_et_find(node, "pg_name");
     *group = 0;
-    if (!attr) {
+    if (!attr || (attr->kind == DF_ET_TEXT && attr->text[0] == '\0')) {
         return DF_OK;
     }
     char *end = NULL;
     errno = 0;
-    const long value = attr->kind == DF_ET_TEXT ? strtol(attr->text, &end, 10) : 0;
-    if (errno != 0 || value <= 0 || value > INT32_MAX || *end != '\0') {
-        return df_fail(err, DF_EINVAL, "pg_name: expected a text with a number > 0, found %s",
+    const long value = attr->kind == DF_ET_TEXT ? strtol(attr->text, &end, 10) : -1;
+    if (errno != 0 || value < 0 || value > INT32_MAX || end == attr->text || *end != '\0') {
+        return df_fail(err, DF_EINVAL, "pg_name: expected a text with a number >= 0, found %s",
                        attr->kind == DF_ET_TEXT ? attr->text : kind_name(attr->kind));
     }
     *group = (int32_t)value;
@@ -136,7 +138,101 @@ static df_status read_message(const df_et_node *node,
     return DF_OK;
 }
 
-static df_status read_node(const df_et_node *node, int32_t rank, df_net_node *out, df_err *err)
+/* The time of AstraSim's roofline, in its order of operations, so that the last digit is the same.
+ * AstraSim's own is undefined without operations: then what counts is the tensor's way through
+ * memory. */
+static double roofline_ns(const df_et_options *o, double flops, double bytes)
+{
+    if (flops == 0) {
+        return bytes / o->local_mem_bytes_ps * 1e9;
+    }
+    const double by_memory = o->local_mem_bytes_ps * (flops / bytes);
+    const double flops_ps = by_memory < o->peak_flops_ps ? by_memory : o->peak_flops_ps;
+    return flops / flops_ps * 1e9;
+}
+
+/* Computing without operations and bytes lasts its duration. */
+static df_status
+read_compute(const df_et_options *o, const df_et_node *node, df_net_node *out, df_err *err)
+{
+    const bool counted = df_et_find(node, "num_ops") || df_et_find(node, "tensor_size");
+    int64_t flops = 0;
+    int64_t bytes = 0;
+    out->type = DF_NET_COMPUTE;
+    if (!o->roofline || out->on_cpu || !counted) {
+        return DF_OK;
+    }
+    DF_TRY(read_number(node, "num_ops", INT64_MAX, -1, &flops, err));
+    DF_TRY(read_number(node, "tensor_size", INT64_MAX, -1, &bytes, err));
+    if (!(o->peak_flops_ps > 0) || !(o->local_mem_bytes_ps > 0)) {
+        return df_fail(err, DF_EINVAL,
+                       "num_ops: expected peak-perf and local-mem-bw > 0 in the system file, since "
+                       "roofline-enabled is 1, found %g TFLOP/s and %g GB/s",
+                       o->peak_flops_ps * 1e-12, o->local_mem_bytes_ps * 1e-9);
+    }
+    const double ns = roofline_ns(o, (double)flops, (double)bytes);
+    if (!(ns < 0x1p62)) {
+        return df_fail(err, DF_EINVAL, "num_ops: expected less than 2^62 ns of work, found %g", ns);
+    }
+    out->timing = DF_NET_MODELLED;
+    out->duration_ns = (uint64_t)ns;
+    return DF_OK;
+}
+
+static df_status
+read_type(const loader *l, const df_et_node *node, int32_t type, df_net_node *out, df_err *err)
+{
+    switch (type) {
+    case DF_ET_INVALID:
+        out->type = DF_NET_MARK;
+        return DF_OK;
+    case DF_ET_COMPUTE:
+        return read_compute(&l->options, node, out, err);
+    case DF_ET_SEND:
+        out->type = DF_NET_SEND;
+        return read_message(node, l->rank, "comm_src", "comm_dst", out, err);
+    case DF_ET_RECEIVE:
+        out->type = DF_NET_RECEIVE;
+        return read_message(node, l->rank, "comm_dst", "comm_src", out, err);
+    case DF_ET_COLLECTIVE:
+        return read_collective(node, out, err);
+    default:
+        return df_fail(err, DF_EINVAL,
+                       "type: expected 4 (compute), 5 (send), 6 (receive) or 7 (collective), found "
+                       "%d",
+                       (int)type);
+    }
+}
+
+/* PyTorch marks the calls that launch communication as communication on the CPU. They send
+ * nothing: that is what the nodes do that the calls launch. */
+static int32_t type_on_cpu(int32_t type)
+{
+    const bool computes = type == DF_ET_METADATA || type == DF_ET_SEND || type == DF_ET_RECEIVE ||
+                          type == DF_ET_COLLECTIVE;
+    return computes ? DF_ET_COMPUTE : type;
+}
+
+/* Nodes of memory, which are not simulated, can be replayed; they take the unit of communication.
+ */
+static df_status read_replayed(const df_et_node *node, df_net_node *out, df_err *err)
+{
+    static const df_net_node_type types[] = {
+        [DF_ET_INVALID] = DF_NET_MARK,    [DF_ET_METADATA] = DF_NET_MARK,
+        [DF_ET_MEM_LOAD] = DF_NET_MARK,   [DF_ET_MEM_STORE] = DF_NET_MARK,
+        [DF_ET_COMPUTE] = DF_NET_COMPUTE, [DF_ET_SEND] = DF_NET_SEND,
+        [DF_ET_RECEIVE] = DF_NET_RECEIVE, [DF_ET_COLLECTIVE] = DF_NET_COMM,
+    };
+    if (node->type < 0 || node->type > DF_ET_COLLECTIVE) {
+        return df_fail(err, DF_EINVAL, "type: expected a number from 0 to %d, found %d",
+                       (int)DF_ET_COLLECTIVE, (int)node->type);
+    }
+    out->type = types[node->type];
+    out->timing = DF_NET_REPLAYED;
+    return DF_OK;
+}
+
+static df_status read_node(const loader *l, const df_et_node *node, df_net_node *out, df_err *err)
 {
     int64_t on_cpu = 0;
     DF_TRY(read_number(node, "is_cpu_op", 1, 0, &on_cpu, err));
@@ -147,33 +243,16 @@ static df_status read_node(const df_et_node *node, int32_t rank, df_net_node *ou
                        (unsigned long long)node->duration_micros);
     }
     out->duration_ns = node->duration_micros * 1000;
-    switch (node->type) {
-    case DF_ET_INVALID:
-        out->type = DF_NET_MARK;
-        return DF_OK;
-    case DF_ET_COMPUTE:
-        out->type = DF_NET_COMPUTE;
-        return DF_OK;
-    case DF_ET_SEND:
-        out->type = DF_NET_SEND;
-        return read_message(node, rank, "comm_src", "comm_dst", out, err);
-    case DF_ET_RECEIVE:
-        out->type = DF_NET_RECEIVE;
-        return read_message(node, rank, "comm_dst", "comm_src", out, err);
-    case DF_ET_COLLECTIVE:
-        return read_collective(node, out, err);
-    default:
-        return df_fail(err, DF_EINVAL,
-                       "type: expected 4 (compute), 5 (send), 6 (receive) or 7 (collective), found "
-                       "%d",
-                       (int)node->type);
+    if (l->options.replay) {
+        return read_replayed(node, out, err);
     }
+    return read_type(l, node, out->on_cpu ? type_on_cpu(node->type) : node->type, out, err);
 }
 
-/* Both kinds of dependencies count. */
 static df_status read_deps(loader *l, const df_et_node *node, df_net_node *out, df_err *err)
 {
-    const size_t count = node->num_ctrl_deps + node->num_data_deps;
+    const size_t control = l->options.data_deps_only ? 0 : node->num_ctrl_deps;
+    const size_t count = control + node->num_data_deps;
     if (count > INT32_MAX) {
         return df_fail(err, DF_EINVAL, "expected fewer than 2^31 dependencies, found more");
     }
@@ -186,8 +265,7 @@ static df_status read_deps(loader *l, const df_et_node *node, df_net_node *out, 
         l->deps_room = 2 * count;
     }
     for (size_t i = 0; i < count; i++) {
-        l->deps[i] =
-            i < node->num_ctrl_deps ? node->ctrl_deps[i] : node->data_deps[i - node->num_ctrl_deps];
+        l->deps[i] = i < control ? node->ctrl_deps[i] : node->data_deps[i - control];
     }
     out->deps = l->deps;
     out->num_deps = (int32_t)count;
@@ -206,7 +284,7 @@ static size_t plain_length(const df_et_node *node)
     return numbered ? all - end : all;
 }
 
-/* Beyond what labels reach nodes have the name of the first. */
+/* Nodes beyond what labels can count have the name of the first node. */
 static df_status keep_name(df_et_names *names, const df_et_node *node, uint32_t *label, df_err *err)
 {
     const size_t length = plain_length(node);
@@ -234,7 +312,7 @@ static df_status add_node(loader *l, const df_et_node *node, df_err *err)
     df_net_node out;
     df_err cause;
     memset(&out, 0, sizeof out);
-    df_status status = read_node(node, l->rank, &out, &cause);
+    df_status status = read_node(l, node, &out, &cause);
     if (status == DF_OK) {
         status = read_deps(l, node, &out, &cause);
     }
@@ -249,10 +327,17 @@ static df_status add_node(loader *l, const df_et_node *node, df_err *err)
     return status == DF_OK ? DF_OK : df_fail(err, status, "%s: %.900s", l->path, cause.text);
 }
 
-df_status df_et_add_rank(
-    df_net_program *program, int32_t rank, const char *path, df_et_names *names, df_err *err)
+df_status df_et_add_rank(df_net_program *program,
+                         int32_t rank,
+                         const char *path,
+                         const df_et_options *options,
+                         df_et_names *names,
+                         df_err *err)
 {
-    loader l = {path, program, rank, names, NULL, 0};
+    loader l = {.path = path, .program = program, .rank = rank, .names = names};
+    if (options) {
+        l.options = *options;
+    }
     df_et_reader *reader;
     df_et_node node;
     bool more = true;

@@ -95,6 +95,9 @@ static df_status read_message(df_et_reader *r, df_wire *wire, bool *more, df_err
     size_t count = 0;
     r->message++;
     DF_TRY(read_length(r, &length, more, err));
+    if (!reserve(r, 1)) { /* an empty message, too, is at an address */
+        return fail_memory(r, err);
+    }
     while (*more && count < length) {
         const size_t left = length - count;
         const size_t wanted = left < READ_AT_ONCE ? left : READ_AT_ONCE;
@@ -110,7 +113,7 @@ static df_status read_message(df_et_reader *r, df_wire *wire, bool *more, df_err
         }
     }
     r->position += count;
-    *wire = (df_wire){r->data, count > 0 ? r->data + count : r->data};
+    *wire = (df_wire){r->data, r->data + count};
     return DF_OK;
 }
 

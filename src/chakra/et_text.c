@@ -66,7 +66,7 @@ static void print_attr(FILE *out, const df_et_attr *attr)
     }
 }
 
-void df_et_print_node(FILE *out, const df_et_node *node)
+static void print_node(FILE *out, const df_et_node *node)
 {
     static const char *const types[] = {
         [DF_ET_INVALID] = "invalid", [DF_ET_METADATA] = "metadata",     [DF_ET_MEM_LOAD] = "load",
@@ -101,7 +101,7 @@ df_status df_et_print_file(FILE *out, const char *path, df_err *err)
     while (status == DF_OK && more) {
         status = df_et_next(reader, &node, &more, err);
         if (status == DF_OK && more) {
-            df_et_print_node(out, &node);
+            print_node(out, &node);
         }
     }
     df_et_close(reader);

@@ -7,8 +7,6 @@
 
 #include "chakra/et.h"
 
-void df_et_print_node(FILE *out, const df_et_node *node);
-
 /* All nodes of a file. DF_EIO, DF_EINVAL: as when reading it; what came before is printed. */
 DF_NODISCARD df_status df_et_print_file(FILE *out, const char *path, df_err *err);
 

@@ -66,7 +66,7 @@ bool df_wire_next(df_wire *wire, df_wire_field *field)
     return false; /* groups are long gone */
 }
 
-void df_wire_put_bytes(df_wire_out *out, const void *data, size_t count)
+static void put_bytes(df_wire_out *out, const void *data, size_t count)
 {
     if (out->failed || count == 0) {
         return;
@@ -94,7 +94,7 @@ void df_wire_put_varint(df_wire_out *out, uint64_t value)
         value >>= 7;
     }
     bytes[count++] = (unsigned char)value;
-    df_wire_put_bytes(out, bytes, count);
+    put_bytes(out, bytes, count);
 }
 
 void df_wire_put_fixed64(df_wire_out *out, uint64_t value)
@@ -103,7 +103,7 @@ void df_wire_put_fixed64(df_wire_out *out, uint64_t value)
     for (size_t i = 0; i < sizeof bytes; i++) {
         bytes[i] = (unsigned char)(value >> (8 * i));
     }
-    df_wire_put_bytes(out, bytes, sizeof bytes);
+    put_bytes(out, bytes, sizeof bytes);
 }
 
 void df_wire_put_tag(df_wire_out *out, uint32_t number, df_wire_type type)
@@ -115,5 +115,5 @@ void df_wire_put_block(df_wire_out *out, uint32_t number, const void *data, size
 {
     df_wire_put_tag(out, number, DF_WIRE_BYTES);
     df_wire_put_varint(out, count);
-    df_wire_put_bytes(out, data, count);
+    put_bytes(out, data, count);
 }

@@ -38,7 +38,6 @@ typedef struct {
 } df_wire_out;
 
 void df_wire_put_varint(df_wire_out *out, uint64_t value);
-void df_wire_put_bytes(df_wire_out *out, const void *data, size_t count);
 void df_wire_put_fixed64(df_wire_out *out, uint64_t value);
 void df_wire_put_tag(df_wire_out *out, uint32_t number, df_wire_type type);
 /* A field with a length: a text, or a message that has been put together elsewhere. */

@@ -56,7 +56,7 @@ read_real(const json_file *f, const char *key, double low, double high, double *
     return DF_OK;
 }
 
-/* The same for a whole number; fractions are cut, as AstraSim does. */
+/* Reads a whole number as read_real does; fractions are cut, as AstraSim does. */
 static df_status read_count(const json_file *f, const char *key, int32_t low, int32_t *value)
 {
     double number = *value;
@@ -105,6 +105,41 @@ static df_status read_algorithm(const json_file *f, const char *key, df_net_algo
     return DF_OK;
 }
 
+/* 1 or 0; AstraSim takes any number but 0 as 1. */
+static df_status read_flag(const json_file *f, const char *key, bool *flag)
+{
+    const json_t *const item = json_object_get(f->root, key);
+    if (item && !json_is_number(item)) {
+        return df_fail(f->err, DF_EINVAL, "%s: %s: expected 0 or 1, found something else", f->path,
+                       key);
+    }
+    *flag = json_number_value(item) != 0;
+    return DF_OK;
+}
+
+/* Algorithms that AstraSim reads from traces of their own come before those with a name, so a run
+ * without them would be another. */
+static df_status refuse_custom(const json_file *f)
+{
+    static const char *const keys[] = {
+        "all-reduce-implementation-custom",     "all-gather-implementation-custom",
+        "reduce-scatter-implementation-custom", "all-to-all-implementation-custom",
+        "per-node-custom-implementation",
+    };
+    for (size_t i = 0; i < sizeof keys / sizeof keys[0]; i++) {
+        if (json_object_get(f->root, keys[i])) {
+            return df_fail(
+                f->err, DF_EINVAL,
+                "%s: %s: expected no collective with a trace of its own, found one (an "
+                "algorithm with a name can be simulated, such as "
+                "\"all-reduce-implementation\": [\"ring\"]; or sends and receives in the "
+                "workload itself)",
+                f->path, keys[i]);
+        }
+    }
+    return DF_OK;
+}
+
 /* Models of AstraSim that are not in this simulator must be off. */
 static df_status read_switched_off(const json_file *f, const char *key)
 {
@@ -130,7 +165,22 @@ static df_status read_policy(const json_file *f)
                    name ? name : "something else");
 }
 
-static df_status read_system(const json_file *f, df_net_system *system)
+/* Whether the numbers are there matters only to nodes that need them. */
+static df_status
+read_roofline(const json_file *f, const df_net_system *system, df_et_options *traces)
+{
+    double peak_tflops_ps = 0;
+    DF_TRY(read_flag(f, "roofline-enabled", &traces->roofline));
+    if (!traces->roofline) {
+        return DF_OK;
+    }
+    DF_TRY(read_real(f, "peak-perf", 0, 1e15, &peak_tflops_ps));
+    traces->peak_flops_ps = peak_tflops_ps * 1e12;
+    traces->local_mem_bytes_ps = system->local_mem_gb_ps * 1e9;
+    return DF_OK;
+}
+
+static df_status read_system(const json_file *f, df_net_system *system, df_et_options *traces)
 {
     static const char *const keys[DF_NET_IMPLEMENTED] = {
         [DF_NET_ALL_REDUCE] = "all-reduce-implementation",
@@ -141,6 +191,7 @@ static df_status read_system(const json_file *f, df_net_system *system)
     double delay_ns = 10; /* AstraSim's default */
     *system = (df_net_system){.active_chunks = 1};
     DF_TRY(read_policy(f));
+    DF_TRY(refuse_custom(f));
     DF_TRY(read_real(f, "endpoint-delay", 0, 1e15, &delay_ns));
     system->endpoint_delay_ns = (int64_t)delay_ns;
     DF_TRY(read_count(f, "active-chunks-per-dimension", 1, &system->active_chunks));
@@ -151,7 +202,8 @@ static df_status read_system(const json_file *f, df_net_system *system)
                        f->path);
     }
     DF_TRY(read_real(f, "local-mem-bw", 0, 1e15, &system->local_mem_gb_ps));
-    DF_TRY(read_switched_off(f, "roofline-enabled"));
+    DF_TRY(read_flag(f, "replay-only", &traces->replay));
+    DF_TRY(read_roofline(f, system, traces));
     DF_TRY(read_switched_off(f, "model-shared-bus"));
     for (int i = 0; i < DF_NET_IMPLEMENTED; i++) {
         DF_TRY(read_algorithm(f, keys[i], &system->algorithm[i]));
@@ -159,17 +211,44 @@ static df_status read_system(const json_file *f, df_net_system *system)
     return DF_OK;
 }
 
-df_status df_astra_read_system(const char *path, df_net_system *system, df_err *err)
+df_status
+df_astra_read_system(const char *path, df_net_system *system, df_et_options *traces, df_err *err)
 {
     json_t *root = NULL;
     DF_TRY(load_json(path, &root, err));
     const json_file f = {path, root, err};
-    const df_status status = read_system(&f, system);
+    const df_status status = read_system(&f, system, traces);
     json_decref(root);
     return status;
 }
 
 /* ---- Groups ---- */
+
+static int by_rank(const void *a, const void *b)
+{
+    const int32_t x = *(const int32_t *)a;
+    const int32_t y = *(const int32_t *)b;
+    return (x > y) - (x < y);
+}
+
+/* Group 0 has all ranks without being listed. Where it is listed, as for PyTorch's traces, it must
+ * say the same; the ranks come back sorted. */
+static df_status
+check_default_group(int32_t *ranks, size_t count, const df_net_program *program, df_err *err)
+{
+    const size_t all = (size_t)df_net_program_ranks(program);
+    size_t same = 0;
+    qsort(ranks, count, sizeof *ranks, by_rank);
+    while (same < count && ranks[same] == (int32_t)same) {
+        same++;
+    }
+    return same == all && count == all
+               ? DF_OK
+               : df_fail(err, DF_EINVAL,
+                         "0: expected each of the %zu ranks once, as 0 is the default group, found "
+                         "others (a group of some ranks needs an ID > 0)",
+                         all);
+}
 
 static df_status
 add_group(const json_file *f, const char *key, const json_t *list, df_net_program *program)
@@ -178,7 +257,7 @@ add_group(const json_file *f, const char *key, const json_t *list, df_net_progra
     errno = 0;
     const long id = strtol(key, &end, 10);
     const size_t count = json_array_size(list);
-    if (errno != 0 || end == key || *end != '\0' || id <= 0 || id > INT32_MAX || count == 0) {
+    if (errno != 0 || end == key || *end != '\0' || id < 0 || id > INT32_MAX || count == 0) {
         return df_fail(f->err, DF_EINVAL, "%s: %s: expected \"ID\": [RANK, ...] with an ID > 0",
                        f->path, key);
     }
@@ -191,7 +270,9 @@ add_group(const json_file *f, const char *key, const json_t *list, df_net_progra
         ranks[i] = rank >= 0 && rank <= INT32_MAX ? (int32_t)rank : -1;
     }
     if (status == DF_OK) {
-        status = df_net_program_add_group(program, (int32_t)id, ranks, (int32_t)count, &cause);
+        status =
+            id == 0 ? check_default_group(ranks, count, program, &cause)
+                    : df_net_program_add_group(program, (int32_t)id, ranks, (int32_t)count, &cause);
     }
     free(ranks);
     return status == DF_OK ? DF_OK : df_fail(f->err, status, "%s: %.900s", f->path, cause.text);
@@ -226,8 +307,20 @@ typedef struct {
     df_err *err;
 } yaml_file;
 
-/* The text of `KEY: [ TEXT ]`. */
-static df_status read_text(const yaml_file *f, const char *key, const char **text)
+/* A value, and where it is. */
+typedef struct {
+    const char *key, *text;
+    int line;
+} scalar;
+
+static df_status fail_scalar(const yaml_file *f, const scalar *s, const char *expected)
+{
+    return df_fail(f->err, DF_EINVAL, "%s:%d: %s: expected %s, found %.40s", f->path, s->line,
+                   s->key, expected, s->text);
+}
+
+/* Reads the text in `KEY: [ TEXT ]`. */
+static df_status read_scalar(const yaml_file *f, const char *key, scalar *s)
 {
     const yaml_node_t *const root = yaml_document_get_root_node(f->document);
     const yaml_node_t *value = NULL;
@@ -247,62 +340,73 @@ static df_status read_text(const yaml_file *f, const char *key, const char **tex
         return df_fail(f->err, DF_EINVAL, "%s: %s: expected a list of one, found nothing", f->path,
                        key);
     }
-    const int line = (int)value->start_mark.line + 1;
+    *s = (scalar){key, "another", (int)value->start_mark.line + 1};
     if (value->type == YAML_SEQUENCE_NODE &&
         value->data.sequence.items.top - value->data.sequence.items.start == 1) {
         value = yaml_document_get_node(f->document, *value->data.sequence.items.start);
         if (value->type == YAML_SCALAR_NODE) {
-            *text = (const char *)value->data.scalar.value;
+            s->text = (const char *)value->data.scalar.value;
             return DF_OK;
         }
     }
-    return df_fail(f->err, DF_EINVAL,
-                   "%s:%d: %s: expected a list of one value (one dimension), found another",
-                   f->path, line, key);
+    return fail_scalar(f, s, "a list of one value (one dimension)");
 }
 
-static df_status read_number(const yaml_file *f, const char *key, double low, double *value)
+static df_status read_number(const yaml_file *f, scalar *s, const char *expected, double *value)
 {
-    const char *text = "";
     char *end;
-    DF_TRY(read_text(f, key, &text));
-    *value = strtod(text, &end);
-    if (end == text || *end != '\0' || !isfinite(*value) || *value < low) {
-        return df_fail(f->err, DF_EINVAL, "%s: %s: expected a number >= %g, found %.40s", f->path,
-                       key, low, text);
-    }
-    return DF_OK;
+    *value = strtod(s->text, &end);
+    return end == s->text || *end != '\0' || !isfinite(*value) || *value < 0
+               ? fail_scalar(f, s, expected)
+               : DF_OK;
 }
 
 static df_status read_topology(const yaml_file *f, df_net_topology *topology)
 {
     static const df_net_topology all[] = {DF_NET_RING, DF_NET_FULLY_CONNECTED, DF_NET_SWITCH};
-    const char *text = "";
-    DF_TRY(read_text(f, "topology", &text));
+    scalar s;
+    DF_TRY(read_scalar(f, "topology", &s));
     for (size_t i = 0; i < sizeof all / sizeof all[0]; i++) {
-        if (strcmp(text, df_net_topology_name(all[i])) == 0) {
+        if (strcmp(s.text, df_net_topology_name(all[i])) == 0) {
             *topology = all[i];
             return DF_OK;
         }
     }
-    return df_fail(f->err, DF_EINVAL,
-                   "%s: topology: expected Ring, FullyConnected or Switch, found %.40s", f->path,
-                   text);
+    return fail_scalar(f, &s, "Ring, FullyConnected or Switch, as no other topology is simulated");
+}
+
+static df_status read_ranks(const yaml_file *f, df_net_topology topology, int32_t *ranks)
+{
+    char expected[96];
+    double value = 0;
+    scalar s;
+    snprintf(expected, sizeof expected, "a whole number from 2 to %d", (int)DF_NET_RANKS_MAX);
+    DF_TRY(read_scalar(f, "npus_count", &s));
+    DF_TRY(read_number(f, &s, expected, &value));
+    if (value < 2 || value > DF_NET_RANKS_MAX || value != floor(value)) {
+        return fail_scalar(f, &s, expected);
+    }
+    if (topology == DF_NET_RING && value < 3) {
+        return fail_scalar(f, &s, "at least 3 on a Ring (FullyConnected has the links of two)");
+    }
+    *ranks = (int32_t)value;
+    return DF_OK;
 }
 
 static df_status read_network(const yaml_file *f, df_net_network *network)
 {
-    double ranks = 0;
+    static const char above_0[] = "a number > 0";
+    static const char from_0[] = "a number >= 0";
+    scalar s;
     DF_TRY(read_topology(f, &network->topology));
-    DF_TRY(read_number(f, "npus_count", 2, &ranks));
-    if (ranks > DF_NET_RANKS_MAX || ranks != floor(ranks)) {
-        return df_fail(f->err, DF_EINVAL,
-                       "%s: npus_count: expected a whole number up to %d, found %g", f->path,
-                       (int)DF_NET_RANKS_MAX, ranks);
+    DF_TRY(read_ranks(f, network->topology, &network->ranks));
+    DF_TRY(read_scalar(f, "bandwidth", &s));
+    DF_TRY(read_number(f, &s, above_0, &network->bandwidth_gib_ps));
+    if (network->bandwidth_gib_ps == 0) {
+        return fail_scalar(f, &s, above_0);
     }
-    network->ranks = (int32_t)ranks;
-    DF_TRY(read_number(f, "bandwidth", 0, &network->bandwidth_gib_ps));
-    return read_number(f, "latency", 0, &network->latency_ns);
+    DF_TRY(read_scalar(f, "latency", &s));
+    return read_number(f, &s, from_0, &network->latency_ns);
 }
 
 static df_status load_network(yaml_parser_t *parser, yaml_file *f, df_net_network *network)

@@ -127,6 +127,12 @@ static void name_ranks(df_astra_timeline *t)
 
 /* ---- Nodes ---- */
 
+/* A node that only lasts its time has its type, and nothing else that could be shown. */
+static bool replayed(const df_net_node *node)
+{
+    return node->timing == DF_NET_REPLAYED;
+}
+
 static const char *what_is(const df_net_node *node)
 {
     switch (node->type) {
@@ -135,7 +141,7 @@ static const char *what_is(const df_net_node *node)
     case DF_NET_RECEIVE:
         return "receive";
     case DF_NET_COMM:
-        return df_net_collective_name(node->collective);
+        return replayed(node) ? "collective" : df_net_collective_name(node->collective);
     case DF_NET_COMPUTE:
     case DF_NET_MARK:
         break;
@@ -152,9 +158,12 @@ static const char *name_of(const df_astra_timeline *t, const df_net_node *node)
 
 static int lane_of(const df_net_node *node)
 {
+    if (node->on_cpu) {
+        return LANE_CPU;
+    }
     switch (node->type) {
     case DF_NET_COMPUTE:
-        return node->on_cpu ? LANE_CPU : LANE_GPU;
+        return LANE_GPU;
     case DF_NET_RECEIVE:
         return LANE_RECEIVES;
     case DF_NET_SEND:
@@ -168,14 +177,14 @@ static int lane_of(const df_net_node *node)
 static void put_args(const df_astra_timeline *t, const df_net_node *node)
 {
     fprintf(t->file, ",\"args\":{\"node\":%" PRIu64, node->id);
-    if (node->type != DF_NET_COMPUTE) {
+    if (node->type != DF_NET_COMPUTE && !replayed(node)) {
         fprintf(t->file, ",\"bytes\":%" PRIu64, node->bytes);
     }
-    if (node->type == DF_NET_SEND || node->type == DF_NET_RECEIVE) {
+    if (!replayed(node) && (node->type == DF_NET_SEND || node->type == DF_NET_RECEIVE)) {
         fprintf(t->file, ",\"%s\":%d,\"tag\":%" PRIu32, node->type == DF_NET_SEND ? "to" : "from",
                 (int)node->peer, node->tag);
     }
-    if (node->type == DF_NET_COMM && node->collective != DF_NET_BROADCAST) {
+    if (node->type == DF_NET_COMM && !replayed(node) && node->collective != DF_NET_BROADCAST) {
         fprintf(t->file, ",\"algorithm\":\"%s\"",
                 df_net_algorithm_name(t->system.algorithm[node->collective].kind));
     }
@@ -215,7 +224,7 @@ static void put_receive(df_astra_timeline *t, const df_net_span *span)
     }
 }
 
-static void tell_node(void *context, const df_net_span *span)
+static void put_node(void *context, const df_net_span *span)
 {
     df_astra_timeline *const t = context;
     if (!admit(t, span->end_ns)) {
@@ -240,7 +249,7 @@ static int64_t lane_of_link(const df_astra_timeline *t, int32_t from, int32_t to
     return 1 + from * ((int64_t)t->network.ranks + 1) + to;
 }
 
-static void tell_transfer(void *context, const df_net_transfer *transfer)
+static void put_transfer(void *context, const df_net_transfer *transfer)
 {
     df_astra_timeline *const t = context;
     char name[64];
@@ -312,7 +321,7 @@ df_status df_astra_timeline_new(const df_astra_timeline_options *options,
 
 df_net_observer df_astra_timeline_observer(df_astra_timeline *t)
 {
-    return (df_net_observer){t, tell_node, t->options.links ? tell_transfer : NULL};
+    return (df_net_observer){t, put_node, t->options.links ? put_transfer : NULL};
 }
 
 static void put_cut(df_astra_timeline *t)

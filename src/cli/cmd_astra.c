@@ -14,6 +14,7 @@
 
 typedef struct {
     const char *workload, *system, *network, *comm_group, *format;
+    bool control_deps;
     df_astra_timeline_options timeline;
 } run_args;
 
@@ -25,6 +26,8 @@ static bool read_run_args(int argc, char **argv, run_args *a, int *exit_code)
         df_arg_required(df_arg_text("system", &a->system, "AstraSim's system file (JSON)")),
         df_arg_required(df_arg_text("network", &a->network, "AstraSim's network file (YAML)")),
         df_arg_text("comm_group", &a->comm_group, "groups of ranks (JSON)"),
+        df_arg_bool("control_deps", &a->control_deps,
+                    "control dependencies count, not data dependencies alone"),
         df_arg_choice("format", &a->format, "text|json", "how the result is printed"),
         df_arg_text("timeline", &a->timeline.path,
                     "file to write for Perfetto or the Performance panel of Chromium (JSON)"),
@@ -36,7 +39,9 @@ static bool read_run_args(int argc, char **argv, run_args *a, int *exit_code)
         "astra run", "simulates the traces of all ranks on one network",
         "  deepflow astra run --workload traces/llama --system system.json --network network.yml\n"
         "\nOne cycle is 1 ns. Exposed communication is a rank's time less that of its compute.\n"
-        "Links are one-way, from a rank to a rank; a switch is numbered after the last rank.\n",
+        "Links are one-way, from a rank to a rank; a switch is numbered after the last rank.\n"
+        "AstraSim up to August 2025 (c459ab6) follows data dependencies alone: --control_deps "
+        "false.\n",
         args, sizeof args / sizeof args[0]};
     return df_cli_parse(&command, argc, argv, exit_code);
 }
@@ -44,18 +49,22 @@ static bool read_run_args(int argc, char **argv, run_args *a, int *exit_code)
 typedef struct {
     df_net_network network;
     df_net_system system;
+    df_et_options traces;
 } machine;
 
-static df_status load_traces(
-    const run_args *a, int32_t ranks, df_net_program *program, df_et_names *names, df_err *err)
+static df_status add_ranks(const run_args *a,
+                           const df_et_options *options,
+                           df_net_program *program,
+                           df_et_names *names,
+                           df_err *err)
 {
     const size_t room = strlen(a->workload) + 32;
     char *const path = malloc(room);
     df_status status = path ? df_astra_read_groups(a->comm_group, program, err)
                             : df_fail(err, DF_ENOMEM, "out of memory");
-    for (int32_t rank = 0; rank < ranks && status == DF_OK; rank++) {
+    for (int32_t rank = 0; rank < df_net_program_ranks(program) && status == DF_OK; rank++) {
         snprintf(path, room, "%s.%d.et", a->workload, (int)rank);
-        status = df_et_add_rank(program, rank, path, names, err);
+        status = df_et_add_rank(program, rank, path, options, names, err);
     }
     free(path);
     if (status != DF_OK) {
@@ -64,6 +73,34 @@ static df_status load_traces(
     df_err cause;
     status = df_net_program_seal(program, &cause);
     return status == DF_OK ? DF_OK : df_fail(err, status, "%s: %.900s", a->workload, cause.text);
+}
+
+static df_status load_program(
+    const run_args *a, const machine *m, df_et_names *names, df_net_program **program, df_err *err)
+{
+    DF_TRY(df_net_program_new(m->network.ranks, program, err));
+    const df_status status = add_ranks(a, &m->traces, *program, names, err);
+    if (status != DF_OK) {
+        df_net_program_free(*program);
+        *program = NULL;
+    }
+    return status;
+}
+
+/* Says so where a program that was refused would be accepted without its control dependencies:
+ * those of PyTorch's traces may be in a cycle. */
+static df_status
+advise(const run_args *a, const machine *m, df_status status, const df_err *cause, df_err *err)
+{
+    machine other = *m;
+    df_net_program *program = NULL;
+    df_err ignored;
+    other.traces.data_deps_only = true;
+    const bool helps = status == DF_EINVAL && !m->traces.data_deps_only &&
+                       load_program(a, &other, NULL, &program, &ignored) == DF_OK;
+    df_net_program_free(program);
+    return df_fail(err, status, "%.900s%s", cause->text,
+                   helps ? " (with --control_deps false these traces are accepted)" : "");
 }
 
 /* Runs the program, with a timeline where one is asked for. */
@@ -104,16 +141,18 @@ static df_status simulate(run_args *a, df_net_sim *sim, df_net_result *result, d
 {
     machine m;
     df_et_names names = {.used = 0};
+    df_net_program *program = NULL;
+    df_err cause;
     memset(&m, 0, sizeof m);
     DF_TRY(df_astra_read_network(a->network, &m.network, err));
-    DF_TRY(df_astra_read_system(a->system, &m.system, err));
-    df_net_program *program;
-    DF_TRY(df_net_program_new(m.network.ranks, &program, err));
-    df_status status =
-        load_traces(a, m.network.ranks, program, a->timeline.path ? &names : NULL, err);
+    DF_TRY(df_astra_read_system(a->system, &m.system, &m.traces, err));
+    m.traces.data_deps_only = !a->control_deps;
+    df_status status = load_program(a, &m, a->timeline.path ? &names : NULL, &program, &cause);
     if (status == DF_OK) {
         a->timeline.names = &names;
         status = run_program(a, sim, program, &m, result, err);
+    } else {
+        status = advise(a, &m, status, &cause, err);
     }
     df_net_program_free(program);
     a->timeline.names = NULL;
@@ -123,7 +162,7 @@ static df_status simulate(run_args *a, df_net_sim *sim, df_net_result *result, d
 
 static int run(int argc, char **argv)
 {
-    run_args a = {.format = "text", .timeline = {.max_events = 1000000}};
+    run_args a = {.format = "text", .control_deps = true, .timeline = {.max_events = 1000000}};
     df_net_result result;
     df_err err;
     int exit_code;

@@ -110,7 +110,7 @@ void df_draw_edge(df_draw *draw, uint64_t from, uint64_t to)
 
 /* ---- Graphviz ---- */
 
-/* What is used of libgvc and libcgraph. */
+/* The functions of libgvc and libcgraph that are used. */
 typedef struct {
     void *(*context)(void);
     int (*layout)(void *context, void *graph, const char *engine);
@@ -155,8 +155,8 @@ static outcome render(const char *text, const char *path)
     return g.render(context, graph, "png", path) == 0 ? DRAWN : NO_FILE;
 }
 
-/* In a process of its own: Graphviz leaks, and draws one picture a process without reading
- * memory that it has freed. */
+/* This draws in a process of its own: Graphviz leaks, and draws one picture a process without
+ * reading memory that it has freed. */
 static df_status render_apart(const char *text, const char *path, df_err *err)
 {
     static const char *const causes[] = {
@@ -167,7 +167,8 @@ static df_status render_apart(const char *text, const char *path, df_err *err)
     int status = 0;
     const pid_t child = fork();
     if (child == 0) {
-        /* Graphviz writes there that it scales large pictures down; failures are told below. */
+        /* Graphviz reports there that it scales large pictures down; failures are reported below.
+         */
         const FILE *const nowhere = freopen("/dev/null", "w", stderr);
         _exit(nowhere ? (int)render(text, path) : (int)NO_FILE);
     }

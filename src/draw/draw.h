@@ -7,8 +7,8 @@
 
 #include "base/status.h"
 
-/* A picture has so many nodes at most; of others it says how many they are. The layout takes
- * more than linear time, and nobody can read more. */
+/* The most nodes in a picture, which says how many it leaves out. The layout takes more than linear
+ * time, and nobody can read more. */
 enum { DF_DRAW_MAX = 400 };
 
 typedef enum {

@@ -46,6 +46,7 @@ static df_net_node node_of(const df_net_program *program, const df_net_op *op)
                          .type = (df_net_node_type)op->type,
                          .collective = (df_net_collective)op->collective,
                          .on_cpu = op->unit == DF_UNIT_CPU,
+                         .timing = (df_net_timing)op->timing,
                          .duration_ns = op->duration_ns,
                          .bytes = op->bytes,
                          .peer = op->peer,
@@ -109,8 +110,8 @@ void df_net_program_digest(const df_net_program *program,
                                       op->duration_ns,
                                       (uint64_t)op->tag << 32 | (uint32_t)op->peer,
                                       (uint64_t)(uint32_t)op->group << 32 | op->num_children,
-                                      (uint64_t)op->type << 16 | (uint64_t)op->collective << 8 |
-                                          op->unit};
+                                      (uint64_t)op->timing << 24 | (uint64_t)op->type << 16 |
+                                          (uint64_t)op->collective << 8 | op->unit};
             take(context, words, sizeof words);
             take(context, p->children + op->first_child, op->num_children * sizeof *p->children);
         }

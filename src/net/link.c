@@ -96,7 +96,7 @@ static bool find_times(df_net_sim *sim, uint64_t bytes)
     return true;
 }
 
-static void tell_transfer(df_net_sim *sim, const df_net_link *link, const df_net_key *key)
+static void observe_transfer(df_net_sim *sim, const df_net_link *link, const df_net_key *key)
 {
     const df_net_transfer transfer = {
         .from = link->use.from,
@@ -129,7 +129,7 @@ static void transmit(df_net_sim *sim, uint32_t link_number, uint32_t message)
     df_net_schedule(sim, sim->times.travel_ns, DF_EVENT_ARRIVAL, message);
     df_net_schedule(sim, sim->times.busy_ns, DF_EVENT_LINK_FREE, link_number);
     if (sim->observer.transfer) {
-        tell_transfer(sim, link, key);
+        observe_transfer(sim, link, key);
     }
 }
 

@@ -175,7 +175,7 @@ static uint32_t add_receipt(df_net_sim *sim, df_net_receipt receipt)
     return number;
 }
 
-/* Posts a receive in the table. One whose message is there is told of in an event. */
+/* Posts a receive in the table. If its message has arrived already, an event ends the receive. */
 static void post(df_net_sim *sim, const df_net_key *key, df_net_receipt receipt)
 {
     const uint32_t number = add_receipt(sim, receipt);

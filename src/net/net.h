@@ -65,12 +65,20 @@ typedef enum {
     DF_NET_COMM,    /* collective of bytes, in group */
 } df_net_node_type;
 
+/* What a node's duration_ns means. */
+typedef enum {
+    DF_NET_BY_TYPE,  /* of computing and broadcasts alone; 0 lasts 1 ns */
+    DF_NET_REPLAYED, /* the node lasts it, whatever its type; 0 lasts 1 ns; nothing is sent */
+    DF_NET_MODELLED, /* of computing; 0 is 0 */
+} df_net_timing;
+
 typedef struct {
     uint64_t id; /* of those that can start, the lowest starts first */
     df_net_node_type type;
     df_net_collective collective;
-    bool on_cpu;          /* computes beside the GPU */
-    uint64_t duration_ns; /* 0 lasts 1 ns */
+    bool on_cpu; /* computes beside the GPU */
+    df_net_timing timing;
+    uint64_t duration_ns; /* as timing says */
     uint64_t bytes;
     int32_t peer;
     uint32_t tag;         /* a message is received by tag, ranks and size */
@@ -85,7 +93,7 @@ typedef struct df_net_program df_net_program;
 /* DF_EINVAL: less than 1 or more than DF_NET_RANKS_MAX ranks. */
 DF_NODISCARD df_status df_net_check_ranks(double ranks, df_err *err);
 
-/* Fails as df_net_check_ranks does. DF_ENOMEM. */
+/* DF_EINVAL: as df_net_check_ranks. DF_ENOMEM. */
 DF_NODISCARD df_status df_net_program_new(int32_t ranks, df_net_program **program, df_err *err);
 void df_net_program_free(df_net_program *program);
 
@@ -133,7 +141,8 @@ typedef struct {
     uint64_t max_ns;             /* end of the last rank */
     uint64_t events;             /* how many were simulated */
     const uint64_t *cycles_ns;   /* end of each rank */
-    const uint64_t *exposed_ns;  /* end, less the computing of its GPU */
+    const uint64_t *exposed_ns;  /* end, less the computing of its GPU (and what is replayed off
+                                  * the CPU); 0 where that is more, as it overlaps */
     const int32_t *finish_order; /* ranks in the order in which they ended */
     uint64_t links;              /* of the topology, each one-way */
     uint32_t links_made;         /* df_net_links_made */
@@ -146,9 +155,9 @@ typedef struct {
     uint64_t busy_ns;         /* in which it could take no other message */
 } df_net_link_use;
 
-/* ---- What a run can tell while it goes on ---- */
+/* ---- Observing a run ---- */
 
-/* A node that has ended. Marks are not told. */
+/* A node that has ended; marks are not observed. */
 typedef struct {
     int32_t rank;
     uint64_t start_ns, end_ns;
@@ -175,7 +184,8 @@ typedef struct {
 df_net_sim *df_net_sim_new(void);
 void df_net_sim_free(df_net_sim *sim);
 
-/* Has the next runs told to an observer, of which a copy is kept; NULL: to nobody. */
+/* The next runs call the functions of this observer, of which a copy is kept. NULL: nobody observes
+ * them. */
 void df_net_sim_observe(df_net_sim *sim, const df_net_observer *observer);
 /* Bounds the memory for what is under way in a run (8 GiB at first), and how many events a run
  * may have (any number at first). A run that needs more fails with DF_ENOMEM, DF_ERUNTIME. */
@@ -198,7 +208,7 @@ df_net_link_use df_net_link_used(const df_net_sim *sim, uint32_t number);
 
 const char *df_net_topology_name(df_net_topology topology);
 const char *df_net_collective_name(df_net_collective collective);
-/* As system files name it. */
+/* The name that system files have for it. */
 const char *df_net_algorithm_name(df_net_algorithm_kind algorithm);
 
 #endif

@@ -34,7 +34,7 @@ typedef struct {
     uint32_t first_child, num_children;
     uint32_t num_parents;
     uint32_t label;
-    uint8_t type, collective, unit;
+    uint8_t type, collective, unit, timing;
 } df_net_op;
 
 typedef struct {
@@ -103,7 +103,7 @@ typedef struct {
     uint32_t first, last; /* those behind it */
 } df_net_bucket;
 
-/* By what a message meets its receive: the k-th that arrives belongs to the k-th receive. */
+/* A message meets its receive by this key: the k-th message belongs to the k-th receive. */
 typedef struct {
     uint64_t bytes;
     uint32_t tag;
@@ -148,7 +148,7 @@ typedef struct {
     df_net_link_use use;
 } df_net_link;
 
-/* Of a message of so many bytes on a link. */
+/* How long a message of `bytes` takes on a link. */
 typedef struct {
     uint64_t bytes;
     uint64_t busy_ns;   /* it occupies the link */
@@ -327,9 +327,10 @@ enum { DF_NET_TAG_BASE = 500000000 };
 bool df_net_slots_prepare(df_net_sim *sim);
 void df_net_stream_enter(df_net_sim *sim, uint32_t stream);
 void df_net_stream_leave(df_net_sim *sim, uint32_t stream);
-/* Sends a message, which `place` need not be told of when it is a node's. */
+/* Sends a message. `place` is that of the source in its collective; it does not matter for a
+ * message of a node. */
 void df_net_send(df_net_sim *sim, df_net_key key, uint32_t node, uint32_t place);
-/* Posts a receive for a node, for a stream: of its packet_bytes. */
+/* Post a receive for a node, and for a stream, which waits for its packet_bytes. */
 void df_net_receive(df_net_sim *sim, df_net_key key, uint32_t node);
 void df_net_stream_receive(df_net_sim *sim, uint32_t stream, uint32_t src, int32_t place);
 void df_net_arrive(df_net_sim *sim, uint32_t message);
@@ -347,7 +348,7 @@ typedef struct {
 extern const df_net_machine df_net_window_machine;
 extern const df_net_machine df_net_tree_machine;
 
-/* Nanoseconds to reduce so many bytes; to reduce a stream's packet. */
+/* Nanoseconds that the reduction of `bytes`, and of a stream's packet, takes. */
 uint64_t df_net_reduce_ns(const df_net_sim *sim, uint64_t bytes);
 uint64_t df_net_packet_reduce_ns(const df_net_sim *sim, const df_net_stream *stream);
 

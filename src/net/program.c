@@ -78,9 +78,12 @@ static bool reserve(void **items, uint32_t count, uint32_t more, uint32_t *room,
 
 static df_net_unit unit_of(const df_net_node *node)
 {
+    if (node->on_cpu) {
+        return DF_UNIT_CPU;
+    }
     switch (node->type) {
     case DF_NET_COMPUTE:
-        return node->on_cpu ? DF_UNIT_CPU : DF_UNIT_GPU;
+        return DF_UNIT_GPU;
     case DF_NET_RECEIVE:
         return DF_UNIT_NONE;
     case DF_NET_MARK:
@@ -93,11 +96,12 @@ static df_net_unit unit_of(const df_net_node *node)
 
 static df_status check_node(const df_net_program *program, const df_net_node *node, df_err *err)
 {
-    const bool message = node->type == DF_NET_SEND || node->type == DF_NET_RECEIVE;
+    const bool replayed = node->timing == DF_NET_REPLAYED;
+    const bool message = !replayed && (node->type == DF_NET_SEND || node->type == DF_NET_RECEIVE);
     if (node->duration_ns >= DF_NET_TIME_MAX || node->bytes >= DF_NET_TIME_MAX) {
         return df_fail(err, DF_EINVAL, "expected duration and size below 2^62, found more");
     }
-    if (node->on_cpu && node->type != DF_NET_COMPUTE && node->type != DF_NET_MARK) {
+    if (!replayed && node->on_cpu && node->type != DF_NET_COMPUTE && node->type != DF_NET_MARK) {
         return df_fail(err, DF_EINVAL, "expected communication not to be on the CPU, found it is");
     }
     if (message && (node->peer < 0 || node->peer >= program->num_ranks)) {
@@ -126,6 +130,7 @@ df_net_program_add(df_net_program *program, int32_t rank, const df_net_node *nod
     }
     df_net_rank_program *const p = &program->ranks[rank];
     const uint32_t deps = (uint32_t)node->num_deps;
+    const bool groups = node->type == DF_NET_COMM && node->timing != DF_NET_REPLAYED;
     if (!reserve((void **)&p->ops, p->num_ops, 1, &p->ops_room, sizeof *p->ops) ||
         !reserve((void **)&p->deps, p->num_deps, deps, &p->deps_room, sizeof *p->deps)) {
         return fail_memory(err);
@@ -137,12 +142,13 @@ df_net_program_add(df_net_program *program, int32_t rank, const df_net_node *nod
                                        .type = (uint8_t)node->type,
                                        .collective = (uint8_t)node->collective,
                                        .unit = (uint8_t)unit_of(node),
+                                       .timing = (uint8_t)node->timing,
                                        .duration_ns = node->duration_ns,
                                        .bytes = node->bytes,
                                        .peer = node->peer,
                                        .tag = node->tag,
                                        .label = node->label,
-                                       .group = node->type == DF_NET_COMM ? node->group : 0};
+                                       .group = groups ? node->group : 0};
     return DF_OK;
 }
 

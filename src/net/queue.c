@@ -99,7 +99,7 @@ static void set_now(df_net_queue *q, uint32_t first, uint32_t last)
     q->last = last;
 }
 
-/* The same for now. */
+/* Puts events behind those of the current tick. */
 static bool join_now(df_net_queue *q, uint32_t first, uint32_t last)
 {
     if (q->has_alone) {

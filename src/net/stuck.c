@@ -13,7 +13,7 @@ typedef struct {
     size_t used;
 } story;
 
-static DF_PRINTF(2, 3) void tell(story *s, const char *format, ...)
+static DF_PRINTF(2, 3) void append(story *s, const char *format, ...)
 {
     va_list args;
     va_start(args, format);
@@ -23,50 +23,51 @@ static DF_PRINTF(2, 3) void tell(story *s, const char *format, ...)
     s->used = s->used < sizeof s->text ? s->used : sizeof s->text - 1;
 }
 
-static void tell_node(story *s, const df_net_program *program, const df_net_op *op)
+static void describe_node(story *s, const df_net_program *program, const df_net_op *op)
 {
-    tell(s, " node %" PRIu64, op->id);
+    append(s, " node %" PRIu64, op->id);
     switch ((df_net_node_type)op->type) {
     case DF_NET_SEND:
-        tell(s, " waits for its %" PRIu64 " bytes to arrive at rank %d", op->bytes, (int)op->peer);
+        append(s, " waits for its %" PRIu64 " bytes to arrive at rank %d", op->bytes,
+               (int)op->peer);
         return;
     case DF_NET_RECEIVE:
-        tell(s, " waits for %" PRIu64 " bytes from rank %d with tag %" PRIu32, op->bytes,
-             (int)op->peer, op->tag);
+        append(s, " waits for %" PRIu64 " bytes from rank %d with tag %" PRIu32, op->bytes,
+               (int)op->peer, op->tag);
         return;
     case DF_NET_COMM:
-        tell(s, " waits for the other ranks in its %s of %" PRIu64 " bytes",
-             df_net_collective_name((df_net_collective)op->collective), op->bytes);
+        append(s, " waits for the other ranks in its %s of %" PRIu64 " bytes",
+               df_net_collective_name((df_net_collective)op->collective), op->bytes);
         if (op->group >= 0) {
-            tell(s, " in group %d", (int)program->groups[op->group].id);
+            append(s, " in group %d", (int)program->groups[op->group].id);
         }
         return;
     case DF_NET_COMPUTE:
     case DF_NET_MARK:
-        tell(s, " has not ended");
+        append(s, " has not ended");
         return;
     }
 }
 
 /* What runs is named; what waits behind it is counted. */
-static void tell_rank(story *s, const df_net_sim *sim, int32_t rank)
+static void describe_rank(story *s, const df_net_sim *sim, int32_t rank)
 {
     const df_net_rank_program *const p = &sim->program->ranks[rank];
     const uint8_t *const state = &sim->op_state[p->first_op];
     int named = 0;
     uint32_t left = 0;
-    tell(s, "; rank %d:", (int)rank);
+    append(s, "; rank %d:", (int)rank);
     for (uint32_t i = 0; i < p->num_ops; i++) {
         left += state[i] != DF_OP_DONE;
         if (state[i] == DF_OP_RUNS && named < NODES_NAMED) {
-            tell(s, "%s", named > 0 ? "," : "");
-            tell_node(s, sim->program, &p->ops[i]);
+            append(s, "%s", named > 0 ? "," : "");
+            describe_node(s, sim->program, &p->ops[i]);
             named++;
         }
     }
     if (left > (uint32_t)named) {
-        tell(s, named > 0 ? " (and %u more)" : " %u nodes have not ended",
-             (unsigned)(left - (uint32_t)named));
+        append(s, named > 0 ? " (and %u more)" : " %u nodes have not ended",
+               (unsigned)(left - (uint32_t)named));
     }
 }
 
@@ -77,12 +78,12 @@ void df_net_fail_stuck(df_net_sim *sim)
     int32_t named = 0;
     for (int32_t rank = 0; rank < sim->program->num_ranks && named < RANKS_NAMED; rank++) {
         if (!sim->ranks[rank].done) {
-            tell_rank(&s, sim, rank);
+            describe_rank(&s, sim, rank);
             named++;
         }
     }
     if (stuck > named) {
-        tell(&s, "; and %d more ranks", (int)(stuck - named));
+        append(&s, "; and %d more ranks", (int)(stuck - named));
     }
     df_net_fail(sim, DF_ESTUCK,
                 "the run cannot finish: %d of %d ranks are stuck at %" PRIu64 " ns%s", (int)stuck,

@@ -63,7 +63,27 @@ static bool take_ready(df_net_rank *r, uint32_t *node)
 
 static uint64_t duration_of(const df_net_op *op)
 {
-    return op->duration_ns > 0 ? op->duration_ns : 1;
+    return op->duration_ns > 0 || op->timing == DF_NET_MODELLED ? op->duration_ns : 1;
+}
+
+static bool is_mark(const df_net_op *op)
+{
+    return op->type == DF_NET_MARK && op->timing != DF_NET_REPLAYED;
+}
+
+/* AstraSim counts whatever it replays off the CPU as computing of the GPU. */
+static bool counts_as_gpu(const df_net_op *op)
+{
+    return op->unit == DF_UNIT_GPU || (op->timing == DF_NET_REPLAYED && op->unit != DF_UNIT_CPU);
+}
+
+/* The node lasts its duration. */
+static void issue_delay(df_net_sim *sim, uint32_t rank, uint32_t node, const df_net_op *op)
+{
+    if (counts_as_gpu(op)) {
+        sim->ranks[rank].gpu_ns += duration_of(op);
+    }
+    df_net_do_later(sim, rank, duration_of(op), DF_DO_END_NODE, node);
 }
 
 /* Tags of messages and of collectives keep apart. */
@@ -119,27 +139,17 @@ static void issue(df_net_sim *sim, uint32_t rank, uint32_t node)
     }
     r->running++;
     r->busy[op->unit] = op->unit != DF_UNIT_NONE;
-    switch ((df_net_node_type)op->type) {
-    case DF_NET_SEND:
+    if (op->timing == DF_NET_REPLAYED) {
+        issue_delay(sim, rank, node, op);
+    } else if (op->type == DF_NET_SEND) {
         issue_send(sim, rank, node, op);
-        return;
-    case DF_NET_RECEIVE:
+    } else if (op->type == DF_NET_RECEIVE) {
         issue_receive(sim, rank, node, op);
-        return;
-    case DF_NET_COMM:
-        if (op->collective != DF_NET_BROADCAST) {
-            df_net_start_collective(sim, rank, node);
-            return;
-        }
-        break;
-    case DF_NET_COMPUTE:
-    case DF_NET_MARK:
-        break;
+    } else if (op->type == DF_NET_COMM && op->collective != DF_NET_BROADCAST) {
+        df_net_start_collective(sim, rank, node);
+    } else {
+        issue_delay(sim, rank, node, op);
     }
-    if (op->unit == DF_UNIT_GPU) {
-        r->gpu_ns += duration_of(op);
-    }
-    df_net_do_later(sim, rank, duration_of(op), DF_DO_END_NODE, node);
 }
 
 /* One pass over what is ready now. What marks set free waits for the next pass. */
@@ -149,7 +159,7 @@ static void issue_ready(df_net_sim *sim, uint32_t rank)
     uint32_t freed = 0;
     uint32_t node;
     while (sim->status == DF_OK && take_ready(&sim->ranks[rank], &node)) {
-        if (p->ops[node].type == DF_NET_MARK) {
+        if (is_mark(&p->ops[node])) {
             sim->op_state[p->first_op + node] = DF_OP_DONE;
             freed = count_off(sim, rank, &p->ops[node], sim->freed, freed);
         } else {
@@ -163,7 +173,7 @@ static void issue_ready(df_net_sim *sim, uint32_t rank)
 
 /* ---- Start and end ---- */
 
-static void tell_node(df_net_sim *sim, uint32_t rank, uint32_t node)
+static void observe_node(df_net_sim *sim, uint32_t rank, uint32_t node)
 {
     const df_net_rank_program *const p = &sim->program->ranks[rank];
     const df_net_op *const op = &p->ops[node];
@@ -175,6 +185,7 @@ static void tell_node(df_net_sim *sim, uint32_t rank, uint32_t node)
                  .type = (df_net_node_type)op->type,
                  .collective = (df_net_collective)op->collective,
                  .on_cpu = op->unit == DF_UNIT_CPU,
+                 .timing = (df_net_timing)op->timing,
                  .duration_ns = op->duration_ns,
                  .bytes = op->bytes,
                  .peer = op->peer,
@@ -198,7 +209,7 @@ static void end_rank_if_idle(df_net_sim *sim, uint32_t rank)
     }
     r->done = true;
     sim->cycles_ns[rank] = sim->now_ns;
-    sim->exposed_ns[rank] = sim->now_ns - r->gpu_ns;
+    sim->exposed_ns[rank] = sim->now_ns > r->gpu_ns ? sim->now_ns - r->gpu_ns : 0;
     sim->finish_order[sim->finished++] = (int32_t)rank;
 }
 
@@ -221,7 +232,7 @@ void df_net_end_node(df_net_sim *sim, uint32_t rank, uint32_t node)
     df_net_rank *const r = &sim->ranks[rank];
     sim->op_state[p->first_op + node] = DF_OP_DONE;
     if (sim->observer.node) {
-        tell_node(sim, rank, node);
+        observe_node(sim, rank, node);
     }
     r->busy[op->unit] = false;
     r->running--;

@@ -14,8 +14,8 @@
 #include "base/dir.h"
 #include "runner/runner_impl.h"
 
-/* Part of every key: results of other rules of simulation are not found. Count it up when the
- * simulator's rules change. */
+/* Part of every key, so that results of other rules of simulation are not found. Count it up when
+ * the simulator's rules change: tests/unit/test_astra.c has times that change with them. */
 static const char VERSION[] = "deepflow astra cache 1";
 
 static void take(void *context, const void *bytes, size_t size)

@@ -16,7 +16,7 @@
 
 enum { LINE_ROOM = 512, ARGUMENTS = 8 };
 
-/* What came out of the binary so far. */
+/* The output of the binary so far. */
 typedef struct {
     char line[LINE_ROOM]; /* the one that is coming in; longer ones are cut */
     size_t length;
@@ -92,7 +92,7 @@ static bool read_output(int fd, double deadline_s, output *o)
     }
 }
 
-/* In the child: becomes the binary, in the folder, with its output in the pipe. */
+/* Called in the child: it becomes the binary, in the folder, with its output in the pipe. */
 _Noreturn static void become(char *const argv[], const char *dir, int fd)
 {
     const int nothing = open("/dev/null", O_RDONLY | O_CLOEXEC);

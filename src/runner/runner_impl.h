@@ -12,7 +12,7 @@
 
 enum { DF_RUNNER_PATH = 4096 };
 
-/* What a job is recognised by: a hash of all that its result depends on. */
+/* A hash of all that a job's result depends on, by which it is recognised. */
 typedef struct {
     char text[33];
 } df_runner_key;
@@ -32,7 +32,8 @@ DF_NODISCARD df_status df_runner_key_of(const df_runner_job *job,
                                         const char *salt,
                                         df_runner_key *key,
                                         df_err *err);
-/* Whether the result is there, and then *max_ns. What cannot be read, or is not whole, is not. */
+/* Whether the result is there, and then *max_ns. A file that cannot be read, or that is not whole,
+ * counts as not there. */
 bool df_runner_cache_find(const char *dir,
                           const df_runner_key *key,
                           int32_t ranks,

@@ -79,6 +79,22 @@ static df_net_case messages(void)
     return c;
 }
 
+/* Puts one trace in place of those of all four ranks. */
+static void write_traces(const df_et_node *nodes, size_t count)
+{
+    for (int rank = 0; rank < 4; rank++) {
+        df_et_writer *writer = NULL;
+        df_err err;
+        char name[32];
+        snprintf(name, sizeof name, "workload.%d.et", rank);
+        assert_int_equal(df_et_create(in_dir(name), &writer, &err), DF_OK);
+        for (size_t i = 0; i < count; i++) {
+            assert_int_equal(df_et_write(writer, &nodes[i], &err), DF_OK);
+        }
+        assert_int_equal(df_et_finish(writer, &err), DF_OK);
+    }
+}
+
 static void write_case(df_net_case c)
 {
     df_net_case_write(&c, folder());
@@ -176,6 +192,87 @@ static void groups_are_read(void **state)
     /* The word "empty" in its path means that there are none. */
     df_refuse(run_with("--comm_group not/empty.json"), 2,
               "group 5: expected a group that is there");
+}
+
+/* AstraSim's hgx_h100_8gpu.json, whose roofline an all-reduce does not need: 57156 ns (AstraSim
+ * c459ab6). */
+static void roofline_may_be_enabled(void **state)
+{
+    (void)state;
+    df_net_case c = df_net_case_new(DF_NET_SWITCH, 8, DF_NET_ALG_RING);
+    for (int32_t rank = 0; rank < 8; rank++) {
+        df_net_case_collective(&c, rank, 0, DF_NET_ALL_REDUCE, MIB);
+    }
+    c.network.bandwidth_gib_ps = 400;
+    c.network.latency_ns = 936.25;
+    write_case(c);
+    df_write_file(in_dir("system.json"),
+                  "{\"endpoint-delay\": 1, \"active-chunks-per-dimension\": 2, "
+                  "\"preferred-dataset-splits\": 4, \"all-reduce-implementation\": [\"ring\"], "
+                  "\"local-mem-bw\": 3350, \"roofline-enabled\": 1, \"peak-perf\": 700}");
+    json_t *const root = df_program_json(run_with("--format json"));
+    assert_int_equal(whole(root, "max_cycles"), 57156);
+    json_decref(root);
+}
+
+/* 7e9 operations at 0.7 TFLOP/s are 10 ms; 1 MB at 10 MB/s are 100 ms. */
+static void roofline_reads_its_units(void **state)
+{
+    (void)state;
+    df_et_attr attrs[] = {{.name = "num_ops", .kind = DF_ET_INT, .number = INT64_C(7000000000)},
+                          {.name = "tensor_size", .kind = DF_ET_INT, .number = 1000}};
+    const df_et_node node = {
+        .id = 1, .name = "", .type = DF_ET_COMPUTE, .attrs = attrs, .num_attrs = 2};
+    write_case(all_reduce());
+    df_write_file(in_dir("system.json"),
+                  "{\"preferred-dataset-splits\": 1, \"roofline-enabled\": 1, "
+                  "\"peak-perf\": 0.7, \"local-mem-bw\": 0.01}");
+    for (int i = 0; i < 2; i++) {
+        write_traces(&node, 1);
+        json_t *const root = df_program_json(run_with("--format json"));
+        assert_int_equal(whole(root, "max_cycles"), i == 0 ? 10000000 : 100000000);
+        json_decref(root);
+        attrs[1].number = 1000000;
+    }
+}
+
+/* A cycle of control dependencies, as in PyTorch's traces: 4 us and 3 us, one after the other. */
+static void control_dependencies_may_be_left_out(void **state)
+{
+    (void)state;
+    const df_et_node nodes[] = {
+        {.id = 1,
+         .name = "",
+         .type = DF_ET_COMPUTE,
+         .duration_micros = 4,
+         .ctrl_deps = (uint64_t[]){1},
+         .num_ctrl_deps = 1},
+        {.id = 2,
+         .name = "",
+         .type = DF_ET_COMPUTE,
+         .duration_micros = 3,
+         .data_deps = (uint64_t[]){1},
+         .num_data_deps = 1},
+    };
+    write_case(all_reduce());
+    write_traces(nodes, 2);
+    df_refuse(run_with(""), 2, "cycle, found one (with --control_deps false");
+    json_t *const root = df_program_json(run_with("--format json --control_deps false"));
+    assert_int_equal(whole(root, "max_cycles"), 7000);
+    json_decref(root);
+}
+
+/* PyTorch lists its default group beside the others. */
+static void default_group_may_be_listed(void **state)
+{
+    (void)state;
+    char more[600];
+    write_case(all_reduce());
+    df_write_file(in_dir("comm_group.json"), "{\"0\": [3, 0, 1, 2], \"1\": [0, 1]}");
+    snprintf(more, sizeof more, "--format json --comm_group %s/comm_group.json", folder());
+    json_t *const root = df_program_json(run_with(more));
+    assert_int_equal(whole(root, "max_cycles"), 19183);
+    json_decref(root);
 }
 
 /* "oneRing" and the like are those algorithms. */
@@ -276,6 +373,27 @@ static void check_span(const json_t *events,
     assert_string_equal(name_of(events, "thread_name", whole(e, "pid"), whole(e, "tid")), lane);
     assert_int_equal(time_of(e, "ts"), start_ns);
     assert_int_equal(time_of(e, "ts") + time_of(e, "dur"), end_ns);
+}
+
+/* AstraSim c459ab6 takes 1 ns for a collective whose trace has no duration. */
+static void system_file_may_ask_for_a_replay(void **state)
+{
+    (void)state;
+    char more[600];
+    json_t *root;
+    write_case(all_reduce());
+    df_write_file(in_dir("system.json"), "{\"preferred-dataset-splits\": 1, \"replay-only\": 1}");
+    snprintf(more, sizeof more, "--format json --timeline %s", in_dir("timeline.json"));
+    root = df_program_json(run_with(more));
+    assert_int_equal(whole(root, "max_cycles"), 1);
+    assert_int_equal(whole(json_object_get(root, "link_summary"), "messages"), 0);
+    json_decref(root);
+    const json_t *const events = load_events(&root);
+    const json_t *const e = event_of(events, "X", "rank 0", 0);
+    assert_string_equal(text_of(e, "cat"), "collective");
+    assert_null(json_object_get(json_object_get(e, "args"), "bytes"));
+    check_span(events, "rank 0", 0, "communication", 0, 1);
+    json_decref(root);
 }
 
 /* Times are those of groups_are_read. */
@@ -526,8 +644,19 @@ static void systems_that_are_refused(void **state)
                   "active-chunks-per-dimension");
     refuse_system("{\"preferred-dataset-splits\": 1, \"endpoint-delay\": -1}", "endpoint-delay");
     refuse_system("{\"preferred-dataset-splits\": 1, \"local-mem-bw\": -1}", "local-mem-bw");
-    refuse_system("{\"preferred-dataset-splits\": 1, \"roofline-enabled\": 1}",
-                  "roofline-enabled: expected 0");
+    refuse_system("{\"preferred-dataset-splits\": 1, \"roofline-enabled\": true}",
+                  "roofline-enabled: expected 0 or 1");
+    refuse_system("{\"preferred-dataset-splits\": 1, \"all-reduce-implementation\": [\"ring\"], "
+                  "\"all-reduce-implementation-custom\": [\"custom/all_reduce\"]}",
+                  "system.json: all-reduce-implementation-custom: expected no collective with a "
+                  "trace of its own");
+    refuse_system("{\"preferred-dataset-splits\": 1, "
+                  "\"per-node-custom-implementation\": \"nodes.yml\"}",
+                  "per-node-custom-implementation: expected");
+    refuse_system("{\"preferred-dataset-splits\": 1, \"replay-only\": \"1\"}",
+                  "replay-only: expected 0 or 1");
+    refuse_system("{\"preferred-dataset-splits\": 1, \"roofline-enabled\": 1, \"peak-perf\": -1}",
+                  "peak-perf: expected a number from 0");
     refuse_system("{\"preferred-dataset-splits\": 1, \"model-shared-bus\": 1}",
                   "model-shared-bus: expected 0");
     refuse_system("{\"scheduling-policy\": \"RANDOM\"}",
@@ -557,24 +686,29 @@ static void networks_that_are_refused(void **state)
     refuse_file("network.yml", "", "network.yml:1: expected KEY");
     refuse_file("network.yml", "a: [", "network.yml:");
     refuse_file("network.yml", "topology: [ Ring ]\n", "npus_count: expected a list of one");
-    refuse_file("network.yml", NETWORK("[ Mesh ]", "[ 4 ]", "[ 1 ]", "[ 1 ]"),
-                "topology: expected Ring, FullyConnected or Switch, found Mesh");
+    refuse_file(
+        "network.yml", NETWORK("[ Mesh ]", "[ 4 ]", "[ 1 ]", "[ 1 ]"),
+        "network.yml:1: topology: expected Ring, FullyConnected or Switch, as no other topology "
+        "is simulated, found Mesh");
     refuse_file("network.yml", NETWORK("[ Ring, Ring ]", "[ 4, 2 ]", "[ 1, 1 ]", "[ 1, 1 ]"),
                 "network.yml:1: topology: expected a list of one value (one dimension)");
     refuse_file("network.yml", NETWORK("[ Ring ]", "4", "[ 1 ]", "[ 1 ]"),
                 "network.yml:2: npus_count: expected a list of one value");
     refuse_file("network.yml", NETWORK("[ Ring ]", "[ 1 ]", "[ 1 ]", "[ 1 ]"),
-                "npus_count: expected a number >= 2, found 1");
-    refuse_file("network.yml", NETWORK("[ Ring ]", "[ 4.5 ]", "[ 1 ]", "[ 1 ]"), "npus_count");
+                "network.yml:2: npus_count: expected a whole number from 2 to 32768, found 1");
+    refuse_file("network.yml", NETWORK("[ Ring ]", "[ 4.5 ]", "[ 1 ]", "[ 1 ]"), "found 4.5");
     refuse_file("network.yml", NETWORK("[ FullyConnected ]", "[ 1000000000000 ]", "[ 1 ]", "[ 1 ]"),
-                "npus_count: expected a whole number up to 32768");
+                "npus_count: expected a whole number from 2 to 32768, found 1000000000000");
     refuse_file("network.yml", NETWORK("[ Ring ]", "[ four ]", "[ 1 ]", "[ 1 ]"),
-                "npus_count: expected a number >= 2, found four");
-    refuse_file("network.yml", NETWORK("[ Ring ]", "[ 4 ]", "[ 0 ]", "[ 1 ]"), "bandwidth > 0");
+                "npus_count: expected a whole number from 2 to 32768, found four");
+    refuse_file("network.yml", NETWORK("[ Ring ]", "[ 4 ]", "[ 0 ]", "[ 1 ]"),
+                "network.yml:3: bandwidth: expected a number > 0, found 0");
     refuse_file("network.yml", NETWORK("[ Ring ]", "[ 4 ]", "[ .nan ]", "[ 1 ]"), "bandwidth");
     refuse_file("network.yml", NETWORK("[ Ring ]", "[ 4 ]", "[ nan ]", "[ 1 ]"), "bandwidth");
-    refuse_file("network.yml", NETWORK("[ Ring ]", "[ 4 ]", "[ 1 ]", "[ -1 ]"), "latency");
-    refuse_file("network.yml", NETWORK("[ Ring ]", "[ 2 ]", "[ 1 ]", "[ 1 ]"), "at least 3 ranks");
+    refuse_file("network.yml", NETWORK("[ Ring ]", "[ 4 ]", "[ 1 ]", "[ -1 ]"),
+                "network.yml:4: latency: expected a number >= 0, found -1");
+    refuse_file("network.yml", NETWORK("[ Ring ]", "[ 2 ]", "[ 1 ]", "[ 1 ]"),
+                "network.yml:2: npus_count: expected at least 3 on a Ring (FullyConnected");
     refuse_file("network.yml", NETWORK("[ [ Ring ] ]", "[ 4 ]", "[ 1 ]", "[ 1 ]"), "topology");
 }
 
@@ -591,7 +725,9 @@ static void groups_that_are_refused(void **state)
 {
     (void)state;
     refuse_groups("{\"1\": [0, 1}", "comm_group.json:1: expected JSON");
-    refuse_groups("{\"0\": [0, 1]}", "comm_group.json: 0: expected \"ID\": [RANK, ...]");
+    refuse_groups("{\"0\": [0, 1]}", "comm_group.json: 0: expected each of the 4 ranks once");
+    refuse_groups("{\"0\": [0, 1, 2, 2]}", "0: expected each of the 4 ranks once");
+    refuse_groups("{\"0\": [0, 1, 2, 3, 4]}", "0: expected each of the 4 ranks once");
     refuse_groups("{\"-1\": [0, 1]}", "-1: expected \"ID\"");
     refuse_groups("{\"one\": [0, 1]}", "one: expected \"ID\"");
     refuse_groups("{\"99999999999999999999\": [0, 1]}", "expected \"ID\"");
@@ -705,6 +841,11 @@ int main(void)
         cmocka_unit_test(json_has_times_and_links),
         cmocka_unit_test(text_has_ranks_in_their_order_and_the_busiest_links),
         cmocka_unit_test(groups_are_read),
+        cmocka_unit_test(system_file_may_ask_for_a_replay),
+        cmocka_unit_test(roofline_may_be_enabled),
+        cmocka_unit_test(roofline_reads_its_units),
+        cmocka_unit_test(control_dependencies_may_be_left_out),
+        cmocka_unit_test(default_group_may_be_listed),
         cmocka_unit_test(names_of_algorithms),
         cmocka_unit_test(timeline_shows_each_rank),
         cmocka_unit_test(timeline_shows_links),

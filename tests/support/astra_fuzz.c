@@ -145,7 +145,7 @@ static df_status build(const df_fuzz *f, df_fuzz_file file, df_net_program *prog
 {
     DF_TRY(add_groups(f, file, program, err));
     if (file == DF_FUZZ_TRACE) {
-        DF_TRY(df_et_add_rank(program, 0, f->path[file], NULL, err));
+        DF_TRY(df_et_add_rank(program, 0, f->path[file], NULL, NULL, err));
     }
     for (size_t i = 0; i < f->c.num_nodes; i++) {
         const df_net_case_node *const n = &f->c.nodes[i];
@@ -161,11 +161,12 @@ static df_status run_file(const df_fuzz *f, df_fuzz_file file, df_err *err)
 {
     df_net_network network = f->c.network;
     df_net_system system = f->c.system;
+    df_et_options traces = {.replay = false};
     df_net_result result;
     if (file == DF_FUZZ_NETWORK) {
         DF_TRY(df_astra_read_network(f->path[file], &network, err));
     } else if (file == DF_FUZZ_SYSTEM) {
-        DF_TRY(df_astra_read_system(f->path[file], &system, err));
+        DF_TRY(df_astra_read_system(f->path[file], &system, &traces, err));
     }
     df_net_program *program;
     DF_TRY(df_net_program_new(network.ranks, &program, err));
@@ -193,6 +194,23 @@ static void check_failure(df_status status, const df_err *err)
     }
 }
 
+/* Reads the trace in the other ways there are; it is not run. */
+static df_status read_otherwise(const df_fuzz *f, df_err *err)
+{
+    const df_et_options ways[] = {
+        {.data_deps_only = true},
+        {.replay = true},
+        {.roofline = true, .peak_flops_ps = 1e12, .local_mem_bytes_ps = 1e9}};
+    df_status status = DF_OK;
+    for (size_t i = 0; i < sizeof ways / sizeof ways[0] && status == DF_OK; i++) {
+        df_net_program *program;
+        DF_TRY(df_net_program_new(RANKS, &program, err));
+        status = df_et_add_rank(program, 0, f->path[DF_FUZZ_TRACE], &ways[i], NULL, err);
+        df_net_program_free(program);
+    }
+    return status;
+}
+
 df_status df_fuzz_run(df_fuzz *f, df_fuzz_file file, const void *content, size_t size)
 {
     df_err err = {""};
@@ -202,6 +220,10 @@ df_status df_fuzz_run(df_fuzz *f, df_fuzz_file file, const void *content, size_t
         check_failure(status, &err);
     }
     if (file == DF_FUZZ_TRACE) {
+        const df_status read = read_otherwise(f, &err);
+        if (read != DF_OK) {
+            check_failure(read, &err);
+        }
         rewind(f->nowhere);
         const df_status printed = df_et_print_file(f->nowhere, f->path[file], &err);
         if (printed != DF_OK) {

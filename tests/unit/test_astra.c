@@ -1,6 +1,7 @@
 /* Programs timed and kept. The message of 1 MiB over a link of 100 GiB/s and 500 ns arrives after
  * floor(500 + 1048576 / 107.3741824) = 10265 ns. */
 #include <dirent.h>
+#include <math.h>
 #include <string.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -169,6 +170,120 @@ static void nothing_stale_is_found(void **state)
     df_runner_free(astra);
 }
 
+/* ---- The version of the rules ---- */
+
+static void add(df_net_program *program, int32_t rank, df_net_node node, uint64_t id, uint64_t dep)
+{
+    df_err err;
+    node.id = id;
+    node.deps = &dep;
+    node.num_deps = dep < id;
+    if (df_net_program_add(program, rank, &node, &err) != DF_OK) {
+        fail_msg("%s", err.text);
+    }
+}
+
+/* Something of all that the simulator has rules for: computing (of 0 ns too), marks, messages that
+ * meet on links, every collective, of all ranks and of a group, cut unevenly. Never change it. */
+static df_net_program *a_bit_of_everything(void)
+{
+    static const int32_t group[] = {6, 1, 4, 3};
+    df_net_program *program;
+    df_err err;
+    assert_int_equal(df_net_program_new(8, &program, &err), DF_OK);
+    assert_int_equal(df_net_program_add_group(program, 3, group, 4, &err), DF_OK);
+    for (int32_t rank = 0; rank < 8; rank++) {
+        const df_net_node compute = {.type = DF_NET_COMPUTE, .duration_ns = 700 * (uint64_t)rank};
+        const df_net_node cpu = {.type = DF_NET_COMPUTE, .on_cpu = true, .duration_ns = 900};
+        const df_net_node mark = {.type = DF_NET_MARK}; /* holds its child until node 13 ends */
+        const df_net_node later = {.type = DF_NET_COMPUTE, .duration_ns = 2000};
+        df_net_node comm = {.type = DF_NET_COMM, .duration_ns = 50};
+        add(program, rank, compute, 0, 0);
+        add(program, rank, cpu, 1, 0);
+        add(program, rank, mark, 2, 1);
+        for (uint64_t i = 0; i <= DF_NET_BROADCAST; i++) {
+            comm.collective = (df_net_collective)i;
+            comm.bytes = 100003 + i;
+            add(program, rank, comm, 3 + i, 2 + i);
+        }
+        comm.group = 3;
+        comm.collective = DF_NET_ALL_REDUCE;
+        if (rank == 1 || rank == 3 || rank == 4 || rank == 6) {
+            add(program, rank, comm, 10, 7);
+        }
+        const df_net_node send = {.type = DF_NET_SEND, .bytes = 70000, .peer = (rank + 3) % 8};
+        const df_net_node receive = {
+            .type = DF_NET_RECEIVE, .bytes = 70000, .peer = (rank + 5) % 8};
+        add(program, rank, send, 11, 7);
+        add(program, rank, receive, 12, 0);
+        add(program, rank, later, 13, 0);
+    }
+    assert_int_equal(df_net_program_seal(program, &err), DF_OK);
+    return program;
+}
+
+typedef struct {
+    df_net_topology topology;
+    df_net_algorithm_kind algorithm[DF_NET_IMPLEMENTED];
+    const char *entry; /* in the folder, and what is in it */
+    uint64_t max_ns;
+} version_case;
+
+/* A result on disk is found by its name, which holds a version of the simulator's rules. So where
+ * these times change, VERSION in src/runner/cache.c must be counted up, and with it the names
+ * change; where neither was meant to, something is broken. */
+static void version_goes_with_the_rules(void **state)
+{
+    machine *const m = *state;
+    static const version_case cases[] = {
+        {DF_NET_RING,
+         {DF_NET_ALG_RING, DF_NET_ALG_DIRECT, DF_NET_ALG_HALVING_DOUBLING, DF_NET_ALG_RING},
+         "b5784fdd1aa8c3e957ccbf4691bfba99.json",
+         96757},
+        {DF_NET_FULLY_CONNECTED,
+         {DF_NET_ALG_DIRECT, DF_NET_ALG_HALVING_DOUBLING, DF_NET_ALG_RING, DF_NET_ALG_DIRECT},
+         "b1a5b5ef0ea390d6ea76a7ee2766696f.json",
+         30461},
+        {DF_NET_SWITCH,
+         {DF_NET_ALG_HALVING_DOUBLING, DF_NET_ALG_RING, DF_NET_ALG_BINARY_TREE, DF_NET_ALG_RING},
+         "87d3996ac9d5eb890d059ff769f00da9.json",
+         138326},
+    };
+    df_net_program *const program = a_bit_of_everything();
+    m->network.ranks = 8;
+    m->system.splits = 3;
+    m->system.active_chunks = 2;
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        const version_case *const c = &cases[i];
+        char dir[ROOM];
+        char path[ROOM];
+        double time_s = 0;
+        df_err err;
+        snprintf(dir, sizeof dir, "%s/%zu", m->dir, i);
+        m->network.topology = c->topology;
+        for (int k = 0; k < DF_NET_IMPLEMENTED; k++) {
+            m->system.algorithm[k].kind = c->algorithm[k];
+        }
+        const df_runner_options options = {.cache_dir = dir};
+        const df_runner_job job = {
+            .program = program, .network = &m->network, .system = &m->system};
+        df_runner *const astra = open_with(&options);
+        if (df_runner_time(astra, &job, &time_s, &err) != DF_OK) {
+            fail_msg("%s", err.text);
+        }
+        df_runner_free(astra);
+        assert_int_equal(count_files(dir, path), 1);
+        const char *const entry = strrchr(path, '/') + 1;
+        const bool same_ns = llround(time_s * 1e9) == (long long)c->max_ns;
+        if (!same_ns || strcmp(entry, c->entry) != 0) {
+            fail_msg("case %zu: expected %llu ns in %s, found %.0f ns in %s: new times need a new "
+                     "VERSION in src/runner/cache.c, and this test then both",
+                     i, (unsigned long long)c->max_ns, c->entry, time_s * 1e9, entry);
+        }
+    }
+    df_net_program_free(program);
+}
+
 /* Names are not part of a result. */
 static void labels_make_no_difference(void **state)
 {
@@ -185,6 +300,34 @@ static void labels_make_no_difference(void **state)
         df_net_program_free(program);
     }
     assert_int_equal(df_runner_stats_of(astra)->found, 1);
+    df_runner_free(astra);
+}
+
+/* How a node is timed is part of what its result is found by. */
+static void timings_make_a_difference(void **state)
+{
+    const machine *const m = *state;
+    static const df_net_timing timings[] = {DF_NET_BY_TYPE, DF_NET_REPLAYED, DF_NET_MODELLED};
+    const df_runner_options options = {.cache_dir = m->dir};
+    df_runner *const astra = open_with(&options);
+    for (size_t i = 0; i < sizeof timings / sizeof timings[0]; i++) {
+        df_net_program *program;
+        df_err err;
+        double time_s;
+        assert_int_equal(df_net_program_new(2, &program, &err), DF_OK);
+        for (int32_t rank = 0; rank < 2; rank++) {
+            const df_net_node node = {
+                .type = DF_NET_COMPUTE, .timing = timings[i], .duration_ns = 7000};
+            add(program, rank, node, 0, 0);
+        }
+        assert_int_equal(df_net_program_seal(program, &err), DF_OK);
+        const df_runner_job job = {
+            .program = program, .network = &m->network, .system = &m->system};
+        assert_int_equal(df_runner_time(astra, &job, &time_s, &err), DF_OK);
+        df_assert_rel(time_s, 7000e-9, 1e-15);
+        df_net_program_free(program);
+    }
+    assert_int_equal(df_runner_stats_of(astra)->found, 0);
     df_runner_free(astra);
 }
 
@@ -271,7 +414,9 @@ int main(void)
         cmocka_unit_test_setup_teardown(results_are_found_again, set_up, tear_down),
         cmocka_unit_test_setup_teardown(read_only_and_off_write_nothing, set_up, tear_down),
         cmocka_unit_test_setup_teardown(nothing_stale_is_found, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(version_goes_with_the_rules, set_up, tear_down),
         cmocka_unit_test_setup_teardown(labels_make_no_difference, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(timings_make_a_difference, set_up, tear_down),
         cmocka_unit_test_setup_teardown(damaged_entries_are_made_anew, set_up, tear_down),
         cmocka_unit_test_setup_teardown(a_cache_that_cannot_be_written_is_told, set_up, tear_down),
         cmocka_unit_test_setup_teardown(processes_share_a_folder, set_up, tear_down),

@@ -390,6 +390,26 @@ static void empty_node_has_defaults(void **state)
     df_et_close(reader);
 }
 
+/* Metadata without fields, then a node without fields: two lengths of 0. */
+static void all_messages_may_be_empty(void **state)
+{
+    const place *const p = *state;
+    df_et_reader *reader = NULL;
+    df_et_node node = {.name = "", .id = 5};
+    df_err err;
+    bool more = false;
+    block file = {.count = 0};
+    PUT(&file, "\0\0");
+    save(p, &file);
+    succeed(df_et_open(p->path, &reader, &err), &err);
+    succeed(df_et_next(reader, &node, &more, &err), &err);
+    assert_true(more);
+    assert_int_equal(node.id, 0);
+    succeed(df_et_next(reader, &node, &more, &err), &err);
+    assert_false(more);
+    df_et_close(reader);
+}
+
 /* ---- What is no trace ---- */
 
 static void refuse_file(const place *p, const block *file, const char *words)
@@ -504,7 +524,7 @@ static df_status load(const place *p, const df_et_node *nodes, int count, df_err
     finish(writer);
     df_net_program *program;
     assert_int_equal(df_net_program_new(4, &program, err), DF_OK);
-    const df_status status = df_et_add_rank(program, 2, p->path, NULL, err);
+    const df_status status = df_et_add_rank(program, 2, p->path, NULL, NULL, err);
     df_net_program_free(program);
     return status;
 }
@@ -549,7 +569,7 @@ static void nodes_that_cannot_be_simulated(void **state)
                 all_reduce, real);
     REFUSE_NODE(p, DF_ET_COLLECTIVE, "comm_size: expected a number from 0", all_reduce,
                 whole("comm_size", -1));
-    REFUSE_NODE(p, DF_ET_COLLECTIVE, "pg_name: expected a text with a number > 0, found 1x",
+    REFUSE_NODE(p, DF_ET_COLLECTIVE, "pg_name: expected a text with a number >= 0, found 1x",
                 all_reduce, size, group);
     REFUSE_NODE(p, DF_ET_COLLECTIVE, "pg_name", all_reduce, size, number_group);
     REFUSE_NODE(p, DF_ET_SEND, "comm_dst: expected a whole number, found nothing", size,
@@ -576,7 +596,242 @@ static void durations_and_sizes_have_a_bound(void **state)
     assert_non_null(strstr(err.text, "node 9: expected duration and size below 2^62"));
 }
 
-/* Programs that are written as traces and read again run as they did. */
+/* Four ranks on a ring run one trace. An all-reduce of 1 MiB in four chunks takes 43000 ns: each
+ * chunk sends six messages of 64 KiB, 500 + 65536 / (50 * 2^30 / 10^9) = 1720 ns each; before three
+ * of them 10 ns and a reduction of 3 * floor(65536 / 1600) = 120 ns, before the others and at the
+ * end 10 ns: 4 * (10 + 6 * 1720 + 3 * 130 + 3 * 10). */
+enum { ALL_REDUCE_NS = 43000 };
+
+static df_status run_traces(const place *p,
+                            const df_et_options *options,
+                            const df_et_node *nodes,
+                            int count,
+                            uint64_t *max_ns,
+                            df_err *err)
+{
+    const df_net_network network = {DF_NET_RING, 4, 50, 500};
+    const df_net_system system = {.endpoint_delay_ns = 10,
+                                  .splits = 4,
+                                  .active_chunks = 1,
+                                  .local_mem_gb_ps = 1600,
+                                  .algorithm = {{.kind = DF_NET_ALG_RING}}};
+    df_et_writer *const writer = create(p->path);
+    for (int i = 0; i < count; i++) {
+        write_node(writer, &nodes[i]);
+    }
+    finish(writer);
+    df_net_sim *const sim = df_net_sim_new();
+    df_net_program *program = NULL;
+    df_net_result result = {.ranks = 0};
+    df_status status = df_net_program_new(4, &program, err);
+    for (int32_t rank = 0; rank < 4 && status == DF_OK; rank++) {
+        status = df_et_add_rank(program, rank, p->path, options, NULL, err);
+    }
+    if (status == DF_OK) {
+        status = df_net_program_seal(program, err);
+    }
+    if (status == DF_OK) {
+        status = df_net_run(sim, program, &network, &system, &result, err);
+    }
+    *max_ns = result.max_ns;
+    df_net_program_free(program);
+    df_net_sim_free(sim);
+    return status;
+}
+
+static void expect_time(const place *p,
+                        const df_et_options *options,
+                        const df_et_node *nodes,
+                        int count,
+                        uint64_t expected_ns)
+{
+    uint64_t max_ns = 0;
+    df_err err;
+    succeed(run_traces(p, options, nodes, count, &max_ns, &err), &err);
+    assert_int_equal(max_ns, expected_ns);
+}
+
+static df_et_node all_reduce(uint64_t id)
+{
+    static const df_et_attr attrs[] = {
+        {.name = "comm_type", .kind = DF_ET_INT, .number = 0},
+        {.name = "comm_size", .kind = DF_ET_INT, .number = 1 << 20},
+    };
+    return (df_et_node){.id = id,
+                        .name = "",
+                        .type = DF_ET_COLLECTIVE,
+                        .attrs = attrs,
+                        .num_attrs = sizeof attrs / sizeof attrs[0]};
+}
+
+/* Whatever PyTorch calls on the CPU computes there; its other attributes do not count. One node at
+ * a time: 85 us each, then the all-reduce, and beside them 100 us of the GPU. */
+static void communication_on_the_cpu_computes(void **state)
+{
+    static const int32_t types[] = {DF_ET_METADATA, DF_ET_SEND, DF_ET_RECEIVE, DF_ET_COLLECTIVE};
+    const place *const p = *state;
+    const df_et_attr on_cpu = {.name = "is_cpu_op", .kind = DF_ET_BOOL, .number = 1};
+    df_et_node nodes[] = {
+        {.id = 1, .name = "", .duration_micros = 85, .attrs = &on_cpu, .num_attrs = 1},
+        {.id = 2, .name = "", .duration_micros = 85, .attrs = &on_cpu, .num_attrs = 1},
+        all_reduce(3),
+        {.id = 4, .name = "", .type = DF_ET_COMPUTE, .duration_micros = 100},
+    };
+    nodes[2].data_deps = (uint64_t[]){1, 2};
+    nodes[2].num_data_deps = 2;
+    for (size_t i = 0; i < sizeof types / sizeof types[0]; i++) {
+        nodes[0].type = nodes[1].type = types[i];
+        expect_time(p, NULL, nodes, 4, 2 * 85000 + ALL_REDUCE_NS);
+    }
+}
+
+/* The input of AstraSim c459ab6: 10 us, the all-reduce and 20 us, with control dependencies alone.
+ * One after the other where they count; where they do not, all at once. */
+static void control_dependencies_are_a_choice(void **state)
+{
+    const place *const p = *state;
+    const df_et_options data_alone = {.data_deps_only = true};
+    df_et_node nodes[] = {
+        {.id = 1, .name = "", .type = DF_ET_COMPUTE, .duration_micros = 10},
+        all_reduce(2),
+        {.id = 3, .name = "", .type = DF_ET_COMPUTE, .duration_micros = 20},
+    };
+    for (int i = 1; i < 3; i++) {
+        nodes[i].ctrl_deps = &nodes[i - 1].id;
+        nodes[i].num_ctrl_deps = 1;
+    }
+    expect_time(p, NULL, nodes, 3, 10000 + ALL_REDUCE_NS + 20000);
+    expect_time(p, &data_alone, nodes, 3, ALL_REDUCE_NS);
+    /* Of both kinds, those of data stay. */
+    nodes[2].data_deps = &nodes[0].id;
+    nodes[2].num_data_deps = 1;
+    nodes[0].duration_micros = 30;
+    expect_time(p, NULL, nodes, 3, 30000 + ALL_REDUCE_NS + 20000);
+    expect_time(p, &data_alone, nodes, 3, 30000 + 20000);
+}
+
+/* PyTorch names the group of all ranks "0". */
+static void default_group_has_all_ranks(void **state)
+{
+    static const char *const names[] = {"0", ""};
+    const place *const p = *state;
+    for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
+        df_et_node node = all_reduce(1);
+        const df_et_attr attrs[] = {node.attrs[0],
+                                    node.attrs[1],
+                                    {.name = "pg_name", .kind = DF_ET_TEXT, .text = names[i]}};
+        node.attrs = attrs;
+        node.num_attrs = 3;
+        expect_time(p, NULL, &node, 1, ALL_REDUCE_NS);
+    }
+}
+
+/* Nodes last their durations on the units of their types. On communication 5 us of a send, 7 of a
+ * collective and 1 of memory are one after the other; 11 us of the GPU, 12 of the CPU and receives
+ * of 10 us each go on beside them. What AstraSim would not simulate counts as communication. */
+static void replayed_nodes_last_their_durations(void **state)
+{
+    const place *const p = *state;
+    const df_et_options replay = {.replay = true};
+    const df_et_attr on_cpu = {.name = "is_cpu_op", .kind = DF_ET_BOOL, .number = 1};
+    const df_et_attr odd = {.name = "comm_type", .kind = DF_ET_TEXT, .text = "?"};
+    df_et_node nodes[] = {
+        {.id = 1, .type = DF_ET_SEND, .duration_micros = 5},
+        {.id = 2, .type = DF_ET_COLLECTIVE, .duration_micros = 7, .attrs = &odd, .num_attrs = 1},
+        {.id = 3, .type = DF_ET_MEM_LOAD, .duration_micros = 1},
+        {.id = 4, .type = DF_ET_COMPUTE, .duration_micros = 11},
+        {.id = 5,
+         .type = DF_ET_COLLECTIVE,
+         .duration_micros = 12,
+         .attrs = &on_cpu,
+         .num_attrs = 1},
+        {.id = 6, .type = DF_ET_RECEIVE, .duration_micros = 10},
+        {.id = 7, .type = DF_ET_RECEIVE, .duration_micros = 10},
+    };
+    const int count = sizeof nodes / sizeof nodes[0];
+    for (int i = 0; i < count; i++) {
+        nodes[i].name = "";
+    }
+    expect_time(p, &replay, nodes, count, 13000);
+    nodes[2].duration_micros = 0; /* 1 ns */
+    expect_time(p, &replay, nodes, count, 12001);
+    nodes[4].duration_micros = 20; /* the CPU's is the longest */
+    expect_time(p, &replay, nodes, count, 20000);
+    nodes[2].type = 8;
+    uint64_t max_ns;
+    df_err err;
+    assert_int_equal(run_traces(p, &replay, nodes, count, &max_ns, &err), DF_EINVAL);
+    assert_non_null(strstr(err.text, "node 3: type: expected a number from 0 to 7, found 8"));
+}
+
+/* A GPU of 1 TFLOP/s and 100 GB/s. 3,000,500 operations on 100 bytes take 3000.5 ns, 3,000,000 on
+ * 300,000 bytes 3000 ns of computing and as many of memory, on 412,345 bytes 4123.45 ns; no
+ * operations on 412,345 bytes the same; 999 operations 0.999 ns. All are cut to whole ns. */
+static void roofline_times_computing(void **state)
+{
+    static const int64_t work[][3] = {{3000500, 100, 3000},
+                                      {3000000, 300000, 3000},
+                                      {3000000, 412345, 4123},
+                                      {0, 412345, 4123},
+                                      {3000, 0, 3},
+                                      {999, 1, 0}};
+    const place *const p = *state;
+    const df_et_options options = {
+        .roofline = true, .peak_flops_ps = 1e12, .local_mem_bytes_ps = 1e11};
+    df_et_attr attrs[3];
+    df_et_node node = {
+        .id = 1, .name = "", .type = DF_ET_COMPUTE, .duration_micros = 9, .attrs = attrs};
+    attrs[2] = (df_et_attr){.name = "is_cpu_op", .kind = DF_ET_BOOL, .number = 1};
+    for (size_t i = 0; i < sizeof work / sizeof work[0]; i++) {
+        attrs[0] = whole("num_ops", work[i][0]);
+        attrs[1] = whole("tensor_size", work[i][1]);
+        node.num_attrs = 2;
+        expect_time(p, &options, &node, 1, (uint64_t)work[i][2]);
+        expect_time(p, NULL, &node, 1, 9000);
+        node.num_attrs = 3; /* on the CPU */
+        expect_time(p, &options, &node, 1, 9000);
+    }
+    node.num_attrs = 0;
+    expect_time(p, &options, &node, 1, 9000);
+}
+
+static void refuse_roofline(const place *p,
+                            const df_et_options *options,
+                            const df_et_attr *attrs,
+                            size_t count,
+                            const char *words)
+{
+    const df_et_node node = {
+        .id = 9, .name = "", .type = DF_ET_COMPUTE, .attrs = attrs, .num_attrs = count};
+    uint64_t max_ns;
+    df_err err;
+    assert_int_equal(run_traces(p, options, &node, 1, &max_ns, &err), DF_EINVAL);
+    if (!strstr(err.text, words) || !strstr(err.text, "node 9: ")) {
+        fail_msg("expected \"%s\" in: %s", words, err.text);
+    }
+}
+
+static void roofline_needs_its_numbers(void **state)
+{
+    const place *const p = *state;
+    const df_et_options whole_roof = {
+        .roofline = true, .peak_flops_ps = 1e12, .local_mem_bytes_ps = 1e11};
+    const df_et_options no_memory = {.roofline = true, .peak_flops_ps = 1e12};
+    const df_et_options slow = {.roofline = true, .peak_flops_ps = 1, .local_mem_bytes_ps = 1};
+    const df_et_attr attrs[] = {whole("num_ops", 5), whole("tensor_size", 6)};
+    const df_et_attr huge[] = {whole("num_ops", INT64_MAX), whole("tensor_size", 6)};
+    refuse_roofline(p, &whole_roof, attrs, 1,
+                    "tensor_size: expected a whole number, found nothing");
+    refuse_roofline(p, &whole_roof, attrs + 1, 1,
+                    "num_ops: expected a whole number, found nothing");
+    refuse_roofline(p, &no_memory, attrs, 2,
+                    "expected peak-perf and local-mem-bw > 0 in the system file, since "
+                    "roofline-enabled is 1, found 1 TFLOP/s and 0 GB/s");
+    refuse_roofline(p, &slow, huge, 2, "expected less than 2^62 ns");
+}
+
+/* Programs that are written as traces and read again run as they did, whichever dependencies
+ * count: they are written as both kinds. */
 static void programs_survive_their_files(void **state)
 {
     const place *const p = *state;
@@ -599,7 +854,8 @@ static void programs_survive_their_files(void **state)
         for (int32_t rank = 0; rank < c.network.ranks; rank++) {
             char path[300];
             snprintf(path, sizeof path, "%s/workload.%d.et", p->dir, (int)rank);
-            succeed(df_et_add_rank(program, rank, path, NULL, &err), &err);
+            const df_et_options options = {.data_deps_only = seed % 2 == 1};
+            succeed(df_et_add_rank(program, rank, path, &options, NULL, &err), &err);
         }
         succeed(df_net_program_seal(program, &err), &err);
         succeed(df_net_run(loaded, program, &c.network, &c.system, &again, &err), &err);
@@ -623,6 +879,7 @@ int main(void)
         cmocka_unit_test(unknown_fields_are_passed_over),
         cmocka_unit_test(dependencies_come_in_two_forms),
         cmocka_unit_test(empty_node_has_defaults),
+        cmocka_unit_test(all_messages_may_be_empty),
         cmocka_unit_test(files_that_are_no_traces),
         cmocka_unit_test(messages_that_are_no_nodes),
         cmocka_unit_test(file_that_is_not_there),
@@ -630,6 +887,12 @@ int main(void)
         cmocka_unit_test(lists_are_not_written),
         cmocka_unit_test(nodes_that_cannot_be_simulated),
         cmocka_unit_test(durations_and_sizes_have_a_bound),
+        cmocka_unit_test(communication_on_the_cpu_computes),
+        cmocka_unit_test(default_group_has_all_ranks),
+        cmocka_unit_test(control_dependencies_are_a_choice),
+        cmocka_unit_test(replayed_nodes_last_their_durations),
+        cmocka_unit_test(roofline_times_computing),
+        cmocka_unit_test(roofline_needs_its_numbers),
         cmocka_unit_test(programs_survive_their_files),
     };
     return cmocka_run_group_tests(tests, make_place, remove_place);

@@ -302,6 +302,23 @@ static void mark_holds_its_children(void **state)
     check(&c, (uint64_t[]){300 + 1000, 1});
 }
 
+/* A mark on the CPU waits for the CPU alone, so the broadcast does not hold it up: its child starts
+ * when node 3 ends, at 50. */
+static void mark_takes_the_unit_it_is_on(void **state)
+{
+    (void)state;
+    df_net_case c = df_net_case_new(DF_NET_FULLY_CONNECTED, 2, DF_NET_ALG_RING);
+    const df_net_node broadcast = {
+        .id = 0, .type = DF_NET_COMM, .collective = DF_NET_BROADCAST, .duration_ns = 600};
+    const df_net_node mark = {.id = 1, .type = DF_NET_MARK, .on_cpu = true};
+    df_net_case_add(&c, 0, &broadcast);
+    df_net_case_add(&c, 0, &mark);
+    df_net_case_compute(&c, 0, 2, 1, 1000);
+    df_net_case_compute(&c, 0, 3, NO_DEP, 50);
+    df_net_case_compute(&c, 1, 0, NO_DEP, 1);
+    check(&c, (uint64_t[]){50 + 1000, 1});
+}
+
 /* It lasts its duration, sends nothing, and the send waits for its unit. */
 static void broadcast_is_a_delay(void **state)
 {
@@ -316,6 +333,52 @@ static void broadcast_is_a_delay(void **state)
     df_net_case_send(&c, 0, 1, NO_DEP, 1);
     df_net_case_receive(&c, 1, 0, NO_DEP, 0);
     check_equal(&c, 2000 + TRAVEL);
+}
+
+/* What is replayed sends nothing and needs no peer, group or algorithm. Of rank 0 both nodes count
+ * as the GPU's, 2500 ns in 1500; of rank 1 only that off the CPU. */
+static void replayed_nodes_are_delays(void **state)
+{
+    (void)state;
+    df_net_case c = df_net_case_new(DF_NET_FULLY_CONNECTED, 2, DF_NET_ALG_NONE);
+    const df_net_node send = {
+        .id = 0, .type = DF_NET_SEND, .peer = -1, .timing = DF_NET_REPLAYED, .duration_ns = 1500};
+    const df_net_node reduce = {
+        .id = 1, .type = DF_NET_COMM, .group = 9, .timing = DF_NET_REPLAYED, .duration_ns = 600};
+    const df_net_node cpu = {.id = 2,
+                             .type = DF_NET_COMM,
+                             .on_cpu = true,
+                             .timing = DF_NET_REPLAYED,
+                             .duration_ns = 800};
+    df_net_case_add(&c, 0, &send);
+    df_net_case_compute(&c, 0, 1, NO_DEP, 1000);
+    df_net_case_add(&c, 1, &reduce);
+    df_net_case_add(&c, 1, &cpu);
+    df_net_sim *const sim = df_net_sim_new();
+    const df_net_result r = df_net_case_run(&c, sim);
+    assert_int_equal(r.cycles_ns[0], 1500);
+    assert_int_equal(r.exposed_ns[0], 0);
+    assert_int_equal(r.cycles_ns[1], 800);
+    assert_int_equal(r.exposed_ns[1], 800 - 600);
+    df_net_sim_free(sim);
+    df_net_case_free(&c);
+}
+
+/* Computing that a model times may take no time at all. */
+static void modelled_computing_may_take_no_time(void **state)
+{
+    (void)state;
+    df_net_case c = df_net_case_new(DF_NET_FULLY_CONNECTED, 2, DF_NET_ALG_RING);
+    const df_net_node nothing = {.id = 1,
+                                 .type = DF_NET_COMPUTE,
+                                 .timing = DF_NET_MODELLED,
+                                 .deps = (uint64_t[]){0},
+                                 .num_deps = 1};
+    df_net_case_compute(&c, 0, 0, NO_DEP, 50);
+    df_net_case_add(&c, 0, &nothing);
+    df_net_case_compute(&c, 0, 2, 1, 7);
+    df_net_case_compute(&c, 1, 0, NO_DEP, 1);
+    check(&c, (uint64_t[]){57, 1});
 }
 
 /* A node added twice: the last one counts, with the dependencies of both. */
@@ -533,7 +596,10 @@ int main(void)
         cmocka_unit_test(lowest_id_goes_first),
         cmocka_unit_test(cpu_runs_beside_gpu),
         cmocka_unit_test(mark_holds_its_children),
+        cmocka_unit_test(mark_takes_the_unit_it_is_on),
         cmocka_unit_test(broadcast_is_a_delay),
+        cmocka_unit_test(replayed_nodes_are_delays),
+        cmocka_unit_test(modelled_computing_may_take_no_time),
         cmocka_unit_test(repeated_id_replaces),
         cmocka_unit_test(all_reduce_on_a_ring),
         cmocka_unit_test(direct_all_reduce_over_a_switch),

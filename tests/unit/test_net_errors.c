@@ -126,6 +126,25 @@ static void mark_alone_starts_nothing(void **state)
 
 /* ---- Programs ---- */
 
+/* Too many ranks are not a lack of memory. */
+static void ranks_have_a_bound(void **state)
+{
+    (void)state;
+    static const int32_t refused[] = {-1, 0, 32769, INT32_MAX};
+    df_net_program *program = NULL;
+    df_err err;
+    for (size_t i = 0; i < sizeof refused / sizeof refused[0]; i++) {
+        char words[96];
+        snprintf(words, sizeof words,
+                 "expected 1 to 32768 devices for the network simulator, found %d",
+                 (int)refused[i]);
+        assert_int_equal(df_net_program_new(refused[i], &program, &err), DF_EINVAL);
+        assert_string_equal(err.text, words);
+    }
+    assert_int_equal(df_net_program_new(32768, &program, &err), DF_OK);
+    df_net_program_free(program);
+}
+
 static void rank_without_nodes(void **state)
 {
     (void)state;
@@ -453,6 +472,7 @@ int main(void)
         cmocka_unit_test(collective_of_all_behind_one_of_a_group),
         cmocka_unit_test(many_stuck_ranks_are_counted),
         cmocka_unit_test(mark_alone_starts_nothing),
+        cmocka_unit_test(ranks_have_a_bound),
         cmocka_unit_test(rank_without_nodes),
         cmocka_unit_test(dependencies_in_a_cycle),
         cmocka_unit_test(dependency_that_is_not_there),
