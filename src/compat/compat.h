@@ -28,7 +28,8 @@ void df_compat_whole_batch(const df_cfg *cfg, df_split *split);
 
 /* What a prediction does otherwise beside its operators, as plain options. */
 typedef struct {
-    bool counted_energy; /* an inference's energies are those of compat/energy.h */
+    bool axes_follow_flags; /* df_topo_derive has what it means */
+    bool counted_energy;    /* an inference's energies are those of compat/energy.h */
     /* In the network simulator: */
     bool links_underated, gathers_whole, stale_algorithms; /* df_simulated has what they mean */
     bool edges_free;        /* hybrid: hops and exchanges among replicas cost nothing */

@@ -5,6 +5,7 @@
 df_compat_options df_compat_read(const df_rules *rules)
 {
     return (df_compat_options){
+        .axes_follow_flags = rules->axes_follow_flags,
         .counted_energy = rules->llm_energy_one_layer,
         .links_underated = rules->astra_links_underated,
         .gathers_whole = rules->llm_all_gather_whole_steps,

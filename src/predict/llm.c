@@ -33,7 +33,7 @@ static void read_coster(df_llm *x, const df_hw_device *dev)
     c->cache = x->memory->cache;
     c->err = x->err;
     df_gemm_cache_use(c->cache, dev, &traffic);
-    df_topo_derive(x->cfg, dev, &c->topo);
+    df_topo_derive(x->cfg, dev, x->options.axes_follow_flags, &c->topo);
     x->tariff = df_llm_tariff(x->cfg, dev, &c->topo);
 }
 

@@ -64,7 +64,7 @@ static df_status begin(df_predictor *predictor, df_predict_job *job)
     coster->model = df_compat_cost(job->rules, job->cfg, &job->prices);
     coster->options = &job->prices;
     coster->search = predictor->search;
-    df_topo_derive(job->cfg, coster->dev, &coster->topo);
+    df_topo_derive(job->cfg, coster->dev, job->options.axes_follow_flags, &coster->topo);
     DF_TRY(use_simulator(predictor, job));
     return df_gemm_search_use(predictor->search, coster->dev, &traffic, coster->err);
 }

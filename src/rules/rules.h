@@ -30,6 +30,7 @@ typedef struct {
     /* collectives */
     bool all_gather_staging_divided;
     bool pipeline_hop_free;
+    bool axes_follow_flags;
     /* modes */
     bool gemm_mode_adds_lstm_cell;
     bool gemm_summary_subtracts_dp;

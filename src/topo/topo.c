@@ -55,16 +55,6 @@ static df_topo_group reach(const df_topo *topo, double members, int outermost)
     return group;
 }
 
-void df_topo_derive(const df_cfg *cfg, const df_hw_device *dev, df_topo *out)
-{
-    make_dims(cfg, dev, out);
-    for (int axis = 0; axis < DF_AXES; axis++) {
-        const int64_t degree = cfg->sched.degree[axis];
-        out->axis[axis] = reach(out, degree > 1 ? (double)degree : 1.0,
-                                cfg->system.inter[axis] ? DF_TOPO_BETWEEN : DF_TOPO_INSIDE);
-    }
-}
-
 df_topo_group df_topo_join(const df_topo_group *a, const df_topo_group *b)
 {
     const bool further = b->dim > a->dim || !(a->members > 1.0);
@@ -138,5 +128,54 @@ void df_topo_place(int64_t node_devices,
             out->ports = out->inside[axis];
             found = true;
         }
+    }
+}
+
+/* ---- The network of a device ---- */
+
+/* Transformers are not split by kp1 and kp2, the others by these alone. */
+static bool is_split(const df_cfg *cfg, df_axis axis)
+{
+    const bool kernel = axis == DF_AXIS_KP1 || axis == DF_AXIS_KP2;
+    const bool layer = axis == DF_AXIS_TP || axis == DF_AXIS_CP;
+    return cfg->sched.degree[axis] > 1 && !(cfg->mode == DF_MODE_LLM ? kernel : layer);
+}
+
+/* Sets reaches[axis] where the members of a group are in several nodes. */
+static void find_crossing(const df_cfg *cfg, bool reaches[DF_AXES])
+{
+    static const df_axis inner_first[DF_AXES] = {DF_AXIS_TP,  DF_AXIS_CP, DF_AXIS_KP1,
+                                                 DF_AXIS_KP2, DF_AXIS_DP, DF_AXIS_LP};
+    df_axis order[DF_AXES];
+    int64_t degree[DF_AXES];
+    df_topo_placement placed;
+    int count = 0;
+    for (int flagged = 0; flagged < 2; flagged++) {
+        for (int i = 0; i < DF_AXES; i++) {
+            const df_axis axis = inner_first[i];
+            degree[axis] = is_split(cfg, axis) ? cfg->sched.degree[axis] : 1;
+            if (degree[axis] > 1 && cfg->system.inter[axis] == (flagged == 1)) {
+                order[count++] = axis;
+            }
+        }
+    }
+    df_topo_place(cfg->system.num_devices_per_node, order, count, degree, &placed);
+    for (int axis = 0; axis < DF_AXES; axis++) {
+        reaches[axis] = reaches[axis] || placed.crossing[axis];
+    }
+}
+
+void df_topo_derive(const df_cfg *cfg, const df_hw_device *dev, bool flags_alone, df_topo *out)
+{
+    bool reaches[DF_AXES];
+    make_dims(cfg, dev, out);
+    memcpy(reaches, cfg->system.inter, sizeof reaches);
+    if (!flags_alone && cfg->system.num_nodes > 1) {
+        find_crossing(cfg, reaches);
+    }
+    for (int axis = 0; axis < DF_AXES; axis++) {
+        const int64_t degree = cfg->sched.degree[axis];
+        out->axis[axis] = reach(out, degree > 1 ? (double)degree : 1.0,
+                                reaches[axis] ? DF_TOPO_BETWEEN : DF_TOPO_INSIDE);
     }
 }

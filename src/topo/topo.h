@@ -32,8 +32,10 @@ typedef struct {
     df_topo_group axis[DF_AXES];
 } df_topo;
 
-/* The network of `dev`, used as cfg->system and cfg->sched say. */
-void df_topo_derive(const df_cfg *cfg, const df_hw_device *dev, df_topo *out);
+/* The network of `dev`, used as cfg->system and cfg->sched say: an axis whose flag is set reaches
+ * between nodes. So does, unless `flags_alone`, one whose groups cross nodes when these are filled
+ * with tp, cp, kp1, kp2, dp, lp, innermost first, the axes without a flag before those with one. */
+void df_topo_derive(const df_cfg *cfg, const df_hw_device *dev, bool flags_alone, df_topo *out);
 
 /* The group that each device of one group makes with its own of the other: it reaches as far as
  * the one that reaches further. A group of one member reaches nowhere. */

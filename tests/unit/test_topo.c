@@ -21,15 +21,21 @@ static df_cfg machine(void)
     cfg.tech.intra.nominal_energy_per_link_j = 2e-12;
     cfg.tech.inter.nominal_energy_per_link_j = 7e-12;
     cfg.sched.dp = cfg.sched.lp = 1;
+    cfg.mode = DF_MODE_LLM;
     return cfg;
+}
+
+static df_topo derive_by(const df_cfg *cfg, bool flags_alone)
+{
+    df_topo topo;
+    memset(&topo, 0x5a, sizeof topo);
+    df_topo_derive(cfg, &device, flags_alone, &topo);
+    return topo;
 }
 
 static df_topo derive(const df_cfg *cfg)
 {
-    df_topo topo;
-    memset(&topo, 0x5a, sizeof topo);
-    df_topo_derive(cfg, &device, &topo);
-    return topo;
+    return derive_by(cfg, false);
 }
 
 static void assert_link(const df_hw_link *link, double bytes_ps, double latency_s)
@@ -129,6 +135,46 @@ static void axes_have_their_own_links(void **state)
             df_assert_rel(group->members, leaves ? 2 : 1, 0); /* degrees of 0 are 1 */
         }
     }
+}
+
+/* Whether the axis runs between nodes. */
+static bool leaves(const df_cfg *cfg, df_axis axis)
+{
+    return derive(cfg).axis[axis].dim == DF_TOPO_BETWEEN;
+}
+
+/* Nodes hold four devices. */
+static void axes_leave_nodes_that_cannot_hold_them(void **state)
+{
+    (void)state;
+    df_cfg cfg = machine();
+    cfg.sched.tp = 4; /* fills a node, so that replicas are in different ones */
+    cfg.sched.dp = 2;
+    assert_true(!leaves(&cfg, DF_AXIS_TP) && leaves(&cfg, DF_AXIS_DP));
+    assert_link(&derive(&cfg).axis[DF_AXIS_DP].link, 10e9, 5e-6);
+    assert_link(&derive_by(&cfg, true).axis[DF_AXIS_DP].link, 80e9, 1e-6);
+    cfg.sched.tp = 8; /* alone in two nodes */
+    cfg.sched.dp = 1;
+    assert_true(leaves(&cfg, DF_AXIS_TP));
+    cfg.sched.tp = 2; /* context parallelism next to it, then replicas, then stages */
+    cfg.sched.cp = 2;
+    cfg.sched.lp = 2;
+    assert_true(!leaves(&cfg, DF_AXIS_TP) && !leaves(&cfg, DF_AXIS_CP) && leaves(&cfg, DF_AXIS_LP));
+    cfg.sched.cp = 4;
+    cfg.sched.lp = 1;
+    assert_true(!leaves(&cfg, DF_AXIS_TP) && leaves(&cfg, DF_AXIS_CP));
+    cfg.system.dp_inter = true; /* outside of the stages, which then have room in a node */
+    cfg.sched.cp = 1;
+    cfg.sched.dp = 2;
+    cfg.sched.lp = 2;
+    assert_true(leaves(&cfg, DF_AXIS_DP) && !leaves(&cfg, DF_AXIS_LP));
+    cfg.sched.tp = 3; /* three of four: groups lie across the edge */
+    cfg.sched.dp = 1;
+    cfg.sched.lp = 1;
+    cfg.system.num_devices_per_node = 4;
+    cfg.system.num_nodes = 3;
+    cfg.sched.lp = 4;
+    assert_true(leaves(&cfg, DF_AXIS_TP));
 }
 
 /* 80 / 16 = 5 GB/s inside limit the 10 between. Where there is no network inside, nothing does. */
@@ -339,6 +385,7 @@ int main(void)
         cmocka_unit_test(networks_may_be_missing),
         cmocka_unit_test(absent_energies_are_0),
         cmocka_unit_test(axes_have_their_own_links),
+        cmocka_unit_test(axes_leave_nodes_that_cannot_hold_them),
         cmocka_unit_test(what_is_below_limits_the_speed),
         cmocka_unit_test(joined_groups_reach_further),
         cmocka_unit_test(groups_of_one_reach_nowhere),
