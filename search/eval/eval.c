@@ -7,6 +7,7 @@
 #include "compat/compat.h"
 #include "eval/eval_impl.h"
 #include "predict/predict_memory.h"
+#include "topo/topo.h"
 
 static void put_shares(df_cfg_shares *to, const double p[], double whole)
 {
@@ -172,18 +173,29 @@ static bool exchanges(const df_eval *eval, df_axis axis)
     return true;
 }
 
-static void note_networks(df_eval *eval)
+/* DF_INFEASIBLE: an axis is over a network whose derate says that there is none. */
+static df_status note_networks(df_eval *eval, df_err *err)
 {
     const df_cfg_system *const system = &eval->cfg.system;
+    const bool flags_alone = df_compat_read(&eval->options.rules).axes_follow_flags;
+    bool reaches[DF_AXES];
+    df_topo_reaches(&eval->cfg, flags_alone, reaches);
     eval->needs_intra = false;
     eval->needs_inter = false;
     for (int axis = 0; axis < DF_AXES; axis++) {
         if (exchanges(eval, (df_axis)axis)) {
-            const bool inter = system->inter[axis];
+            const bool inter = reaches[axis];
+            if (!flags_alone && !((inter ? system->inter_derate : system->intra_derate) > 0)) {
+                return df_fail(err, DF_INFEASIBLE,
+                               "system_hierarchy.%s_derate: expected a number above 0 for the "
+                               "network of %s, found 0",
+                               inter ? "inter" : "intra", df_axis_table[axis].name);
+            }
             eval->needs_inter = eval->needs_inter || inter;
             eval->needs_intra = eval->needs_intra || !inter || system->intra_derate != 0;
         }
     }
+    return DF_OK;
 }
 
 static df_status use_budgets(df_eval *eval, df_err *err)
@@ -241,7 +253,7 @@ df_status df_eval_use(df_eval *eval, const df_cfg *cfg, df_err *err)
     DF_TRY(df_predict_check(cfg, &eval->options.rules, err));
     eval->needed_bytes = needed_bytes(eval);
     eval->stacks_needed = 0;
-    note_networks(eval);
+    DF_TRY(note_networks(eval, err));
     return eval->options.fix_hardware ? use_device(eval, err) : use_budgets(eval, err);
 }
 

@@ -165,14 +165,19 @@ static void find_crossing(const df_cfg *cfg, bool reaches[DF_AXES])
     }
 }
 
+void df_topo_reaches(const df_cfg *cfg, bool flags_alone, bool reaches[DF_AXES])
+{
+    memcpy(reaches, cfg->system.inter, sizeof cfg->system.inter);
+    if (!flags_alone && cfg->system.num_nodes > 1) {
+        find_crossing(cfg, reaches);
+    }
+}
+
 void df_topo_derive(const df_cfg *cfg, const df_hw_device *dev, bool flags_alone, df_topo *out)
 {
     bool reaches[DF_AXES];
     make_dims(cfg, dev, out);
-    memcpy(reaches, cfg->system.inter, sizeof reaches);
-    if (!flags_alone && cfg->system.num_nodes > 1) {
-        find_crossing(cfg, reaches);
-    }
+    df_topo_reaches(cfg, flags_alone, reaches);
     for (int axis = 0; axis < DF_AXES; axis++) {
         const int64_t degree = cfg->sched.degree[axis];
         out->axis[axis] = reach(out, degree > 1 ? (double)degree : 1.0,

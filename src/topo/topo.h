@@ -32,9 +32,12 @@ typedef struct {
     df_topo_group axis[DF_AXES];
 } df_topo;
 
-/* The network of `dev`, used as cfg->system and cfg->sched say: an axis whose flag is set reaches
- * between nodes. So does, unless `flags_alone`, one whose groups cross nodes when these are filled
- * with tp, cp, kp1, kp2, dp, lp, innermost first, the axes without a flag before those with one. */
+/* Which axes reach between nodes, as cfg->system and cfg->sched say: one whose flag is set. So
+ * does, unless `flags_alone`, one whose groups cross nodes when these are filled with tp, cp, kp1,
+ * kp2, dp, lp, innermost first, the axes without a flag before those with one. */
+void df_topo_reaches(const df_cfg *cfg, bool flags_alone, bool reaches[DF_AXES]);
+
+/* The network of `dev` for axes that reach as far. */
 void df_topo_derive(const df_cfg *cfg, const df_hw_device *dev, bool flags_alone, df_topo *out);
 
 /* The group that each device of one group makes with its own of the other: it reaches as far as

@@ -184,7 +184,7 @@ static void other_systems_and_starts_are_added(void **state)
 }
 
 #define ONE                                                                                        \
-    "GD_search --exp_config " CONFIG " --dp 4 --wafer_dim 2 --inter_derate 0 --iterations 4 "
+    "GD_search --exp_config " CONFIG " --dp 4 --wafer_dim 2 --inter_derate 1 --iterations 4 "
 
 static void strategies_one_by_one_are_added(void **state)
 {
