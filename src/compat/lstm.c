@@ -33,9 +33,9 @@ void df_compat_lstm(const df_rules *rules, df_lstm *x)
 void df_compat_edit_gemm(const df_rules *rules, const df_gemm_mode *g, df_ops *ops)
 {
     const df_product *const p = &g->product;
-    const df_tail t = {ops, DF_GEMM_FORWARD, DF_PASS_FORWARD, g->element_bytes};
+    const df_tail t = {.ops = ops, .row = DF_GEMM_FORWARD};
     if (rules->gemm_mode_adds_lstm_cell && p->split.type == DF_KP_NONE) {
-        df_tail_stream(&t, &df_lstm_cell_work, p->m * p->n);
+        df_tail_stream(&t, DF_PASS_FORWARD, &df_pointwise.lstm_cell, p->m * p->n, p->element_bytes);
     }
 }
 

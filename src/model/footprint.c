@@ -80,5 +80,5 @@ void df_footprint_lstm(const df_lstm *x, df_footprint *out)
 double df_footprint_gemm_bytes(const df_gemm_mode *g)
 {
     const df_op_gemm p = part_of(&g->product, g->product.split.type);
-    return g->element_bytes * (p.m * p.k + p.k * p.n + p.m * p.n);
+    return g->product.element_bytes * (p.m * p.k + p.k * p.n + p.m * p.n);
 }

@@ -33,8 +33,6 @@ typedef struct {
     double hop_bytes; /* activations of one step that a stage hands on; 0: there is one stage */
 } df_lstm;
 
-extern const df_pointwise df_lstm_cell_work; /* forward, of an element of its product */
-
 void df_lstm_read(const df_cfg *cfg, df_lstm *x);
 
 /* Fills *ops, row by row in the order of df_lstm_row. Equal bytes of *x make equal lists. */
