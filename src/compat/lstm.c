@@ -45,7 +45,7 @@ void df_compat_footprint(const df_rules *rules, const df_lstm *x, df_footprint *
     df_footprint_lstm(x, out);
     if (x->stages > 1.0 && rules->footprint_omits_softmax) {
         df_footprint without = *out;
-        without.softmax_bytes = 0.0;
+        without.part[DF_PART_SOFTMAX].total_bytes = 0.0;
         out->total_bytes = df_footprint_fullest_bytes(&without, x->stages);
     }
     if (x->stages > 1.0 && x->stages < 4.0 && rules->footprint_lp2_zero) {

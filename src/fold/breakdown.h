@@ -14,11 +14,9 @@ void df_row_times_add(const df_ops *ops, const df_price price[], df_row_times ro
 
 /* One operator of one layer on one device, in one direction. */
 typedef struct {
-    double time_s; /* collectives and launches included */
-    double comm_s, launch_s;
-    double comm_bytes;                         /* of its collectives: op/op.h */
-    double sent_bytes;                         /* by each device in them */
-    double flops, traffic_bytes[DF_HW_LEVELS]; /* what the device does; [0] registers, [3] DRAM */
+    double time_s;             /* collectives and launches included */
+    double comm_s, comm_bytes; /* of its collectives: op/op.h */
+    df_price sum;              /* of all prices; its time counts all that runs side by side */
 } df_row_side;
 
 typedef struct {

@@ -32,7 +32,7 @@ void df_energy_add_ops(const df_tariff *tariff,
                        const df_energy_runs *runs,
                        df_energy *energy);
 
-/* Work of one device, `times` over; launches and times are not looked at. */
+/* Work of one device and what it sends, `times` over. */
 void df_energy_add_work(const df_tariff *tariff,
                         const df_price *price,
                         double times,

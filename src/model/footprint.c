@@ -15,7 +15,9 @@ static df_op_gemm part_of(const df_product *p, df_kp_type given)
 /* Weights of k rows, `outputs` rows of activations, and pointwise work on them; n columns. */
 static df_footprint_part count(double bytes, double k, double n, double outputs, double pointwise)
 {
-    return (df_footprint_part){bytes * k * n, bytes * outputs * n, bytes * pointwise};
+    df_footprint_part part = {bytes * k * n, bytes * outputs * n, bytes * pointwise, 0.0};
+    part.total_bytes = part.weight_bytes + part.activation_bytes + part.pointwise_bytes;
+    return part;
 }
 
 /* Pointwise work on the gates' outputs is three sigmoids, two tanh, three products and one sum,
@@ -51,29 +53,24 @@ static df_footprint_part embedding_part(const df_lstm *x)
     return count(x->element_bytes, g.k, ceil(p->n / ways), g.m * x->steps, 0.0);
 }
 
-static double sum_of(const df_footprint_part *part)
-{
-    return part->weight_bytes + part->activation_bytes + part->pointwise_bytes;
-}
-
 /* Two devices both hold half of the layers; of three and more each holds one kind of part. */
 double df_footprint_fullest_bytes(const df_footprint *parts, double stages)
 {
-    const double hidden = parts->hidden_bytes;
-    const double ends = fmax(parts->embedding_bytes, parts->softmax_bytes);
+    const double hidden = parts->part[DF_PART_HIDDEN].total_bytes;
+    const double softmax = parts->part[DF_PART_SOFTMAX].total_bytes;
+    const double embedding = parts->part[DF_PART_EMBEDDING].total_bytes;
     if (stages == 1.0) {
-        return hidden + parts->softmax_bytes + parts->embedding_bytes;
+        return hidden + softmax + embedding;
     }
+    const double ends = fmax(embedding, softmax);
     return stages == 2.0 ? hidden + ends : fmax(hidden, ends);
 }
 
 void df_footprint_lstm(const df_lstm *x, df_footprint *out)
 {
-    *out = (df_footprint){
-        .hidden = hidden_part(x), .softmax = softmax_part(x), .embedding = embedding_part(x)};
-    out->hidden_bytes = sum_of(&out->hidden);
-    out->softmax_bytes = sum_of(&out->softmax);
-    out->embedding_bytes = sum_of(&out->embedding);
+    *out = (df_footprint){.part = {[DF_PART_HIDDEN] = hidden_part(x),
+                                   [DF_PART_SOFTMAX] = softmax_part(x),
+                                   [DF_PART_EMBEDDING] = embedding_part(x)}};
     out->total_bytes = df_footprint_fullest_bytes(out, x->stages);
 }
 

@@ -5,13 +5,12 @@
 #include "model/lstm.h"
 
 typedef struct {
-    double weight_bytes, activation_bytes, pointwise_bytes;
+    double weight_bytes, activation_bytes, pointwise_bytes, total_bytes;
 } df_footprint_part;
 
 typedef struct {
-    df_footprint_part hidden, softmax, embedding;
-    double hidden_bytes, softmax_bytes, embedding_bytes;
-    double total_bytes; /* of the fullest device */
+    df_footprint_part part[DF_LSTM_PARTS]; /* by df_part */
+    double total_bytes;                    /* of the fullest device */
 } df_footprint;
 
 void df_footprint_lstm(const df_lstm *x, df_footprint *out);
