@@ -92,7 +92,10 @@ void df_row_times_add(const df_ops *ops, const df_price price[], df_row_times ro
     }
 }
 
-void df_breakdown_fill(const df_ops *ops, const df_price price[], df_breakdown *table)
+void df_breakdown_fill(const df_ops *ops,
+                       const df_price price[],
+                       double recompute_s,
+                       df_breakdown *table)
 {
     df_row *const row = table->row;
     memset(table, 0, sizeof *table);
@@ -108,6 +111,8 @@ void df_breakdown_fill(const df_ops *ops, const df_price price[], df_breakdown *
             row[DF_ROW_MHA].side[direction].time_s + row[DF_ROW_MLP].side[direction].time_s +
             row[DF_ROW_NORM1].side[direction].time_s + row[DF_ROW_NORM2].side[direction].time_s;
     }
+    table->recompute_s = recompute_s;
+    table->block_s[DF_BACKWARD] += recompute_s;
 }
 
 /* What runs beside the attention's products counts where it is longer, so that a layer's forward
@@ -129,10 +134,4 @@ void df_pass_times_sum(const df_ops *ops, const df_price price[], df_pass_times 
         }
     }
     times->block_s[DF_BLOCK_LAYER][DF_PASS_FORWARD] += attention_s;
-}
-
-void df_breakdown_recompute(df_breakdown *table, double time_s)
-{
-    table->recompute_s = time_s;
-    table->block_s[DF_BACKWARD] += time_s;
 }

@@ -12,11 +12,6 @@ void df_energy_add_work(const df_tariff *tariff,
     }
 }
 
-void df_energy_add_sent(const df_tariff *tariff, df_axis axis, double bytes, df_energy *energy)
-{
-    energy->network_j += tariff->sent_byte_j[axis] * bytes;
-}
-
 static bool runs_again(const df_energy_runs *runs, const df_op *op)
 {
     const bool core = op->row >= DF_ROW_SCORE && op->row <= DF_ROW_AV;

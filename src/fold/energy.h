@@ -38,9 +38,6 @@ void df_energy_add_work(const df_tariff *tariff,
                         double times,
                         df_energy *energy);
 
-/* Bytes sent along an axis. */
-void df_energy_add_sent(const df_tariff *tariff, df_axis axis, double bytes, df_energy *energy);
-
 /* Adds `times` the energy of `part`, all but its leakage and total. */
 void df_energy_add(df_energy *sum, const df_energy *part, double times);
 

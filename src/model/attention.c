@@ -8,8 +8,8 @@
 /* Queries by keys, for each key/value head of a sequence. */
 static df_op_gemm score_of(const df_builder *b)
 {
-    return (df_op_gemm){b->span->tokens * b->dims->queries_per_kv, b->dims->head_dim,
-                        b->span->context, 0.0};
+    const double queries = b->span->tokens * (b->dims->heads / b->dims->kv_heads);
+    return (df_op_gemm){queries, b->dims->head_dim, b->span->context, 0.0};
 }
 
 /* The scores' softmax by values. */

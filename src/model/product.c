@@ -83,6 +83,14 @@ void df_product_reduce(const df_product *p, const df_tail *t)
     df_tail_stream(t, pass, &df_pointwise.clip, updated, q);
 }
 
+df_op_gemm df_product_part(const df_product *p, df_kp_type given)
+{
+    const df_kp_split *const s = &p->split;
+    return given == DF_KP_RC
+               ? (df_op_gemm){ceil(p->m / s->dim1), ceil(p->k), ceil(p->n / s->dim2), 0.0}
+               : (df_op_gemm){ceil(p->m), ceil(p->k / s->dim1), ceil(p->n), 0.0};
+}
+
 /* ---- Mode GEMM ---- */
 
 void df_gemm_mode_read(const df_cfg *cfg, df_gemm_mode *g)
@@ -113,4 +121,10 @@ void df_gemm_mode_build(const df_gemm_mode *g, df_ops *ops)
         t.row = DF_GEMM_REDUCTION;
         df_product_reduce(&g->product, &t);
     }
+}
+
+double df_gemm_mode_bytes(const df_gemm_mode *g)
+{
+    const df_op_gemm p = df_product_part(&g->product, g->product.split.type);
+    return g->product.element_bytes * (p.m * p.k + p.k * p.n + p.m * p.n);
 }

@@ -34,6 +34,10 @@ void df_product_gather(
  * before the inputs': it gathers what both need. */
 void df_product_build(const df_product *p, df_op_pass pass, const df_tail *t);
 
+/* A device's part of the product's shape, for its memory. What is not split by row and column is
+ * split by column and row (model/lstm.h). */
+df_op_gemm df_product_part(const df_product *p, df_kp_type given);
+
 /* Replicas add up the gradients of B, then apply and clip them. */
 void df_product_reduce(const df_product *p, const df_tail *t);
 
@@ -49,5 +53,7 @@ typedef struct {
 void df_gemm_mode_read(const df_cfg *cfg, df_gemm_mode *g);
 /* Fills *ops, row by row in the order of df_gemm_row. */
 void df_gemm_mode_build(const df_gemm_mode *g, df_ops *ops);
+/* Bytes of the three matrices, forward: a device's parts of them. */
+double df_gemm_mode_bytes(const df_gemm_mode *g);
 
 #endif
