@@ -190,9 +190,9 @@ static void add_memory(json_t *root, const outcome *o)
     const df_footprint *const need = &o->need.lstm;
     json_t *const memory = df_json_object(root, "memory");
     df_json_real(memory, "total_bytes", need->total_bytes);
-    df_json_real(memory, "hidden_bytes", need->hidden_bytes);
-    df_json_real(memory, "softmax_bytes", need->softmax_bytes);
-    df_json_real(memory, "embedding_bytes", need->embedding_bytes);
+    df_json_real(memory, "hidden_bytes", need->part[DF_PART_HIDDEN].total_bytes);
+    df_json_real(memory, "softmax_bytes", need->part[DF_PART_SOFTMAX].total_bytes);
+    df_json_real(memory, "embedding_bytes", need->part[DF_PART_EMBEDDING].total_bytes);
     df_json_real(memory, "overflow", o->memory_use);
 }
 

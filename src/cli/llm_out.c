@@ -162,19 +162,16 @@ static void print_operator(const df_llm_report *report,
                            double whole_s)
 {
     const df_row *const row = &pass->row[op];
-    const df_row_side *const f = &row->side[DF_FORWARD];
-    const df_row_side *const b = &row->side[DF_BACKWARD];
     const bool training = report->result->run_type == DF_RUN_TRAINING;
-    const double bytes =
-        f->traffic_bytes[DF_HW_LEVELS - 1] + (training ? b->traffic_bytes[DF_HW_LEVELS - 1] : 0.0);
+    df_price sum = row->side[DF_FORWARD].sum;
+    df_price_add(&sum, &row->side[DF_BACKWARD].sum, training ? 1.0 : 0.0);
     printf("  %-22s %8.0f", df_row_names[op], runs_of(report, op));
     printf(" %11.4g", row->side[DF_FORWARD].time_s);
     if (training) {
         printf(" %11.4g", row->side[DF_BACKWARD].time_s);
     }
-    printf(" %7.1f %10.4g %10.4g %10.4g  %s", 100 * spent_s(report, row, op) / whole_s,
-           f->flops + (training ? b->flops : 0.0), bytes,
-           row->side[DF_FORWARD].sent_bytes + (training ? row->side[DF_BACKWARD].sent_bytes : 0.0),
+    printf(" %7.1f %10.4g %10.4g %10.4g  %s", 100 * spent_s(report, row, op) / whole_s, sum.flops,
+           sum.traffic_bytes[DF_HW_LEVELS - 1], sum.sent_bytes,
            bound_name(report->dev, row, DF_FORWARD));
     printf(training ? ", %s\n" : "%.0s\n", bound_name(report->dev, row, DF_BACKWARD));
 }

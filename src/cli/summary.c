@@ -57,18 +57,18 @@ static void print_parts(FILE *out, const df_footprint *need)
     fprintf(out,
             "Total Memory: %.1f GB\nEmbedding Memory: %.1f GB\nHidden Memory: %.1f GB\n"
             "Softmax Memory: %.1f GB\nProjection Memory: %.1f GB\n",
-            need->total_bytes / DF_GIB, need->embedding_bytes / DF_GIB, need->hidden_bytes / DF_GIB,
-            need->softmax_bytes / DF_GIB, 0.0);
+            need->total_bytes / DF_GIB, need->part[DF_PART_EMBEDDING].total_bytes / DF_GIB,
+            need->part[DF_PART_HIDDEN].total_bytes / DF_GIB,
+            need->part[DF_PART_SOFTMAX].total_bytes / DF_GIB, 0.0);
 }
 
 static void print_kinds(FILE *out, const df_footprint *need)
 {
-    const df_footprint_part *const parts[] = {&need->hidden, &need->softmax, &need->embedding};
-    df_footprint_part sum = {0, 0, 0};
-    for (int i = 0; i < 3; i++) {
-        sum.weight_bytes += parts[i]->weight_bytes;
-        sum.activation_bytes += parts[i]->activation_bytes;
-        sum.pointwise_bytes += parts[i]->pointwise_bytes;
+    df_footprint_part sum = {0, 0, 0, 0};
+    for (int i = 0; i < DF_LSTM_PARTS; i++) {
+        sum.weight_bytes += need->part[i].weight_bytes;
+        sum.activation_bytes += need->part[i].activation_bytes;
+        sum.pointwise_bytes += need->part[i].pointwise_bytes;
     }
     fprintf(out,
             "\nTotal Memory: %.1f GB\nWeight Memory: %.1f GB\nActivation Memory: %.1f GB\n"

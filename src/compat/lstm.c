@@ -33,9 +33,9 @@ void df_compat_lstm(const df_rules *rules, df_lstm *x)
 void df_compat_edit_gemm(const df_rules *rules, const df_gemm_mode *g, df_ops *ops)
 {
     const df_product *const p = &g->product;
-    const df_tail t = {ops, DF_GEMM_FORWARD, DF_PASS_FORWARD, g->element_bytes};
+    const df_tail t = {.ops = ops, .row = DF_GEMM_FORWARD};
     if (rules->gemm_mode_adds_lstm_cell && p->split.type == DF_KP_NONE) {
-        df_tail_stream(&t, &df_lstm_cell_work, p->m * p->n);
+        df_tail_stream(&t, DF_PASS_FORWARD, &df_pointwise.lstm_cell, p->m * p->n, p->element_bytes);
     }
 }
 
@@ -45,7 +45,7 @@ void df_compat_footprint(const df_rules *rules, const df_lstm *x, df_footprint *
     df_footprint_lstm(x, out);
     if (x->stages > 1.0 && rules->footprint_omits_softmax) {
         df_footprint without = *out;
-        without.softmax_bytes = 0.0;
+        without.part[DF_PART_SOFTMAX].total_bytes = 0.0;
         out->total_bytes = df_footprint_fullest_bytes(&without, x->stages);
     }
     if (x->stages > 1.0 && x->stages < 4.0 && rules->footprint_lp2_zero) {

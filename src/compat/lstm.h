@@ -1,7 +1,7 @@
 /* lstm.h: what the Python DeepFlow does otherwise in the modes LSTM and GEMM (compat.h). */
 #ifndef DF_COMPAT_LSTM_H
 #define DF_COMPAT_LSTM_H
-#include "model/footprint.h"
+#include "model/lstm.h"
 #include "rules/rules.h"
 
 /* Changes what operators are built from. */

@@ -12,6 +12,7 @@
 
 #include "base/status.h"
 #include "config/axis.h"
+#include "config/cfg_attention.h"
 #include "sched/sched.h"
 
 enum { DF_CFG_LEVELS = 4, DF_CFG_SRAMS = 3 };
@@ -36,7 +37,6 @@ typedef enum { DF_LLM_GPT, DF_LLM_LLAMA } df_llm_type;
 /* What the backward pass computes again instead of keeping it (Korthikanti et al., 2022):
  * nothing, the core of the attention, or whole layers. */
 typedef enum { DF_RECOMPUTE_NONE, DF_RECOMPUTE_SELECTIVE, DF_RECOMPUTE_FULL } df_recompute;
-typedef enum { DF_ATTENTION_MHA, DF_ATTENTION_GQA } df_attention_type;
 /* Values of kp_*_type in the files. */
 typedef enum { DF_KP_NONE = -1, DF_KP_CR = 1, DF_KP_RC = 2 } df_kp_type;
 /* scheduling_param.t; NONE is both `none` and null. */
@@ -212,14 +212,6 @@ typedef struct {
     int64_t num_gates, num_non_linear, num_add;
     double data_scale;
 } df_cfg_lstm;
-
-typedef struct {
-    df_attention_type attention_type;
-    int64_t num_heads;
-    int64_t kv_heads; /* 0: not given */
-    bool use_flashattention;
-    int64_t attention_tile_size; /* 0: not given */
-} df_cfg_attention;
 
 typedef struct {
     df_run_type run_type;

@@ -94,8 +94,8 @@ const df_word df_words_recompute[] = {{"none", DF_RECOMPUTE_NONE, false},
                                       {"selective", DF_RECOMPUTE_SELECTIVE, false},
                                       {"full", DF_RECOMPUTE_FULL, false},
                                       {NULL, 0, false}};
-static const df_word words_attention[] = {
-    {"mha", DF_ATTENTION_MHA, false}, {"gqa", DF_ATTENTION_GQA, false}, {NULL, 0, false}};
+#define ATTENTION_WORD(name, word) {word, name, false},
+static const df_word words_attention[] = {DF_CFG_ATTENTION_TYPES(ATTENTION_WORD){NULL, 0, false}};
 
 /* ---- Pieces of rows ---- */
 
@@ -224,6 +224,10 @@ static const df_word words_attention[] = {
     {                                                                                              \
         path, DF_OPT_ENUM, "", ANY, words, absent, DF_OPT_IN(mode), AT(field), meaning             \
     }
+
+#define ATTENTION_ROW(type, name, kind, range, words, absent, meaning)                             \
+    {"model_param.attention." #name, kind,   "", range, words, absent, DF_OPT_IN(DF_MODE_LLM),     \
+     AT(llm.attention.name),         meaning},
 
 /* Technology values that a file leaves out are 0.1, link counts 1: so the Python
  * DeepFlow has it, whose newer files give sizes and bandwidths instead. */
@@ -901,40 +905,12 @@ const df_opt df_opts[] = {
                   OPTIONAL(1),
                   llm.top_k,
                   "experts that a token goes to"),
-    MODEL_WORD(DF_MODE_LLM,
-               "model_param.attention.attention_type",
-               words_attention,
-               REQUIRED,
-               llm.attention.attention_type,
-               "multi-head or grouped-query attention"),
-    MODEL_INTEGER(DF_MODE_LLM,
-                  "model_param.attention.num_heads",
-                  WHOLE_FROM(1),
-                  REQUIRED,
-                  llm.attention.num_heads,
-                  "heads"),
-    MODEL_INTEGER(DF_MODE_LLM,
-                  "model_param.attention.kv_heads",
-                  WHOLE_FROM(1),
-                  NOT_GIVEN,
-                  llm.attention.kv_heads,
-                  "key and value heads; gqa needs it, mha ignores it"),
-    MODEL_BOOL(DF_MODE_LLM,
-               "model_param.attention.use_flashattention",
-               OPTIONAL(0),
-               llm.attention.use_flashattention,
-               "FlashAttention"),
+    DF_CFG_ATTENTION_KEYS(ATTENTION_ROW) /* ends with a comma */
     MODEL_BOOL(DF_MODE_LLM,
                "model_param.attention.used_flash_attention",
                OPTIONAL(0),
                llm.attention.use_flashattention,
                "the older name of use_flashattention"),
-    MODEL_INTEGER(DF_MODE_LLM,
-                  "model_param.attention.attention_tile_size",
-                  WHOLE_FROM(1),
-                  NOT_GIVEN,
-                  llm.attention.attention_tile_size,
-                  "tile of FlashAttention, which needs it"),
 
     INTEGER("inference_param.sample_every",
             WHOLE(-INTEGER_MAX, INTEGER_MAX),

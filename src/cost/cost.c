@@ -52,6 +52,18 @@ const df_cost_model df_cost_roofline = {
 
 /* ---- Any operator ---- */
 
+void df_price_add(df_price *sum, const df_price *price, double times)
+{
+    sum->time_s += price->time_s * times;
+    sum->launch_s += price->launch_s * times;
+    sum->flops += price->flops * times;
+    sum->sent_bytes += price->sent_bytes * times;
+    sum->sent_j += price->sent_j * times;
+    for (int level = 0; level < DF_HW_LEVELS; level++) {
+        sum->traffic_bytes[level] += price->traffic_bytes[level] * times;
+    }
+}
+
 double
 df_price_collective_s(const df_coster *c, const df_op_collective *what, const df_topo_group *group)
 {

@@ -48,6 +48,9 @@ struct df_coster {
     df_err *err;
 };
 
+/* Adds `times` a price, all of it. */
+void df_price_add(df_price *sum, const df_price *price, double times);
+
 /* A collective in closed form, whatever the backend; 0 for one member alone or no bytes. */
 double
 df_price_collective_s(const df_coster *c, const df_op_collective *what, const df_topo_group *group);

@@ -8,34 +8,42 @@ const df_row_name df_breakdown_leaves[DF_BREAKDOWN_LEAVES] = {
     DF_ROW_NORM2,     DF_ROW_FFN1,  DF_ROW_ACTIVATION, DF_ROW_FFN2,      DF_ROW_LOGITS,
 };
 
-bool df_row_is_within(df_row_name row, df_row_name of)
+/* The row that a row is part of; itself, where there is none. */
+static df_row_name parent_of(df_row_name row)
 {
-    const bool attention = row <= DF_ROW_ATTENTION && row >= DF_ROW_SCORE;
-    switch (of) {
-    case DF_ROW_MHA:
-        return attention || row == DF_ROW_QKV || row == DF_ROW_OUT || row == of;
-    case DF_ROW_MLP:
-        return row == DF_ROW_FFN1 || row == DF_ROW_ACTIVATION || row == DF_ROW_FFN2 || row == of;
+    switch (row) {
+    case DF_ROW_SCORE:
+    case DF_ROW_SOFTMAX:
+    case DF_ROW_AV:
+        return DF_ROW_ATTENTION;
+    case DF_ROW_QKV:
     case DF_ROW_ATTENTION:
-        return attention;
+    case DF_ROW_OUT:
+        return DF_ROW_MHA;
+    case DF_ROW_FFN1:
+    case DF_ROW_ACTIVATION:
+    case DF_ROW_FFN2:
+        return DF_ROW_MLP;
     default:
-        return row == of;
+        return row;
     }
 }
 
-/* All of a price but its time. */
+bool df_row_is_within(df_row_name row, df_row_name of)
+{
+    while (row != of && parent_of(row) != row) {
+        row = parent_of(row);
+    }
+    return row == of;
+}
+
+/* All of a price but the time that it adds to its row. */
 static void add_work(df_row_side *side, const df_op *op, const df_price *price)
 {
+    df_price_add(&side->sum, price, 1.0);
     if (op->kind == DF_OP_COLLECTIVE) {
         side->comm_s += price->time_s;
         side->comm_bytes += op->coll.bytes;
-        side->sent_bytes += price->sent_bytes;
-        return;
-    }
-    side->launch_s += price->launch_s;
-    side->flops += price->flops;
-    for (int level = 0; level < DF_HW_LEVELS; level++) {
-        side->traffic_bytes[level] += price->traffic_bytes[level];
     }
 }
 
@@ -43,22 +51,16 @@ static void add_side(df_row_side *sum, const df_row_side *side)
 {
     sum->time_s += side->time_s;
     sum->comm_s += side->comm_s;
-    sum->launch_s += side->launch_s;
     sum->comm_bytes += side->comm_bytes;
-    sum->sent_bytes += side->sent_bytes;
-    sum->flops += side->flops;
-    for (int level = 0; level < DF_HW_LEVELS; level++) {
-        sum->traffic_bytes[level] += side->traffic_bytes[level];
-    }
+    df_price_add(&sum->sum, &side->sum, 1.0);
 }
 
-static void add_rows(df_breakdown *table, df_row_name sum, const df_row_name part[3])
+static void add_to_parent(df_breakdown *table, df_row_name part)
 {
-    table->row[sum].present = true;
-    for (int i = 0; i < 3; i++) {
-        for (int direction = 0; direction < DF_DIRECTIONS; direction++) {
-            add_side(&table->row[sum].side[direction], &table->row[part[i]].side[direction]);
-        }
+    const df_row_name sum = parent_of(part);
+    for (int direction = 0; direction < DF_DIRECTIONS && sum != part; direction++) {
+        table->row[sum].present = true;
+        add_side(&table->row[sum].side[direction], &table->row[part].side[direction]);
     }
 }
 
@@ -90,23 +92,27 @@ void df_row_times_add(const df_ops *ops, const df_price price[], df_row_times ro
     }
 }
 
-void df_breakdown_fill(const df_ops *ops, const df_price price[], df_breakdown *table)
+void df_breakdown_fill(const df_ops *ops,
+                       const df_price price[],
+                       double recompute_s,
+                       df_breakdown *table)
 {
-    static const df_row_name mha[] = {DF_ROW_QKV, DF_ROW_ATTENTION, DF_ROW_OUT};
-    static const df_row_name mlp[] = {DF_ROW_FFN1, DF_ROW_ACTIVATION, DF_ROW_FFN2};
     df_row *const row = table->row;
     memset(table, 0, sizeof *table);
     row[DF_ROW_ATTENTION].present = true;
     for (int i = 0; i < ops->count; i++) {
         add_op(table, &ops->op[i], &price[i]);
     }
-    add_rows(table, DF_ROW_MHA, mha);
-    add_rows(table, DF_ROW_MLP, mlp);
+    for (int i = 0; i < DF_BREAKDOWN_LEAVES; i++) {
+        add_to_parent(table, df_breakdown_leaves[i]);
+    }
     for (int direction = 0; direction < DF_DIRECTIONS; direction++) {
         table->block_s[direction] =
             row[DF_ROW_MHA].side[direction].time_s + row[DF_ROW_MLP].side[direction].time_s +
             row[DF_ROW_NORM1].side[direction].time_s + row[DF_ROW_NORM2].side[direction].time_s;
     }
+    table->recompute_s = recompute_s;
+    table->block_s[DF_BACKWARD] += recompute_s;
 }
 
 /* What runs beside the attention's products counts where it is longer, so that a layer's forward
@@ -128,10 +134,4 @@ void df_pass_times_sum(const df_ops *ops, const df_price price[], df_pass_times 
         }
     }
     times->block_s[DF_BLOCK_LAYER][DF_PASS_FORWARD] += attention_s;
-}
-
-void df_breakdown_recompute(df_breakdown *table, double time_s)
-{
-    table->recompute_s = time_s;
-    table->block_s[DF_BACKWARD] += time_s;
 }

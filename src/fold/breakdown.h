@@ -14,11 +14,9 @@ void df_row_times_add(const df_ops *ops, const df_price price[], df_row_times ro
 
 /* One operator of one layer on one device, in one direction. */
 typedef struct {
-    double time_s; /* collectives and launches included */
-    double comm_s, launch_s;
-    double comm_bytes;                         /* of its collectives: op/op.h */
-    double sent_bytes;                         /* by each device in them */
-    double flops, traffic_bytes[DF_HW_LEVELS]; /* what the device does; [0] registers, [3] DRAM */
+    double time_s;             /* collectives and launches included */
+    double comm_s, comm_bytes; /* of its collectives: op/op.h */
+    df_price sum;              /* of all prices; its time counts all that runs side by side */
 } df_row_side;
 
 typedef struct {
@@ -42,12 +40,12 @@ typedef struct {
 
 void df_pass_times_sum(const df_ops *ops, const df_price price[], df_pass_times *times);
 
-/* Sums prices by row, and rows to attention, MHA, MLP and the layer. The counted figures are left
- * 0. */
-void df_breakdown_fill(const df_ops *ops, const df_price price[], df_breakdown *table);
-
-/* The backward pass computes forward work of a layer again, in time_s. */
-void df_breakdown_recompute(df_breakdown *table, double time_s);
+/* Sums prices by row, and rows to attention, MHA, MLP and the layer, whose backward half takes
+ * recompute_s longer. The counted figures are left 0. */
+void df_breakdown_fill(const df_ops *ops,
+                       const df_price price[],
+                       double recompute_s,
+                       df_breakdown *table);
 
 /* Whether a row is `of`, or part of it: MHA, MLP and attention are sums. */
 bool df_row_is_within(df_row_name row, df_row_name of);

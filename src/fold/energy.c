@@ -6,14 +6,10 @@ void df_energy_add_work(const df_tariff *tariff,
                         df_energy *energy)
 {
     energy->compute_j += tariff->flop_j * price->flops * times;
+    energy->network_j += price->sent_j * times;
     for (int level = 0; level < DF_HW_LEVELS; level++) {
         energy->memory_j[level] += tariff->byte_j[level] * price->traffic_bytes[level] * times;
     }
-}
-
-void df_energy_add_sent(const df_tariff *tariff, df_axis axis, double bytes, df_energy *energy)
-{
-    energy->network_j += tariff->sent_byte_j[axis] * bytes;
 }
 
 static bool runs_again(const df_energy_runs *runs, const df_op *op)
@@ -33,17 +29,8 @@ void df_energy_add_ops(const df_tariff *tariff,
     for (int i = 0; i < ops->count; i++) {
         const df_op *const op = &ops->op[i];
         const double once = op->block == DF_BLOCK_LAYER ? runs->layer : runs->once;
-        const double times = runs_again(runs, op) ? 2.0 * once : once;
-        if (op->pass != DF_PASS_FORWARD && !runs->backward) {
-            continue;
-        }
-        if (op->kind == DF_OP_COLLECTIVE) {
-            energy->network_j += price[i].sent_j * times;
-            continue;
-        }
-        sum.flops += price[i].flops * times;
-        for (int level = 0; level < DF_HW_LEVELS; level++) {
-            sum.traffic_bytes[level] += price[i].traffic_bytes[level] * times;
+        if (op->pass == DF_PASS_FORWARD || runs->backward) {
+            df_price_add(&sum, &price[i], runs_again(runs, op) ? 2.0 * once : once);
         }
     }
     df_energy_add_work(tariff, &sum, 1.0, energy);

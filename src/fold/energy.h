@@ -32,14 +32,11 @@ void df_energy_add_ops(const df_tariff *tariff,
                        const df_energy_runs *runs,
                        df_energy *energy);
 
-/* Work of one device, `times` over; launches and times are not looked at. */
+/* Work of one device and what it sends, `times` over. */
 void df_energy_add_work(const df_tariff *tariff,
                         const df_price *price,
                         double times,
                         df_energy *energy);
-
-/* Bytes sent along an axis. */
-void df_energy_add_sent(const df_tariff *tariff, df_axis axis, double bytes, df_energy *energy);
 
 /* Adds `times` the energy of `part`, all but its leakage and total. */
 void df_energy_add(df_energy *sum, const df_energy *part, double times);

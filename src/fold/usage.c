@@ -10,25 +10,22 @@ const char *const df_cost_names[DF_COSTS + 1] = {
     [DF_COST_LAUNCH] = "launch",   [DF_COST_NONE] = "-",
 };
 
-/* Seconds of each: what would be left if all the others were infinitely fast. */
-static void find_shares(const df_hw_device *dev,
-                        double flops,
-                        const double bytes[DF_HW_LEVELS],
-                        double share_s[DF_COSTS])
+/* The first of the largest, DF_COST_NONE when there is none above 0: of each, what would be left if
+ * all the others were infinitely fast. */
+static df_cost
+largest(const df_hw_device *dev, const df_price *price, double launch_s, double comm_s)
 {
-    share_s[DF_COST_COMPUTE] = flops / dev->core.throughput_flops_ps;
-    for (int level = 0; level < DF_HW_LEVELS; level++) {
-        const df_hw_mem *const mem = &dev->mem[level];
-        share_s[DF_COST_REGISTERS + level] = bytes[level] / mem->copies / mem->throughput_bytes_ps;
-    }
-}
-
-/* The first of the largest shares up to `last`; DF_COST_NONE when there is none above 0. */
-static df_cost largest(const double share_s[DF_COSTS], int last)
-{
+    double share_s[DF_COSTS] = {[DF_COST_COMPUTE] = price->flops / dev->core.throughput_flops_ps,
+                                [DF_COST_NETWORK] = comm_s,
+                                [DF_COST_LAUNCH] = launch_s};
     df_cost most = DF_COST_NONE;
     double most_s = 0.0;
-    for (int i = DF_COST_COMPUTE; i <= last; i++) {
+    for (int level = 0; level < DF_HW_LEVELS; level++) {
+        const df_hw_mem *const mem = &dev->mem[level];
+        share_s[DF_COST_REGISTERS + level] =
+            price->traffic_bytes[level] / mem->copies / mem->throughput_bytes_ps;
+    }
+    for (int i = 0; i < DF_COSTS; i++) {
         if (share_s[i] > most_s) {
             most = (df_cost)i;
             most_s = share_s[i];
@@ -37,21 +34,9 @@ static df_cost largest(const double share_s[DF_COSTS], int last)
     return most;
 }
 
-df_cost df_usage_of_kernel(const df_hw_device *dev, double flops, const double bytes[DF_HW_LEVELS])
-{
-    double share_s[DF_COSTS];
-    find_shares(dev, flops, bytes, share_s);
-    const df_cost most = largest(share_s, DF_COST_DRAM);
-    return most == DF_COST_NONE ? DF_COST_COMPUTE : most;
-}
-
 df_cost df_usage_bound(const df_hw_device *dev, const df_row_side *side)
 {
-    double share_s[DF_COSTS];
-    find_shares(dev, side->flops, side->traffic_bytes, share_s);
-    share_s[DF_COST_NETWORK] = side->comm_s;
-    share_s[DF_COST_LAUNCH] = side->launch_s;
-    return largest(share_s, DF_COST_LAUNCH);
+    return largest(dev, &side->sum, side->sum.launch_s, side->comm_s);
 }
 
 df_usage *df_usages_add(df_usages *all, const char *name, double runs)
@@ -71,25 +56,23 @@ double df_usage_time_s(const df_usage *usage)
     return sum_s;
 }
 
-static void add_kernel(df_usage *usage,
-                       const df_hw_device *dev,
-                       double time_s,
-                       double flops,
-                       const double bytes[DF_HW_LEVELS])
+/* A kernel that takes time_s is bound by compute, or a level of the memory. */
+static void
+add_kernel(df_usage *usage, const df_hw_device *dev, double time_s, const df_price *price)
 {
-    usage->flops += flops;
+    const df_cost bound = largest(dev, price, 0.0, 0.0);
+    usage->cost_s[bound == DF_COST_NONE ? DF_COST_COMPUTE : bound] += time_s;
+    usage->cost_s[DF_COST_LAUNCH] += price->launch_s;
+    usage->flops += price->flops;
     for (int level = 0; level < DF_HW_LEVELS; level++) {
-        usage->traffic_bytes[level] += bytes[level];
+        usage->traffic_bytes[level] += price->traffic_bytes[level];
     }
-    usage->cost_s[df_usage_of_kernel(dev, flops, bytes)] += time_s;
 }
 
 void df_usage_add_side(df_usage *usage, const df_hw_device *dev, const df_row_side *side)
 {
     usage->cost_s[DF_COST_NETWORK] += side->comm_s;
-    usage->cost_s[DF_COST_LAUNCH] += side->launch_s;
-    add_kernel(usage, dev, fmax(side->time_s - side->comm_s - side->launch_s, 0.0), side->flops,
-               side->traffic_bytes);
+    add_kernel(usage, dev, fmax(side->time_s - side->comm_s - side->sum.launch_s, 0.0), &side->sum);
 }
 
 static void
@@ -97,10 +80,9 @@ add_price(df_usage *usage, const df_hw_device *dev, const df_op *op, const df_pr
 {
     if (op->kind == DF_OP_COLLECTIVE || op->kind == DF_OP_HOST || op->kind == DF_OP_LINK) {
         usage->cost_s[DF_COST_NETWORK] += price->time_s;
-        return;
+    } else {
+        add_kernel(usage, dev, price->time_s - price->launch_s, price);
     }
-    usage->cost_s[DF_COST_LAUNCH] += price->launch_s;
-    add_kernel(usage, dev, price->time_s - price->launch_s, price->flops, price->traffic_bytes);
 }
 
 void df_usages_list(df_usages *all,

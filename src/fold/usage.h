@@ -21,9 +21,6 @@ extern const char *const df_cost_names[DF_COSTS + 1];
 /* What takes most of the time of a table's row. */
 df_cost df_usage_bound(const df_hw_device *dev, const df_row_side *side);
 
-/* What bounds a kernel: compute or a memory level. */
-df_cost df_usage_of_kernel(const df_hw_device *dev, double flops, const double bytes[DF_HW_LEVELS]);
-
 /* One operator, forward and, in training, backward together; all but `runs` of one run. */
 typedef struct {
     const char *name;

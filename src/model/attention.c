@@ -5,33 +5,30 @@
 #include "model/build.h"
 #include "model/transformer.h"
 
-/* A batch of equal products, one for each key/value head of each sequence. */
-typedef struct {
-    double m, k, n;
-    double count; /* of one device: no whole number where heads do not divide */
-} batched;
-
-/* Queries by keys. */
-static batched score_of(const df_builder *b)
+/* Queries by keys, for each key/value head of a sequence. */
+static df_op_gemm score_of(const df_builder *b)
 {
-    const double heads = b->split->batch * b->dims->kv_heads;
-    return (batched){b->span->tokens * b->dims->queries_per_kv, b->dims->head_dim, b->span->context,
-                     heads / b->split->tp};
+    const double queries = b->span->tokens * (b->dims->heads / b->dims->kv_heads);
+    return (df_op_gemm){queries, b->dims->head_dim, b->span->context, 0.0};
 }
 
-/* Their softmax by values. */
-static batched output_of(const df_builder *b)
+/* The scores' softmax by values. */
+static df_op_gemm output_of(const df_op_gemm *score)
 {
-    const batched score = score_of(b);
-    return (batched){score.m, score.n, score.k, score.count};
+    return (df_op_gemm){score->m, score->n, score->k, 0.0};
 }
 
-static void build_products(df_builder *b, df_row_name row, const batched *p)
+/* Such products of one device: no whole number where heads do not divide. */
+static double products(const df_builder *b)
 {
-    const double m = df_split_tokens(b->split, p->m);
-    df_build_gemm(b, row, DF_PASS_FORWARD, &(df_op_gemm){m, p->k, p->n, 0.0}, p->count, 1.0);
-    df_build_gemm(b, row, DF_PASS_INPUT_GRAD, &(df_op_gemm){m, p->n, p->k, 0.0}, p->count, 1.0);
-    df_build_gemm(b, row, DF_PASS_WEIGHT_GRAD, &(df_op_gemm){p->k, m, p->n, 0.0}, p->count, 1.0);
+    return b->split->batch * b->dims->kv_heads / b->split->tp;
+}
+
+static void build_batch(df_builder *b, df_row_name row, const df_op_gemm *g)
+{
+    const df_op_gemm own = {df_split_tokens(b->split, g->m), g->k, g->n, 0.0};
+    b->to.row = row;
+    df_build_products(b, &own, products(b), 1.0);
 }
 
 /* The softmax is kept; with dropout, its mask of a byte and its output as well. */
@@ -43,48 +40,44 @@ static df_op_memory softmax_memory(const df_builder *b)
                           .live_bytes = a * scores};
 }
 
-/* Forward 4 accesses of an element and 8 flops, backward 3 and 5 (the reference's figures).
- * `backward` has flags for the backward half. */
-static void build_softmax(df_builder *b, uint8_t backward)
+/* Returns the forward half, which the other one follows. */
+static df_op *build_softmax(df_builder *b, const df_op_gemm *score)
 {
-    const batched score = score_of(b);
     const double count = b->split->batch * b->dims->kv_heads;
-    const double n = ceil(count * score.m * score.n / (b->split->tp * b->split->cp));
+    const double n = ceil(count * score->m * score->n / (b->split->tp * b->split->cp));
     const double a = b->dims->bytes.activation;
-    df_op *const forward =
-        df_build_stream(b, DF_ROW_SOFTMAX, DF_PASS_FORWARD, &(df_op_stream){n, 8.0, 4.0 * a}, 1.0);
+    b->to.row = DF_ROW_SOFTMAX;
+    df_op *const forward = df_build_pointwise(b, df_pointwise.attention_softmax, n, a, a);
     forward->memory = softmax_memory(b);
-    df_op *const back = df_build_stream(b, DF_ROW_SOFTMAX, DF_PASS_INPUT_GRAD,
-                                        &(df_op_stream){n, 5.0, 3.0 * a}, 1.0);
-    back->flags |= backward;
+    return forward;
 }
 
 /* Gradients of keys and values, summed over the devices that share a sequence: ring attention,
  * Liu et al., ICLR 2024. */
 static void build_scatter(df_builder *b, df_row_name row)
 {
-    const batched score = score_of(b);
-    const double bytes = 2.0 * b->dims->bytes.exchanged_gradient * score.k * score.n * score.count;
+    const df_op_gemm score = score_of(b);
+    const double bytes = 2.0 * b->dims->bytes.exchanged_gradient * score.k * score.n * products(b);
+    b->to.row = row;
     if (b->split->cp > 1.0) {
-        df_build_collective(b, row, DF_PASS_INPUT_GRAD,
-                            &(df_op_collective){DF_COLL_REDUCE_SCATTER, DF_OVER_CP, bytes});
+        df_tail_collective(&b->to, DF_PASS_INPUT_GRAD, DF_COLL_REDUCE_SCATTER, DF_OVER_CP, bytes);
     }
 }
 
 static void build_plain(df_builder *b)
 {
-    const batched score = score_of(b);
-    const batched output = output_of(b);
-    build_products(b, DF_ROW_SCORE, &score);
-    build_products(b, DF_ROW_AV, &output);
+    const df_op_gemm score = score_of(b);
+    const df_op_gemm output = output_of(&score);
+    build_batch(b, DF_ROW_SCORE, &score);
+    build_batch(b, DF_ROW_AV, &output);
     build_scatter(b, DF_ROW_SCORE);
-    build_softmax(b, 0);
+    build_softmax(b, &score);
 }
 
 static df_op *build_kernel(df_builder *b, df_op_pass pass)
 {
     const df_dims *const d = b->dims;
-    df_op *const op = df_build_op(b, DF_OP_ATTENTION, DF_ROW_ATTENTION, pass);
+    df_op *const op = df_tail_add(&b->to, DF_OP_ATTENTION, pass);
     op->launches = 1.0;
     op->attention.queries = ceil(b->span->tokens / b->split->cp);
     op->attention.keys = b->span->tokens;
@@ -98,6 +91,7 @@ static df_op *build_kernel(df_builder *b, df_op_pass pass)
 
 static void build_flash(df_builder *b)
 {
+    b->to.row = DF_ROW_ATTENTION;
     df_op *const forward = build_kernel(b, DF_PASS_FORWARD);
     /* a figure for each row of the scores, from which its softmax is computed again */
     forward->memory.saved_bytes = df_build_share(b, DF_FP32_BYTES * b->dims->heads);
@@ -123,27 +117,28 @@ static double cache_bytes(const df_builder *b, double positions)
 
 static df_op *build_cache(df_builder *b, df_op_part part, double positions)
 {
-    const df_op_stream moved = {1.0, 0.0, cache_bytes(b, positions)};
-    df_op *const op = df_build_stream(b, DF_ROW_ATTENTION, DF_PASS_FORWARD, &moved, 0.0);
+    b->to.row = DF_ROW_ATTENTION;
+    df_op *const op =
+        df_tail_stream(&b->to, DF_PASS_FORWARD, df_pointwise.touch, 1.0, cache_bytes(b, positions));
+    op->launches = 0.0;
     op->part = (uint8_t)part;
     return op;
 }
 
 /* A product whose keys or values come from the cache, read for all heads at once. */
-static void build_cached_product(df_builder *b, df_row_name row, const batched *p)
+static void build_cached_product(df_builder *b, df_row_name row, df_op_gemm g)
 {
-    const double chip_bytes = (p->m * p->k + p->m * p->n) * b->dims->bytes.activation;
-    df_build_gemm(b, row, DF_PASS_FORWARD, &(df_op_gemm){p->m, p->k, p->n, chip_bytes}, p->count,
-                  1.0);
+    g.chip_bytes = (g.m * g.k + g.m * g.n) * b->dims->bytes.activation;
+    b->to.row = row;
+    df_tail_gemm(&b->to, DF_PASS_FORWARD, &g, products(b), 1.0);
 }
 
 static void build_cached(df_builder *b)
 {
-    const batched score = score_of(b);
-    const batched output = output_of(b);
-    build_cached_product(b, DF_ROW_SCORE, &score);
-    build_cached_product(b, DF_ROW_AV, &output);
-    build_softmax(b, DF_OP_ALONE);
+    const df_op_gemm score = score_of(b);
+    build_cached_product(b, DF_ROW_SCORE, score);
+    build_cached_product(b, DF_ROW_AV, output_of(&score));
+    build_softmax(b, &score)[1].flags |= DF_OP_ALONE;
     df_op *const fetch = build_cache(b, DF_OP_PART_CACHE_FETCH, b->span->context);
     fetch->flags |= b->dims->fetch_overlaps ? DF_OP_BESIDE : 0;
 }

@@ -1,12 +1,49 @@
-/* build.h: private to model: a list of operators under construction.
- *
- *   build.c         operators of each kind, appended to the list
- *   attention.c     those of attention between its projections
- *   transformer.c   all of a pass */
+/* build.h: a list of operators under construction, the kernels of pointwise work, and what the
+ * builders of a transformer share. */
 #ifndef DF_MODEL_BUILD_H
 #define DF_MODEL_BUILD_H
 #include "model/dims.h"
 #include "op/op.h"
+
+/* Operations and accesses of an element, and the kernels that are launched in all. */
+typedef struct {
+    double flops, accesses, launches;
+} df_work;
+
+/* Pointwise work, forward and backward where there are two; sources: build.c. */
+struct df_pointwise {
+    df_work norm[DF_DIRECTIONS], residual[DF_DIRECTIONS];
+    df_work gelu[DF_DIRECTIONS], swiglu[DF_DIRECTIONS];
+    df_work attention_softmax[DF_DIRECTIONS], head_softmax[DF_DIRECTIONS];
+    df_work lstm_softmax[DF_DIRECTIONS];
+    df_work lstm_cell, weight_sum; /* the critical path of a cell, also for each direction */
+    df_work apply, clip;           /* what becomes of a reduced gradient */
+    df_work touch[DF_DIRECTIONS];  /* an element is read or written */
+    df_work move, copy;            /* it is read and written, in a kernel, or in one that runs */
+};
+extern const struct df_pointwise df_pointwise;
+
+/* The end of a list, and what the operators that follow have in common. */
+typedef struct {
+    df_ops *ops;
+    df_block block;
+    int row;              /* a df_row_name, df_lstm_row or df_gemm_row */
+    uint8_t stream_flags; /* of streams: DF_OP_WHOLE_BYTES, or none */
+} df_tail;
+
+/* Each appends an operator and returns it. Without its shape: one repeat, no launch, no memory. */
+df_op *df_tail_add(const df_tail *t, df_op_kind kind, df_op_pass pass);
+/* `repeats` products, for which `launches` kernels are launched. */
+df_op *df_tail_gemm(
+    const df_tail *t, df_op_pass pass, const df_op_gemm *shape, double repeats, double launches);
+/* Work that streams `elements` through DRAM. */
+df_op *df_tail_stream(
+    const df_tail *t, df_op_pass pass, const df_work *work, double elements, double element_bytes);
+/* A collective of all devices along the axes, bits of df_axis, unless the caller sets members. */
+df_op *df_tail_collective(
+    const df_tail *t, df_op_pass pass, df_coll_kind kind, unsigned axes, double bytes);
+
+/* ---- Transformers ---- */
 
 enum { DF_OVER_TP = 1U << DF_AXIS_TP, DF_OVER_CP = 1U << DF_AXIS_CP };
 
@@ -14,29 +51,19 @@ typedef struct {
     const df_dims *dims;
     const df_split *split;
     const df_span *span;
-    df_ops *ops;
-    df_block block; /* of the operators that follow */
+    df_tail to;
 } df_builder;
 
-/* An operator without its shape: one repeat, no launch, no memory. */
-df_op *df_build_op(df_builder *b, df_op_kind kind, df_row_name row, df_op_pass pass);
+/* The product, and those of its two gradients, each `repeats` times; returns the forward one. */
+df_op *df_build_products(df_builder *b, const df_op_gemm *g, double repeats, double launches);
 
-/* Adds `repeats` products, for which `launches` kernels are launched; returns the operator. */
-df_op *df_build_gemm(df_builder *b,
-                     df_row_name row,
-                     df_op_pass pass,
-                     const df_op_gemm *shape,
-                     double repeats,
-                     double launches);
-
-/* Work that streams through DRAM, in `launches` kernels; returns the operator. */
-df_op *df_build_stream(
-    df_builder *b, df_row_name row, df_op_pass pass, const df_op_stream *work, double launches);
-
-void df_build_collective(df_builder *b,
-                         df_row_name row,
-                         df_op_pass pass,
-                         const df_op_collective *what);
+/* Pointwise work forward and backward, on elements of so many bytes; returns the forward half,
+ * which the other one follows. */
+df_op *df_build_pointwise(df_builder *b,
+                          const df_work work[DF_DIRECTIONS],
+                          double elements,
+                          double forward_bytes,
+                          double backward_bytes);
 
 /* What a device keeps of `bytes` for each position of its micro-batch, where tp splits them. */
 double df_build_share(const df_builder *b, double bytes);

@@ -47,7 +47,6 @@ void df_dims_read(const df_cfg *cfg, df_dims *dims)
                       .attention = a,
                       .fetch_overlaps = cfg->kv_fetch_overlap,
                       .bytes = formats_of(&cfg->sw.precision)};
-    dims->queries_per_kv = heads / dims->kv_heads;
     dims->ffn_in = dims->gated ? 2.0 * dims->ffn : dims->ffn;
 }
 

@@ -17,7 +17,6 @@ typedef struct {
 typedef struct {
     double layers, sequence, hidden, vocab;
     double heads, kv_heads, head_dim;
-    double queries_per_kv; /* query heads that share a key/value head */
     double ffn, ffn_in;    /* width inside the feed-forward network, and of its first product */
     double experts, top_k; /* 1, 1: no experts */
     bool gated;            /* SwiGLU, not GELU */

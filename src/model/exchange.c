@@ -2,49 +2,46 @@
 
 #include <math.h>
 
-/* Of one layer on a device. */
-static double layer_params(const df_dims *dims, const df_split *split)
+/* Of a device that has so many layers and tables. */
+static double params_of(const df_dims *dims, const df_split *split, double layers, double tables)
 {
-    return df_dims_layer_params(dims) / split->tp;
+    return layers * (df_dims_layer_params(dims) / split->tp) +
+           tables * df_dims_table_params(dims) / split->tp;
 }
 
 double df_exchange_stage_params(const df_dims *dims, const df_split *split)
 {
-    const double layers = ceil(dims->layers / split->pp);
     const double tables = split->pp > 1.0 || dims->tied ? 1.0 : 2.0;
-    return layers * layer_params(dims, split) + tables * df_dims_table_params(dims) / split->tp;
+    return params_of(dims, split, ceil(dims->layers / split->pp), tables);
 }
 
 double df_exchange_model_params(const df_dims *dims, const df_split *split)
 {
-    const double tables = dims->tied ? 1.0 : 2.0;
-    return dims->layers * layer_params(dims, split) +
-           tables * df_dims_table_params(dims) / split->tp;
+    return params_of(dims, split, dims->layers, dims->tied ? 1.0 : 2.0);
 }
 
 static df_exchange_bytes bytes_of(const df_dims *dims, const df_split *split, double element_bytes)
 {
-    const double table = ceil(element_bytes * (df_dims_table_params(dims) / split->tp));
-    return (df_exchange_bytes){table, ceil(element_bytes * layer_params(dims, split)), table};
+    const double table = ceil(element_bytes * params_of(dims, split, 0.0, 1.0));
+    return (df_exchange_bytes){table, ceil(element_bytes * params_of(dims, split, 1.0, 0.0)),
+                               table};
 }
 
-void df_exchange_of(const df_dims *dims,
-                    const df_split *split,
-                    int64_t zero_stage,
-                    df_exchange *out)
+df_exchange df_exchange_of(const df_dims *dims, const df_split *split, int64_t zero_stage)
 {
-    *out = (df_exchange){.replicas = df_split_replicas(split),
-                         .gradients = bytes_of(dims, split, dims->bytes.exchanged_gradient),
-                         .parameters = bytes_of(dims, split, dims->bytes.parameter),
-                         .every_batch = zero_stage >= 2, /* no device keeps whole gradients */
-                         .optimizes = true,
-                         .head_apart = !dims->tied || zero_stage >= 3};
+    df_exchange e = {.replicas = df_split_replicas(split),
+                     .gradients = bytes_of(dims, split, dims->bytes.exchanged_gradient),
+                     .parameters = bytes_of(dims, split, dims->bytes.parameter),
+                     .every_batch = zero_stage >= 2, /* no device keeps whole gradients */
+                     .optimizes = true,
+                     .head_apart = !dims->tied || zero_stage >= 3};
     if (dims->tied && split->pp == 1.0) {
-        out->gradients.head = 0.0; /* added to the embedding's */
+        e.gradients.head = 0.0; /* added to the embedding's */
     } else if (dims->tied) {
         /* the embedding groups of Megatron-LM: Narayanan et al., SC 2021, section 3.2 */
-        out->shared_bytes = out->gradients.embedding;
+        e.shared_bytes = e.gradients.embedding;
     }
+    return e;
 }
 
 /* Gradients are clipped by their norm (Pascanu et al., ICML 2013), so that they are read twice. */

@@ -20,10 +20,7 @@ typedef struct {
 } df_exchange;
 
 /* zero_stage: 0 to 3, of Rajbhandari et al., SC 2020. */
-void df_exchange_of(const df_dims *dims,
-                    const df_split *split,
-                    int64_t zero_stage,
-                    df_exchange *out);
+df_exchange df_exchange_of(const df_dims *dims, const df_split *split, int64_t zero_stage);
 
 /* Parameters of a device on the fullest stage of a pipeline; and of as many devices as there are
  * stages, one on each, together. */

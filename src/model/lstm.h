@@ -1,5 +1,5 @@
 /* lstm.h: a training step of a language model of LSTM cells as the operators of one device, each
- * of one run. Equations: docs/models.md, section 6. */
+ * of one run, and the memory that it needs. Equations: docs/models.md, section 6. */
 #ifndef DF_LSTM_H
 #define DF_LSTM_H
 #include "model/product.h"
@@ -33,8 +33,6 @@ typedef struct {
     double hop_bytes; /* activations of one step that a stage hands on; 0: there is one stage */
 } df_lstm;
 
-extern const df_pointwise df_lstm_cell_work; /* forward, of an element of its product */
-
 void df_lstm_read(const df_cfg *cfg, df_lstm *x);
 
 /* Fills *ops, row by row in the order of df_lstm_row. Equal bytes of *x make equal lists. */
@@ -42,5 +40,21 @@ void df_lstm_build(const df_lstm *x, df_ops *ops);
 
 /* Trainable parameters, with a layer of `projection` units behind the last one. */
 double df_lstm_params(const df_lstm *x, double projection);
+
+/* ---- Memory of a device ---- */
+
+typedef struct {
+    double weight_bytes, activation_bytes, pointwise_bytes, total_bytes;
+} df_footprint_part;
+
+typedef struct {
+    df_footprint_part part[DF_LSTM_PARTS]; /* by df_part */
+    double total_bytes;                    /* of the fullest device */
+} df_footprint;
+
+void df_footprint_lstm(const df_lstm *x, df_footprint *out);
+
+/* The bytes of the fullest device from those of the parts. */
+double df_footprint_fullest_bytes(const df_footprint *parts, double stages);
 
 #endif

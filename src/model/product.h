@@ -3,7 +3,7 @@
 #ifndef DF_PRODUCT_H
 #define DF_PRODUCT_H
 #include "config/cfg.h"
-#include "op/op.h"
+#include "model/build.h"
 
 /* How a product is split over devices. Column-row: its inner dimension over dim1 devices along
  * kp1. Row-column: rows of its result over dim1 along kp1, columns over dim2 along kp2. */
@@ -21,38 +21,25 @@ df_kp_ways df_kp_ways_of(df_kp_type type, const df_kp_split *split);
 
 /* C[m,n] = A[m,k] B[k,n], where B are weights. */
 typedef struct {
-    double m, k, n;
+    double m, k, n, element_bytes;
     df_kp_split split;
     df_kp_type reduction; /* how the gradient of B is split: as B */
 } df_product;
 
-/* The end of a list, with what the next operators have in common. */
-typedef struct {
-    df_ops *ops;
-    int row;
-    df_op_pass pass;
-    double element_bytes;
-} df_tail;
-
-/* Work that streams through DRAM: operations and accesses of an element, kernels in all. */
-typedef struct {
-    double flops, accesses, kernels;
-} df_pointwise;
-
-/* Appends an operator that runs once, whose sizes the caller fills in. */
-df_op *df_tail_add(const df_tail *t, df_op_kind kind);
-df_op *df_tail_stream(const df_tail *t, const df_pointwise *p, double elements);
-/* A collective of all devices along the axis, unless the caller sets its members. */
-df_op *df_tail_collective(const df_tail *t, df_coll_kind kind, df_axis axis, double bytes);
-/* An all-gather of equal shards; none if there is only one member. */
-void df_tail_gather(const df_tail *t, df_axis axis, double bytes, double members);
+/* An all-gather of equal shards along the axis; none if there is only one member. */
+void df_product_gather(
+    const df_tail *t, df_op_pass pass, df_axis axis, double bytes, double members);
 
 /* The product, or the one that gives a gradient, and its collectives. The weights' gradient comes
  * before the inputs': it gathers what both need. */
-void df_product_build(const df_product *p, df_op_pass pass, df_tail *t);
+void df_product_build(const df_product *p, df_op_pass pass, const df_tail *t);
+
+/* A device's part of the product's shape, for its memory. What is not split by row and column is
+ * split by column and row (model/lstm.h). */
+df_op_gemm df_product_part(const df_product *p, df_kp_type given);
 
 /* Replicas add up the gradients of B, then apply and clip them. */
-void df_product_reduce(const df_product *p, df_tail *t);
+void df_product_reduce(const df_product *p, const df_tail *t);
 
 /* ---- Mode GEMM ---- */
 
@@ -60,12 +47,13 @@ typedef enum { DF_GEMM_FORWARD, DF_GEMM_BACKWARD, DF_GEMM_REDUCTION, DF_GEMM_ROW
 
 typedef struct {
     df_product product;
-    double element_bytes;
     bool backward, reduces;
 } df_gemm_mode;
 
 void df_gemm_mode_read(const df_cfg *cfg, df_gemm_mode *g);
 /* Fills *ops, row by row in the order of df_gemm_row. */
 void df_gemm_mode_build(const df_gemm_mode *g, df_ops *ops);
+/* Bytes of the three matrices, forward: a device's parts of them. */
+double df_gemm_mode_bytes(const df_gemm_mode *g);
 
 #endif

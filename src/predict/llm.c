@@ -18,7 +18,7 @@ static void read_model(df_llm *x)
         df_compat_whole_batch(x->cfg, &x->split);
     }
     if (df_llm_is_training(x)) {
-        df_exchange_of(&x->dims, &x->split, zero_stage, &x->exchange);
+        x->exchange = df_exchange_of(&x->dims, &x->split, zero_stage);
         df_compat_exchange(x->rules, &x->dims, &x->split, zero_stage, &x->exchange);
     }
 }

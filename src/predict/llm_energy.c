@@ -39,7 +39,7 @@ void df_llm_pass_energy(const df_llm *x, df_energy *energy)
     const double hops = (x->split.pp - 1.0) * x->split.dp * batches * (training ? 2.0 : 1.0);
     memset(energy, 0, sizeof *energy);
     df_energy_add_ops(&x->tariff, &pass->ops, pass->price, &runs, energy);
-    df_energy_add_sent(&x->tariff, DF_AXIS_LP, hops * df_llm_hop_bytes(x), energy);
+    energy->network_j += x->tariff.sent_byte_j[DF_AXIS_LP] * (hops * df_llm_hop_bytes(x));
 }
 
 double df_llm_pass_energy_j(const df_llm *x, const df_energy *whole)
@@ -73,8 +73,8 @@ void df_llm_add_exchange_energy(const df_llm *x, df_energy *energy)
     const df_exchange *const e = &x->exchange;
     const double devices = x->split.tp * x->split.cp * x->split.dp;
     const double shared = 2.0 * df_coll_sent_bytes(DF_COLL_ALL_REDUCE, e->shared_bytes, 2.0);
-    df_energy_add_sent(&x->tariff, DF_AXIS_DP, devices * sent_bytes(x), energy);
-    df_energy_add_sent(&x->tariff, DF_AXIS_LP, devices * shared, energy);
+    energy->network_j += x->tariff.sent_byte_j[DF_AXIS_DP] * (devices * sent_bytes(x));
+    energy->network_j += x->tariff.sent_byte_j[DF_AXIS_LP] * (devices * shared);
     if (e->optimizes) {
         const double shards = x->cfg->sw.dp_zero_stage >= 1 ? e->replicas : 1.0;
         const double params = df_exchange_model_params(&x->dims, &x->split);

@@ -46,8 +46,7 @@ df_status df_llm_time_pass(df_llm *x, const df_span *span)
         df_llm_is_training(x) ? recompute_s(x->cfg->sched.recompute, &pass->times) : 0.0;
     pass->times.block_s[DF_BLOCK_LAYER][DF_PASS_INPUT_GRAD] += pass->recompute_s;
     if (needs_breakdown(x)) {
-        df_breakdown_fill(&pass->ops, pass->price, &pass->breakdown);
-        df_breakdown_recompute(&pass->breakdown, pass->recompute_s);
+        df_breakdown_fill(&pass->ops, pass->price, pass->recompute_s, &pass->breakdown);
         df_compat_count(x->rules, &of, &pass->ops, pass->price, &pass->breakdown);
     }
     return DF_OK;

@@ -59,7 +59,7 @@ static double gemm_bytes(const df_cfg *cfg)
 {
     df_gemm_mode gemm;
     df_gemm_mode_read(cfg, &gemm);
-    return df_footprint_gemm_bytes(&gemm);
+    return df_gemm_mode_bytes(&gemm);
 }
 
 void df_predict_need(const df_cfg *cfg, const df_rules *rules, df_need *out)

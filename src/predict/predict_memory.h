@@ -3,7 +3,7 @@
 #define DF_PREDICT_MEMORY_H
 #include "config/cfg.h"
 #include "fold/memory.h"
-#include "model/footprint.h"
+#include "model/lstm.h"
 #include "rules/rules.h"
 
 /* Bytes that a device must hold, in any mode; of an LSTM and an LLM by part too. No device is

@@ -63,12 +63,12 @@ static void one_device_holds_all(void **state)
     const df_cfg cfg = small_model();
     const df_rules rules = odd_rules();
     const df_footprint got = footprint_of(&cfg, &rules);
-    assert_part(&got.hidden, 1248.0, 8640.0, 38880.0);
-    assert_part(&got.softmax, 140.0, 1800.0, 3780.0);
-    assert_part(&got.embedding, 120.0, 1080.0, 0.0);
-    df_assert_rel(got.hidden_bytes, 48768.0, 1e-15);
-    df_assert_rel(got.softmax_bytes, 5720.0, 1e-15);
-    df_assert_rel(got.embedding_bytes, 1200.0, 1e-15);
+    assert_part(&got.part[DF_PART_HIDDEN], 1248.0, 8640.0, 38880.0);
+    assert_part(&got.part[DF_PART_SOFTMAX], 140.0, 1800.0, 3780.0);
+    assert_part(&got.part[DF_PART_EMBEDDING], 120.0, 1080.0, 0.0);
+    df_assert_rel(got.part[DF_PART_HIDDEN].total_bytes, 48768.0, 1e-15);
+    df_assert_rel(got.part[DF_PART_SOFTMAX].total_bytes, 5720.0, 1e-15);
+    df_assert_rel(got.part[DF_PART_EMBEDDING].total_bytes, 1200.0, 1e-15);
     df_assert_rel(got.total_bytes, 48768.0 + 5720.0 + 1200.0, 1e-15);
 }
 
@@ -80,8 +80,8 @@ static void data_parallel_splits_batch(void **state)
     cfg.sched.dp = 4;
     const df_rules rules = odd_rules();
     const df_footprint got = footprint_of(&cfg, &rules);
-    assert_part(&got.hidden, 1248.0, 2.0 * 2 * 8 * 24 * 3, 4.5 * 2 * 2 * 8 * 24 * 3);
-    assert_part(&got.embedding, 120.0, 2.0 * 8 * 3 * 6, 0.0);
+    assert_part(&got.part[DF_PART_HIDDEN], 1248.0, 2.0 * 2 * 8 * 24 * 3, 4.5 * 2 * 2 * 8 * 24 * 3);
+    assert_part(&got.part[DF_PART_EMBEDDING], 120.0, 2.0 * 8 * 3 * 6, 0.0);
 }
 
 /* Column-row by 5: inner dimensions 12, 6, 10 become 3, 2, 2. */
@@ -94,9 +94,9 @@ static void column_row_splits_inner_dimension(void **state)
     cfg.sched.kp2 = 7; /* has no meaning here */
     const df_rules rules = odd_rules();
     const df_footprint got = footprint_of(&cfg, &rules);
-    assert_part(&got.hidden, 2.0 * 2 * 4 * 24, 8640.0, 38880.0);
-    assert_part(&got.softmax, 2.0 * 3 * 10, 1800.0, 3780.0);
-    assert_part(&got.embedding, 2.0 * 2 * 6, 1080.0, 0.0);
+    assert_part(&got.part[DF_PART_HIDDEN], 2.0 * 2 * 4 * 24, 8640.0, 38880.0);
+    assert_part(&got.part[DF_PART_SOFTMAX], 2.0 * 3 * 10, 1800.0, 3780.0);
+    assert_part(&got.part[DF_PART_EMBEDDING], 2.0 * 2 * 6, 1080.0, 0.0);
 }
 
 /* Row-column by 4 x 5: rows 30 become 8; columns 24, 10, 6 become 5, 2, 2. */
@@ -109,9 +109,11 @@ static void row_column_splits_rows_and_columns(void **state)
     cfg.sched.kp2 = 5;
     const df_rules rules = odd_rules();
     const df_footprint got = footprint_of(&cfg, &rules);
-    assert_part(&got.hidden, 2.0 * 2 * 13 * 5, 2.0 * 2 * 8 * 5 * 3, 4.5 * 2 * 2 * 8 * 5 * 3);
-    assert_part(&got.softmax, 2.0 * 7 * 2, 2.0 * 8 * 3 * 2, 2.0 * (2 * 8 * 3 * 2 + 8 * 3));
-    assert_part(&got.embedding, 2.0 * 10 * 2, 2.0 * 8 * 3 * 2, 0.0);
+    assert_part(&got.part[DF_PART_HIDDEN], 2.0 * 2 * 13 * 5, 2.0 * 2 * 8 * 5 * 3,
+                4.5 * 2 * 2 * 8 * 5 * 3);
+    assert_part(&got.part[DF_PART_SOFTMAX], 2.0 * 7 * 2, 2.0 * 8 * 3 * 2,
+                2.0 * (2 * 8 * 3 * 2 + 8 * 3));
+    assert_part(&got.part[DF_PART_EMBEDDING], 2.0 * 10 * 2, 2.0 * 8 * 3 * 2, 0.0);
 }
 
 /* Each part its own type and dimensions; the embedding's columns are split only
@@ -130,12 +132,12 @@ static void parts_split_on_their_own(void **state)
     cfg.sched.kp_dim2[DF_PART_EMBEDDING] = 2;
     const df_rules rules = odd_rules();
     df_footprint got = footprint_of(&cfg, &rules);
-    df_assert_rel(got.hidden.activation_bytes, 2.0 * 2 * 15 * 8 * 3, 1e-15);
-    df_assert_rel(got.softmax.weight_bytes, 2.0 * 3 * 10, 1e-15);
-    assert_part(&got.embedding, 2.0 * 2 * 3, 2.0 * 30 * 3 * 3, 0.0);
+    df_assert_rel(got.part[DF_PART_HIDDEN].activation_bytes, 2.0 * 2 * 15 * 8 * 3, 1e-15);
+    df_assert_rel(got.part[DF_PART_SOFTMAX].weight_bytes, 2.0 * 3 * 10, 1e-15);
+    assert_part(&got.part[DF_PART_EMBEDDING], 2.0 * 2 * 3, 2.0 * 30 * 3 * 3, 0.0);
     cfg.sched.kp_type[DF_PART_HIDDEN] = DF_KP_CR;
     got = footprint_of(&cfg, &rules);
-    assert_part(&got.embedding, 2.0 * 2 * 6, 2.0 * 30 * 3 * 6, 0.0);
+    assert_part(&got.part[DF_PART_EMBEDDING], 2.0 * 2 * 6, 2.0 * 30 * 3 * 6, 0.0);
 }
 
 /* lp = 4 spreads 2 layers over 2 devices: hidden 48768 / 2 = 24384. With 1000

@@ -92,7 +92,7 @@ static void axes_pay_for_their_own_links(void **state)
     }
     const df_row *const logits = &r.pass.row[DF_ROW_LOGITS];
     const double logits_bytes =
-        logits->side[DF_FORWARD].sent_bytes + logits->side[DF_BACKWARD].sent_bytes;
+        logits->side[DF_FORWARD].sum.sent_bytes + logits->side[DF_BACKWARD].sum.sent_bytes;
     df_assert_rel(network_j[0][0], 0, 0);
     assert_true(network_j[1][0] > 0 && network_j[0][1] > 0);
     df_assert_rel(network_j[1][0] + network_j[0][1] - network_j[1][1], 8e-12 * 4 * logits_bytes,
@@ -140,7 +140,7 @@ static void recomputing_costs_energy(void **state)
     double layer = 0;
     static const df_row_name block[] = {DF_ROW_MHA, DF_ROW_MLP, DF_ROW_NORM1, DF_ROW_NORM2};
     for (int i = 0; i < 4; i++) {
-        layer += none.pass.row[block[i]].side[DF_FORWARD].flops;
+        layer += none.pass.row[block[i]].side[DF_FORWARD].sum.flops;
     }
     df_assert_rel(full.energy.compute_j - none.energy.compute_j, 1e-12 * L * layer, 1e-9);
     assert_true(full.model_flops == none.model_flops);
@@ -177,7 +177,7 @@ static void bundles_share_the_l1_or_have_one_each(void **state)
 {
     (void)state;
     const df_row row = {
-        .side = {[DF_FORWARD] = {.flops = 1e6, .traffic_bytes = {0, 64e6, 0, 200e3}}}};
+        .side = {[DF_FORWARD] = {.sum = {.flops = 1e6, .traffic_bytes = {0, 64e6, 0, 200e3}}}}};
     df_hw_device dev = {.core = {.num_bundle = 64, .throughput_flops_ps = 1e12}};
     const double bytes_ps[DF_HW_LEVELS] = {1e12, 10e9, 1e12, 1e9};
     for (int level = 0; level < DF_HW_LEVELS; level++) {

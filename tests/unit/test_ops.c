@@ -177,14 +177,14 @@ static void the_slowest_bounds(void **state)
         dev.mem[i].throughput_bytes_ps = 8 >> i;
         dev.mem[i].copies = i == 1 ? 2 : 1;
     }
-    const double even[] = {8, 8, 2, 1}; /* a second each */
-    double bytes[DF_HW_LEVELS];
-    memcpy(bytes, even, sizeof bytes);
-    assert_int_equal(df_usage_of_kernel(&dev, 11, bytes), DF_COST_COMPUTE);
+    df_row_side side = {.sum = {.flops = 11, .traffic_bytes = {8, 8, 2, 1}}}; /* a second each */
+    assert_int_equal(df_usage_bound(&dev, &side), DF_COST_COMPUTE);
+    side.sum.flops = 10;
     for (int i = 0; i < DF_HW_LEVELS; i++) {
-        memcpy(bytes, even, sizeof bytes);
-        bytes[i] *= 1.01;
-        assert_int_equal(df_usage_of_kernel(&dev, 10, bytes), DF_COST_REGISTERS + i);
+        const double even = side.sum.traffic_bytes[i];
+        side.sum.traffic_bytes[i] *= 1.01;
+        assert_int_equal(df_usage_bound(&dev, &side), DF_COST_REGISTERS + i);
+        side.sum.traffic_bytes[i] = even;
     }
 }
 

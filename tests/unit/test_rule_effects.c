@@ -360,10 +360,13 @@ static void footprint_omits_softmax(void **state)
     cfg.sched.lp = 4;
     df_need need;
     df_predict_need(&cfg, &rules, &need);
-    df_assert_rel(need.total_bytes, fmax(need.lstm.hidden_bytes, need.lstm.embedding_bytes), 0);
+    df_assert_rel(need.total_bytes,
+                  fmax(need.lstm.part[DF_PART_HIDDEN].total_bytes,
+                       need.lstm.part[DF_PART_EMBEDDING].total_bytes),
+                  0);
     rules.footprint_omits_softmax = false;
     df_predict_need(&cfg, &rules, &need);
-    df_assert_rel(need.total_bytes, need.lstm.softmax_bytes, 0);
+    df_assert_rel(need.total_bytes, need.lstm.part[DF_PART_SOFTMAX].total_bytes, 0);
 }
 
 static void footprint_lp2_zero(void **state)
@@ -378,7 +381,7 @@ static void footprint_lp2_zero(void **state)
     assert_true(need.total_bytes == 0);
     rules.footprint_lp2_zero = false;
     df_predict_need(&cfg, &rules, &need);
-    assert_true(need.total_bytes >= need.lstm.hidden_bytes);
+    assert_true(need.total_bytes >= need.lstm.part[DF_PART_HIDDEN].total_bytes);
 }
 
 int main(void)
