@@ -6,7 +6,7 @@
 #include "base/units.h"
 #include "compat/compat.h"
 #include "eval/eval_impl.h"
-#include "predict/predict_memory.h"
+#include "predict/predict.h"
 #include "topo/topo.h"
 
 static void put_shares(df_cfg_shares *to, const double p[], double whole)

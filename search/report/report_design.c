@@ -4,7 +4,6 @@
 #include <string.h>
 
 #include "predict/predict.h"
-#include "predict/predict_memory.h"
 #include "report/report_impl.h"
 
 /* YAML is long: the first designs alone have theirs. */

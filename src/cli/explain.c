@@ -4,10 +4,9 @@
 #include <string.h>
 
 #include "cli.h"
-#include "compat/output.h"
+#include "compat/compat.h"
 #include "json_out.h"
 #include "predict/predict.h"
-#include "predict/predict_memory.h"
 
 /* The figures of a prediction that rules change. */
 typedef enum {

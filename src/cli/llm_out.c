@@ -4,7 +4,7 @@
 #include <stdio.h>
 
 #include "base/units.h"
-#include "compat/output.h"
+#include "compat/compat.h"
 
 static const char *bound_name(const df_hw_device *dev, const df_row *row, int direction)
 {

@@ -2,8 +2,7 @@
 #ifndef DF_LLM_OUT_H
 #define DF_LLM_OUT_H
 #include "json_out.h"
-#include "predict/llm.h"
-#include "predict/predict_memory.h"
+#include "predict/predict.h"
 
 /* A prediction and what it is of. */
 typedef struct {

@@ -5,8 +5,8 @@
 #include <string.h>
 
 #include "base/units.h"
-#include "compat/step_reference.h"
-#include "predict/pipe.h"
+#include "compat/compat.h"
+#include "predict/predict.h"
 
 /* ---- Strategies ---- */
 

@@ -6,7 +6,7 @@
 
 #include "base/units.h"
 #include "cli.h"
-#include "compat/output.h"
+#include "compat/compat.h"
 
 static void print_line(FILE *out, int length)
 {

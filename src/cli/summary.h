@@ -4,7 +4,6 @@
 #define DF_SUMMARY_H
 #include "hw/hw.h"
 #include "predict/predict.h"
-#include "predict/predict_memory.h"
 
 /* What a summary is of. */
 typedef struct {

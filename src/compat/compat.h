@@ -5,33 +5,23 @@
  *   an edit         of the list of operators (edit.c)
  *   a price         in the reference's cost model (price.c)
  *   a count         of flops and bytes, for energies and tables (count.c)
- *   a step          the order in which a step's work is done (step_reference.h)
- *   an option       of what is built of plain data: GEMM traffic, simulated programs */
+ *   a step          the order in which a step's work is done (step_reference.c)
+ *   an option       of what is built of plain data: GEMM traffic, simulated programs
+ * In the modes LSTM and GEMM, lstm.c has the descriptions and edits. */
 #ifndef DF_COMPAT_H
 #define DF_COMPAT_H
-#include "cost/cost.h"
+#include "cost/simulated.h"
 #include "fold/breakdown.h"
 #include "lower/lower.h"
-#include "model/dims.h"
 #include "model/exchange.h"
+#include "model/lstm.h"
 #include "rules/rules.h"
-
-/* What operators are built from. */
-typedef struct {
-    const df_dims *dims;
-    const df_split *split;
-    const df_span *span;
-} df_compat_case;
-
-/* Makes a micro-batch of all sequences of a replica: with df_compat_first_batch_only. */
-void df_compat_whole_batch(const df_cfg *cfg, df_split *split);
 
 /* What a prediction does otherwise beside its operators, as plain options. */
 typedef struct {
     bool axes_follow_flags; /* df_topo_derive has what it means */
-    bool counted_energy;    /* an inference's energies are those of compat/energy.h */
+    bool counted_energy;    /* an inference's energies are those of df_compat_pass_energy_j */
     /* In the network simulator: */
-    bool links_underated, gathers_whole, stale_algorithms; /* df_simulated has what they mean */
     bool edges_free;        /* hybrid: hops and exchanges among replicas cost nothing */
     bool collectives_twice; /* a block's operators last as long as with their collectives */
     df_lower_options lower;
@@ -40,6 +30,15 @@ typedef struct {
 } df_compat_options;
 
 df_compat_options df_compat_read(const df_rules *rules);
+
+/* ---- Transformers ---- */
+
+/* What operators are built from. */
+typedef struct {
+    const df_dims *dims;
+    const df_split *split;
+    const df_span *span;
+} df_compat_case;
 
 /* Changes what a pass is over, and what replicas exchange. */
 void df_compat_span(const df_rules *rules,
@@ -56,17 +55,82 @@ void df_compat_exchange(const df_rules *rules,
 /* Changes a list of operators. */
 void df_compat_edit(const df_rules *rules, const df_compat_case *of, df_ops *ops);
 
-/* The cost model of some rules and its options, which `options` has room for. */
+/* Fills the counted flops and bytes of a table: products of all tensor-parallel devices without
+ * context parallelism, the DRAM's traffic of attention, embedding and logits. */
+void df_compat_count(const df_rules *rules,
+                     const df_compat_case *of,
+                     const df_ops *ops,
+                     const df_price price[],
+                     df_breakdown *table);
+
+/* Energy of an inference's pass as the Python DeepFlow counts it: of one device and one layer (rule
+ * llm_energy_one_layer), from a table's counted figures. */
+double df_compat_pass_energy_j(const df_rules *rules,
+                               const df_cfg_tech *tech,
+                               const df_compat_case *of,
+                               const df_breakdown *table);
+
+/* Whether of several micro-batches on a single stage the first alone runs, up to the gradients of
+ * the logits. It has all sequences of a replica then. */
+bool df_compat_first_batch_only(const df_rules *rules, const df_pipe *pipe, const df_order *order);
+
+/* Time of a step as the Python DeepFlow links its micro-batches, where the rules, which set the
+ * step's options, say that this is another time than that of its order (sched/sched.h). Allocates
+ * only for a step that is larger than all before, or that has to be simulated. DF_ENOMEM. */
+DF_NODISCARD df_status df_compat_step(
+    df_sched_ws *ws, const df_rules *rules, const df_step *step, double *time_s, df_err *err);
+
+/* ---- LSTMs and GEMMs ---- */
+
+/* Changes what operators are built from. */
+void df_compat_lstm(const df_rules *rules, df_lstm *x);
+
+/* Changes a list of operators. */
+void df_compat_edit_gemm(const df_rules *rules, const df_gemm_mode *g, df_ops *ops);
+
+/* The memory of an LSTM, as the rules count it. */
+void df_compat_footprint(const df_rules *rules, const df_lstm *x, df_footprint *out);
+
+/* ---- All modes ---- */
+
+/* What the cost model of some rules goes by, which is the model's options. */
 typedef struct {
-    bool streams_on_registers, staging_on_registers;
-    bool gather_whole_steps, gather_staging_divided;
-    bool flash_launch_on_heads, flash_loads_waves, flash_softmax_as_products;
+    const df_rules *rules;
+    bool llm; /* whose streams and gathers have rules apart */
 } df_compat_prices;
 
-const df_cost_model *
-df_compat_cost(const df_rules *rules, const df_cfg *cfg, df_compat_prices *options);
+/* The cost model of some rules, to which *options belongs; both borrow the rules. */
+const df_cost_model *df_compat_cost(const df_rules *rules, df_mode mode, df_compat_prices *options);
+
+/* Time of a collective in closed form: bytes as op/op.h has them. */
+double df_compat_collective_s(const df_rules *rules,
+                              df_mode mode,
+                              const df_hw_device *dev,
+                              const df_op_collective *what,
+                              const df_topo_group *group);
 
 df_gemm_traffic df_compat_gemm_traffic(const df_rules *rules);
+
+/* Collectives that the simulator was asked for in a GEMM's or LSTM's prediction. */
+typedef struct {
+    df_coll_kind kind;
+    double bytes, ranks;
+    double chosen_for; /* ranks that its algorithm is for */
+} df_compat_run;
+
+/* More than a prediction has: of an LSTM, 5 for a split cell, 6 for the softmax, 2 for the
+ * embedding, one hop, and 2 for each of three reductions. */
+enum { DF_COMPAT_RUNS = 24 };
+
+typedef struct {
+    df_compat_run run[DF_COMPAT_RUNS];
+    int count;
+} df_compat_history;
+
+/* Sets the rules' options of *s. With rule astra_algorithm_stale, collectives have algorithms for
+ * numbers of ranks that s->context leads to: of a transformer its df_split, in other modes a
+ * df_compat_history, empty at the beginning of the prediction. */
+void df_compat_simulated(const df_rules *rules, df_mode mode, df_simulated *s);
 
 /* How leniently a configuration is read, in bits of df_cfg_need. */
 unsigned df_compat_reading(const df_rules *rules);
@@ -77,12 +141,12 @@ bool df_compat_prints_infinite(const df_rules *rules);
 /* Whether the stages of a pipeline need no network between them. */
 bool df_compat_hops_are_free(const df_rules *rules, df_mode mode);
 
-/* Fills the counted flops and bytes of a table: products of all tensor-parallel devices without
- * context parallelism, the DRAM's traffic of attention, embedding and logits. */
-void df_compat_count(const df_rules *rules,
-                     const df_compat_case *of,
-                     const df_ops *ops,
-                     const df_price price[],
-                     df_breakdown *table);
+/* ---- Printed figures ---- */
+
+/* Sequences that decode at once, of which rates are printed: the whole batch, or dp times it. */
+double df_compat_rated_sequences(const df_rules *rules, const df_cfg *cfg);
+
+/* A GEMM's backward time as its summary has it, which may lack the reduction's. */
+double df_compat_summary_backward_s(const df_rules *rules, double backward_s, double reduction_s);
 
 #endif

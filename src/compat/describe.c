@@ -7,9 +7,6 @@ df_compat_options df_compat_read(const df_rules *rules)
     return (df_compat_options){
         .axes_follow_flags = rules->axes_follow_flags,
         .counted_energy = rules->llm_energy_one_layer,
-        .links_underated = rules->astra_links_underated,
-        .gathers_whole = rules->llm_all_gather_whole_steps,
-        .stale_algorithms = rules->astra_algorithm_stale,
         .rejects_two_stages = rules->two_stages_rejected,
         .frees_last_link = rules->memory_edge_frees_last_link,
         .edges_free = rules->astra_hybrid_edges_free,
@@ -18,11 +15,6 @@ df_compat_options df_compat_read(const df_rules *rules)
                   .reductions_on_first_devices = rules->astra_reductions_on_first_devices,
                   .tags_meet = rules->astra_tags_meet,
                   .order_open = rules->astra_order_open}};
-}
-
-void df_compat_whole_batch(const df_cfg *cfg, df_split *split)
-{
-    split->batch = (double)cfg->llm.batch_size / split->dp;
 }
 
 void df_compat_span(const df_rules *rules,
@@ -105,4 +97,15 @@ unsigned df_compat_reading(const df_rules *rules)
 bool df_compat_prints_infinite(const df_rules *rules)
 {
     return rules->infinite_times_printed;
+}
+
+double df_compat_rated_sequences(const df_rules *rules, const df_cfg *cfg)
+{
+    const double batch = (double)cfg->llm.batch_size;
+    return rules->llm_replicas_counted_twice ? batch * (double)cfg->sched.dp : batch;
+}
+
+double df_compat_summary_backward_s(const df_rules *rules, double backward_s, double reduction_s)
+{
+    return rules->gemm_summary_subtracts_dp ? backward_s - reduction_s : backward_s;
 }

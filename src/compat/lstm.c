@@ -1,4 +1,5 @@
-#include "compat/lstm.h"
+/* Rules of the modes LSTM and GEMM. */
+#include "compat/compat.h"
 
 /* By row and column, the softmax's split decides whether gates change hands, and the backward pass
  * exchanges those of all rows. */

@@ -2,8 +2,6 @@
 #include <math.h>
 
 #include "compat/compat.h"
-#include "cost/flash.h"
-#include "cost/ring.h"
 #include "hw/roof.h"
 
 enum { REGISTERS = 0, DRAM = DF_HW_LEVELS - 1 };
@@ -15,25 +13,34 @@ static const df_compat_prices *options_of(const df_coster *c)
 
 static double stream_s(const df_coster *c, double flops, double bytes)
 {
-    return options_of(c)->streams_on_registers
+    const df_compat_prices *const o = options_of(c);
+    return !o->llm && o->rules->pointwise_on_registers
                ? df_roof_level(c->dev, REGISTERS, flops, trunc(bytes))
                : df_roof_level(c->dev, DRAM, flops, bytes);
 }
 
-/* An all-gather's bytes are cut to one shard, or each step moves all of them; either way, a step
- * may copy one n-th of what it moves. */
+/* Each step of an LLM's all-gather moves all bytes, in place of a shard, and a step of any may copy
+ * one n-th of what it moves. */
+static df_ring gather_of(const df_compat_prices *o, double bytes, double n)
+{
+    const bool whole = o->llm && o->rules->llm_all_gather_whole_steps;
+    const double sent_bytes = ceil(whole ? bytes : bytes / n);
+    const bool divided = whole || (!o->llm && o->rules->all_gather_staging_divided);
+    return (df_ring){.steps = n - 1.0,
+                     .sent_bytes = sent_bytes,
+                     .staged_bytes = ceil(divided ? 2.0 * sent_bytes / n : 2.0 * sent_bytes),
+                     .launches = 1.0};
+}
+
 static double
 collective_s(const df_coster *c, const df_op_collective *what, const df_topo_group *group)
 {
     const df_compat_prices *const o = options_of(c);
-    df_ring ring = df_ring_of(what->kind, what->bytes, group->members);
-    if (what->kind == DF_COLL_ALL_GATHER && o->gather_whole_steps) {
-        ring.sent_bytes = ceil(what->bytes);
-    }
-    if (what->kind == DF_COLL_ALL_GATHER && o->gather_staging_divided) {
-        ring.staged_bytes = ceil(2.0 * ring.sent_bytes / group->members);
-    }
-    return df_ring_time_s(&ring, c->dev, o->staging_on_registers ? REGISTERS : DRAM, &group->link);
+    const df_ring ring = what->kind == DF_COLL_ALL_GATHER
+                             ? gather_of(o, what->bytes, group->members)
+                             : df_ring_of(what->kind, what->bytes, group->members);
+    return df_ring_time_s(&ring, c->dev, o->rules->pointwise_on_registers ? REGISTERS : DRAM,
+                          &group->link);
 }
 
 /* Loads before the products: of as many tiles as the device has bundles. */
@@ -47,15 +54,16 @@ static double load_waves_s(const df_coster *c, const df_op_attention *a)
 
 static double kernel_s(const df_coster *c, const df_op_attention *a, const df_flash *f)
 {
-    const df_compat_prices *const o = options_of(c);
-    const double launch_s = o->flash_launch_on_heads ? c->dev->launch_overhead_s : 0.0;
-    const double slowdown = o->flash_softmax_as_products ? 1.0 : 16.0;
+    const df_rules *const rules = options_of(c)->rules;
+    const double launch_s = rules->llm_flash_launch_on_heads ? c->dev->launch_overhead_s : 0.0;
+    const double slowdown = rules->llm_flash_softmax_as_products ? 1.0 : 16.0;
     const double softmax_s = df_roof_level(c->dev, DRAM, slowdown * f->softmax_flops, 1.0);
     const double products_s =
         (f->score.time_s + f->output.time_s) * f->pairs * (a->heads + launch_s) +
         softmax_s * f->pairs * a->heads;
     const double dram_s = df_roof_level(c->dev, DRAM, 0.0, trunc(f->dram_bytes));
-    return o->flash_loads_waves ? load_waves_s(c, a) + products_s : fmax(dram_s, products_s);
+    return rules->llm_flash_loads_waves ? load_waves_s(c, a) + products_s
+                                        : fmax(dram_s, products_s);
 }
 
 static df_status price_attention(const df_coster *c, const df_op *op, df_price *price)
@@ -74,21 +82,25 @@ static const df_cost_model reference = {
     .collective_s = collective_s,
 };
 
-const df_cost_model *
-df_compat_cost(const df_rules *rules, const df_cfg *cfg, df_compat_prices *options)
+const df_cost_model *df_compat_cost(const df_rules *rules, df_mode mode, df_compat_prices *options)
 {
-    const bool llm = cfg->mode == DF_MODE_LLM; /* whose streams and gathers have rules apart */
-    *options =
-        (df_compat_prices){.streams_on_registers = !llm && rules->pointwise_on_registers,
-                           .staging_on_registers = rules->pointwise_on_registers,
-                           .gather_whole_steps = llm && rules->llm_all_gather_whole_steps,
-                           .gather_staging_divided = llm ? rules->llm_all_gather_whole_steps
-                                                         : rules->all_gather_staging_divided,
-                           .flash_launch_on_heads = rules->llm_flash_launch_on_heads,
-                           .flash_loads_waves = rules->llm_flash_loads_waves,
-                           .flash_softmax_as_products = rules->llm_flash_softmax_as_products};
-    const bool differs = options->streams_on_registers || options->staging_on_registers ||
-                         options->gather_staging_divided || options->flash_launch_on_heads ||
-                         options->flash_loads_waves || options->flash_softmax_as_products;
+    *options = (df_compat_prices){rules, mode == DF_MODE_LLM};
+    const bool gathers =
+        options->llm ? rules->llm_all_gather_whole_steps : rules->all_gather_staging_divided;
+    const bool differs = rules->pointwise_on_registers || gathers ||
+                         rules->llm_flash_launch_on_heads || rules->llm_flash_loads_waves ||
+                         rules->llm_flash_softmax_as_products;
     return differs ? &reference : &df_cost_roofline;
+}
+
+double df_compat_collective_s(const df_rules *rules,
+                              df_mode mode,
+                              const df_hw_device *dev,
+                              const df_op_collective *what,
+                              const df_topo_group *group)
+{
+    df_compat_prices prices;
+    const df_coster coster = {
+        .model = df_compat_cost(rules, mode, &prices), .options = &prices, .dev = dev};
+    return df_price_collective_s(&coster, what, group);
 }

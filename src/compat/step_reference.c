@@ -4,11 +4,9 @@
  * leave no device a choice: each element of the graph (lower/graph.c) begins when its parents have
  * ended, which is followed here from stage to stage without the graph. unit.compat compares the
  * two. In the third the graph is simulated. */
-#include "compat/step_reference.h"
-
 #include <math.h>
 
-#include "lower/lower.h"
+#include "compat/compat.h"
 
 enum { FORWARD = DF_TASK_FORWARD, BACKWARD = DF_TASK_BACKWARD };
 

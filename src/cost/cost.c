@@ -4,8 +4,6 @@
 #include <string.h>
 
 #include "base/units.h"
-#include "cost/flash.h"
-#include "cost/ring.h"
 #include "cost/simulated.h"
 #include "hw/roof.h"
 
@@ -125,7 +123,7 @@ static void price_stream(const df_coster *c, const df_op *op, df_price *price)
     price->traffic_bytes[DRAM] = bytes;
 }
 
-static df_status price_kernel(const df_coster *c, const df_op *op, df_price *price)
+static inline df_status price_kernel(const df_coster *c, const df_op *op, df_price *price)
 {
     switch ((df_op_kind)op->kind) {
     case DF_OP_GEMM:
@@ -147,38 +145,30 @@ static df_status price_kernel(const df_coster *c, const df_op *op, df_price *pri
     return price_collective(c, op, price);
 }
 
-df_status df_price_op(const df_coster *c, const df_op *op, df_price *price)
+/* Makes the price of a kernel, without its launches, that of one with `times` its repeats. */
+static void scale(double times, df_price *price)
 {
-    memset(price, 0, sizeof *price);
-    DF_TRY(price_kernel(c, op, price));
-    const double launch_s = op->launches * c->dev->launch_overhead_s;
-    price->time_s += launch_s;
-    price->launch_s += launch_s;
-    return DF_OK;
-}
-
-/* Makes the price of a kernel that of one with `times` its repeats, in the launches of op. */
-static void scale(const df_coster *c, const df_op *op, double times, df_price *price)
-{
-    const double launch_s = op->launches * c->dev->launch_overhead_s;
-    price->time_s = (price->time_s - price->launch_s) * times + launch_s;
-    price->launch_s = launch_s;
+    price->time_s = (price->time_s - price->launch_s) * times;
+    price->launch_s = 0.0;
     price->flops *= times;
     for (int level = 0; level < DF_HW_LEVELS; level++) {
         price->traffic_bytes[level] *= times;
     }
 }
 
-df_status df_price_ops(const df_coster *c, const df_ops *ops, df_price price[])
+df_status df_price_ops(const df_coster *c, const df_op op[], int count, df_price price[])
 {
-    const df_op *const op = ops->op;
-    for (int i = 0; i < ops->count; i++) {
+    for (int i = 0; i < count; i++) {
         if ((op[i].flags & DF_OP_AGAIN) != 0) {
             price[i] = price[i - 1];
-            scale(c, &op[i], op[i].repeats / op[i - 1].repeats, &price[i]);
+            scale(op[i].repeats / op[i - 1].repeats, &price[i]);
         } else {
-            DF_TRY(df_price_op(c, &op[i], &price[i]));
+            memset(&price[i], 0, sizeof price[i]);
+            DF_TRY(price_kernel(c, &op[i], &price[i]));
         }
+        const double launch_s = op[i].launches * c->dev->launch_overhead_s;
+        price[i].time_s += launch_s;
+        price[i].launch_s += launch_s;
     }
     return DF_OK;
 }

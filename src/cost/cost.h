@@ -55,17 +55,48 @@ void df_price_add(df_price *sum, const df_price *price, double times);
 double
 df_price_collective_s(const df_coster *c, const df_op_collective *what, const df_topo_group *group);
 
-/* Prices one operator, or a whole list: price[i] is that of op[i].
+/* Prices operators: price[i] is that of op[i].
  * DF_INFEASIBLE: the device cannot hold a tile, a transfer has no link. DF_EINVAL: the simulator
  * cannot run a collective.
  * A device that is merely without a rate has infinite times. */
-DF_NODISCARD df_status df_price_op(const df_coster *c, const df_op *op, df_price *price);
-DF_NODISCARD df_status df_price_ops(const df_coster *c, const df_ops *ops, df_price price[]);
+DF_NODISCARD df_status df_price_ops(const df_coster *c,
+                                    const df_op op[],
+                                    int count,
+                                    df_price price[]);
 
-/* For cost models: a product of the tile search, `repeats` times; and one such product. */
+/* ---- For cost models ---- */
+
+/* A product of the tile search, `repeats` times. */
 DF_NODISCARD df_status df_price_gemm(const df_coster *c, const df_op *op, df_price *price);
-DF_NODISCARD df_status df_price_product(const df_coster *c,
-                                        const df_op_gemm *g,
-                                        df_gemm_cost *cost);
+
+/* FlashAttention as tiles (Dao et al., NeurIPS 2022; Dao, ICLR 2024): the forward kernel of one
+ * device. */
+typedef struct {
+    double pairs;               /* of tiles of queries and of keys, of one head of one sequence */
+    df_gemm_cost score, output; /* the two products of a pair */
+    double softmax_flops;       /* of a pair */
+    double dram_bytes;          /* queries and outputs, keys and values each once */
+} df_flash;
+
+DF_NODISCARD df_status df_flash_tile(const df_coster *c, const df_op_attention *a, df_flash *flash);
+
+/* Flops and traffic of the kernel, `times` over. */
+void df_flash_count(const df_flash *flash, const df_op_attention *a, double times, df_price *price);
+
+/* A collective by a ring algorithm in closed form (Thakur et al., IJHPCA 19(1), 2005): `steps`
+ * times a piece is sent and copied to where the link finds it; `reductions` of the pieces are added
+ * to what is there: two are read and one is written. */
+typedef struct {
+    double steps, sent_bytes, staged_bytes;
+    double reductions, reduced_flops, reduced_bytes;
+    double launches;
+} df_ring;
+
+/* Of a collective of `bytes` (op/op.h) among n members, more than one. */
+df_ring df_ring_of(df_coll_kind kind, double bytes, double n);
+
+/* Its time, where local work streams through `level` of the device. inf on a link of speed 0. */
+double
+df_ring_time_s(const df_ring *ring, const df_hw_device *dev, int level, const df_hw_link *link);
 
 #endif

@@ -1,7 +1,7 @@
-#include "cost/ring.h"
-
+/* Rings. */
 #include <math.h>
 
+#include "cost/cost.h"
 #include "hw/roof.h"
 
 /* A step moves one n-th of the data. */

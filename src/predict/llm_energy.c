@@ -1,8 +1,7 @@
 #include <string.h>
 
 #include "base/units.h"
-#include "compat/energy.h"
-#include "predict/llm_impl.h"
+#include "predict/predict_impl.h"
 
 df_tariff df_llm_tariff(const df_cfg *cfg, const df_hw_device *dev, const df_topo *topo)
 {
@@ -24,35 +23,29 @@ df_tariff df_llm_tariff(const df_cfg *cfg, const df_hw_device *dev, const df_top
     return t;
 }
 
-void df_llm_pass_energy(const df_llm *x, df_energy *energy)
+double df_llm_pass_energy(const df_job *x, df_energy *energy)
 {
     const df_llm_pass *const pass = &x->memory->pass;
-    const bool training = df_llm_is_training(x);
-    const df_recompute again = training ? x->cfg->sched.recompute : DF_RECOMPUTE_NONE;
+    const df_compat_case of = {&x->dims, &x->split, &pass->span};
+    const df_recompute again = x->training ? x->cfg->sched.recompute : DF_RECOMPUTE_NONE;
     const double batches = df_llm_batches(x);
     const double once = x->split.tp * x->split.cp * x->split.dp * batches;
     const df_energy_runs runs = {.layer = x->dims.layers * once,
                                  .once = once,
-                                 .backward = training,
+                                 .backward = x->training,
                                  .layer_again = again == DF_RECOMPUTE_FULL,
                                  .attention_again = again == DF_RECOMPUTE_SELECTIVE};
-    const double hops = (x->split.pp - 1.0) * x->split.dp * batches * (training ? 2.0 : 1.0);
+    const double hops = (x->split.pp - 1.0) * x->split.dp * batches * (x->training ? 2.0 : 1.0);
     memset(energy, 0, sizeof *energy);
     df_energy_add_ops(&x->tariff, &pass->ops, pass->price, &runs, energy);
     energy->network_j += x->tariff.sent_byte_j[DF_AXIS_LP] * (hops * df_llm_hop_bytes(x));
-}
-
-double df_llm_pass_energy_j(const df_llm *x, const df_energy *whole)
-{
-    const df_llm_pass *const pass = &x->memory->pass;
-    const df_compat_case of = {&x->dims, &x->split, &pass->span};
-    return x->options.counted_energy
-               ? df_compat_pass_energy_j(x->rules, &x->cfg->tech, &of, &pass->breakdown)
-               : df_energy_dynamic_j(whole);
+    return !x->training && x->options.counted_energy
+               ? df_compat_pass_energy_j(x->rules, &x->cfg->tech, &of, pass->breakdown)
+               : df_energy_dynamic_j(energy);
 }
 
 /* Bytes that a device sends to its replicas in one step. */
-static double sent_bytes(const df_llm *x)
+static double sent_bytes(const df_job *x)
 {
     const df_exchange *const e = &x->exchange;
     const int64_t zero = x->cfg->sw.dp_zero_stage;
@@ -68,7 +61,7 @@ static double sent_bytes(const df_llm *x)
            gathers * df_coll_sent_bytes(DF_COLL_ALL_GATHER, parameters, e->replicas);
 }
 
-void df_llm_add_exchange_energy(const df_llm *x, df_energy *energy)
+void df_llm_add_exchange_energy(const df_job *x, df_energy *energy)
 {
     const df_exchange *const e = &x->exchange;
     const double devices = x->split.tp * x->split.cp * x->split.dp;

@@ -1,7 +1,7 @@
 #include <math.h>
 #include <stdio.h>
 
-#include "predict/llm_impl.h"
+#include "predict/predict_impl.h"
 
 /* A decode step that is timed; others lie on the line between two. */
 typedef struct {
@@ -13,8 +13,8 @@ typedef struct {
 /* Sampled steps so far: where the integral has got to, and what the rates need. */
 typedef struct {
     sample last;
-    int64_t wanted[2]; /* midpoint and end */
-    double at[2];
+    int64_t midpoint;
+    double midpoint_s;
     double time_s, energy_j;
     df_energy energy;
     bool begun;
@@ -35,36 +35,33 @@ static void integrate(integral *sum, const sample *next)
         df_energy_add(&sum->energy, &sum->last.energy, 0.5 * width);
         df_energy_add(&sum->energy, &next->energy, 0.5 * width);
     }
-    for (int i = 0; i < 2; i++) {
-        const int64_t step = sum->wanted[i];
-        if (step == next->step) {
-            sum->at[i] = next->time_s;
-        } else if (step < next->step && step > sum->last.step) {
-            const double part =
-                (double)(step - sum->last.step) / (double)(next->step - sum->last.step);
-            sum->at[i] = sum->last.time_s + part * (next->time_s - sum->last.time_s);
-        }
+    if (sum->midpoint == next->step) {
+        sum->midpoint_s = next->time_s;
+    } else if (sum->midpoint < next->step && sum->midpoint > sum->last.step) {
+        const double part =
+            (double)(sum->midpoint - sum->last.step) / (double)(next->step - sum->last.step);
+        sum->midpoint_s = sum->last.time_s + part * (next->time_s - sum->last.time_s);
     }
     sum->last = *next;
 }
 
-static df_span span_of(const df_llm *x, double tokens, double context, bool decode)
+static df_span span_of(const df_job *x, double tokens, double context, bool decode)
 {
     df_span span = df_span_of(&x->dims, &x->split, tokens, context, decode);
     span.cached = true;
     return span;
 }
 
-static df_status time_step(df_llm *x, int64_t prefill, int64_t step, sample *out)
+static df_status
+time_step(df_job *x, int64_t prefill, int64_t step, df_breakdown *table, sample *out)
 {
     const df_span span = span_of(x, 1.0, (double)(prefill + step + 1), true);
     if (x->memory->watch || x->memory->runner) {
         snprintf(x->where, sizeof x->where, "decode_samples/step_%04lld/", (long long)step);
     }
-    DF_TRY(df_llm_time_pass(x, &span));
+    DF_TRY(df_llm_time_pass(x, &span, table));
     out->step = step;
-    df_llm_pass_energy(x, &out->energy);
-    out->energy_j = df_llm_pass_energy_j(x, &out->energy);
+    out->energy_j = df_llm_pass_energy(x, &out->energy);
     return df_llm_run_step(x, NULL, &out->time_s);
 }
 
@@ -73,55 +70,49 @@ static double per_second(double time_s)
     return time_s > 0 ? 1.0 / time_s : 0.0;
 }
 
-static df_status decode(df_llm *x, int64_t prefill, df_llm_result *out)
+static df_status decode(df_job *x, int64_t prefill, df_llm_result *out)
 {
     const int64_t steps = x->cfg->llm.decode_len;
     const int64_t given = x->cfg->llm.sample_every;
     const int64_t every = given > 0 ? given : INT64_C(2147483647);
-    integral sum = {.last = {.step = -1}, .wanted = {steps / 2, steps - 1}};
+    integral sum = {.last = {.step = -1}, .midpoint = steps / 2};
     double first_s = 0;
     int64_t step = 0;
     while (step < steps) {
         sample next;
-        DF_TRY(time_step(x, prefill, step, &next));
+        DF_TRY(time_step(x, prefill, step, &out->decode, &next));
         integrate(&sum, &next);
         first_s = step == 0 ? next.time_s : first_s;
         const int64_t following = (step + 1) / every * every + every - 1;
         step = step == steps - 1 ? steps : following < steps - 1 ? following : steps - 1;
-    }
-    if (x->want == DF_WANT_OPERATORS) {
-        x->memory->last = x->memory->pass.breakdown;
     }
     out->decode_s = sum.time_s;
     out->decode_energy_j = sum.energy_j;
     df_energy_add(&out->energy, &sum.energy, 1.0);
     out->first_token_s = out->prefill_s + first_s;
     out->tokens_ps =
-        (df_llm_rates){per_second(first_s), per_second(sum.at[0]), per_second(sum.at[1]),
-                       sum.time_s > 0 ? (double)steps / sum.time_s : 0.0, steps / 2};
+        (df_llm_rates){per_second(first_s), per_second(sum.midpoint_s), per_second(sum.last.time_s),
+                       sum.time_s > 0 ? (double)steps / sum.time_s : 0.0, sum.midpoint};
     return DF_OK;
 }
 
 /* All steps take as long as the middle one: a step's work is linear in its context. */
-static double decode_flops(const df_llm *x, double prefill, double steps, double sequences)
+static double decode_flops(const df_job *x, double prefill, double steps, double sequences)
 {
     const df_span middle = span_of(x, 1.0, prefill + 0.5 * (steps + 1.0), true);
     return steps * df_transformer_flops(&x->dims, &middle, sequences);
 }
 
-static df_status prefill(df_llm *x, double tokens, df_llm_result *out)
+static df_status prefill(df_job *x, double tokens, df_llm_result *out)
 {
     const df_span span = span_of(x, tokens, tokens, false);
-    DF_TRY(df_llm_time_pass(x, &span));
-    df_llm_pass_energy(x, &out->energy);
-    out->prefill_energy_j = df_llm_pass_energy_j(x, &out->energy);
-    if (x->want == DF_WANT_OPERATORS) {
-        x->memory->first = x->memory->pass.breakdown;
-    }
+    out->model_flops = df_transformer_flops(&x->dims, &span, (double)x->cfg->llm.batch_size);
+    DF_TRY(df_llm_time_pass(x, &span, &out->pass));
+    out->prefill_energy_j = df_llm_pass_energy(x, &out->energy);
     return df_llm_run_step(x, NULL, &out->prefill_s);
 }
 
-df_status df_llm_infer(df_llm *x, df_llm_result *out)
+df_status df_llm_infer(df_job *x, df_llm_result *out)
 {
     const df_cfg_llm *const m = &x->cfg->llm;
     const double steps = (double)m->decode_len;
@@ -129,8 +120,6 @@ df_status df_llm_infer(df_llm *x, df_llm_result *out)
     const double sequences = (double)m->batch_size;
     const double token = df_transformer_cache_bytes(&x->dims, x->split.batch, 1.0) * x->dims.layers;
     if (tokens > 0) {
-        const df_span span = span_of(x, tokens, tokens, false);
-        out->model_flops = df_transformer_flops(&x->dims, &span, sequences);
         DF_TRY(prefill(x, tokens, out));
     }
     out->first_token_s = out->prefill_s;

@@ -2,7 +2,7 @@
 #include <math.h>
 
 #include "base/units.h"
-#include "predict/llm_impl.h"
+#include "predict/predict_impl.h"
 
 /* ---- A layer as a chain ---- */
 
@@ -13,14 +13,14 @@ static const df_row_name context_rows[] = {DF_ROW_NORM1, DF_ROW_QKV,   DF_ROW_AT
 
 /* With collectives_twice, some rows last as long as with their collectives, which are simulated
  * too: not the norms of a decode step, and with context parallelism the MLP alone. */
-static bool lasts_with_collectives(const df_llm *x, df_row_name row)
+static bool lasts_with_collectives(const df_job *x, df_row_name row)
 {
     const bool norm = row == DF_ROW_NORM1 || row == DF_ROW_NORM2;
     return x->options.collectives_twice && !(norm && x->coster.forward_only) &&
            (x->split.cp == 1.0 || row == DF_ROW_MLP);
 }
 
-static void add_collectives(const df_llm *x, df_row_name row, df_lower_chain *chain)
+static void add_collectives(const df_job *x, df_row_name row, df_lower_chain *chain)
 {
     const df_ops *const ops = &x->memory->pass.ops;
     for (int i = 0; i < ops->count; i++) {
@@ -45,7 +45,7 @@ static void add_collectives(const df_llm *x, df_row_name row, df_lower_chain *ch
     }
 }
 
-static void read_chain(const df_llm *x, int direction, df_lower_chain *chain)
+static void read_chain(const df_job *x, int direction, df_lower_chain *chain)
 {
     const df_llm_pass *const pass = &x->memory->pass;
     const bool context = x->split.cp > 1.0;
@@ -55,7 +55,7 @@ static void read_chain(const df_llm *x, int direction, df_lower_chain *chain)
     chain->count = 0;
     for (int i = 0; i < count; i++) {
         const df_row_name row = rows[direction == DF_BACKWARD ? count - 1 - i : i];
-        const df_row_side *const side = &pass->breakdown.row[row].side[direction];
+        const df_row_side *const side = &pass->breakdown->row[row].side[direction];
         const double comm_s = lasts_with_collectives(x, row) ? 0.0 : side->comm_s;
         const df_lower_item item = {
             .op = (int32_t)row, .name = df_row_names[row], .duration_s = side->time_s - comm_s};
@@ -70,7 +70,7 @@ static void read_chain(const df_llm *x, int direction, df_lower_chain *chain)
 /* Devices whose chains are simulated as one block: those of tensor parallelism. Groups over
  * context are cut out of them in turn; where that would leave one device alone, which cannot
  * be simulated, all devices that share the layer are. */
-static double block_ranks(const df_llm *x)
+static double block_ranks(const df_job *x)
 {
     const df_split *const s = &x->split;
     const bool alone = s->cp > 1.0 && fmod(s->tp, s->cp) == 1.0;
@@ -81,7 +81,7 @@ static double block_ranks(const df_llm *x)
 
 /* All of a graph runs on one network: that of the devices which share a layer. One device alone has
  * no links, but the simulator wants two: any link between it and its twin will do. */
-static df_net_network network_of(const df_llm *x, double ranks)
+static df_net_network network_of(const df_job *x, double ranks)
 {
     static const df_hw_link unused = {DF_GIB, 1e-6};
     const df_split *const s = &x->split;
@@ -96,10 +96,10 @@ static df_net_network network_of(const df_llm *x, double ranks)
 /* Runs a program: a df_lower_host's run. */
 static df_status run_job(void *context, const df_runner_job *job, double *time_s, df_err *err)
 {
-    df_llm *const x = context;
+    df_job *const x = context;
     const double ranks = df_net_program_ranks(job->program);
     const double shared = x->split.tp * x->split.cp;
-    const bool stale = x->options.stale_algorithms && shared > 1.0;
+    const bool stale = x->simulated.algorithm_ranks && shared > 1.0;
     const df_net_network network = network_of(x, ranks);
     const df_net_system system =
         df_simulated_system(&x->coster.topo, x->simulated.backend, stale ? shared : ranks);
@@ -111,19 +111,19 @@ static df_status run_job(void *context, const df_runner_job *job, double *time_s
 
 static df_status show(void *context, const char *name, const df_dag *dag, df_err *err)
 {
-    const df_llm *const x = context;
+    const df_job *const x = context;
     const df_llm_watch *const watch = x->memory->watch;
     return watch ? watch->graph(watch->context, x->where, name, dag, err) : DF_OK;
 }
 
-static df_lower_host host_of(df_llm *x)
+static df_lower_host host_of(df_job *x)
 {
     return (df_lower_host){
         .options = x->options.lower, .where = x->where, .context = x, .run = run_job, .show = show};
 }
 
 df_status
-df_llm_run_net_step(df_llm *x, df_step *step, const df_lower_traffic *traffic, double *time_s)
+df_llm_run_net_step(df_job *x, df_step *step, const df_lower_traffic *traffic, double *time_s)
 {
     const df_astra_mode mode = x->cfg->backend.mode;
     const df_lower_host host = host_of(x);

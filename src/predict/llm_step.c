@@ -1,21 +1,21 @@
 #include <math.h>
 
-#include "predict/llm_impl.h"
+#include "predict/predict_impl.h"
 
 /* All gradients' norm is needed first, so that the step begins when all are reduced. */
-static df_status time_optimizer(const df_llm *x, double *time_s)
+static df_status time_optimizer(const df_job *x, double *time_s)
 {
     const double shards = x->cfg->sw.dp_zero_stage >= 1 ? x->exchange.replicas : 1.0;
     const double params = df_exchange_stage_params(&x->dims, &x->split) / shards;
     const df_op step = df_exchange_optimizer(&x->dims, params);
     df_price price;
-    DF_TRY(df_price_op(&x->coster, &step, &price));
+    DF_TRY(df_price_ops(&x->coster, &step, 1, &price));
     *time_s = price.time_s;
     return DF_OK;
 }
 
 /* Seconds of a collective among replicas for each part of the model. */
-static df_step_parts time_exchange(const df_llm *x, df_coll_kind kind, const df_exchange_bytes *b)
+static df_step_parts time_exchange(const df_job *x, df_coll_kind kind, const df_exchange_bytes *b)
 {
     const double n = x->exchange.replicas;
     return (df_step_parts){.embedding = df_llm_coll_s(x, kind, b->embedding, n, DF_AXIS_DP),
@@ -24,7 +24,7 @@ static df_step_parts time_exchange(const df_llm *x, df_coll_kind kind, const df_
 }
 
 /* An order may split the backward pass in two. */
-static void read_block(const df_llm *x, df_block block, double time_s[DF_TASKS])
+static void read_block(const df_job *x, df_block block, double time_s[DF_TASKS])
 {
     const double *const pass_s = x->memory->pass.times.block_s[block];
     const bool splits = x->order->splits_backward;
@@ -34,7 +34,7 @@ static void read_block(const df_llm *x, df_block block, double time_s[DF_TASKS])
     time_s[DF_TASK_WEIGHTS] = splits ? pass_s[DF_PASS_WEIGHT_GRAD] : 0.0;
 }
 
-static df_step_times read_times(const df_llm *x)
+static df_step_times read_times(const df_job *x)
 {
     const df_coll_kind reduction =
         x->cfg->sw.dp_zero_stage >= 2 ? DF_COLL_REDUCE_SCATTER : DF_COLL_ALL_REDUCE;
@@ -45,19 +45,19 @@ static df_step_times read_times(const df_llm *x)
     if (x->pipe.stages > 1) {
         t.hop = df_llm_coll_s(x, DF_COLL_P2P, df_llm_hop_bytes(x), 2.0, DF_AXIS_LP);
     }
-    if (df_llm_is_training(x) && x->exchange.replicas > 1.0) {
+    if (x->training && x->exchange.replicas > 1.0) {
         t.reduce = time_exchange(x, reduction, &x->exchange.gradients);
         t.gather = time_exchange(x, DF_COLL_ALL_GATHER, &x->exchange.parameters);
     }
     return t;
 }
 
-static double gathered_bytes(const df_llm *x, double bytes)
+static double gathered_bytes(const df_job *x, double bytes)
 {
     return ceil(df_simulated_bytes(&x->simulated, DF_COLL_ALL_GATHER, bytes, x->exchange.replicas));
 }
 
-static df_lower_traffic traffic_of(const df_llm *x)
+static df_lower_traffic traffic_of(const df_job *x)
 {
     const df_exchange_bytes *const g = &x->exchange.gradients;
     const df_exchange_bytes *const p = &x->exchange.parameters;
@@ -70,11 +70,11 @@ static df_lower_traffic traffic_of(const df_llm *x)
 }
 
 /* The operators, and the graph that stands for the step whether it is simulated or not. */
-static df_status show_step(df_llm *x, const df_step *step, const df_lower_traffic *traffic)
+static df_status show_step(df_job *x, const df_step *step, const df_lower_traffic *traffic)
 {
     const df_llm_watch *const watch = x->memory->watch;
     int32_t root;
-    DF_TRY(watch->pass(watch->context, x->where, &x->memory->pass.breakdown, x->err));
+    DF_TRY(watch->pass(watch->context, x->where, x->memory->pass.breakdown, x->err));
     df_dag *const dag = df_lower_graph(step, traffic, &root);
     if (!dag) {
         return df_fail(x->err, DF_ENOMEM, "out of memory for the graph of the model");
@@ -85,14 +85,14 @@ static df_status show_step(df_llm *x, const df_step *step, const df_lower_traffi
 }
 
 /* Whether what stages and replicas exchange takes the times in t; the simulator has its own. */
-static bool edges_timed(const df_llm *x)
+static bool edges_timed(const df_job *x)
 {
     const bool hybrid = x->cfg->backend.mode == DF_ASTRA_HYBRID;
     return !x->coster.simulated || (hybrid && !x->options.edges_free);
 }
 
 /* A step is infinite where the device lacks something: there is no order of events then. */
-static bool can_end(const df_llm *x, const df_step_times *t)
+static bool can_end(const df_job *x, const df_step_times *t)
 {
     double sum = 0.0;
     if (edges_timed(x)) {
@@ -107,7 +107,7 @@ static bool can_end(const df_llm *x, const df_step_times *t)
 
 /* Adds what follows the last reduction: the ends of a pipeline add up the gradients of a table that
  * both have, and the optimizer runs. */
-static df_status add_update(const df_llm *x, double *optimizer_s, double *time_s)
+static df_status add_update(const df_job *x, double *optimizer_s, double *time_s)
 {
     *time_s += df_llm_coll_s(x, DF_COLL_ALL_REDUCE, x->exchange.shared_bytes, 2.0, DF_AXIS_LP);
     if (x->exchange.optimizes) {
@@ -117,15 +117,14 @@ static df_status add_update(const df_llm *x, double *optimizer_s, double *time_s
     return DF_OK;
 }
 
-df_status df_llm_run_step(df_llm *x, double *optimizer_s, double *time_s)
+df_status df_llm_run_step(df_job *x, double *optimizer_s, double *time_s)
 {
-    const bool training = df_llm_is_training(x);
     df_step step = {.t = read_times(x),
                     .pipe = x->pipe,
                     .order = x->order,
                     .zero_stage = x->cfg->sw.dp_zero_stage,
-                    .training = training,
-                    .data_parallel = training && x->exchange.replicas > 1.0,
+                    .training = x->training,
+                    .data_parallel = x->training && x->exchange.replicas > 1.0,
                     .tied = !x->exchange.head_apart};
     if (!can_end(x, &step.t)) {
         *time_s = HUGE_VAL;
@@ -138,5 +137,5 @@ df_status df_llm_run_step(df_llm *x, double *optimizer_s, double *time_s)
     DF_TRY(x->coster.simulated
                ? df_llm_run_net_step(x, &step, &traffic, time_s)
                : df_compat_step(&x->memory->sched, x->rules, &step, time_s, x->err));
-    return training ? add_update(x, optimizer_s, time_s) : DF_OK;
+    return x->training ? add_update(x, optimizer_s, time_s) : DF_OK;
 }

@@ -1,28 +1,74 @@
 #include <math.h>
+#include <stdlib.h>
 
 #include "predict/predict_impl.h"
 
-/* ---- GEMMs and LSTMs ---- */
+/* ---- The predictor ---- */
 
-static df_status read_model(const df_cfg *cfg,
-                            const df_compat_options *options,
-                            df_predict_model *model,
-                            df_err *err)
+df_predictor *df_predictor_new(void)
 {
-    return cfg->mode == DF_MODE_GEMM ? df_read_gemm(cfg, &model->gemm, err)
-                                     : df_read_lstm(cfg, options, &model->lstm, err);
+    df_predictor *const predictor = calloc(1, sizeof *predictor);
+    if (!predictor) {
+        return NULL;
+    }
+    predictor->search = df_gemm_search_new();
+    predictor->pipe = df_pipeline_new();
+    predictor->cache = df_gemm_cache_new();
+    if (!predictor->search || !predictor->pipe || !predictor->cache) {
+        df_predictor_free(predictor);
+        return NULL;
+    }
+    return predictor;
 }
+
+void df_predictor_free(df_predictor *predictor)
+{
+    if (predictor) {
+        df_gemm_search_free(predictor->search);
+        df_pipeline_free(predictor->pipe);
+        df_gemm_cache_free(predictor->cache);
+        df_sched_ws_free(&predictor->sched);
+        df_simulator_free(predictor->net);
+        free(predictor);
+    }
+}
+
+void df_predictor_clear(df_predictor *predictor)
+{
+    df_gemm_cache_clear(predictor->cache);
+}
+
+void df_predictor_use(df_predictor *predictor, df_runner *runner)
+{
+    predictor->runner = runner;
+}
+
+void df_predictor_show(df_predictor *predictor, const df_llm_watch *watch)
+{
+    predictor->watch = watch;
+}
+
+/* ---- Splits ---- */
 
 df_status df_predict_check(const df_cfg *cfg, const df_rules *rules, df_err *err)
 {
     const df_compat_options options = df_compat_read(rules);
-    df_predict_model model;
-    if (cfg->mode != DF_MODE_LLM) {
-        return read_model(cfg, &options, &model, err);
+    df_gemm_mode gemm;
+    df_lstm lstm;
+    df_status status = DF_OK;
+    switch (cfg->mode) {
+    case DF_MODE_GEMM:
+        return df_read_gemm(cfg, &gemm, err);
+    case DF_MODE_LSTM:
+        return df_read_lstm(cfg, &options, &lstm, err);
+    case DF_MODE_LLM:
+        status = df_cfg_check(cfg, err);
+        break;
     }
-    const df_status status = df_cfg_check(cfg, err);
     return status == DF_EINVAL ? DF_INFEASIBLE : status;
 }
+
+/* ---- A prediction ---- */
 
 /* Whether any rate that every kernel needs is missing. */
 static bool cannot_compute(const df_hw_device *dev)
@@ -35,74 +81,80 @@ static bool cannot_compute(const df_hw_device *dev)
 }
 
 /* Where the configuration asks for it. */
-static df_status use_simulator(df_predictor *predictor, df_predict_job *job)
+static df_status use_simulator(df_job *job)
 {
-    if (!df_backend_simulates(&job->cfg->backend)) {
+    df_predictor *const memory = job->memory;
+    df_simulated *const s = &job->simulated;
+    const bool simulates = df_backend_simulates(&job->cfg->backend);
+    if (simulates && !memory->net) {
+        memory->net = df_simulator_new(memory->runner);
+        if (!memory->net) {
+            return df_fail(job->err, DF_ENOMEM, "out of memory for the network simulator");
+        }
+    }
+    memory->history.count = 0;
+    s->net = memory->net;
+    s->backend = &job->cfg->backend;
+    s->context = job->cfg->mode == DF_MODE_LLM ? (void *)&job->split : &memory->history;
+    df_compat_simulated(job->rules, job->cfg->mode, s);
+    job->coster.simulated = simulates ? s : NULL;
+    return DF_OK;
+}
+
+/* GEMMs are kept for LLMs, which have many alike; in other modes each device has its own. */
+static df_status use_products(df_job *job)
+{
+    const df_gemm_traffic traffic = df_compat_gemm_traffic(job->rules);
+    df_coster *const coster = &job->coster;
+    coster->cache = job->cfg->mode == DF_MODE_LLM ? job->memory->cache : NULL;
+    coster->search = job->memory->search;
+    if (coster->cache) {
+        df_gemm_cache_use(coster->cache, coster->dev, &traffic);
         return DF_OK;
     }
-    DF_TRY(df_predictor_need_net(predictor, job->coster.err));
-    predictor->history.count = 0;
-    job->simulated = (df_simulated){
-        .net = predictor->net,
-        .backend = &job->cfg->backend,
-        .links_underated = job->options.links_underated,
-        .algorithm_ranks = job->options.stale_algorithms ? df_compat_history_ranks : NULL,
-        .context = &predictor->history};
-    job->coster.simulated = &job->simulated;
-    return DF_OK;
+    return df_gemm_search_use(job->memory->search, coster->dev, &traffic, job->err);
 }
 
-/* The job has its design. */
-static df_status begin(df_predictor *predictor, df_predict_job *job)
+static df_status begin(df_predictor *predictor, const df_design *design, df_err *err, df_job *job)
 {
     df_coster *const coster = &job->coster;
-    const df_gemm_traffic traffic = df_compat_gemm_traffic(job->rules);
-    job->options = df_compat_read(job->rules);
-    DF_TRY(read_model(job->cfg, &job->options, &job->model, coster->err));
-    job->list = &predictor->list;
-    job->pipe = predictor->pipe;
-    coster->model = df_compat_cost(job->rules, job->cfg, &job->prices);
+    job->memory = predictor;
+    job->cfg = design->cfg;
+    job->rules = design->rules;
+    job->options = df_compat_read(design->rules);
+    job->err = err;
+    coster->model = df_compat_cost(design->rules, design->cfg->mode, &job->prices);
     coster->options = &job->prices;
-    coster->search = predictor->search;
-    df_topo_derive(job->cfg, coster->dev, job->options.axes_follow_flags, &coster->topo);
-    DF_TRY(use_simulator(predictor, job));
-    return df_gemm_search_use(predictor->search, coster->dev, &traffic, coster->err);
+    coster->dev = design->dev;
+    coster->forward_only = false;
+    coster->err = err;
+    df_topo_derive(design->cfg, design->dev, job->options.axes_follow_flags, &coster->topo);
+    DF_TRY(use_simulator(job));
+    return use_products(job);
 }
-
-static df_status predict_list(df_predictor *predictor, df_predict_job *job, df_prediction *out)
-{
-    double time_s;
-    DF_TRY(begin(predictor, job));
-    if (job->cfg->mode == DF_MODE_GEMM) {
-        DF_TRY(df_predict_gemm(job, &out->gemm));
-        time_s = out->gemm.time_s;
-    } else {
-        DF_TRY(df_predict_lstm(job, &out->lstm));
-        time_s = out->lstm.time_s;
-    }
-    out->time_s = cannot_compute(job->coster.dev) ? HUGE_VAL : time_s;
-    return DF_OK;
-}
-
-/* ---- All modes ---- */
 
 df_status df_predict(
     df_predictor *predictor, const df_design *design, df_want want, df_prediction *out, df_err *err)
 {
-    const df_mode mode = design->cfg->mode;
-    if (mode == DF_MODE_LLM) {
-        DF_TRY(df_predict_llm(predictor, design, want, &out->llm, err));
-        out->time_s = out->llm.time_s;
-        if (want == DF_WANT_OPERATORS) {
-            df_llm_list_usages(design, &out->llm, &out->usages);
-        }
-    } else {
-        df_predict_job job = {.cfg = design->cfg,
-                              .rules = design->rules,
-                              .coster = {.dev = design->dev, .err = err},
-                              .usages = want == DF_WANT_OPERATORS ? &out->usages : NULL};
-        DF_TRY(predict_list(predictor, &job, out));
+    df_job job; /* large */
+    double time_s = HUGE_VAL;
+    job.usages = want == DF_WANT_OPERATORS ? &out->usages : NULL;
+    DF_TRY(begin(predictor, design, err, &job));
+    switch (design->cfg->mode) {
+    case DF_MODE_GEMM:
+        DF_TRY(df_predict_gemm(&job, &out->gemm));
+        time_s = cannot_compute(design->dev) ? HUGE_VAL : out->gemm.time_s;
+        break;
+    case DF_MODE_LSTM:
+        DF_TRY(df_predict_lstm(&job, &out->lstm));
+        time_s = cannot_compute(design->dev) ? HUGE_VAL : out->lstm.time_s;
+        break;
+    case DF_MODE_LLM:
+        DF_TRY(df_predict_llm(&job, &out->llm));
+        time_s = out->llm.time_s;
+        break;
     }
-    out->mode = mode;
+    out->time_s = time_s;
+    out->mode = design->cfg->mode;
     return DF_OK;
 }

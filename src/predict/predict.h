@@ -1,8 +1,17 @@
-/* predict.h: one design (device, strategy, model) to one predicted time. */
+/* predict.h: one design (device, strategy, model) to one predicted time; and the memory that it
+ * needs of each device. */
 #ifndef DF_PREDICT_H
 #define DF_PREDICT_H
+#include "fold/energy.h"
+#include "fold/memory.h"
+#include "fold/usage.h"
+#include "graph/dag.h"
 #include "graph/pipeline.h"
-#include "predict/llm.h"
+#include "model/lstm.h"
+#include "rules/rules.h"
+#include "runner/runner.h"
+
+/* ---- Times ---- */
 
 /* What is predicted: the strategy and the model in *cfg, on the device derived from it. */
 typedef struct {
@@ -27,6 +36,31 @@ typedef struct {
     double params; /* trainable parameters */
 } df_lstm_times;
 
+/* Tokens a second of one sequence: at three steps of the decode phase, and over all of it. */
+typedef struct {
+    double start, midpoint, end, overall;
+    int64_t midpoint_step;
+} df_llm_rates;
+
+/* Training or inference of a transformer: docs/models.md, section 10. */
+typedef struct {
+    df_run_type run_type;
+    double time_s;
+    double optimizer_s; /* part of a training step's time */
+    double micro_batch; /* sequences of one micro-batch on one replica */
+    bool cut_short;     /* training ends with the logits' backward pass of the first micro-batch */
+    df_energy energy;   /* of the whole run on all devices */
+    double model_flops; /* that training or inference needs at least: without recomputation */
+    /* inference */
+    double prefill_s, decode_s, first_token_s;
+    df_llm_rates tokens_ps;
+    double prefill_energy_j, decode_energy_j; /* by the rules */
+    double kv_prefill_store_bytes, kv_decode_store_bytes, kv_decode_fetch_bytes;
+    /* with DF_WANT_OPERATORS, else untouched */
+    df_breakdown pass;   /* of training, or of the prefill */
+    df_breakdown decode; /* of an inference's last step */
+} df_llm_result;
+
 typedef struct {
     df_mode mode;
     double time_s;
@@ -42,6 +76,17 @@ typedef struct {
 
 /* Solved GEMMs and buffers of one thread, reused from prediction to prediction. */
 typedef struct df_predictor df_predictor;
+
+/* Observes a prediction as it is made. `where` is "" in training and in the prefill, and
+ * "decode_samples/step_0007/" in a decode step. A failure ends the prediction. */
+typedef struct {
+    void *context;
+    /* A graph that the time comes from: "pipeline", "block_forward", "flattened", ... */
+    df_status (*graph)(
+        void *context, const char *where, const char *name, const df_dag *dag, df_err *err);
+    /* The operators of a pass. */
+    df_status (*pass)(void *context, const char *where, const df_breakdown *pass, df_err *err);
+} df_llm_watch;
 
 /* NULL when out of memory. */
 df_predictor *df_predictor_new(void);
@@ -71,5 +116,36 @@ DF_NODISCARD df_status df_predict(df_predictor *predictor,
 
 /* Whether the strategy in *cfg can split the model at all (no device needed). */
 DF_NODISCARD df_status df_predict_check(const df_cfg *cfg, const df_rules *rules, df_err *err);
+
+/* ---- What a transformer's step is made of ---- */
+
+/* Times that a stage runs an operator in one step, on average over the stages. */
+double df_llm_runs(const df_cfg *cfg, const df_llm_result *result, df_row_name row);
+
+/* Whether a step runs the operator backward. */
+bool df_llm_runs_backward(const df_llm_result *result, df_row_name row);
+
+/* The pipeline that a configuration describes. */
+df_pipe df_pipe_read(const df_cfg *cfg);
+
+/* The order of micro-batches in training. */
+const df_order *df_pipe_order(const df_cfg *cfg);
+
+/* ---- Memory ---- */
+
+/* Bytes that a device must hold, in any mode; of an LSTM and an LLM by part too. No device is
+ * needed for it. */
+typedef struct {
+    double total_bytes; /* of the fullest device */
+    df_footprint lstm;  /* mode LSTM */
+    df_memory llm;      /* mode LLM: the stage that needs most */
+} df_need;
+
+void df_predict_need(const df_cfg *cfg, const df_rules *rules, df_need *out);
+
+/* One stage, and the stage that needs most, of the model and strategy in *cfg (mode LLM), which
+ * df_cfg_check accepts. Memory follows no rule. */
+void df_predict_memory_of_stage(const df_cfg *cfg, int64_t stage, df_memory *out);
+void df_predict_memory_peak(const df_cfg *cfg, df_memory *out);
 
 #endif

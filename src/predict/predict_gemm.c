@@ -1,24 +1,24 @@
 #include <math.h>
 
-#include "compat/lstm.h"
 #include "predict/predict_impl.h"
 
-df_status df_predict_gemm(df_predict_job *job, df_gemm_times *out)
+df_status df_predict_gemm(df_job *job, df_gemm_times *out)
 {
     static const df_usage_row rows[] = {[DF_GEMM_FORWARD] = {"GEMM forward", 1.0},
                                         [DF_GEMM_BACKWARD] = {"GEMM backward", 1.0},
                                         [DF_GEMM_REDUCTION] = {"reduction of gradients", 1.0}};
     df_row_times t[DF_GEMM_ROWS] = {{{0.0}, {0.0}}};
     const df_row_times *const reduction = &t[DF_GEMM_REDUCTION];
-    const df_gemm_mode *const g = &job->model.gemm;
+    df_gemm_mode g;
     df_ops ops;
     df_price price[DF_OPS_MAX];
-    df_gemm_mode_build(g, &ops);
-    df_compat_edit_gemm(job->rules, g, &ops);
-    DF_TRY(df_price_ops(&job->coster, &ops, price));
+    DF_TRY(df_read_gemm(job->cfg, &g, job->err));
+    df_gemm_mode_build(&g, &ops);
+    df_compat_edit_gemm(job->rules, &g, &ops);
+    DF_TRY(df_price_ops(&job->coster, ops.op, ops.count, price));
     df_row_times_add(&ops, price, t);
     if (job->usages) {
-        const int count = 1 + (g->backward ? 1 : 0) + (g->reduces ? 1 : 0);
+        const int count = 1 + (g.backward ? 1 : 0) + (g.reduces ? 1 : 0);
         df_usages_list(job->usages, job->coster.dev, &ops, price, rows, count);
     }
     *out = (df_gemm_times){.forward_compute_s = t[DF_GEMM_FORWARD].compute_s[DF_FORWARD],

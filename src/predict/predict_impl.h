@@ -1,16 +1,18 @@
-/* predict_impl.h: the modes of a prediction.
+/* predict_impl.h: what the files of a prediction share.
  *
- *   predictor.c        the predictor, its memory
- *   predict.c          what is predicted, by mode
- *   predict_gemm.c     GEMM
- *   predict_lstm.c     LSTM
- *   llm.c, llm_*.c     LLM: llm_impl.h
+ *   predict.c          the predictor; what all modes have in common
+ *   predict_gemm.c     mode GEMM
+ *   predict_lstm.c     mode LSTM
+ *   llm.c              mode LLM: training; what a step's time goes to
+ *   llm_pass.c         a pass: its operators, their prices, and sums of these
+ *   llm_infer.c        prefill and decode
+ *   llm_step.c         a step through the pipeline: what it is made of, and its time
+ *   llm_net.c          the same timed by the network simulator
+ *   llm_energy.c       energy of a run
  *   predict_memory.c   what a device must hold */
 #ifndef DF_PREDICT_IMPL_H
 #define DF_PREDICT_IMPL_H
-#include "compat/algorithm.h"
 #include "compat/compat.h"
-#include "cost/simulated.h"
 #include "model/lstm.h"
 #include "model/transformer.h"
 #include "predict/predict.h"
@@ -27,8 +29,8 @@ typedef struct {
     df_ops ops;
     df_price price[DF_OPS_MAX];
     df_pass_times times;
-    double recompute_s;     /* part of the layer's backward time */
-    df_breakdown breakdown; /* where something needs it */
+    double recompute_s;      /* part of the layer's backward time */
+    df_breakdown *breakdown; /* in the result; filled where something needs it */
 } df_llm_pass;
 
 struct df_predictor {
@@ -44,45 +46,37 @@ struct df_predictor {
     df_gemm_cache *cache;
     df_sched_ws sched;
     df_llm_pass pass;
-    df_breakdown first, last; /* where wanted: of training or the prefill, of the decode phase */
 };
 
-/* Makes predictor->net, where it is not there yet. */
-DF_NODISCARD df_status df_predictor_need_net(df_predictor *predictor, df_err *err);
-
-/* What a configuration describes, by its mode. */
-typedef union {
-    df_gemm_mode gemm;
-    df_lstm lstm;
-} df_predict_model;
-
-/* One prediction of a GEMM or an LSTM in progress. */
+/* One prediction in progress. df_predict sets all fields but those of the mode. */
 typedef struct {
+    df_predictor *memory;
     const df_cfg *cfg;
     const df_rules *rules;
     df_compat_options options; /* of the rules */
-    df_predict_model model;
     df_coster coster;
     df_compat_prices prices; /* of the coster */
     df_simulated simulated;  /* of the coster */
-    df_lstm_list *list;
-    df_pipeline *pipe;
-    df_usages *usages; /* to fill, unless it is NULL */
-} df_predict_job;
+    df_usages *usages;       /* to fill; NULL: only times are wanted */
+    df_err *err;
+
+    /* of an LLM */
+    bool training;
+    df_dims dims;
+    df_split split;
+    df_exchange exchange; /* of training */
+    df_pipe pipe;
+    const df_order *order; /* of training */
+    df_tariff tariff;
+    char where[64]; /* name of the current phase, passed to df_llm_watch */
+} df_job;
+
+/* ---- Modes ---- */
 
 /* On failure *out is untouched. */
-DF_NODISCARD df_status df_predict_gemm(df_predict_job *job, df_gemm_times *out);
-DF_NODISCARD df_status df_predict_lstm(df_predict_job *job, df_lstm_times *out);
-DF_NODISCARD df_status df_predict_llm(df_predictor *predictor,
-                                      const df_design *design,
-                                      df_want want,
-                                      df_llm_result *out,
-                                      df_err *err);
-
-/* What an LLM's step goes to, operator by operator, of a prediction with DF_WANT_OPERATORS; of an
- * inference prefill and decode, all decode steps being as the last. What stages wait, hops and
- * reductions are not in it. */
-void df_llm_list_usages(const df_design *design, const df_llm_result *result, df_usages *usages);
+DF_NODISCARD df_status df_predict_gemm(df_job *job, df_gemm_times *out);
+DF_NODISCARD df_status df_predict_lstm(df_job *job, df_lstm_times *out);
+DF_NODISCARD df_status df_predict_llm(df_job *job, df_llm_result *out);
 
 /* Read a configuration, and refuse one that cannot be split. */
 DF_NODISCARD df_status df_read_gemm(const df_cfg *cfg, df_gemm_mode *g, df_err *err);
@@ -90,5 +84,39 @@ DF_NODISCARD df_status df_read_lstm(const df_cfg *cfg,
                                     const df_compat_options *options,
                                     df_lstm *x,
                                     df_err *err);
+
+/* ---- Transformers ---- */
+
+/* Builds, prices and sums a pass over a span, which becomes memory->pass, with its breakdown in
+ * *table where something needs it. */
+DF_NODISCARD df_status df_llm_time_pass(df_job *x, const df_span *span, df_breakdown *table);
+
+/* Micro-batches that a stage runs. */
+double df_llm_batches(const df_job *x);
+/* Bytes that a stage hands on of a micro-batch. */
+double df_llm_hop_bytes(const df_job *x);
+
+/* Time of a collective in closed form, whatever the backend. */
+double
+df_llm_coll_s(const df_job *x, df_coll_kind kind, double bytes, double members, df_axis axis);
+
+/* Time of one step of the current pass through the pipeline; of training with the optimizer, whose
+ * part it is alone is *optimizer_s. */
+DF_NODISCARD df_status df_llm_run_step(df_job *x, double *optimizer_s, double *time_s);
+/* As df_compat_step, timed by the network simulator; *traffic is what its transfers carry. */
+DF_NODISCARD df_status df_llm_run_net_step(df_job *x,
+                                           df_step *step,
+                                           const df_lower_traffic *traffic,
+                                           double *time_s);
+
+/* Inference: all figures but what follows from the time of the run. */
+DF_NODISCARD df_status df_llm_infer(df_job *x, df_llm_result *out);
+
+/* Energy of the current pass, of all micro-batches on all devices; backward too in training.
+ * Returns the sum, which of inference is by the rules. */
+double df_llm_pass_energy(const df_job *x, df_energy *energy);
+/* Adds what a training step's reductions and optimizer take. */
+void df_llm_add_exchange_energy(const df_job *x, df_energy *energy);
+df_tariff df_llm_tariff(const df_cfg *cfg, const df_hw_device *dev, const df_topo *topo);
 
 #endif

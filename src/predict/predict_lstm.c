@@ -1,7 +1,6 @@
 #include <math.h>
 #include <string.h>
 
-#include "compat/lstm.h"
 #include "predict/predict_impl.h"
 
 static bool same_bytes(const void *a, const void *b, size_t size)
@@ -31,9 +30,8 @@ static df_pipeline_times durations(const df_row_times t[DF_LSTM_ROWS])
 }
 
 /* Runs are those of a device, on average over the stages. */
-static void list_usages(const df_predict_job *job, const df_price price[])
+static void list_usages(const df_job *job, const df_lstm *x, const df_price price[])
 {
-    const df_lstm *const x = &job->model.lstm;
     const double steps = x->steps / x->stages;
     const double once = 1.0 / x->stages;
     const df_usage_row rows[DF_LSTM_ROWS] = {
@@ -44,37 +42,39 @@ static void list_usages(const df_predict_job *job, const df_price price[])
         [DF_LSTM_CELL_REDUCTION] = {"reduction of cell gradients", x->layers / x->stages},
         [DF_LSTM_SOFTMAX_REDUCTION] = {"reduction of softmax gradients", once},
         [DF_LSTM_EMBEDDING_REDUCTION] = {"reduction of embedding gradients", once}};
-    df_usages_list(job->usages, job->coster.dev, &job->list->ops, price, rows, DF_LSTM_ROWS);
+    df_usages_list(job->usages, job->coster.dev, &job->memory->list.ops, price, rows, DF_LSTM_ROWS);
 }
 
-static df_status time_components(df_predict_job *job, df_pipeline_times *out)
+static df_status time_components(df_job *job, const df_lstm *x, df_pipeline_times *out)
 {
-    df_lstm_list *const list = job->list;
+    df_lstm_list *const list = &job->memory->list;
     df_row_times t[DF_LSTM_ROWS] = {{{0.0}, {0.0}}};
     df_price price[DF_OPS_MAX];
-    df_compat_lstm(job->rules, &job->model.lstm);
-    if (!same_bytes(&list->model, &job->model.lstm, sizeof list->model)) {
-        memcpy(&list->model, &job->model.lstm, sizeof list->model);
+    if (!same_bytes(&list->model, x, sizeof list->model)) {
+        memcpy(&list->model, x, sizeof list->model);
         df_lstm_build(&list->model, &list->ops);
     }
-    DF_TRY(df_price_ops(&job->coster, &list->ops, price));
+    DF_TRY(df_price_ops(&job->coster, list->ops.op, list->ops.count, price));
     df_row_times_add(&list->ops, price, t);
     *out = durations(t);
     if (job->usages) {
-        list_usages(job, price);
+        list_usages(job, x, price);
     }
     return DF_OK;
 }
 
-df_status df_predict_lstm(df_predict_job *job, df_lstm_times *out)
+df_status df_predict_lstm(df_job *job, df_lstm_times *out)
 {
     const df_cfg_lstm *const m = &job->cfg->lstm;
     const df_pipeline_shape shape = {m->seq_len, m->num_layers, job->cfg->sched.lp};
-    DF_TRY(df_pipeline_build(job->pipe, &shape, job->options.rejects_two_stages, job->coster.err));
-    DF_TRY(time_components(job, &out->components));
-    out->params = df_lstm_params(&job->model.lstm, (double)m->projection);
-    df_pipeline_run(job->pipe, &out->components, job->options.frees_last_link, &out->forward_s,
-                    &out->backward_s);
+    df_lstm x;
+    DF_TRY(df_read_lstm(job->cfg, &job->options, &x, job->err));
+    df_compat_lstm(job->rules, &x);
+    DF_TRY(df_pipeline_build(job->memory->pipe, &shape, job->options.rejects_two_stages, job->err));
+    DF_TRY(time_components(job, &x, &out->components));
+    out->params = df_lstm_params(&x, (double)m->projection);
+    df_pipeline_run(job->memory->pipe, &out->components, job->options.frees_last_link,
+                    &out->forward_s, &out->backward_s);
     out->time_s = out->forward_s + out->backward_s;
     return DF_OK;
 }

@@ -1,8 +1,22 @@
-#include "predict/predict_memory.h"
-
-#include "compat/lstm.h"
+/* The memory that a model needs of each device. */
+#include "compat/compat.h"
 #include "model/transformer.h"
-#include "predict/pipe.h"
+#include "predict/predict.h"
+
+df_pipe df_pipe_read(const df_cfg *cfg)
+{
+    const df_cfg_sched *const s = &cfg->sched;
+    const bool training = cfg->llm.run_type == DF_RUN_TRAINING;
+    return (df_pipe){.layers = cfg->llm.num_layers,
+                     .stages = s->lp,
+                     .virtual_stages = training ? s->virtual_stages : 1,
+                     .batches = s->mb};
+}
+
+const df_order *df_pipe_order(const df_cfg *cfg)
+{
+    return &df_orders[cfg->sched.schedule];
+}
 
 /* Operators of a forward pass: of training, or over the prompt. */
 static void read_use(const df_cfg *cfg, df_ops *ops, df_memory_use *use)
@@ -47,29 +61,19 @@ void df_predict_memory_peak(const df_cfg *cfg, df_memory *out)
     df_memory_peak(&ops, &use, out);
 }
 
-static double lstm_bytes(const df_cfg *cfg, const df_rules *rules, df_footprint *out)
-{
-    df_lstm model;
-    df_lstm_read(cfg, &model);
-    df_compat_footprint(rules, &model, out);
-    return out->total_bytes;
-}
-
-static double gemm_bytes(const df_cfg *cfg)
-{
-    df_gemm_mode gemm;
-    df_gemm_mode_read(cfg, &gemm);
-    return df_gemm_mode_bytes(&gemm);
-}
-
 void df_predict_need(const df_cfg *cfg, const df_rules *rules, df_need *out)
 {
+    df_gemm_mode gemm;
+    df_lstm lstm;
     switch (cfg->mode) {
     case DF_MODE_GEMM:
-        out->total_bytes = gemm_bytes(cfg);
+        df_gemm_mode_read(cfg, &gemm);
+        out->total_bytes = df_gemm_mode_bytes(&gemm);
         break;
     case DF_MODE_LSTM:
-        out->total_bytes = lstm_bytes(cfg, rules, &out->lstm);
+        df_lstm_read(cfg, &lstm);
+        df_compat_footprint(rules, &lstm, &out->lstm);
+        out->total_bytes = out->lstm.total_bytes;
         break;
     case DF_MODE_LLM:
         df_predict_memory_peak(cfg, &out->llm);

@@ -256,7 +256,7 @@ collective_time(df_val_row *r, const df_cfg *cfg, const df_rules *rules, double 
     for (size_t i = 0; i < sizeof kinds / sizeof kinds[0]; i++) {
         if (strcmp(kinds[i].name, op) == 0) {
             what.kind = kinds[i].kind;
-            *time_s = df_llm_collective_s(&dev, rules, &what, &group);
+            *time_s = df_compat_collective_s(rules, DF_MODE_LLM, &dev, &what, &group);
             return DF_OK;
         }
     }

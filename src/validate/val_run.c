@@ -5,7 +5,7 @@
 #include <string.h>
 
 #include "base/units.h"
-#include "predict/predict_memory.h"
+#include "predict/predict.h"
 #include "validate/val_impl.h"
 
 static df_status predict(df_val_row *r, const df_cfg *cfg, int rules, df_prediction *out)

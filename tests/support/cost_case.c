@@ -31,9 +31,5 @@ double df_case_ring_s(const df_hw_device *dev,
                       const df_op_collective *what,
                       const df_topo_group *group)
 {
-    const df_cfg cfg = {.mode = mode};
-    df_compat_prices prices;
-    const df_coster coster = {
-        .model = df_compat_cost(rules, &cfg, &prices), .options = &prices, .dev = dev};
-    return df_price_collective_s(&coster, what, group);
+    return df_compat_collective_s(rules, mode, dev, what, group);
 }

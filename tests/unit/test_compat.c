@@ -1,5 +1,5 @@
 /* Steps as the reference links them take the time of their whole graphs, for random pipelines. */
-#include "compat/step_reference.h"
+#include "compat/compat.h"
 #include "support/step_case.h"
 
 /* By the reference's rules: the first gather takes its time unless step.first_gather_free. */

@@ -5,7 +5,6 @@
 
 #include "eval/eval.h"
 #include "predict/predict.h"
-#include "predict/predict_memory.h"
 #include "support/support.h"
 
 /* 16 devices on one wafer, as replicas. */

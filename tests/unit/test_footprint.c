@@ -1,6 +1,6 @@
 /* Bytes of device memory of LSTM training, against figures derived by hand. */
 #include "base/units.h"
-#include "predict/predict_memory.h"
+#include "predict/predict.h"
 #include "support/support.h"
 
 /* Batch 30, width 6, 3 steps, 2 layers, 4 gates, 10 words, 2 bytes an element;

@@ -6,7 +6,7 @@
 #include <gsl/gsl_errno.h>
 
 #include "grad/grad.h"
-#include "predict/predict_memory.h"
+#include "predict/predict.h"
 #include "support/support.h"
 
 static df_cfg load(void)

@@ -1,5 +1,5 @@
 /* Operators of split LSTMs and GEMMs, against lists worked out by hand. */
-#include "compat/lstm.h"
+#include "compat/compat.h"
 #include "support/support.h"
 
 enum { KP1 = 1U << DF_AXIS_KP1, KP2 = 1U << DF_AXIS_KP2, DP = 1U << DF_AXIS_DP };

@@ -2,7 +2,7 @@
 #include <math.h>
 
 #include "model/dims.h"
-#include "predict/predict_memory.h"
+#include "predict/predict.h"
 #include "support/llm_case.h"
 
 static const double GIB = 1073741824.0;

@@ -84,7 +84,7 @@ static void a_cost_model_is_a_table(void **state)
     for (size_t i = 0; i < sizeof list / sizeof list[0]; i++) {
         *df_ops_append(&ops) = list[i];
     }
-    assert_int_equal(df_price_ops(&coster, &ops, price), DF_OK);
+    assert_int_equal(df_price_ops(&coster, ops.op, ops.count, price), DF_OK);
     for (int i = 0; i < ops.count; i++) {
         df_assert_rel(price[i].time_s, expected_s[i], 1e-15);
     }

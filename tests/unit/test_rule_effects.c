@@ -3,7 +3,7 @@
 #include <math.h>
 #include <string.h>
 
-#include "predict/predict_memory.h"
+#include "predict/predict.h"
 #include "support/cost_case.h"
 #include "support/lstm_case.h"
 
