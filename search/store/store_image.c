@@ -31,25 +31,22 @@ static df_status map_file(const char *path, df_store_image *out, df_err *err)
 
 df_status df_image_open(const char *path, df_store_image *out, df_err *err)
 {
-    df_h5_be_quiet();
     memset(out, 0, sizeof *out);
     out->path = path;
-    DF_TRY(map_file(path, out, err));
-    const hid_t access = df_h5_access_list();
-    out->file = access < 0 ? access : H5Fopen(path, H5F_ACC_RDONLY, access);
-    df_h5_close(access, H5Pclose);
-    if (out->file < 0) {
-        const df_status status = df_h5_fail(path, "is not a results file", err);
+    DF_TRY(df_h5_open(path, &out->file, err));
+    const df_status status = map_file(path, out, err);
+    if (status != DF_OK) {
         df_image_close(out);
-        return status;
     }
-    return DF_OK;
+    return status;
 }
 
 void df_image_close(df_store_image *image)
 {
     if (image->bytes) {
         munmap(image->bytes, image->size);
+    }
+    if (image->path) { /* it was opened */
         df_h5_close(image->file, H5Fclose);
     }
     memset(image, 0, sizeof *image);

@@ -127,12 +127,7 @@ static df_status read_texts(df_results *r, df_err *err)
 static df_status open_file(const char *path, df_results *out, df_err *err)
 {
     df_results_file *const f = out->file;
-    const hid_t access = df_h5_access_list();
-    f->file = access < 0 ? access : H5Fopen(path, H5F_ACC_RDONLY, access);
-    df_h5_close(access, H5Pclose);
-    if (f->file < 0) {
-        return df_h5_fail(path, "cannot be read", err);
-    }
+    DF_TRY(df_h5_open(path, &f->file, err));
     DF_TRY(read_strategies(out, err));
     DF_TRY(open_searches(out, err));
     return read_texts(out, err);
@@ -141,7 +136,6 @@ static df_status open_file(const char *path, df_results *out, df_err *err)
 df_status df_results_open(const char *path, df_results *out, df_err *err)
 {
     memset(out, 0, sizeof *out);
-    df_h5_be_quiet();
     out->file = calloc(1, sizeof *out->file);
     if (!out->file) {
         return df_fail(err, DF_ENOMEM, "out of memory");

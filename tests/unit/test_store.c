@@ -6,7 +6,9 @@
 #include <sys/resource.h>
 #include <unistd.h>
 
+#include "store/merge.h"
 #include "store/store_read.h"
+#include "store/table.h"
 #include "support/results.h"
 
 enum { SEARCHED = 2, INDICES = 3, ROWS = SEARCHED * INDICES, ITERATES = 4 };
@@ -540,6 +542,40 @@ static void other_files_are_refused(void **state)
     assert_non_null(strstr(err.text, f->path));
 }
 
+/* Each reader says what the file is, or that there is none, and not what HDF5 makes of it. */
+static void assert_nobody_opens(const char *path, const char *message)
+{
+    df_results results;
+    df_table *table;
+    df_merge_counts counts;
+    df_err err[3];
+    char expected[700];
+    const df_store_plan none = {.settings = ""};
+    snprintf(expected, sizeof expected, "%s: %s", path, message);
+    assert_int_equal(df_results_open(path, &results, &err[0]), DF_EIO);
+    assert_int_equal(df_table_open(path, &table, &err[1]), DF_EIO);
+    assert_int_equal(df_store_merge(&path, 1, "/nowhere/x.h5", &none, &counts, &err[2]), DF_EIO);
+    for (int i = 0; i < 3; i++) {
+        if (strncmp(err[i].text, expected, strlen(expected)) != 0) {
+            fail_msg("expected \"%s\", found \"%s\"", expected, err[i].text);
+        }
+    }
+}
+
+static void readers_say_what_a_file_is(void **state)
+{
+    const fixture *f = *state;
+    df_write_file(f->path, "hardware: 1\n");
+    assert_nobody_opens(f->path, "is not a results file: expected HDF5, found something else");
+    df_write_file(f->path, "");
+    assert_nobody_opens(f->path, "is not a results file: expected HDF5, found something else");
+    df_store_free(create(f));
+    assert_int_equal(truncate(f->path, 1000), 0);
+    assert_nobody_opens(f->path, "cannot be read: truncated file: ");
+    assert_nobody_opens(f->dir, "expected a results file, found a folder");
+    assert_nobody_opens("/nowhere/x.h5", "cannot be read: No such file or directory");
+}
+
 static void an_unwritable_place_leaves_nothing(void **state)
 {
     const fixture *f = *state;
@@ -570,6 +606,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(no_room_for_the_file_leaves_nothing, setup, teardown),
         cmocka_unit_test_setup_teardown(a_failed_write_loses_nothing, setup, teardown),
         cmocka_unit_test_setup_teardown(other_files_are_refused, setup, teardown),
+        cmocka_unit_test_setup_teardown(readers_say_what_a_file_is, setup, teardown),
         cmocka_unit_test_setup_teardown(an_unwritable_place_leaves_nothing, setup, teardown),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
