@@ -78,6 +78,29 @@ void df_h5_close(hid_t id, herr_t (*close)(hid_t))
     }
 }
 
+bool df_h5_has(hid_t file, const char *name)
+{
+    return H5Lexists(file, name, H5P_DEFAULT) > 0;
+}
+
+df_status df_h5_read_number(
+    const char *path, hid_t file, const char *name, hid_t type, void *value, df_err *err)
+{
+    if (!df_h5_has(file, name)) {
+        return DF_OK;
+    }
+    char what[64];
+    const hid_t dataset = H5Dopen2(file, name, H5P_DEFAULT);
+    const hid_t space = dataset < 0 ? H5I_INVALID_HID : H5Dget_space(dataset);
+    const bool one = space >= 0 && H5Sget_simple_extent_npoints(space) == 1;
+    const bool read = one && H5Dread(dataset, type, H5S_ALL, H5S_ALL, H5P_DEFAULT, value) >= 0;
+    snprintf(what, sizeof what, "/%s cannot be read", name);
+    const df_status status = read ? DF_OK : df_h5_fail(path, what, err);
+    df_h5_close(space, H5Sclose);
+    df_h5_close(dataset, H5Dclose);
+    return status;
+}
+
 char *df_h5_read_text(hid_t file, const char *name)
 {
     const hid_t dataset = H5Dopen2(file, name, H5P_DEFAULT);

@@ -57,7 +57,7 @@ df_status df_image_find(
 {
     memset(out, 0, sizeof *out);
     out->type = H5I_INVALID_HID;
-    if (!required && H5Lexists(image->file, name, H5P_DEFAULT) <= 0) {
+    if (!required && !df_h5_has(image->file, name)) {
         return DF_OK;
     }
     const hid_t dataset = H5Dopen2(image->file, name, H5P_DEFAULT);
@@ -68,8 +68,11 @@ df_status df_image_find(
     out->row_bytes = out->type < 0 ? 0 : H5Tget_size(out->type);
     df_h5_close(space, H5Sclose);
     df_h5_close(dataset, H5Dclose);
-    if (count < 0 || out->row_bytes == 0 || (count > 0 && at == HADDR_UNDEF) ||
-        (count > 0 && at + (haddr_t)count * out->row_bytes > image->size)) {
+    /* divided, for the product of a damaged count may be too large for any number */
+    const bool inside =
+        count == 0 || (at != HADDR_UNDEF && at <= image->size && out->row_bytes > 0 &&
+                       (haddr_t)count <= (image->size - at) / out->row_bytes);
+    if (count < 0 || out->row_bytes == 0 || !inside) {
         df_h5_close(out->type, H5Tclose);
         out->type = H5I_INVALID_HID;
         return df_fail(err, DF_EIO, "%s: is not a results file: /%s is not as expected",

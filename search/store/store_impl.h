@@ -93,7 +93,12 @@ DF_NODISCARD df_status df_store_check(const char *path,
                                       const df_store_plan *plan,
                                       df_err *err);
 
-/* A malloc'ed text of the file; NULL when it has none of that name. */
+bool df_h5_has(hid_t file, const char *name);
+/* A number of the file; *value stays as it is when there is none of that name. DF_EIO: it is there
+ * and cannot be read. */
+DF_NODISCARD df_status df_h5_read_number(
+    const char *path, hid_t file, const char *name, hid_t type, void *value, df_err *err);
+/* A malloc'ed text of the file; NULL when it has none of that name, or one that cannot be read. */
 char *df_h5_read_text(hid_t file, const char *name);
 
 /* Without this, HDF5 prints its errors. */

@@ -56,7 +56,7 @@ static df_status read_strategies(df_results *r, df_err *err)
     }
     df_h5_close(dataset, H5Dclose);
     if (!read) {
-        return df_h5_fail(f->path, "is not a results file", err);
+        return df_h5_fail(f->path, "is not a results file: /strategies cannot be read", err);
     }
     for (int64_t i = 0; i < count; i++) {
         f->strategies[i].reason[DF_ROW_REASON - 1] = '\0';
@@ -75,11 +75,14 @@ static df_status open_searches(df_results *r, df_err *err)
     f->searches = H5Dopen2(f->file, "searches", H5P_DEFAULT);
     r->num_searches = count_rows(f->searches);
     if (r->num_searches < 0) {
-        return df_h5_fail(f->path, "is not a results file", err);
+        return df_h5_fail(f->path, "is not a results file: /searches cannot be read", err);
     }
-    if (H5Lexists(f->file, "trajectories", H5P_DEFAULT) > 0) {
+    if (df_h5_has(f->file, "trajectories")) {
         f->trajectories = H5Dopen2(f->file, "trajectories", H5P_DEFAULT);
         const int64_t rows = count_rows(f->trajectories);
+        if (rows < 0) {
+            return df_h5_fail(f->path, "/trajectories cannot be read", err);
+        }
         r->trajectory_rows =
             rows > 0 && r->num_searches > 0 ? (int32_t)(rows / r->num_searches) : 0;
     }
@@ -88,38 +91,45 @@ static df_status open_searches(df_results *r, df_err *err)
 
 /* ---- Texts and numbers ---- */
 
-static bool read_text(hid_t file, const char *name, char **text)
+static df_status read_text(const df_results_file *f, const char *name, char **text, df_err *err)
 {
-    *text = df_h5_read_text(file, name);
-    if (!*text) {
-        *text = calloc(1, 1);
+    const bool has = df_h5_has(f->file, name);
+    char what[64];
+    *text = has ? df_h5_read_text(f->file, name) : calloc(1, 1);
+    if (*text) {
+        return DF_OK;
     }
-    return *text != NULL;
-}
-
-static void read_number(hid_t file, const char *name, hid_t type, void *value)
-{
-    const hid_t dataset = H5Dopen2(file, name, H5P_DEFAULT);
-    if (dataset >= 0) {
-        H5Dread(dataset, type, H5S_ALL, H5S_ALL, H5P_DEFAULT, value);
-        H5Dclose(dataset);
-    }
+    snprintf(what, sizeof what, "/%s cannot be read", name);
+    return has ? df_h5_fail(f->path, what, err) : df_fail(err, DF_ENOMEM, "out of memory");
 }
 
 static df_status read_texts(df_results *r, df_err *err)
 {
+    const df_results_file *const f = r->file;
+    const struct {
+        const char *name;
+        char **text;
+    } texts[] = {{"config/hardware_yaml", &r->hardware_yaml},
+                 {"config/model_yaml", &r->model_yaml},
+                 {"config/settings", &r->settings},
+                 {"provenance/version", &r->version},
+                 {"provenance/command", &r->command},
+                 {"provenance/start", &r->start},
+                 {"provenance/host", &r->host}};
+    for (size_t i = 0; i < sizeof texts / sizeof texts[0]; i++) {
+        DF_TRY(read_text(f, texts[i].name, texts[i].text, err));
+    }
+    return DF_OK;
+}
+
+static df_status read_numbers(df_results *r, df_err *err)
+{
+    const char *const path = r->file->path;
     const hid_t file = r->file->file;
-    const bool read = read_text(file, "config/hardware_yaml", &r->hardware_yaml) &&
-                      read_text(file, "config/model_yaml", &r->model_yaml) &&
-                      read_text(file, "config/settings", &r->settings) &&
-                      read_text(file, "provenance/version", &r->version) &&
-                      read_text(file, "provenance/command", &r->command) &&
-                      read_text(file, "provenance/start", &r->start) &&
-                      read_text(file, "provenance/host", &r->host);
-    read_number(file, "provenance/ranks", H5T_NATIVE_INT32, &r->ranks);
-    read_number(file, "provenance/evaluations", H5T_NATIVE_INT64, &r->evaluations);
-    read_number(file, "provenance/wall_s", H5T_NATIVE_DOUBLE, &r->wall_s);
-    return read ? DF_OK : df_fail(err, DF_ENOMEM, "out of memory");
+    DF_TRY(df_h5_read_number(path, file, "provenance/ranks", H5T_NATIVE_INT32, &r->ranks, err));
+    DF_TRY(df_h5_read_number(path, file, "provenance/evaluations", H5T_NATIVE_INT64,
+                             &r->evaluations, err));
+    return df_h5_read_number(path, file, "provenance/wall_s", H5T_NATIVE_DOUBLE, &r->wall_s, err);
 }
 
 /* ---- Public ---- */
@@ -130,7 +140,8 @@ static df_status open_file(const char *path, df_results *out, df_err *err)
     DF_TRY(df_h5_open(path, &f->file, err));
     DF_TRY(read_strategies(out, err));
     DF_TRY(open_searches(out, err));
-    return read_texts(out, err);
+    DF_TRY(read_texts(out, err));
+    return read_numbers(out, err);
 }
 
 df_status df_results_open(const char *path, df_results *out, df_err *err)
@@ -225,7 +236,7 @@ df_status df_results_iterates(
 df_status df_results_pareto(const df_results *r, int64_t **work_ids, int64_t *count, df_err *err)
 {
     const hid_t file = r->file->file;
-    const bool exists = H5Lexists(file, "pareto", H5P_DEFAULT) > 0;
+    const bool exists = df_h5_has(file, "pareto");
     const hid_t dataset = exists ? H5Dopen2(file, "pareto", H5P_DEFAULT) : H5I_INVALID_HID;
     const int64_t found = exists ? count_rows(dataset) : 0;
     const int64_t room = found > 0 ? found : 0;

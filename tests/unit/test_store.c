@@ -6,6 +6,8 @@
 #include <sys/resource.h>
 #include <unistd.h>
 
+#include <hdf5.h>
+
 #include "store/merge.h"
 #include "store/store_read.h"
 #include "store/table.h"
@@ -576,6 +578,52 @@ static void readers_say_what_a_file_is(void **state)
     assert_nobody_opens("/nowhere/x.h5", "cannot be read: No such file or directory");
 }
 
+/* Puts a text where the file has a number, or a number where it has a text. */
+static void swap_dataset(const char *path, const char *name, bool text)
+{
+    const hid_t file = H5Fopen(path, H5F_ACC_RDWR, H5P_DEFAULT);
+    const hid_t space = H5Screate(H5S_SCALAR);
+    const hid_t type = H5Tcopy(text ? H5T_C_S1 : H5T_NATIVE_INT32);
+    assert_true(file >= 0 && space >= 0 && type >= 0);
+    assert_true(H5Ldelete(file, name, H5P_DEFAULT) >= 0);
+    const hid_t dataset =
+        H5Dcreate2(file, name, type, space, H5P_DEFAULT, H5P_DEFAULT, H5P_DEFAULT);
+    assert_true(dataset >= 0);
+    H5Dclose(dataset);
+    H5Tclose(type);
+    H5Sclose(space);
+    assert_true(H5Fclose(file) >= 0);
+}
+
+/* What is there but cannot be read is not taken for 0 or for "". */
+static void what_cannot_be_read_is_no_default(void **state)
+{
+    static const struct {
+        const char *name;
+        bool text, merged; /* merged: a merge reads it too */
+    } cases[] = {{"/provenance/evaluations", true, true}, {"/provenance/wall_s", true, true},
+                 {"/provenance/ranks", true, true},       {"/provenance/command", false, false},
+                 {"/config/settings", false, true},       {"/trajectories", true, false}};
+    const fixture *f = *state;
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        const char *const path = f->path;
+        df_results results;
+        df_merge_counts counts;
+        df_err err;
+        df_store_free(create(f));
+        swap_dataset(path, cases[i].name, cases[i].text);
+        assert_int_equal(df_results_open(path, &results, &err), DF_EIO);
+        assert_non_null(strstr(err.text, cases[i].name));
+        assert_non_null(strstr(err.text, " cannot be read"));
+        if (cases[i].merged) {
+            assert_int_equal(df_store_merge(&path, 1, "/nowhere/x.h5", &f->plan, &counts, &err),
+                             DF_EIO);
+            assert_null(strstr(err.text, "/nowhere"));
+        }
+        unlink(path);
+    }
+}
+
 static void an_unwritable_place_leaves_nothing(void **state)
 {
     const fixture *f = *state;
@@ -607,6 +655,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(a_failed_write_loses_nothing, setup, teardown),
         cmocka_unit_test_setup_teardown(other_files_are_refused, setup, teardown),
         cmocka_unit_test_setup_teardown(readers_say_what_a_file_is, setup, teardown),
+        cmocka_unit_test_setup_teardown(what_cannot_be_read_is_no_default, setup, teardown),
         cmocka_unit_test_setup_teardown(an_unwritable_place_leaves_nothing, setup, teardown),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
