@@ -190,6 +190,42 @@ static void device_tells_its_limits(void **state)
     df_outcome_free(&o);
 }
 
+static void assert_null_at(const json_t *object, const char *key)
+{
+    if (!json_is_null(json_object_get(object, key))) {
+        fail_msg("expected null for %s", key);
+    }
+}
+
+/* A data sheet gives no capacity of a bank or a stack, no voltages and no perimeter. */
+static void what_a_data_sheet_leaves_out_is_not_made_up(void **state)
+{
+    (void)state;
+#define B200 "device --hardware_config " DF_CONFIGS "/hardware/b200_sxm.yaml"
+    json_t *const root = df_program_json(B200 " --format json");
+    const json_t *const memory = json_object_get(root, "memory");
+    const json_t *const intra = json_object_get(json_object_get(root, "network"), "intra");
+    assert_null_at(json_object_get(root, "core"), "operating_voltage");
+    df_assert_rel(df_number(json_object_get(root, "core"), "operating_freq"), 1.856e9, 0);
+    for (size_t level = 0; level < 4; level++) {
+        const json_t *const mem = json_array_get(memory, level);
+        assert_null_at(mem, level == 3 ? "num_stacks" : "num_banks");
+        assert_null_at(mem, level == 3 ? "stack_bw" : "bank_bw");
+    }
+    assert_null_at(json_array_get(memory, 3), "num_links");
+    assert_null_at(json_array_get(memory, 3), "operating_voltage");
+    assert_null_at(intra, "num_links");
+    assert_null_at(intra, "operating_voltage");
+    df_assert_rel(df_number(intra, "throughput"), 900e9, 0);
+    json_decref(root);
+    df_outcome o = df_program(B200);
+    assert_null(strstr(o.out, " V (limit"));
+    assert_null(strstr(o.out, "1932735283199"));
+    assert_non_null(strstr(o.out, "intra      -  "));
+    df_outcome_free(&o);
+#undef B200
+}
+
 static void gemm_tells_tiles_and_traffic(void **state)
 {
     (void)state;
@@ -685,6 +721,7 @@ int main(void)
         cmocka_unit_test(gemm_summary_subtracts_dp),
         cmocka_unit_test(a_model_that_does_not_fit_is_warned_about),
         cmocka_unit_test(device_tells_its_limits),
+        cmocka_unit_test(what_a_data_sheet_leaves_out_is_not_made_up),
         cmocka_unit_test(gemm_tells_tiles_and_traffic),
         cmocka_unit_test(device_and_gemm_have_all_keys),
         cmocka_unit_test(the_dram_names_its_limit),
