@@ -18,8 +18,10 @@ static df_status
 load(const char *hardware, const char *model, unsigned need, df_cfg *cfg, df_err *err)
 {
     DF_TRY(df_cfg_load(hardware, model, need, cfg, err));
-    if (err->text[0] != '\0') {
-        fprintf(stderr, "deepflow: warning: %s\n", err->text);
+    for (const char *line = err->text; *line != '\0';) { /* warnings, a line each */
+        const size_t length = strcspn(line, "\n");
+        fprintf(stderr, "deepflow: warning: %.*s\n", (int)length, line);
+        line += length + (line[length] == '\n');
     }
     return DF_OK;
 }

@@ -190,6 +190,45 @@ static void device_tells_its_limits(void **state)
     df_outcome_free(&o);
 }
 
+/* What stands on stderr when `deepflow COMMAND` ends well, with FILE as the hardware file. */
+static void assert_remarks(const char *command, const char *remark)
+{
+    df_outcome o = df_program(command);
+    assert_int_equal(o.exit_code, 0);
+    assert_string_equal(o.err, remark);
+    df_outcome_free(&o);
+}
+
+/* The file of the test with 1000 GB instead of 1000 GiB; and no file that comes along has such. */
+static void bandwidths_in_powers_of_1024_are_remarked(void **state)
+{
+    (void)state;
+    static const char remark[] =
+        "deepflow: warning: %s/hw.yaml:24: tech_param.DRAM.bandwidth: \"1000 GB\" is 1000 * 2^30 "
+        "bytes/s; write 1000e9 for the GB of a data sheet\n";
+    char dir[256];
+    char command[1024];
+    char expected[512];
+    char *err;
+    int exit_code;
+    df_make_dir(dir);
+    snprintf(command, sizeof command, "sed 's/1000 GiB/1000 GB/' " HARDWARE " >%s/hw.yaml", dir);
+    df_run(command, &exit_code, NULL, NULL);
+    assert_int_equal(exit_code, 0);
+    snprintf(expected, sizeof expected, remark, dir);
+    snprintf(command, sizeof command, "device --hardware_config %s/hw.yaml", dir);
+    assert_remarks(command, expected);
+    snprintf(command, sizeof command, "gemm --hardware_config %s/hw.yaml --m 8 --k 8 --n 8", dir);
+    assert_remarks(command, expected);
+    df_remove_dir(dir);
+    df_run("for file in " DF_CONFIGS "/hardware/*.yaml " DF_CONFIGS "/hardware/variants/*.yaml; do "
+           "'" DF_BIN "' device --hardware_config $file || exit; done",
+           &exit_code, NULL, &err);
+    assert_int_equal(exit_code, 0);
+    assert_string_equal(err, "");
+    free(err);
+}
+
 static void assert_null_at(const json_t *object, const char *key)
 {
     if (!json_is_null(json_object_get(object, key))) {
@@ -592,7 +631,7 @@ static void what_cannot_be_simulated_is_refused(void **state)
     snprintf(arguments, sizeof arguments,
              "predict --hardware_config %s/hw.yaml --model_config " LSTM, dir);
     df_refuse(arguments, 2, "all-reduce: expected a power of two of ranks");
-    write_astra(dir, "s/bandwidth: 400 Gb/bandwidth: 0/", "");
+    write_astra(dir, "s/bandwidth: 400 Gib/bandwidth: 0/", "");
     df_refuse(arguments, 2,
               "tech_param.network: expected links with a bandwidth between 4 devices");
     df_remove_dir(dir);
@@ -721,6 +760,7 @@ int main(void)
         cmocka_unit_test(gemm_summary_subtracts_dp),
         cmocka_unit_test(a_model_that_does_not_fit_is_warned_about),
         cmocka_unit_test(device_tells_its_limits),
+        cmocka_unit_test(bandwidths_in_powers_of_1024_are_remarked),
         cmocka_unit_test(what_a_data_sheet_leaves_out_is_not_made_up),
         cmocka_unit_test(gemm_tells_tiles_and_traffic),
         cmocka_unit_test(device_and_gemm_have_all_keys),
