@@ -228,7 +228,7 @@ static df_status use_device(df_eval *eval, df_err *err)
     const double most_bytes =
         limit_bytes > 0 && limit_bytes < room_bytes ? limit_bytes : room_bytes;
     if (!eval->options.ignore_memory && eval->needed_bytes > most_bytes) {
-        return df_fail(err, DF_INFEASIBLE, "it needs %.4g GB of memory a device, there are %.4g GB",
+        return df_fail(err, DF_INFEASIBLE, "it needs %.4g GiB of memory a device, there are %.4g GiB",
                        eval->needed_bytes / DF_GIB, most_bytes / DF_GIB);
     }
     return DF_OK;

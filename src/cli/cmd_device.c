@@ -1,5 +1,4 @@
-
-#include "base/units.h"
+#include "amount.h"
 #include "cli.h"
 #include "commands.h"
 #include "hw/hw.h"
@@ -144,19 +143,6 @@ static int print_json(const df_cfg *cfg, const df_hw_device *dev, const network 
 
 /* ---- Text ---- */
 
-/* "40 GB", with the file format's powers of 1024. */
-static const char *bytes_text(double bytes, char text[32])
-{
-    static const char *const units[] = {"B", "KB", "MB", "GB", "TB"};
-    int i = 0;
-    while (i < 4 && bytes >= DF_KIB) {
-        bytes /= DF_KIB;
-        i++;
-    }
-    snprintf(text, 32, "%.4g %s", bytes, units[i]);
-    return text;
-}
-
 /* A count, or "-". */
 static const char *count_text(double count, bool known, char text[32])
 {
@@ -183,12 +169,12 @@ static void print_memories(const df_cfg *cfg, const df_hw_device *dev)
            "bandwidth", "limit", "units", "latency");
     for (int level = 0; level < DF_HW_LEVELS; level++) {
         const df_hw_mem *const mem = &dev->mem[level];
-        char size[32];
-        char rate[32];
+        char size[DF_AMOUNT];
+        char rate[DF_AMOUNT];
         char units[32];
-        printf("%-10s %-11s %12s  %-10s %12s/s  %-10s %10s %8.3g s\n", df_mem_type_name(mem->type),
-               df_scope_name(mem->scope), bytes_text(mem->size_bytes, size),
-               df_hw_limit_name(mem->size_limit), bytes_text(mem->throughput_bytes_ps, rate),
+        printf("%-10s %-11s %12s  %-10s %14s  %-10s %10s %8.3g s\n", df_mem_type_name(mem->type),
+               df_scope_name(mem->scope), df_size_text(mem->size_bytes, size),
+               df_hw_limit_name(mem->size_limit), df_rate_text(mem->throughput_bytes_ps, rate),
                df_hw_limit_name(mem->bandwidth_limit),
                count_text(mem->num_units, knows_units(cfg, mem), units), mem->latency_s);
     }
@@ -198,11 +184,11 @@ static void print_memories(const df_cfg *cfg, const df_hw_device *dev)
 static void print_network(const network *n)
 {
     const df_hw_net *const net = n->net;
-    char rate[32];
+    char rate[DF_AMOUNT];
     char links[32];
-    printf("%-10s %-11s %12s/s  %-10s %8.3g s\n", n->name,
+    printf("%-10s %-11s %14s  %-10s %8.3g s\n", n->name,
            count_text(net->num_links, n->counted, links),
-           bytes_text(net->throughput_bytes_ps, rate),
+           df_rate_text(net->throughput_bytes_ps, rate),
            df_hw_limit_name(net->throughput_bytes_ps > 0 ? net->bandwidth_limit : net->links_limit),
            net->latency_s);
 }

@@ -263,7 +263,7 @@ static void print_lstm(const outcome *o)
     print_row("reduction of cell gradients", c->rc, 0);
     print_row("reduction of softmax gradients", c->rs, 0);
     print_row("reduction of embedding gradients", c->re, 0);
-    printf("memory of a device: %.4g GB needed, %.4g GB there%s\n", o->need.total_bytes / DF_GIB,
+    printf("memory of a device: %.4g GiB needed, %.4g GiB there%s\n", o->need.total_bytes / DF_GIB,
            o->dev.mem[DF_HW_LEVELS - 1].size_bytes / DF_GIB, o->fits ? "" : ": it does not fit");
 }
 

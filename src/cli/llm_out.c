@@ -255,8 +255,9 @@ static void print_memory(const df_llm_report *report)
 {
     const df_memory *const memory = report->memory;
     const double capacity = report->dev->mem[DF_HW_LEVELS - 1].size_bytes;
-    printf("  memory of a device             %13.6g GB of %.6g GB%s:", memory->total_bytes / DF_GIB,
-           capacity / DF_GIB, df_llm_memory_use(report) <= 1 ? "" : ", does not fit");
+    printf(
+        "  memory of a device             %13.6g GiB of %.6g GiB%s:", memory->total_bytes / DF_GIB,
+        capacity / DF_GIB, df_llm_memory_use(report) <= 1 ? "" : ", does not fit");
     const char *comma = "";
     for (int i = 0; i < DF_MEMORY_PARTS; i++) {
         if (memory->part_bytes[i] > 0) {

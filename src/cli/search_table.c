@@ -43,10 +43,10 @@ static void print_heads(const df_sweep_plan *plan, const df_store_search *best, 
     printf("%3s %12s  %-*s %-10s %-8s", "", "time (s)", width, "strategy",
            df_search_layout_head(row), row->size.devices_per_node > 0 ? "nodes" : "wafers");
     if (plan->options.cfg.mode == DF_MODE_LLM) {
-        printf(" %10s %10s %8s", "tokens/s", "energy (J)", "need GB");
+        printf(" %10s %10s %8s", "tokens/s", "energy (J)", "need GiB");
     }
     if (!plan->options.eval.fix_hardware) {
-        printf(" %5s %8s %8s %8s %8s %8s %8s", "index", "Tflop/s", "DRAM GB", "GB/s", "L2 MB",
+        printf(" %5s %8s %8s %8s %8s %8s %8s", "index", "Tflop/s", "DRAM GiB", "GB/s", "L2 MiB",
                "intra", "inter");
     }
     putchar('\n');
@@ -64,9 +64,9 @@ static df_status print_device(const df_sweep_plan *plan, const df_store_search *
     DF_TRY(df_hw_derive(&cfg, &plan->options.eval.rules, &dev, err));
     printf(" %5d %8.4g %8.4g %8.4g %8.4g %8.4g %8.4g", search->index,
            dev.core.throughput_flops_ps / 1e12, dev.mem[DF_MEM_DRAM].size_bytes / DF_GIB,
-           dev.mem[DF_MEM_DRAM].throughput_bytes_ps / DF_GIB,
-           dev.mem[DF_MEM_SRAM_L2].size_bytes / DF_MIB, dev.intra.throughput_bytes_ps / DF_GIB,
-           dev.inter.throughput_bytes_ps / DF_GIB);
+           dev.mem[DF_MEM_DRAM].throughput_bytes_ps / DF_GB,
+           dev.mem[DF_MEM_SRAM_L2].size_bytes / DF_MIB, dev.intra.throughput_bytes_ps / DF_GB,
+           dev.inter.throughput_bytes_ps / DF_GB);
     return DF_OK;
 }
 

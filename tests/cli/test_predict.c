@@ -187,6 +187,9 @@ static void device_tells_its_limits(void **state)
     assert_int_equal(o.exit_code, 0);
     assert_non_null(strstr(o.out, "SRAM-L2"));
     assert_non_null(strstr(o.out, "limit: power"));
+    /* 4 stacks of 4 GB, which a file counts in powers of 1024, and a rate in powers of 1000 */
+    assert_non_null(strstr(o.out, " 16 GiB  area "));
+    assert_non_null(strstr(o.out, " 992.9 GB/s  capacity "));
     df_outcome_free(&o);
 }
 
