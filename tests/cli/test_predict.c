@@ -503,7 +503,15 @@ static void bad_input_is_refused(void **state)
     df_refuse("gemm --hardware_config " HARDWARE " --m 0 --k 1 --n 1", 2,
               "--m: expected a whole number from 1 to 1099511627776, found 0");
     df_refuse("device", 2, "--hardware_config: expected a file");
+    df_refuse("predict", 2,
+              "--hardware_config, --model_config: expected a file each (or one with both, "
+              "--exp_config), found nothing; for example --hardware_config "
+              "configs/hardware/a100_80gb.yaml --model_config configs/model/lstm_2048.yaml\n");
+    df_refuse("gemm --k 8", 2, "--hardware_config, --m, --n: expected a value each, found nothing");
+    df_refuse("predict --hardware x", 2, "(did you mean --hardware_config?)");
     df_refuse("prdict", 2, "prdict: expected a command (did you mean predict?)");
+    df_refuse("val", 2, "val: expected a command (did you mean validate?)");
+    df_refuse("zzz", 2, "zzz: expected a command that `deepflow help` lists, found another");
 }
 
 /* The hardware file with the simulator's backend; `edit` is a sed script for the rest. */
