@@ -228,7 +228,8 @@ static df_status use_device(df_eval *eval, df_err *err)
     const double most_bytes =
         limit_bytes > 0 && limit_bytes < room_bytes ? limit_bytes : room_bytes;
     if (!eval->options.ignore_memory && eval->needed_bytes > most_bytes) {
-        return df_fail(err, DF_INFEASIBLE, "it needs %.4g GiB of memory a device, there are %.4g GiB",
+        return df_fail(err, DF_INFEASIBLE,
+                       "it needs %.4g GiB of memory a device, there are %.4g GiB",
                        eval->needed_bytes / DF_GIB, most_bytes / DF_GIB);
     }
     return DF_OK;
@@ -237,6 +238,7 @@ static df_status use_device(df_eval *eval, df_err *err)
 df_status df_eval_use(df_eval *eval, const df_cfg *cfg, df_err *err)
 {
     eval->cfg = *cfg;
+    eval->failure = DF_OK;
     DF_TRY(df_eval_check_goals(eval, err));
     DF_TRY(df_predict_check(cfg, &eval->options.rules, err));
     eval->needed_bytes = needed_bytes(eval);
@@ -329,12 +331,32 @@ static double tokens_of(const df_cfg_llm *m)
     return (double)m->batch_size * (double)(decodes ? m->decode_len : m->seq_len);
 }
 
+/* A point that cannot work is a result; being out of memory is not. */
+static void note_failure(df_eval *eval, df_status status)
+{
+    if (eval->failure == DF_OK && status != DF_INFEASIBLE && status != DF_EINVAL) {
+        eval->failure = status;
+    }
+}
+
+df_status df_eval_failure(const df_eval *eval, df_err *err)
+{
+    return eval->failure == DF_OK
+               ? DF_OK
+               : df_fail(err, eval->failure, "%s",
+                         eval->failure == DF_ENOMEM ? "out of memory" : "a prediction failed");
+}
+
 static df_status predict(df_eval *eval, const df_hw_device *dev, df_eval_result *out)
 {
     df_prediction r;
     const df_cfg *const cfg = &eval->cfg;
     const df_design design = {cfg, dev, &eval->options.rules};
-    DF_TRY(df_predict(eval->predictor, &design, DF_WANT_TIMES, &r, NULL));
+    const df_status status = df_predict(eval->predictor, &design, DF_WANT_TIMES, &r, NULL);
+    if (status != DF_OK) {
+        note_failure(eval, status);
+        return status;
+    }
     const double room_bytes = dev->mem[DF_HW_LEVELS - 1].size_bytes;
     out->time_s = r.time_s;
     if (cfg->mode != DF_MODE_GEMM) {

@@ -120,9 +120,13 @@ df_eval *df_eval_alloc(const df_eval_options *options);
 /* How much each goal counts; they need not sum to 1. At first all count the same. */
 void df_eval_weigh(df_eval *eval, const double weight[DF_GOALS]);
 
-/* Evaluates a point. Never fails: what cannot work has time_s = inf. Classes need
- * not sum to their budget. Allocates nothing; counts the call. */
+/* Evaluates a point: what cannot work has time_s = inf. So has a point whose evaluation failed
+ * (out of memory), which df_eval_failure tells apart. Classes need not sum to their budget.
+ * Allocates nothing once it was called; counts the call. */
 void df_eval_point(df_eval *eval, const df_point *point, df_eval_result *out);
+/* The first failure of an evaluation since df_eval_use that is none of the point's: DF_ENOMEM. Who
+ * evaluates asks for it before believing that nothing works. */
+DF_NODISCARD df_status df_eval_failure(const df_eval *eval, df_err *err);
 
 /* A goal's figure in its own unit; HUGE_VAL or 0 where time_s is inf. */
 double df_goal_figure(df_goal goal, double time_s, const df_eval_metrics *metrics);

@@ -22,6 +22,7 @@ struct df_eval {
     double stacks_needed; /* DRAM stacks that these fill; 0: not known */
     double weight[DF_GOALS];
     int64_t count;
+    df_status failure; /* of an evaluation that says nothing about its point; DF_OK: none */
 };
 
 /* Whether the model and the file have the figures that goals and limits need. */

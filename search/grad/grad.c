@@ -76,6 +76,9 @@ df_status df_grad_descend(df_eval *eval,
     } else {
         status = descend(&run, err);
     }
+    if (status == DF_OK) {
+        status = df_eval_failure(eval, err);
+    }
     out->evaluations = df_eval_count(eval) - before;
     if (isinf(out->best_time_s)) {
         out->status = DF_SEARCH_INFEASIBLE;

@@ -60,11 +60,12 @@ static df_status prepare_row(sweep *s, int64_t row, df_err *err)
 }
 
 /* The one evaluation of a strategy on fixed hardware, as a descent that ends where it starts. */
-static void evaluate_once(df_eval *eval, df_descent *out)
+static df_status evaluate_once(df_eval *eval, df_descent *out, df_err *err)
 {
     df_eval_result r;
     const df_point *const point = df_eval_template(eval);
     df_eval_point(eval, point, &r);
+    DF_TRY(df_eval_failure(eval, err));
     const bool works = r.shortfall == 0;
     memset(out, 0, sizeof *out);
     out->status = works ? DF_SEARCH_CONVERGED : DF_SEARCH_INFEASIBLE;
@@ -76,6 +77,7 @@ static void evaluate_once(df_eval *eval, df_descent *out)
     out->metrics = r.metrics;
     out->start = *point;
     out->best = *point;
+    return DF_OK;
 }
 
 /* Keeps the iterate if iterates are kept, and lets the ranks talk. */
@@ -131,8 +133,7 @@ static df_status do_search(sweep *s, df_store_search *search, df_err *err)
     DF_TRY(prepare_row(s, search->strategy_id, err));
     s->num_iterates = 0;
     if (o->eval.fix_hardware) {
-        evaluate_once(s->eval, &search->descent);
-        return DF_OK;
+        return evaluate_once(s->eval, &search->descent, err);
     }
     DF_TRY(df_grad_start(s->eval, &o->descent, index, &start, err));
     return descend(s, index, &start, &search->descent, err);
