@@ -23,6 +23,28 @@ double df_llm_memory_use(const df_llm_report *report)
     return report->memory->total_bytes / report->dev->mem[DF_HW_LEVELS - 1].size_bytes;
 }
 
+/* What serving and training are measured by; docs/models.md has the meaning of each. */
+typedef struct {
+    double token_s;          /* TPOT; 0: nothing is decoded */
+    double user_tokens_ps;   /* of one sequence */
+    double tokens_ps;        /* of all sequences, over the whole time */
+    double device_tokens_ps; /* the same of one device */
+} token_rates;
+
+static token_rates rates_of(const df_llm_report *report)
+{
+    const df_cfg_llm *const m = &report->cfg->llm;
+    const df_llm_result *const r = report->result;
+    const bool decodes = r->run_type == DF_RUN_INFERENCE && m->decode_len > 0;
+    const int64_t tokens = decodes ? m->decode_len : m->seq_len;
+    const double token_s = decodes ? r->decode_s / (double)m->decode_len : 0.0;
+    const double tokens_ps = (double)m->batch_size * (double)tokens / r->time_s;
+    return (token_rates){.token_s = token_s,
+                         .user_tokens_ps = decodes ? 1 / token_s : 0.0,
+                         .tokens_ps = tokens_ps,
+                         .device_tokens_ps = tokens_ps / (double)df_cfg_workers(report->cfg)};
+}
+
 /* ---- JSON ---- */
 
 static void add_row(json_t *operators, const df_hw_device *dev, df_row_name op, const df_row *row)
@@ -112,6 +134,17 @@ add_operators(json_t *root, const char *key, const df_hw_device *dev, const df_b
     }
 }
 
+static void add_rates(json_t *root, const df_llm_report *report)
+{
+    const token_rates r = rates_of(report);
+    if (r.token_s > 0) {
+        df_json_real(root, "tpot_s", r.token_s);
+        df_json_real(root, "tokens_per_s_per_user", r.user_tokens_ps);
+    }
+    df_json_real(root, "tokens_per_s", r.tokens_ps);
+    df_json_real(root, "tokens_per_s_per_device", r.device_tokens_ps);
+}
+
 void df_llm_add_json(json_t *root, const df_llm_report *report)
 {
     const df_llm_result *const result = report->result;
@@ -125,6 +158,7 @@ void df_llm_add_json(json_t *root, const df_llm_report *report)
     } else {
         add_inference(root, result);
     }
+    add_rates(root, report);
     df_json_real(root, "mfu", df_llm_flops_use(report));
     add_nodes(root, &result->pass);
     add_operators(root, "operators", report->dev, &result->pass);
@@ -248,7 +282,19 @@ static void print_inference(const df_llm_report *report)
     }
     printf("  prefill                        %13.6g s\n", r->prefill_s);
     printf("  decode                         %13.6g s\n", r->decode_s);
-    printf("  time to first token            %13.6g s\n", r->first_token_s);
+    printf("  TTFT, time to first token      %13.6g s\n", r->first_token_s);
+}
+
+/* Tokens that are generated; those of the prompt where none is, and those trained. */
+static void print_served(const df_llm_report *report)
+{
+    const token_rates r = rates_of(report);
+    if (r.token_s > 0) {
+        printf("  TPOT, time per output token    %13.6g ms\n", 1e3 * r.token_s);
+        printf("  tokens/s/user                  %13.6g\n", r.user_tokens_ps);
+    }
+    printf("  tokens/s                       %13.6g\n", r.tokens_ps);
+    printf("  tokens/s/GPU                   %13.6g\n", r.device_tokens_ps);
 }
 
 static void print_memory(const df_llm_report *report)
@@ -299,6 +345,7 @@ void df_llm_print_text(const df_llm_report *report, bool breakdown)
     } else {
         print_inference(report);
     }
+    print_served(report);
     printf("  model FLOPs utilization        %13.6g %%\n", 100 * df_llm_flops_use(report));
     print_memory(report);
     print_energy(&result->energy);

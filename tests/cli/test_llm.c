@@ -84,6 +84,13 @@ static void llm_inference_is_prefill_and_decode(void **state)
     df_assert_rel(df_number(root, "ttft_s"),
                   df_number(root, "prefill_s") + 1 / df_number(rates, "start"), 1e-12);
     df_assert_rel(df_number(rates, "overall"), 64 / df_number(root, "decode_s"), 1e-12);
+    /* 16 sequences of 64 tokens on 4 devices */
+    df_assert_rel(df_number(root, "tpot_s"), df_number(root, "decode_s") / 64, 1e-12);
+    df_assert_rel(df_number(root, "tokens_per_s_per_user"), 64 / df_number(root, "decode_s"),
+                  1e-12);
+    df_assert_rel(df_number(root, "tokens_per_s"), 16 * 64 / df_number(root, "time_s"), 1e-12);
+    df_assert_rel(df_number(root, "tokens_per_s_per_device"), 4 * 64 / df_number(root, "time_s"),
+                  1e-12);
     /* 4 sequences a replica, 4 heads of 64, 2 bytes, keys and values, 8 layers */
     df_assert_rel(df_number(json_object_get(root, "kv_cache"), "decode_store_bytes"),
                   2.0 * 4 * 4 * 64 * 2 * 64 * 8, 0);
@@ -102,6 +109,11 @@ static void llm_text_has_the_known_lines(void **state)
     assert_int_equal(o.exit_code, 0);
     assert_non_null(strstr(o.out, "LLM inference time: "));
     assert_non_null(strstr(o.out, "LLM time to first token: "));
+    static const char *const names[] = {"\n  TTFT, ", "\n  TPOT, ", "\n  tokens/s/user ",
+                                        "\n  tokens/s ", "\n  tokens/s/GPU "};
+    for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
+        assert_non_null(strstr(o.out, names[i]));
+    }
     df_outcome_free(&o);
     write_llm(dir, "training", 4, arguments);
     o = df_program(arguments);
