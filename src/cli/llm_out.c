@@ -201,7 +201,7 @@ static void print_operator(const df_llm_report *report,
     const bool training = report->result->run_type == DF_RUN_TRAINING;
     const double bytes =
         f->traffic_bytes[DF_HW_LEVELS - 1] + (training ? b->traffic_bytes[DF_HW_LEVELS - 1] : 0.0);
-    printf("  %-22s %8.0f", df_row_names[op], runs_of(report, op));
+    printf("  %-22s %8.5g", df_row_names[op], runs_of(report, op)); /* the mean over stages */
     printf(" %11.4g", row->side[DF_FORWARD].time_s);
     if (training) {
         printf(" %11.4g", row->side[DF_BACKWARD].time_s);
@@ -210,7 +210,10 @@ static void print_operator(const df_llm_report *report,
            f->flops + (training ? b->flops : 0.0), bytes,
            row->side[DF_FORWARD].sent_bytes + (training ? row->side[DF_BACKWARD].sent_bytes : 0.0),
            bound_name(report->dev, row, DF_FORWARD));
-    printf(training ? ", %s\n" : "%.0s\n", bound_name(report->dev, row, DF_BACKWARD));
+    if (training) {
+        printf(", %s", bound_name(report->dev, row, DF_BACKWARD));
+    }
+    putchar('\n');
 }
 
 static void print_columns(bool training)
