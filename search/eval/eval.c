@@ -204,8 +204,9 @@ static df_status use_budgets(df_eval *eval, df_err *err)
     DF_TRY(set_chip_area(eval, err));
     /* what no budget can repair, such as a core without any frequency, which is looked at
      * only where the core has power */
+    const double some = 0.1; /* of the power: how much does not matter here */
     df_cfg trial = eval->cfg;
-    trial.power.of.core = fmax(trial.power.of.core, trial.power.tdp_w / DF_CLASSES);
+    trial.power.of.core = fmax(trial.power.of.core, some * trial.power.tdp_w);
     const df_status status = df_hw_derive(&trial, &eval->options.rules, &dev, err);
     return status == DF_INFEASIBLE ? DF_OK : status;
 }

@@ -372,6 +372,10 @@ static void rank_search(void *ctx, const df_store_search *search)
     if (search->descent.status == DF_SEARCH_PENDING || !isfinite(search->descent.best_value)) {
         return;
     }
+    if (r->count == r->most &&
+        !(search->descent.best_value < r->best[r->most - 1].descent.best_value)) {
+        return; /* most of a long file; lists may be long too */
+    }
     int32_t place = find_row(r, search->strategy_id); /* that becomes free */
     const bool room = place == r->count && r->count < r->most;
     place = place == r->most ? r->most - 1 : place;
