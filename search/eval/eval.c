@@ -296,7 +296,7 @@ void df_eval_weigh(df_eval *eval, const double weight[DF_GOALS])
 
 /* ---- Evaluating ---- */
 
-/* Of the memory that is needed the part that is missing. Stacks come whole with the area of
+/* The part of the needed memory that is missing. Stacks come whole with the area of
  * their controllers; here parts of a stack count, so that every bit of area is a gain. */
 static double find_missing_memory(const df_eval *eval, const df_hw_device *dev, double overflow)
 {

@@ -33,7 +33,7 @@ DF_NODISCARD df_status df_eval_check_ranges(const df_eval *eval, df_err *err);
 
 /* From the metrics. */
 double df_eval_value(const df_eval *eval, double time_s, const df_eval_metrics *metrics);
-/* By how much limits are broken, and a point is out of its ranges: 0 if not. */
+/* How far limits are broken, and how far a point is out of its ranges; 0: not at all. */
 double df_eval_excess(const df_eval *eval, double time_s, const df_eval_metrics *metrics);
 double df_eval_strays(const df_eval *eval, const df_point *point);
 

@@ -363,7 +363,7 @@ static df_status add_trajectory(json_t *all,
     return DF_OK;
 }
 
-/* Of a strategy: its best descent, and those next to it. */
+/* Adds the best descent of a strategy, and those next to it. */
 static df_status follow(
     json_t *all, const df_results *r, int64_t best, int starts, df_iterate *iterates, df_err *err)
 {

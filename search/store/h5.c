@@ -1,4 +1,4 @@
-/* What everybody who calls HDF5 needs. */
+/* Helpers for everything that calls HDF5. */
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>

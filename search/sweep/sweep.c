@@ -13,7 +13,7 @@ enum { CHUNK_ROWS = 1024 };
 static const double BEAT_LEAST_S = 0.05;
 static const double BEAT_MOST_S = 0.25;
 
-/* What one descent sends back: its rows in the file, and of them what rank 0 looks at. */
+/* The result that one descent sends back: its rows in the file, and two figures for rank 0. */
 typedef struct {
     int64_t evaluations;
     double best_value;
@@ -90,7 +90,7 @@ static bool on_iterate(void *ctx, const df_iterate *iterate)
     return df_dist_poll(s->dist);
 }
 
-/* Of several objectives each descent weighs them its own way, so that together they find the
+/* With several objectives each descent weighs them its own way, so that together they find the
  * Pareto set; what it found is ranked with equal weights. */
 static df_status
 descend(sweep *s, uint32_t index, const df_point *start, df_descent *found, df_err *err)
@@ -115,7 +115,7 @@ descend(sweep *s, uint32_t index, const df_point *start, df_descent *found, df_e
     return DF_OK;
 }
 
-/* The search that an item is, as far as its number tells. */
+/* Fills in what follows from the number of an item: which search it is. */
 static void identify(const sweep *s, int64_t item, df_store_search *search)
 {
     const df_sweep_options *const o = &s->plan->options;

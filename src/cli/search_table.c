@@ -93,7 +93,7 @@ static df_status print_row(
     return DF_OK;
 }
 
-/* Of the longest name. */
+/* The width of the longest name. */
 static int name_width(const df_sweep_plan *plan, const df_store_search *best, int32_t count)
 {
     int width = 18;

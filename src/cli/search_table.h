@@ -7,7 +7,7 @@ enum { DF_SEARCH_LAYOUT = 32 };
 
 /* "2013", or on nodes the axes that leave one: "dp lp". */
 void df_search_layout_text(const df_store_strategy *row, char text[DF_SEARCH_LAYOUT]);
-/* What that is. */
+/* The head of that column. */
 const char *df_search_layout_head(const df_store_strategy *row);
 
 /* Prints the best `top` results of the store, at most: of rows with the same result the first, and

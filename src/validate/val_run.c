@@ -120,7 +120,7 @@ static double activation_bytes(const df_cfg *cfg)
     return memory.part_bytes[DF_MEMORY_ACTIVATIONS] + memory.part_bytes[DF_MEMORY_RECOMPUTED];
 }
 
-/* The same with tensor parallelism alone, as a percentage. */
+/* Activations as a percentage of those with tensor parallelism alone. */
 static double activation_percent(const df_cfg *cfg)
 {
     df_cfg plain = *cfg;
