@@ -26,6 +26,33 @@ static int64_t count_rows(hid_t dataset)
     return is_table ? (int64_t)size : -1;
 }
 
+/* Whether a column is of a kind that HDF5 can turn into ours, and lies inside its row. */
+static bool is_sound_column(hid_t row, unsigned i)
+{
+    const hid_t type = H5Tget_member_type(row, i);
+    const size_t row_bytes = H5Tget_size(row);
+    const size_t at = H5Tget_member_offset(row, i);
+    const size_t size = type < 0 ? 0 : H5Tget_size(type);
+    const H5T_class_t class = type < 0 ? H5T_NO_CLASS : H5Tget_class(type);
+    const bool number = (class == H5T_INTEGER || class == H5T_FLOAT) && size <= sizeof(double);
+    const bool text = class == H5T_STRING && H5Tis_variable_str(type) == 0;
+    df_h5_close(type, H5Tclose);
+    return (number || text) && size > 0 && at <= row_bytes && size <= row_bytes - at;
+}
+
+/* HDF5 believes a type that damage has changed, and reads beyond the row. */
+static bool has_sound_rows(hid_t dataset)
+{
+    const hid_t type = dataset < 0 ? H5I_INVALID_HID : H5Dget_type(dataset);
+    const int members = type >= 0 && H5Tget_class(type) == H5T_COMPOUND ? H5Tget_nmembers(type) : 0;
+    bool sound = members > 0;
+    for (int i = 0; sound && i < members; i++) {
+        sound = is_sound_column(type, (unsigned)i);
+    }
+    df_h5_close(type, H5Tclose);
+    return sound;
+}
+
 /* Takes over the type. Columns are found by name; those that the file lacks stay as they are. */
 static bool read_rows(hid_t dataset, hid_t type, int64_t first, int64_t count, void *rows)
 {
@@ -33,7 +60,7 @@ static bool read_rows(hid_t dataset, hid_t type, int64_t first, int64_t count, v
     const hsize_t size = (hsize_t)count;
     const hid_t space = dataset < 0 ? H5I_INVALID_HID : H5Dget_space(dataset);
     const hid_t memory = H5Screate_simple(1, &size, NULL);
-    const bool got = type >= 0 && space >= 0 && memory >= 0 &&
+    const bool got = type >= 0 && space >= 0 && memory >= 0 && has_sound_rows(dataset) &&
                      H5Sselect_hyperslab(space, H5S_SELECT_SET, &at, NULL, &size, NULL) >= 0 &&
                      H5Dread(dataset, type, memory, space, H5P_DEFAULT, rows) >= 0;
     df_h5_close(memory, H5Sclose);

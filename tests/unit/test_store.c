@@ -9,6 +9,7 @@
 #include <hdf5.h>
 
 #include "store/merge.h"
+#include "store/rows.h"
 #include "store/store_read.h"
 #include "store/table.h"
 #include "support/results.h"
@@ -624,6 +625,40 @@ static void what_cannot_be_read_is_no_default(void **state)
     }
 }
 
+/* One damaged byte in the description of a column: it lies far beyond its row. */
+static void damaged_columns_are_refused(void **state)
+{
+    static const char name[8] = "energy_j"; /* in the file it is padded, its offset follows */
+    const fixture *f = *state;
+    unsigned char bytes[65536];
+    df_results results;
+    df_table *table;
+    df_err err;
+    size_t at = 0;
+    df_store_free(create(f));
+    FILE *const file = fopen(f->path, "r+b");
+    assert_non_null(file);
+    const size_t size = fread(bytes, 1, sizeof bytes, file);
+    while (at + 32 < size && memcmp(bytes + at, name, sizeof name) != 0) {
+        at++;
+    }
+    assert_true(at + 32 < size);
+    at += 16; /* the name, its end, and 7 bytes up to the next multiple of 8 */
+    assert_int_equal(bytes[at] + 256 * bytes[at + 1], offsetof(df_search_row, energy_j));
+    assert_int_equal(fseek(file, (long)at + 2, SEEK_SET), 0);
+    fputc(0x7f, file);
+    assert_int_equal(fclose(file), 0);
+    if (df_results_open(f->path, &results, &err) == DF_OK) {
+        df_store_search search;
+        assert_int_equal(df_results_read(&results, 0, 1, &search, &err), DF_EIO);
+        df_results_close(&results);
+    }
+    assert_non_null(strstr(err.text, "cannot be read"));
+    assert_int_equal(df_table_open(f->path, &table, &err), DF_OK); /* without that column */
+    assert_true(df_table_find(table, "energy_j") < 0 && df_table_find(table, "power_w") >= 0);
+    df_table_free(table);
+}
+
 static void an_unwritable_place_leaves_nothing(void **state)
 {
     const fixture *f = *state;
@@ -656,6 +691,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(other_files_are_refused, setup, teardown),
         cmocka_unit_test_setup_teardown(readers_say_what_a_file_is, setup, teardown),
         cmocka_unit_test_setup_teardown(what_cannot_be_read_is_no_default, setup, teardown),
+        cmocka_unit_test_setup_teardown(damaged_columns_are_refused, setup, teardown),
         cmocka_unit_test_setup_teardown(an_unwritable_place_leaves_nothing, setup, teardown),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
