@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Checks the sources without running them: formatting, clang-tidy, cppcheck, shellcheck, and the
-# laws of docs/code.md. Needs a build of the dev preset (tests/run.sh makes one).
+# Checks the sources without running them: formatting, clang-tidy, cppcheck, CMake files, shellcheck,
+# and the laws of docs/code.md. Needs a build of the dev preset (tests/run.sh makes one).
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 # shellcheck source=jobs/setup.sh
@@ -38,6 +38,7 @@ check clang-tidy tidy
 check cppcheck cppcheck --project="$commands" -j "$df_jobs" --quiet --error-exitcode=1 \
     --enable=warning,performance,portability --inline-suppr \
     --suppress=missingIncludeSystem --suppress=preprocessorErrorDirective:src/config/cfg_table.c --library=posix
+check cmake tests/cmake_style.sh
 check shellcheck shellcheck -x "${scripts[@]}"
 check laws "$df_python" tests/laws.py build/dev
 

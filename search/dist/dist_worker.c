@@ -115,7 +115,7 @@ static void send_failure(df_dist *dist, df_status status, const df_err *err)
     MPI_Send(&dist->end, (int)sizeof dist->end, MPI_BYTE, 0, TAG_FAILURE, MPI_COMM_WORLD);
 }
 
-/* What the interrupted and the failed tell rank 0, once, after their results. */
+/* An interrupted or failed worker sends this to rank 0 once, after its results. */
 static void tell_end(df_dist *dist, df_status status, const df_err *err)
 {
     df_dist_send_held(dist);

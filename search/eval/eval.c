@@ -55,7 +55,7 @@ static void read_template(df_eval *eval)
  * nothing. */
 static void choose_searched(df_eval *eval)
 {
-    const bool keep = eval->options.rules.unused_networks_keep_shares;
+    const bool keep = df_compat_search_read(&eval->options.rules).networks_keep_shares;
     const bool inter = eval->cfg.system.inter_derate != 0 && (keep || eval->needs_inter);
     const bool intra = eval->cfg.system.intra_derate != 0 && (keep || eval->needs_intra);
     for (int i = 0; i < DF_PARAMS; i++) {
@@ -128,18 +128,18 @@ static double needed_bytes(const df_eval *eval)
 static df_status set_chip_area(df_eval *eval, df_err *err)
 {
     df_cfg *const cfg = &eval->cfg;
-    const df_rules *const rules = &eval->options.rules;
+    const df_compat_search options = df_compat_search_read(&eval->options.rules);
     const double limit_mm2 = eval->options.limits.chip_mm2;
-    const double most_mm2 = limit_mm2 > 0                   ? limit_mm2
-                            : rules->chip_grows_in_searches ? HUGE_VAL
-                                                            : cfg->area.chip_mm2;
+    const double most_mm2 = limit_mm2 > 0              ? limit_mm2
+                            : options.chip_is_the_rest ? HUGE_VAL
+                                                       : cfg->area.chip_mm2;
     if (cfg->mode == DF_MODE_GEMM) {
         return DF_OK; /* the file's chip area stays */
     }
     const double stacks = ceil(eval->needed_bytes / cfg->tech.dram.stack_capacity_bytes);
     eval->stacks_needed = stacks;
     const double rest_mm2 = cfg->area.device_mm2 - stacks * cfg->tech.dram.area_per_stack_mm2;
-    const double chip_mm2 = fmin(rules->chip_area_whole_mm2 ? trunc(rest_mm2) : rest_mm2, most_mm2);
+    const double chip_mm2 = fmin(options.chip_whole_mm2 ? trunc(rest_mm2) : rest_mm2, most_mm2);
     if (chip_mm2 > 0) {
         cfg->area.chip_mm2 = chip_mm2;
     } else if (!eval->options.ignore_memory) {
@@ -177,7 +177,7 @@ static bool exchanges(const df_eval *eval, df_axis axis)
 static df_status note_networks(df_eval *eval, df_err *err)
 {
     const df_cfg_system *const system = &eval->cfg.system;
-    const bool flags_alone = df_compat_read(&eval->options.rules).axes_follow_flags;
+    const bool flags_alone = df_compat_search_read(&eval->options.rules).flags_alone;
     bool reaches[DF_AXES];
     df_topo_reaches(&eval->cfg, flags_alone, reaches);
     eval->needs_intra = false;
@@ -216,8 +216,9 @@ static df_status use_budgets(df_eval *eval, df_err *err)
     DF_TRY(set_chip_area(eval, err));
     /* what no budget can repair, such as a core without any frequency, which is looked at
      * only where the core has power */
+    const double some = 0.1; /* of the power: how much does not matter here */
     df_cfg trial = eval->cfg;
-    trial.power.of.core = fmax(trial.power.of.core, trial.power.tdp_w / DF_CLASSES);
+    trial.power.of.core = fmax(trial.power.of.core, some * trial.power.tdp_w);
     const df_status status = df_hw_derive(&trial, &eval->options.rules, &dev, err);
     return status == DF_INFEASIBLE ? DF_OK : status;
 }
@@ -240,7 +241,8 @@ static df_status use_device(df_eval *eval, df_err *err)
     const double most_bytes =
         limit_bytes > 0 && limit_bytes < room_bytes ? limit_bytes : room_bytes;
     if (!eval->options.ignore_memory && eval->needed_bytes > most_bytes) {
-        return df_fail(err, DF_INFEASIBLE, "it needs %.4g GB of memory a device, there are %.4g GB",
+        return df_fail(err, DF_INFEASIBLE,
+                       "it needs %.4g GiB of memory a device, there are %.4g GiB",
                        eval->needed_bytes / DF_GIB, most_bytes / DF_GIB);
     }
     return DF_OK;
@@ -249,6 +251,7 @@ static df_status use_device(df_eval *eval, df_err *err)
 df_status df_eval_use(df_eval *eval, const df_cfg *cfg, df_err *err)
 {
     eval->cfg = *cfg;
+    eval->failure = DF_OK;
     DF_TRY(df_eval_check_goals(eval, err));
     DF_TRY(df_predict_check(cfg, &eval->options.rules, err));
     eval->needed_bytes = needed_bytes(eval);
@@ -305,7 +308,7 @@ void df_eval_weigh(df_eval *eval, const double weight[DF_GOALS])
 
 /* ---- Evaluating ---- */
 
-/* Of the memory that is needed the part that is missing. Stacks come whole with the area of
+/* The part of the needed memory that is missing. Stacks come whole with the area of
  * their controllers; here parts of a stack count, so that every bit of area is a gain. */
 static double find_missing_memory(const df_eval *eval, const df_hw_device *dev, double overflow)
 {
@@ -341,12 +344,32 @@ static double tokens_of(const df_cfg_llm *m)
     return (double)m->batch_size * (double)(decodes ? m->decode_len : m->seq_len);
 }
 
+/* A point that cannot work is a result; being out of memory is not. */
+static void note_failure(df_eval *eval, df_status status)
+{
+    if (eval->failure == DF_OK && status != DF_INFEASIBLE && status != DF_EINVAL) {
+        eval->failure = status;
+    }
+}
+
+df_status df_eval_failure(const df_eval *eval, df_err *err)
+{
+    return eval->failure == DF_OK
+               ? DF_OK
+               : df_fail(err, eval->failure, "%s",
+                         eval->failure == DF_ENOMEM ? "out of memory" : "a prediction failed");
+}
+
 static df_status predict(df_eval *eval, const df_hw_device *dev, df_eval_result *out)
 {
     df_prediction r;
     const df_cfg *const cfg = &eval->cfg;
     const df_design design = {cfg, dev, &eval->options.rules};
-    DF_TRY(df_predict(eval->predictor, &design, DF_WANT_TIMES, &r, NULL));
+    const df_status status = df_predict(eval->predictor, &design, DF_WANT_TIMES, &r, NULL);
+    if (status != DF_OK) {
+        note_failure(eval, status);
+        return status;
+    }
     const double room_bytes = dev->mem[DF_HW_LEVELS - 1].size_bytes;
     out->time_s = r.time_s;
     if (cfg->mode != DF_MODE_GEMM) {

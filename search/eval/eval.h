@@ -92,7 +92,7 @@ typedef struct {
     double memory_overflow; /* bytes needed / DRAM size */
     double shortfall;       /* 0 where time_s is finite, the limits hold and, unless memory is
                                ignored, the footprint fits; otherwise how far from that, > 0 */
-    double value;           /* what is minimised: the goal, of which the last counts inverse; of
+    double value;           /* what is minimised: the goal, the last one as its inverse; of
                                several the weighted geometric mean */
     df_eval_metrics metrics;
 } df_eval_result;
@@ -109,8 +109,8 @@ DF_NODISCARD df_status df_eval_new(const df_cfg *cfg,
                                    const df_eval_options *options,
                                    df_eval **out,
                                    df_err *err);
-/* The same with what is there: for another strategy of the same model and hardware. Results
- * that were cached stay. After a failure it is good for nothing but this. */
+/* As df_eval_new, into an existing df_eval: for another strategy of the same model and hardware.
+ * Results that were cached stay. After a failure it is good for nothing but this. */
 DF_NODISCARD df_status df_eval_use(df_eval *eval, const df_cfg *cfg, df_err *err);
 void df_eval_free(df_eval *eval);
 
@@ -120,9 +120,13 @@ df_eval *df_eval_alloc(const df_eval_options *options);
 /* How much each goal counts; they need not sum to 1. At first all count the same. */
 void df_eval_weigh(df_eval *eval, const double weight[DF_GOALS]);
 
-/* Evaluates a point. Never fails: what cannot work has time_s = inf. Classes need
- * not sum to their budget. Allocates nothing; counts the call. */
+/* Evaluates a point: what cannot work has time_s = inf. So has a point whose evaluation failed
+ * (out of memory), which df_eval_failure reports. Classes need not sum to their budget.
+ * Allocates nothing once it was called; counts the call. */
 void df_eval_point(df_eval *eval, const df_point *point, df_eval_result *out);
+/* The first failure of an evaluation since df_eval_use that is none of the point's: DF_ENOMEM. Who
+ * evaluates asks for it before believing that nothing works. */
+DF_NODISCARD df_status df_eval_failure(const df_eval *eval, df_err *err);
 
 /* A goal's figure in its own unit; HUGE_VAL or 0 where time_s is inf. */
 double df_goal_figure(df_goal goal, double time_s, const df_eval_metrics *metrics);

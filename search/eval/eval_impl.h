@@ -22,6 +22,7 @@ struct df_eval {
     double stacks_needed; /* DRAM stacks that these fill; 0: not known */
     double weight[DF_GOALS];
     int64_t count;
+    df_status failure; /* of an evaluation that says nothing about its point; DF_OK: none */
 };
 
 /* Whether the model and the file have the figures that goals and limits need. */
@@ -32,7 +33,7 @@ DF_NODISCARD df_status df_eval_check_ranges(const df_eval *eval, df_err *err);
 
 /* From the metrics. */
 double df_eval_value(const df_eval *eval, double time_s, const df_eval_metrics *metrics);
-/* By how much limits are broken, and a point is out of its ranges: 0 if not. */
+/* How far limits are broken, and how far a point is out of its ranges; 0: not at all. */
 double df_eval_excess(const df_eval *eval, double time_s, const df_eval_metrics *metrics);
 double df_eval_strays(const df_eval *eval, const df_point *point);
 

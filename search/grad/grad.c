@@ -28,6 +28,29 @@ df_status df_optimizer_parse(const char *text, df_optimizer *out, df_err *err)
                    near >= 0 ? "?)" : "", text);
 }
 
+/* What is not modelled, NaN, is the same in both. */
+static bool same(double a, double b)
+{
+    return a == b || (isnan(a) && isnan(b));
+}
+
+static bool same_metrics(const df_eval_metrics *a, const df_eval_metrics *b)
+{
+    return same(a->energy_j, b->energy_j) && same(a->power_w, b->power_w) &&
+           same(a->area_mm2, b->area_mm2) && same(a->memory_bytes, b->memory_bytes) &&
+           same(a->tokens_ps, b->tokens_ps);
+}
+
+bool df_descent_same_result(const df_descent *a, const df_descent *b)
+{
+    bool same_point = true;
+    for (int i = 0; i < DF_PARAMS; i++) {
+        same_point = same_point && same(a->best.p[i], b->best.p[i]);
+    }
+    return same_point && a->best_value == b->best_value && a->best_time_s == b->best_time_s &&
+           same_metrics(&a->metrics, &b->metrics);
+}
+
 static int count_searched(const df_eval *eval)
 {
     int count = 0;
@@ -75,6 +98,9 @@ df_status df_grad_descend(df_eval *eval,
         status = df_fail(err, DF_EINTERRUPTED, "stopped");
     } else {
         status = descend(&run, err);
+    }
+    if (status == DF_OK) {
+        status = df_eval_failure(eval, err);
     }
     out->evaluations = df_eval_count(eval) - before;
     if (isinf(out->best_time_s)) {

@@ -110,6 +110,10 @@ bool df_reference_step(const bool searched[DF_PARAMS],
                        df_reference_state *state,
                        df_point *point);
 
+/* Whether both found the same design, with the same figures: of strategies that differ in nothing
+ * that counts here. */
+bool df_descent_same_result(const df_descent *a, const df_descent *b);
+
 /* Runs one descent from `start`. The same inputs give the same bits. `watch` may be NULL.
  * Uses GSL; allocates at its start only. The GSL error handler must be off.
  * DF_EINTERRUPTED: the watcher said stop; *out holds what was reached. DF_ENOMEM. */

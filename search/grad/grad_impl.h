@@ -28,8 +28,8 @@ typedef struct {
 void df_run_try(df_run *run, const df_point *point, df_eval_result *result);
 /* Passes an iterate to the watcher. False: stop. */
 bool df_run_report(df_run *run, int32_t iteration, const df_point *point, const df_eval_result *r);
-/* The same for descents whose iterations are as many evaluations as the reference's, if it is
- * time for it. DF_EINTERRUPTED: stop. */
+/* As df_run_report, for optimizers without iterations like the reference's: reports once as many
+ * evaluations were made as one of those takes. DF_EINTERRUPTED: stop. */
 DF_NODISCARD df_status df_run_report_now(df_run *run,
                                          const df_point *point,
                                          const df_eval_result *r,

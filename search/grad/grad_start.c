@@ -48,7 +48,7 @@ void df_grad_start_random(const df_eval *eval, uint32_t index, df_point *start)
     }
 }
 
-/* Sobol's points repeat their pattern at finer scales; from so many on they are shifted instead,
+/* Sobol's points repeat their pattern at finer scales; after this many they are shifted instead,
  * so that finding one takes no time that counts. */
 enum { SOBOL_POINTS = 1 << 16 };
 

@@ -28,7 +28,7 @@ typedef struct {
      * (x, y + 1), both by device number, and between wafers by [wafer][y]. */
     int32_t *x_link, *y_link, *crossing;
     const df_rules *rules;
-    df_layout *layout; /* the one at hand; takes the reason of a failure */
+    df_layout *layout; /* the current one; takes the reason of a failure */
 } work;
 
 /* ---- Placement ---- */
@@ -85,7 +85,7 @@ typedef struct {
     int count;
     way how;
     const region *in;
-    region block; /* its size, and the wafer at hand */
+    region block; /* its size, and the current wafer */
     int64_t index;
 } laying;
 
@@ -168,7 +168,7 @@ static bool by_wafers(work *w, const int *order, int count, const region *r)
         return fail_place(w, "it does not fit on one wafer in this order");
     }
     if (r->num_wafers < w->ps[axis]) {
-        return true; /* nothing is placed; the check of places will tell */
+        return true; /* nothing is placed, which the check of places finds */
     }
     const int64_t step = r->num_wafers / w->ps[axis];
     int64_t index = 0;

@@ -9,7 +9,7 @@ struct df_report {
     json_t *root;
 };
 
-/* Of page.S: the files of page/, and the library, which is empty where it was not found. */
+/* From page.S: the files of page/, and the library, which is empty where it was not found. */
 extern const char df_page_html[];
 extern const uint64_t df_page_html_bytes;
 extern const char df_page_css[];

@@ -37,8 +37,8 @@ bool df_report_config(df_report_source *source, const df_store_search *search, d
 
 /* ---- report_pick.c ---- */
 
-/* What is sought to be small, in the space of which nothing is better: where the file has no
- * front of its objectives. */
+/* The figures of a front, each best when small, for files that have no front of their objectives.
+ */
 enum { DF_REPORT_AXES = 3 }; /* time, energy, area */
 
 typedef struct {
@@ -55,7 +55,7 @@ typedef struct {
     int64_t num_front, front_room;
     bool front_of_file;                      /* it is /pareto */
     int64_t count[DF_SEARCH_INFEASIBLE + 1]; /* searches by status */
-    int64_t stride;                          /* of the others every so many are shown */
+    int64_t stride;                          /* one in `stride` of the other searches is shown */
     double worst_shown;                      /* value of the last best that is shown for it */
     bool *shown;                             /* strategies that searches on the page are of */
 } df_report_picked;

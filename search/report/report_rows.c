@@ -1,3 +1,4 @@
+#include <assert.h>
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -22,12 +23,28 @@ add_columns(json_t *table, df_column *columns, int count, df_status status, df_e
     return status;
 }
 
-static df_status add_values(df_column *columns, const double *values, int count, df_err *err)
+/* A value and the column that it goes to: names and values cannot get out of step. */
+typedef struct {
+    const char *name;
+    double value;
+    df_column_kind kind;
+} cell;
+
+static df_status add_cells(df_column *columns, const cell *cells, int count, df_err *err)
 {
     for (int i = 0; i < count; i++) {
-        DF_TRY(df_column_add(&columns[i], values[i], err));
+        DF_TRY(df_column_add(&columns[i], cells[i].value, err));
     }
     return DF_OK;
+}
+
+static void name_columns(df_column *columns, const cell *cells, int count)
+{
+    memset(columns, 0, (size_t)count * sizeof columns[0]);
+    for (int i = 0; i < count; i++) {
+        columns[i].name = cells[i].name;
+        columns[i].kind = cells[i].kind;
+    }
 }
 
 /* ---- Reasons ---- */
@@ -75,11 +92,10 @@ static json_t *reasons_json(const reason_list *list)
 
 enum { STRATEGY_COLUMNS = DF_STRATEGY_FIELDS + DF_LAYOUT_AXES + 10 };
 
-/* What the page has of a strategy. */
-typedef struct {
-    const char *name;
-    double value;
-} cell;
+static cell whole(const char *name, double value)
+{
+    return (cell){name, value, DF_COLUMN_WHOLE};
+}
 
 /* The order as digits, a number. */
 static double layout_number(const df_layout *layout)
@@ -96,7 +112,7 @@ static int list_fields(const df_strategy *s, cell *cells)
     df_strategy_field fields[DF_STRATEGY_FIELDS];
     df_strategy_columns(fields);
     for (int i = 0; i < DF_STRATEGY_FIELDS; i++) {
-        cells[i] = (cell){fields[i].name, (double)df_strategy_get(s, &fields[i])};
+        cells[i] = whole(fields[i].name, (double)df_strategy_get(s, &fields[i]));
     }
     return DF_STRATEGY_FIELDS;
 }
@@ -105,11 +121,11 @@ static int list_layout(const df_layout *l, cell *cells)
 {
     const df_axis *const axes = df_strategy_placed(DF_STRATEGY_KERNELS);
     int count = 0;
-    cells[count++] = (cell){"layout", layout_number(l)};
-    cells[count++] = (cell){"inter_derate", (double)l->inter_derate};
-    cells[count++] = (cell){"intra_derate", (double)l->intra_derate};
+    cells[count++] = whole("layout", layout_number(l));
+    cells[count++] = whole("inter_derate", (double)l->inter_derate);
+    cells[count++] = whole("intra_derate", (double)l->intra_derate);
     for (int i = 0; i < DF_LAYOUT_AXES; i++) {
-        cells[count++] = (cell){df_axis_table[axes[i]].inter, l->inter[i]};
+        cells[count++] = whole(df_axis_table[axes[i]].inter, l->inter[i]);
     }
     return count;
 }
@@ -120,15 +136,16 @@ static void list_cells(const df_store_strategy *row,
                        cell cells[STRATEGY_COLUMNS])
 {
     int count = 0;
-    cells[count++] = (cell){"strategy_id", row->strategy_id};
-    cells[count++] = (cell){"reason", reason};
+    cells[count++] = whole("strategy_id", row->strategy_id);
+    cells[count++] = whole("reason", reason);
     count += list_fields(&row->strategy, cells + count);
     count += list_layout(&row->layout, cells + count);
-    cells[count++] = (cell){"wafer_dim", (double)row->size.wafer_dim};
-    cells[count++] = (cell){"num_wafer", (double)row->size.num_wafer};
-    cells[count++] = (cell){"devices_per_node", (double)row->size.devices_per_node};
-    cells[count++] = (cell){"num_worker", (double)row->size.num_worker};
-    cells[count] = (cell){"best_work", (double)best_work};
+    cells[count++] = whole("wafer_dim", (double)row->size.wafer_dim);
+    cells[count++] = whole("num_wafer", (double)row->size.num_wafer);
+    cells[count++] = whole("devices_per_node", (double)row->size.devices_per_node);
+    cells[count++] = whole("num_worker", (double)row->size.num_worker);
+    cells[count++] = whole("best_work", (double)best_work);
+    assert(count == STRATEGY_COLUMNS);
 }
 
 static df_status add_strategy(
@@ -136,21 +153,15 @@ static df_status add_strategy(
 {
     cell cells[STRATEGY_COLUMNS];
     list_cells(row, reason, best_work, cells);
-    for (int i = 0; i < STRATEGY_COLUMNS; i++) {
-        DF_TRY(df_column_add(&columns[i], cells[i].value, err));
-    }
-    return DF_OK;
+    return add_cells(columns, cells, STRATEGY_COLUMNS, err);
 }
 
-static void name_columns(df_column columns[STRATEGY_COLUMNS])
+static void name_strategy_columns(df_column columns[STRATEGY_COLUMNS])
 {
     static const df_store_strategy none = {.strategy_id = 0};
     cell cells[STRATEGY_COLUMNS];
     list_cells(&none, 0, 0, cells);
-    memset(columns, 0, STRATEGY_COLUMNS * sizeof columns[0]);
-    for (int i = 0; i < STRATEGY_COLUMNS; i++) {
-        columns[i].name = cells[i].name;
-    }
+    name_columns(columns, cells, STRATEGY_COLUMNS);
 }
 
 /* What numbers in the columns recompute and schedule mean: "recompute_words" and so on. */
@@ -183,7 +194,7 @@ df_status df_report_add_strategies(json_t *root,
     reason_list reasons = {.used = 0};
     df_status status = DF_OK;
     int64_t shown = 0;
-    name_columns(columns);
+    name_strategy_columns(columns);
     for (int64_t id = 0; status == DF_OK && id < r->num_strategies; id++) {
         const df_store_strategy *const row = &r->strategies[id];
         const int reason = note_reason(&reasons, row);
@@ -203,91 +214,107 @@ df_status df_report_add_strategies(json_t *root,
 
 /* ---- Searches ---- */
 
-enum { SEARCH_COLUMNS = 14, DEVICE_COLUMNS = 6, ALL_COLUMNS = SEARCH_COLUMNS + DEVICE_COLUMNS };
-
-static const struct {
-    const char *name;
-    df_column_kind kind;
-} search_columns[ALL_COLUMNS] = {
-    {"work_id", DF_COLUMN_WHOLE},
-    {"strategy_id", DF_COLUMN_WHOLE},
-    {"index", DF_COLUMN_WHOLE},
-    {"status", DF_COLUMN_WHOLE},
-    {"front", DF_COLUMN_WHOLE},
-    {"iterations", DF_COLUMN_WHOLE},
-    {"evaluations", DF_COLUMN_WHOLE},
-    {"best_time_s", DF_COLUMN_REAL},
-    {"best_value", DF_COLUMN_ROUNDED},
-    {"start_time_s", DF_COLUMN_ROUNDED},
-    {"memory_overflow", DF_COLUMN_ROUNDED},
-    {"energy_j", DF_COLUMN_ROUNDED},
-    {"area_mm2", DF_COLUMN_ROUNDED},
-    {"memory_bytes", DF_COLUMN_ROUNDED},
-    {"device_flops_ps", DF_COLUMN_ROUNDED},
-    {"device_dram_bytes", DF_COLUMN_ROUNDED},
-    {"device_dram_bytes_ps", DF_COLUMN_ROUNDED},
-    {"device_l2_bytes", DF_COLUMN_ROUNDED},
-    {"device_intra_bytes_ps", DF_COLUMN_ROUNDED},
-    {"device_inter_bytes_ps", DF_COLUMN_ROUNDED},
+enum {
+    SEARCH_COLUMNS = 14,
+    DEVICE_COLUMNS = 6,
+    ALL_COLUMNS = SEARCH_COLUMNS + DEVICE_COLUMNS + DF_PARAMS
 };
 
 typedef struct {
     df_report_source *source;
     df_report_picked *picked;
-    df_column columns[ALL_COLUMNS + DF_PARAMS];
+    df_column columns[ALL_COLUMNS];
     int64_t rows;
 } table;
 
-/* NaN where there is none, and on fixed hardware, where all are the same. */
-static void device_values(df_report_source *source, const df_store_search *search, double *values)
+static cell rounded(const char *name, double value)
+{
+    return (cell){name, value, DF_COLUMN_ROUNDED};
+}
+
+static int list_search(const df_store_search *search, bool front, cell *cells)
+{
+    const df_descent *const d = &search->descent;
+    const df_eval_metrics *const m = &d->metrics;
+    int n = 0;
+    cells[n++] = whole("work_id", (double)search->work_id);
+    cells[n++] = whole("strategy_id", search->strategy_id);
+    cells[n++] = whole("index", search->index);
+    cells[n++] = whole("status", d->status);
+    cells[n++] = whole("front", front);
+    cells[n++] = whole("iterations", d->iterations);
+    cells[n++] = whole("evaluations", (double)d->evaluations);
+    cells[n++] = (cell){"best_time_s", d->best_time_s, DF_COLUMN_REAL};
+    cells[n++] = rounded("best_value", d->best_value);
+    cells[n++] = rounded("start_time_s", d->start_time_s);
+    cells[n++] = rounded("memory_overflow", d->memory_overflow);
+    cells[n++] = rounded("energy_j", m->energy_j);
+    cells[n++] = rounded("area_mm2", m->area_mm2);
+    cells[n++] = rounded("memory_bytes",
+                         m->memory_bytes > 0 ? m->memory_bytes : (double)NAN); /* not modelled */
+    return n;
+}
+
+/* dev: NULL where there is none. */
+static int list_device(const df_hw_device *dev, cell *cells)
+{
+    const double none = (double)NAN;
+    const df_hw_mem *const dram = dev ? &dev->mem[DF_MEM_DRAM] : NULL;
+    int n = 0;
+    cells[n++] = rounded("device_flops_ps", dev ? dev->core.throughput_flops_ps : none);
+    cells[n++] = rounded("device_dram_bytes", dev ? dram->size_bytes : none);
+    cells[n++] = rounded("device_dram_bytes_ps", dev ? dram->throughput_bytes_ps : none);
+    cells[n++] = rounded("device_l2_bytes", dev ? dev->mem[DF_MEM_SRAM_L2].size_bytes : none);
+    cells[n++] = rounded("device_intra_bytes_ps", dev ? dev->intra.throughput_bytes_ps : none);
+    cells[n++] = rounded("device_inter_bytes_ps", dev ? dev->inter.throughput_bytes_ps : none);
+    return n;
+}
+
+static void list_all(const df_store_search *search,
+                     bool front,
+                     const df_hw_device *dev,
+                     cell cells[ALL_COLUMNS])
+{
+    int n = list_search(search, front, cells);
+    n += list_device(dev, cells + n);
+    for (int i = 0; i < DF_PARAMS; i++) {
+        cells[n++] = rounded(df_param_names[i], search->descent.best.p[i]);
+    }
+    assert(n == ALL_COLUMNS);
+}
+
+/* On fixed hardware, where all are the same, there is none. */
+static bool
+derive_device(df_report_source *source, const df_store_search *search, df_hw_device *dev)
 {
     df_cfg cfg;
-    df_hw_device dev;
     df_err ignored;
-    for (int i = 0; i < DEVICE_COLUMNS; i++) {
-        values[i] = (double)NAN;
-    }
-    if (source->options.fix_hardware || !df_report_config(source, search, &cfg) ||
-        df_hw_derive(&cfg, &source->options.rules, &dev, &ignored) != DF_OK) {
-        return;
-    }
-    const double derived[DEVICE_COLUMNS] = {dev.core.throughput_flops_ps,
-                                            dev.mem[DF_MEM_DRAM].size_bytes,
-                                            dev.mem[DF_MEM_DRAM].throughput_bytes_ps,
-                                            dev.mem[DF_MEM_SRAM_L2].size_bytes,
-                                            dev.intra.throughput_bytes_ps,
-                                            dev.inter.throughput_bytes_ps};
-    memcpy(values, derived, sizeof derived);
+    return !source->options.fix_hardware && df_report_config(source, search, &cfg) &&
+           df_hw_derive(&cfg, &source->options.rules, dev, &ignored) == DF_OK;
 }
 
 static df_status add_search(void *ctx, const df_store_search *search, df_err *err)
 {
     table *const t = ctx;
-    const df_descent *const d = &search->descent;
-    t->picked->count[d->status]++;
+    df_hw_device dev;
+    cell cells[ALL_COLUMNS];
+    t->picked->count[search->descent.status]++;
     if (!df_report_is_shown(t->picked, search)) {
         return DF_OK;
     }
-    double values[ALL_COLUMNS] = {(double)search->work_id,
-                                  search->strategy_id,
-                                  search->index,
-                                  d->status,
-                                  df_report_is_front(t->picked, search->work_id),
-                                  d->iterations,
-                                  (double)d->evaluations,
-                                  d->best_time_s,
-                                  d->best_value,
-                                  d->start_time_s,
-                                  d->memory_overflow,
-                                  d->metrics.energy_j,
-                                  d->metrics.area_mm2,
-                                  d->metrics.memory_bytes > 0 ? d->metrics.memory_bytes
-                                                              : (double)NAN}; /* not modelled */
-    device_values(t->source, search, values + SEARCH_COLUMNS);
+    const bool derived = derive_device(t->source, search, &dev);
+    list_all(search, df_report_is_front(t->picked, search->work_id), derived ? &dev : NULL, cells);
     t->rows++;
     t->picked->shown[search->strategy_id] = true;
-    DF_TRY(add_values(t->columns, values, ALL_COLUMNS, err));
-    return add_values(t->columns + ALL_COLUMNS, d->best.p, DF_PARAMS, err);
+    return add_cells(t->columns, cells, ALL_COLUMNS, err);
+}
+
+static void name_search_columns(df_column columns[ALL_COLUMNS])
+{
+    static const df_store_search none = {.work_id = 0};
+    cell cells[ALL_COLUMNS];
+    list_all(&none, false, NULL, cells);
+    name_columns(columns, cells, ALL_COLUMNS);
 }
 
 df_status df_report_add_searches(json_t *root,
@@ -296,14 +323,7 @@ df_status df_report_add_searches(json_t *root,
                                  df_err *err)
 {
     table t = {.source = source, .picked = picked};
-    for (int i = 0; i < ALL_COLUMNS; i++) {
-        t.columns[i].name = search_columns[i].name;
-        t.columns[i].kind = search_columns[i].kind;
-    }
-    for (int i = 0; i < DF_PARAMS; i++) {
-        t.columns[ALL_COLUMNS + i].name = df_param_names[i];
-        t.columns[ALL_COLUMNS + i].kind = DF_COLUMN_ROUNDED;
-    }
+    name_search_columns(t.columns);
     memset(picked->count, 0, sizeof picked->count); /* others may have been done meanwhile */
     const df_status status = df_report_visit(source->results, add_search, &t, err);
     json_t *const json = json_object();
@@ -315,7 +335,7 @@ df_status df_report_add_searches(json_t *root,
         json_array_append_new(words, json_string(df_search_status_names[i]));
     }
     json_object_set_new(json, "status_words", words);
-    return add_columns(json, t.columns, ALL_COLUMNS + DF_PARAMS, status, err);
+    return add_columns(json, t.columns, ALL_COLUMNS, status, err);
 }
 
 /* ---- Trajectories ---- */
@@ -343,7 +363,7 @@ static df_status add_trajectory(json_t *all,
     return DF_OK;
 }
 
-/* Of a strategy: its best descent, and those next to it. */
+/* Adds the best descent of a strategy, and those next to it. */
 static df_status follow(
     json_t *all, const df_results *r, int64_t best, int starts, df_iterate *iterates, df_err *err)
 {

@@ -19,14 +19,19 @@ static bool add(hid_t type, const char *name, size_t offset, hid_t member)
     return H5Tinsert(type, name, offset, member) >= 0;
 }
 
-static bool add_text(hid_t type, const char *name, size_t offset, size_t size)
+/* Takes over the member's type. */
+static bool add_and_close(hid_t type, const char *name, size_t offset, hid_t member)
 {
-    const hid_t member = text_type(size);
     const bool added = member >= 0 && add(type, name, offset, member);
     if (member >= 0) {
         H5Tclose(member);
     }
     return added;
+}
+
+static bool add_text(hid_t type, const char *name, size_t offset, size_t size)
+{
+    return add_and_close(type, name, offset, text_type(size));
 }
 
 /* One column for each searched parameter. */
@@ -58,14 +63,96 @@ typedef struct {
     size_t at;
 } place;
 
-static size_t size_of(df_field_kind kind)
+/* How a field of one kind lies in a row, and which type its column has (the caller closes it). */
+typedef struct {
+    size_t size, step; /* step: it begins at a multiple of that */
+    hid_t (*type)(void);
+    void (*write)(const df_strategy_field *field, int64_t value, void *to);
+    /* false: it is an enum, and this is none of its values */
+    bool (*read)(const df_strategy_field *field, const void *from, int64_t *value);
+} storage;
+
+static hid_t whole_type(void)
 {
-    static const size_t sizes[] = {[DF_FIELD_WHOLE] = sizeof(int64_t),
-                                   [DF_FIELD_TRUTH] = sizeof(uint8_t),
-                                   [DF_FIELD_WORD] = DF_ROW_WORD,
-                                   [DF_FIELD_CODE] = sizeof(int32_t)};
-    return sizes[kind];
+    return H5Tcopy(H5T_NATIVE_INT64);
 }
+
+static void write_whole(const df_strategy_field *field, int64_t value, void *to)
+{
+    (void)field;
+    memcpy(to, &value, sizeof value);
+}
+
+static bool read_whole(const df_strategy_field *field, const void *from, int64_t *value)
+{
+    (void)field;
+    memcpy(value, from, sizeof *value);
+    return true;
+}
+
+static hid_t truth_type(void)
+{
+    return H5Tcopy(H5T_NATIVE_UINT8);
+}
+
+static void write_truth(const df_strategy_field *field, int64_t value, void *to)
+{
+    const uint8_t truth = value != 0;
+    (void)field;
+    memcpy(to, &truth, sizeof truth);
+}
+
+static bool read_truth(const df_strategy_field *field, const void *from, int64_t *value)
+{
+    uint8_t truth;
+    (void)field;
+    memcpy(&truth, from, sizeof truth);
+    *value = truth != 0;
+    return true;
+}
+
+static hid_t word_type(void)
+{
+    return text_type(DF_ROW_WORD);
+}
+
+static void write_word(const df_strategy_field *field, int64_t value, void *to)
+{
+    snprintf(to, DF_ROW_WORD, "%s", df_opt_word_of(field->words, (double)value));
+}
+
+static bool read_word(const df_strategy_field *field, const void *from, int64_t *value)
+{
+    char word[DF_ROW_WORD + 1] = "";
+    memcpy(word, from, DF_ROW_WORD);
+    return df_strategy_word_value(field, word, value);
+}
+
+static hid_t code_type(void)
+{
+    return H5Tcopy(H5T_NATIVE_INT32);
+}
+
+static void write_code(const df_strategy_field *field, int64_t value, void *to)
+{
+    const int32_t code = (int32_t)value;
+    (void)field;
+    memcpy(to, &code, sizeof code);
+}
+
+static bool read_code(const df_strategy_field *field, const void *from, int64_t *value)
+{
+    int32_t code;
+    memcpy(&code, from, sizeof code);
+    *value = code;
+    return df_opt_word_of(field->words, code) != NULL;
+}
+
+static const storage storages[] = {
+    [DF_FIELD_WHOLE] = {sizeof(int64_t), sizeof(int64_t), whole_type, write_whole, read_whole},
+    [DF_FIELD_TRUTH] = {sizeof(uint8_t), sizeof(uint8_t), truth_type, write_truth, read_truth},
+    [DF_FIELD_WORD] = {DF_ROW_WORD, 1, word_type, write_word, read_word},
+    [DF_FIELD_CODE] = {sizeof(int32_t), sizeof(int32_t), code_type, write_code, read_code}};
 
 /* Fields follow one another, numbers at multiples of their size. */
 static void place_fields(place places[DF_STRATEGY_FIELDS])
@@ -74,29 +161,17 @@ static void place_fields(place places[DF_STRATEGY_FIELDS])
     size_t end = offsetof(df_strategy_row, fields);
     df_strategy_columns(fields);
     for (int i = 0; i < DF_STRATEGY_FIELDS; i++) {
-        const size_t size = size_of(fields[i].kind);
-        const size_t step = fields[i].kind == DF_FIELD_WORD ? 1 : size;
-        const size_t at = (end + step - 1) / step * step;
+        const storage *const how = &storages[fields[i].kind];
+        const size_t at = (end + how->step - 1) / how->step * how->step;
         places[i] = (place){fields[i], at};
-        end = at + size;
+        end = at + how->size;
     }
     assert(end == offsetof(df_strategy_row, fields) + DF_ROW_FIELDS);
 }
 
 static bool add_field(hid_t type, const place *p)
 {
-    const char *const name = p->field.name;
-    switch (p->field.kind) {
-    case DF_FIELD_WHOLE:
-        return add(type, name, p->at, H5T_NATIVE_INT64);
-    case DF_FIELD_TRUTH:
-        return add(type, name, p->at, H5T_NATIVE_UINT8);
-    case DF_FIELD_WORD:
-        return add_text(type, name, p->at, DF_ROW_WORD);
-    case DF_FIELD_CODE:
-        break;
-    }
-    return add(type, name, p->at, H5T_NATIVE_INT32);
+    return add_and_close(type, p->field.name, p->at, storages[p->field.kind].type());
 }
 
 #define AT(field) offsetof(df_strategy_row, field)
@@ -194,23 +269,7 @@ hid_t df_pareto_row_type(void)
 
 static void write_field(const place *p, int64_t value, df_strategy_row *row)
 {
-    unsigned char *const to = (unsigned char *)row + p->at;
-    const uint8_t truth = value != 0;
-    const int32_t code = (int32_t)value;
-    switch (p->field.kind) {
-    case DF_FIELD_WHOLE:
-        memcpy(to, &value, sizeof value);
-        return;
-    case DF_FIELD_TRUTH:
-        memcpy(to, &truth, sizeof truth);
-        return;
-    case DF_FIELD_WORD:
-        snprintf((char *)to, DF_ROW_WORD, "%s", df_opt_word_of(p->field.words, (double)value));
-        return;
-    case DF_FIELD_CODE:
-        break;
-    }
-    memcpy(to, &code, sizeof code);
+    storages[p->field.kind].write(&p->field, value, (unsigned char *)row + p->at);
 }
 
 /* Words of fields that the strategy does not have stay empty. */
@@ -341,28 +400,9 @@ void df_iterate_to_row(int64_t work_id, const df_iterate *iterate, df_iterate_ro
 
 /* ---- And back ---- */
 
-/* The value of a field. False: it is an enum, and this is none of its values. */
 static bool read_field(const place *p, const df_strategy_row *row, int64_t *value)
 {
-    const unsigned char *const from = (const unsigned char *)row + p->at;
-    char word[DF_ROW_WORD + 1] = "";
-    int32_t code = 0;
-    switch (p->field.kind) {
-    case DF_FIELD_WHOLE:
-        memcpy(value, from, sizeof *value);
-        return true;
-    case DF_FIELD_TRUTH:
-        *value = *from != 0;
-        return true;
-    case DF_FIELD_WORD:
-        memcpy(word, from, DF_ROW_WORD);
-        return df_strategy_word_value(&p->field, word, value);
-    case DF_FIELD_CODE:
-        break;
-    }
-    memcpy(&code, from, sizeof code);
-    *value = code;
-    return df_opt_word_of(p->field.words, code) != NULL;
+    return storages[p->field.kind].read(&p->field, (const unsigned char *)row + p->at, value);
 }
 
 /* Degrees come before the options, tp before the other ones that only LLMs have. */

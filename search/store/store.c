@@ -12,8 +12,8 @@
 
 enum {
     CHUNK_ROWS = 1024,
-    HELD_ROWS = 256,          /* so many at most wait to be written */
-    HELD_BYTES = 1024 * 1024, /* or as many as have so many bytes of iterates; at least one */
+    HELD_ROWS = 256,          /* most rows that wait to be written */
+    HELD_BYTES = 1024 * 1024, /* or fewer, with at most this many bytes of iterates; at least one */
 };
 
 /* ---- Bytes ---- */
@@ -168,7 +168,7 @@ df_status df_store_clear_pareto(const df_store *store, int64_t first, df_err *er
     return DF_OK;
 }
 
-/* Takes so many bytes of the disk for the file, now, so that a disk that fills up later does
+/* Reserves the bytes on the disk for the file, now, so that a disk that fills up later does
  * no harm. */
 static df_status reserve(const char *path, int fd, int64_t bytes, df_err *err)
 {

@@ -204,13 +204,8 @@ find_all(const char *path, hid_t file, const df_store_plan *plan, df_store_place
 df_status
 df_store_find(const char *path, const df_store_plan *plan, df_store_places *at, df_err *err)
 {
-    df_h5_be_quiet();
-    const hid_t access = df_h5_access_list();
-    const hid_t file = access < 0 ? access : H5Fopen(path, H5F_ACC_RDONLY, access);
-    df_h5_close(access, H5Pclose);
-    if (file < 0) {
-        return df_h5_fail(path, "cannot be opened", err);
-    }
+    hid_t file;
+    DF_TRY(df_h5_open(path, &file, err));
     df_status status = df_store_check(path, file, plan, err);
     if (status == DF_OK) {
         status = find_all(path, file, plan, at, err);

@@ -31,25 +31,22 @@ static df_status map_file(const char *path, df_store_image *out, df_err *err)
 
 df_status df_image_open(const char *path, df_store_image *out, df_err *err)
 {
-    df_h5_be_quiet();
     memset(out, 0, sizeof *out);
     out->path = path;
-    DF_TRY(map_file(path, out, err));
-    const hid_t access = df_h5_access_list();
-    out->file = access < 0 ? access : H5Fopen(path, H5F_ACC_RDONLY, access);
-    df_h5_close(access, H5Pclose);
-    if (out->file < 0) {
-        const df_status status = df_h5_fail(path, "is not a results file", err);
+    DF_TRY(df_h5_open(path, &out->file, err));
+    const df_status status = map_file(path, out, err);
+    if (status != DF_OK) {
         df_image_close(out);
-        return status;
     }
-    return DF_OK;
+    return status;
 }
 
 void df_image_close(df_store_image *image)
 {
     if (image->bytes) {
         munmap(image->bytes, image->size);
+    }
+    if (image->path) { /* it was opened */
         df_h5_close(image->file, H5Fclose);
     }
     memset(image, 0, sizeof *image);
@@ -60,7 +57,7 @@ df_status df_image_find(
 {
     memset(out, 0, sizeof *out);
     out->type = H5I_INVALID_HID;
-    if (!required && H5Lexists(image->file, name, H5P_DEFAULT) <= 0) {
+    if (!required && !df_h5_has(image->file, name)) {
         return DF_OK;
     }
     const hid_t dataset = H5Dopen2(image->file, name, H5P_DEFAULT);
@@ -71,8 +68,11 @@ df_status df_image_find(
     out->row_bytes = out->type < 0 ? 0 : H5Tget_size(out->type);
     df_h5_close(space, H5Sclose);
     df_h5_close(dataset, H5Dclose);
-    if (count < 0 || out->row_bytes == 0 || (count > 0 && at == HADDR_UNDEF) ||
-        (count > 0 && at + (haddr_t)count * out->row_bytes > image->size)) {
+    /* divided, for the product of a damaged count may be too large for any number */
+    const bool inside =
+        count == 0 || (at != HADDR_UNDEF && at <= image->size && out->row_bytes > 0 &&
+                       (haddr_t)count <= (image->size - at) / out->row_bytes);
+    if (count < 0 || out->row_bytes == 0 || !inside) {
         df_h5_close(out->type, H5Tclose);
         out->type = H5I_INVALID_HID;
         return df_fail(err, DF_EIO, "%s: is not a results file: /%s is not as expected",

@@ -93,14 +93,21 @@ DF_NODISCARD df_status df_store_check(const char *path,
                                       const df_store_plan *plan,
                                       df_err *err);
 
-/* A malloc'ed text of the file; NULL when it has none of that name. */
+bool df_h5_has(hid_t file, const char *name);
+/* A number of the file; *value stays as it is when there is none of that name. DF_EIO: it is there
+ * and cannot be read. */
+DF_NODISCARD df_status df_h5_read_number(
+    const char *path, hid_t file, const char *name, hid_t type, void *value, df_err *err);
+/* A malloc'ed text of the file; NULL when it has none of that name, or one that cannot be read. */
 char *df_h5_read_text(hid_t file, const char *name);
 
 /* Without this, HDF5 prints its errors. */
 void df_h5_be_quiet(void);
 /* How files are opened: no lock, for there may be other readers and a writer. */
 hid_t df_h5_access_list(void);
-/* DF_EIO with the innermost message of HDF5. */
+/* Opens a file to read it. DF_EIO: there is none, or it is not HDF5. */
+DF_NODISCARD df_status df_h5_open(const char *path, hid_t *file, df_err *err);
+/* DF_EIO with the innermost message of HDF5, which the next call of HDF5 clears. */
 df_status df_h5_fail(const char *path, const char *what, df_err *err);
 void df_h5_close(hid_t id, herr_t (*close)(hid_t)); /* if it is one */
 

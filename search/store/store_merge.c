@@ -77,26 +77,22 @@ static df_status find_tables(source *s, df_err *err)
     return DF_OK;
 }
 
-/* A number of /provenance; 0 where there is none. */
-static void read_spent(const source *s, const char *name, hid_t type, void *value)
+/* What the file's runs took; 0 where it does not say. */
+static df_status add_spent(merge *m, const source *s, df_err *err)
 {
-    const hid_t dataset = H5Dopen2(s->image.file, name, H5P_DEFAULT);
-    if (dataset >= 0) {
-        H5Dread(dataset, type, H5S_ALL, H5S_ALL, H5P_DEFAULT, value);
-        H5Dclose(dataset);
-    }
-}
-
-static void add_spent(merge *m, const source *s)
-{
+    const char *const path = s->image.path;
+    const hid_t file = s->image.file;
     df_store_account spent = {0, 0};
     int32_t ranks = 0;
-    read_spent(s, "provenance/evaluations", H5T_NATIVE_INT64, &spent.evaluations);
-    read_spent(s, "provenance/wall_s", H5T_NATIVE_DOUBLE, &spent.wall_s);
-    read_spent(s, "provenance/ranks", H5T_NATIVE_INT32, &ranks);
+    DF_TRY(df_h5_read_number(path, file, "provenance/evaluations", H5T_NATIVE_INT64,
+                             &spent.evaluations, err));
+    DF_TRY(
+        df_h5_read_number(path, file, "provenance/wall_s", H5T_NATIVE_DOUBLE, &spent.wall_s, err));
+    DF_TRY(df_h5_read_number(path, file, "provenance/ranks", H5T_NATIVE_INT32, &ranks, err));
     m->spent.evaluations += spent.evaluations;
     m->spent.wall_s += spent.wall_s;
     m->ranks += ranks;
+    return DF_OK;
 }
 
 static df_status check_inputs(const source *first, const source *s, df_err *err)
@@ -123,8 +119,7 @@ static df_status open_source(merge *m, const char *path, df_err *err)
     m->count++;
     DF_TRY(find_tables(s, err));
     DF_TRY(check_inputs(&m->sources[0], s, err));
-    add_spent(m, s);
-    return DF_OK;
+    return add_spent(m, s, err);
 }
 
 /* ---- Strategies ---- */

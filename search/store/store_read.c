@@ -26,6 +26,33 @@ static int64_t count_rows(hid_t dataset)
     return is_table ? (int64_t)size : -1;
 }
 
+/* Whether a column is of a kind that HDF5 can turn into ours, and lies inside its row. */
+static bool is_sound_column(hid_t row, unsigned i)
+{
+    const hid_t type = H5Tget_member_type(row, i);
+    const size_t row_bytes = H5Tget_size(row);
+    const size_t at = H5Tget_member_offset(row, i);
+    const size_t size = type < 0 ? 0 : H5Tget_size(type);
+    const H5T_class_t class = type < 0 ? H5T_NO_CLASS : H5Tget_class(type);
+    const bool number = (class == H5T_INTEGER || class == H5T_FLOAT) && size <= sizeof(double);
+    const bool text = class == H5T_STRING && H5Tis_variable_str(type) == 0;
+    df_h5_close(type, H5Tclose);
+    return (number || text) && size > 0 && at <= row_bytes && size <= row_bytes - at;
+}
+
+/* HDF5 believes a type that damage has changed, and reads beyond the row. */
+static bool has_sound_rows(hid_t dataset)
+{
+    const hid_t type = dataset < 0 ? H5I_INVALID_HID : H5Dget_type(dataset);
+    const int members = type >= 0 && H5Tget_class(type) == H5T_COMPOUND ? H5Tget_nmembers(type) : 0;
+    bool sound = members > 0;
+    for (int i = 0; sound && i < members; i++) {
+        sound = is_sound_column(type, (unsigned)i);
+    }
+    df_h5_close(type, H5Tclose);
+    return sound;
+}
+
 /* Takes over the type. Columns are found by name; those that the file lacks stay as they are. */
 static bool read_rows(hid_t dataset, hid_t type, int64_t first, int64_t count, void *rows)
 {
@@ -33,7 +60,7 @@ static bool read_rows(hid_t dataset, hid_t type, int64_t first, int64_t count, v
     const hsize_t size = (hsize_t)count;
     const hid_t space = dataset < 0 ? H5I_INVALID_HID : H5Dget_space(dataset);
     const hid_t memory = H5Screate_simple(1, &size, NULL);
-    const bool got = type >= 0 && space >= 0 && memory >= 0 &&
+    const bool got = type >= 0 && space >= 0 && memory >= 0 && has_sound_rows(dataset) &&
                      H5Sselect_hyperslab(space, H5S_SELECT_SET, &at, NULL, &size, NULL) >= 0 &&
                      H5Dread(dataset, type, memory, space, H5P_DEFAULT, rows) >= 0;
     df_h5_close(memory, H5Sclose);
@@ -56,7 +83,7 @@ static df_status read_strategies(df_results *r, df_err *err)
     }
     df_h5_close(dataset, H5Dclose);
     if (!read) {
-        return df_h5_fail(f->path, "is not a results file", err);
+        return df_h5_fail(f->path, "is not a results file: /strategies cannot be read", err);
     }
     for (int64_t i = 0; i < count; i++) {
         f->strategies[i].reason[DF_ROW_REASON - 1] = '\0';
@@ -75,11 +102,14 @@ static df_status open_searches(df_results *r, df_err *err)
     f->searches = H5Dopen2(f->file, "searches", H5P_DEFAULT);
     r->num_searches = count_rows(f->searches);
     if (r->num_searches < 0) {
-        return df_h5_fail(f->path, "is not a results file", err);
+        return df_h5_fail(f->path, "is not a results file: /searches cannot be read", err);
     }
-    if (H5Lexists(f->file, "trajectories", H5P_DEFAULT) > 0) {
+    if (df_h5_has(f->file, "trajectories")) {
         f->trajectories = H5Dopen2(f->file, "trajectories", H5P_DEFAULT);
         const int64_t rows = count_rows(f->trajectories);
+        if (rows < 0) {
+            return df_h5_fail(f->path, "/trajectories cannot be read", err);
+        }
         r->trajectory_rows =
             rows > 0 && r->num_searches > 0 ? (int32_t)(rows / r->num_searches) : 0;
     }
@@ -88,38 +118,45 @@ static df_status open_searches(df_results *r, df_err *err)
 
 /* ---- Texts and numbers ---- */
 
-static bool read_text(hid_t file, const char *name, char **text)
+static df_status read_text(const df_results_file *f, const char *name, char **text, df_err *err)
 {
-    *text = df_h5_read_text(file, name);
-    if (!*text) {
-        *text = calloc(1, 1);
+    const bool has = df_h5_has(f->file, name);
+    char what[64];
+    *text = has ? df_h5_read_text(f->file, name) : calloc(1, 1);
+    if (*text) {
+        return DF_OK;
     }
-    return *text != NULL;
-}
-
-static void read_number(hid_t file, const char *name, hid_t type, void *value)
-{
-    const hid_t dataset = H5Dopen2(file, name, H5P_DEFAULT);
-    if (dataset >= 0) {
-        H5Dread(dataset, type, H5S_ALL, H5S_ALL, H5P_DEFAULT, value);
-        H5Dclose(dataset);
-    }
+    snprintf(what, sizeof what, "/%s cannot be read", name);
+    return has ? df_h5_fail(f->path, what, err) : df_fail(err, DF_ENOMEM, "out of memory");
 }
 
 static df_status read_texts(df_results *r, df_err *err)
 {
+    const df_results_file *const f = r->file;
+    const struct {
+        const char *name;
+        char **text;
+    } texts[] = {{"config/hardware_yaml", &r->hardware_yaml},
+                 {"config/model_yaml", &r->model_yaml},
+                 {"config/settings", &r->settings},
+                 {"provenance/version", &r->version},
+                 {"provenance/command", &r->command},
+                 {"provenance/start", &r->start},
+                 {"provenance/host", &r->host}};
+    for (size_t i = 0; i < sizeof texts / sizeof texts[0]; i++) {
+        DF_TRY(read_text(f, texts[i].name, texts[i].text, err));
+    }
+    return DF_OK;
+}
+
+static df_status read_numbers(df_results *r, df_err *err)
+{
+    const char *const path = r->file->path;
     const hid_t file = r->file->file;
-    const bool read = read_text(file, "config/hardware_yaml", &r->hardware_yaml) &&
-                      read_text(file, "config/model_yaml", &r->model_yaml) &&
-                      read_text(file, "config/settings", &r->settings) &&
-                      read_text(file, "provenance/version", &r->version) &&
-                      read_text(file, "provenance/command", &r->command) &&
-                      read_text(file, "provenance/start", &r->start) &&
-                      read_text(file, "provenance/host", &r->host);
-    read_number(file, "provenance/ranks", H5T_NATIVE_INT32, &r->ranks);
-    read_number(file, "provenance/evaluations", H5T_NATIVE_INT64, &r->evaluations);
-    read_number(file, "provenance/wall_s", H5T_NATIVE_DOUBLE, &r->wall_s);
-    return read ? DF_OK : df_fail(err, DF_ENOMEM, "out of memory");
+    DF_TRY(df_h5_read_number(path, file, "provenance/ranks", H5T_NATIVE_INT32, &r->ranks, err));
+    DF_TRY(df_h5_read_number(path, file, "provenance/evaluations", H5T_NATIVE_INT64,
+                             &r->evaluations, err));
+    return df_h5_read_number(path, file, "provenance/wall_s", H5T_NATIVE_DOUBLE, &r->wall_s, err);
 }
 
 /* ---- Public ---- */
@@ -127,21 +164,16 @@ static df_status read_texts(df_results *r, df_err *err)
 static df_status open_file(const char *path, df_results *out, df_err *err)
 {
     df_results_file *const f = out->file;
-    const hid_t access = df_h5_access_list();
-    f->file = access < 0 ? access : H5Fopen(path, H5F_ACC_RDONLY, access);
-    df_h5_close(access, H5Pclose);
-    if (f->file < 0) {
-        return df_h5_fail(path, "cannot be read", err);
-    }
+    DF_TRY(df_h5_open(path, &f->file, err));
     DF_TRY(read_strategies(out, err));
     DF_TRY(open_searches(out, err));
-    return read_texts(out, err);
+    DF_TRY(read_texts(out, err));
+    return read_numbers(out, err);
 }
 
 df_status df_results_open(const char *path, df_results *out, df_err *err)
 {
     memset(out, 0, sizeof *out);
-    df_h5_be_quiet();
     out->file = calloc(1, sizeof *out->file);
     if (!out->file) {
         return df_fail(err, DF_ENOMEM, "out of memory");
@@ -231,7 +263,7 @@ df_status df_results_iterates(
 df_status df_results_pareto(const df_results *r, int64_t **work_ids, int64_t *count, df_err *err)
 {
     const hid_t file = r->file->file;
-    const bool exists = H5Lexists(file, "pareto", H5P_DEFAULT) > 0;
+    const bool exists = df_h5_has(file, "pareto");
     const hid_t dataset = exists ? H5Dopen2(file, "pareto", H5P_DEFAULT) : H5I_INVALID_HID;
     const int64_t found = exists ? count_rows(dataset) : 0;
     const int64_t room = found > 0 ? found : 0;

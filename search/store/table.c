@@ -68,7 +68,10 @@ static void add_columns(df_table *t, const df_image_table *from, bool of_strateg
         snprintf(c->name, sizeof c->name, "%s", name ? name : "");
         c->of_strategy = of_strategy;
         c->at = H5Tget_member_offset(from->type, (unsigned)i);
-        if (name && find_exactly(t, name) < 0 && read_kind(type, c)) {
+        /* a damaged type may place a column beyond its row */
+        const bool known = name && find_exactly(t, name) < 0 && read_kind(type, c) &&
+                           c->at <= from->row_bytes && c->size <= from->row_bytes - c->at;
+        if (known) {
             t->count++;
         }
         df_h5_close(type, H5Tclose);

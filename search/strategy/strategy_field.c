@@ -205,52 +205,61 @@ void df_strategy_terms(df_strategy_field fields[DF_STRATEGY_FIELDS])
 
 /* ---- Values ---- */
 
-static int64_t load(const void *from, df_field_kind kind)
+/* In df_strategy and in df_cfg. */
+static int64_t load_whole(const void *from)
 {
-    int64_t whole = 0;
-    bool truth = false;
-    int number = 0;
-    switch (kind) {
-    case DF_FIELD_WHOLE:
-        memcpy(&whole, from, sizeof whole);
-        return whole;
-    case DF_FIELD_TRUTH:
-        memcpy(&truth, from, sizeof truth);
-        return truth;
-    case DF_FIELD_WORD:
-    case DF_FIELD_CODE:
-        break;
-    }
+    int64_t whole;
+    memcpy(&whole, from, sizeof whole);
+    return whole;
+}
+
+static void keep_whole(void *to, int64_t value)
+{
+    memcpy(to, &value, sizeof value);
+}
+
+static int64_t load_truth(const void *from)
+{
+    bool truth;
+    memcpy(&truth, from, sizeof truth);
+    return truth;
+}
+
+static void keep_truth(void *to, int64_t value)
+{
+    const bool truth = value != 0;
+    memcpy(to, &truth, sizeof truth);
+}
+
+static int64_t load_enum(const void *from)
+{
+    int number;
     memcpy(&number, from, sizeof number);
     return number;
 }
 
-static void keep(void *to, df_field_kind kind, int64_t value)
+static void keep_enum(void *to, int64_t value)
 {
-    const bool truth = value != 0;
     const int number = (int)value;
-    switch (kind) {
-    case DF_FIELD_WHOLE:
-        memcpy(to, &value, sizeof value);
-        return;
-    case DF_FIELD_TRUTH:
-        memcpy(to, &truth, sizeof truth);
-        return;
-    case DF_FIELD_WORD:
-    case DF_FIELD_CODE:
-        break;
-    }
     memcpy(to, &number, sizeof number);
 }
 
+static const struct {
+    int64_t (*load)(const void *from);
+    void (*keep)(void *to, int64_t value);
+} kinds[] = {[DF_FIELD_WHOLE] = {load_whole, keep_whole},
+             [DF_FIELD_TRUTH] = {load_truth, keep_truth},
+             [DF_FIELD_WORD] = {load_enum, keep_enum},
+             [DF_FIELD_CODE] = {load_enum, keep_enum}};
+
 int64_t df_strategy_get(const df_strategy *strategy, const df_strategy_field *field)
 {
-    return load((const char *)strategy + field->at, field->kind);
+    return kinds[field->kind].load((const char *)strategy + field->at);
 }
 
 void df_strategy_set(df_strategy *strategy, const df_strategy_field *field, int64_t value)
 {
-    keep((char *)strategy + field->at, field->kind, value);
+    kinds[field->kind].keep((char *)strategy + field->at, value);
 }
 
 bool df_strategy_word_value(const df_strategy_field *field, const char *word, int64_t *value)
@@ -323,18 +332,13 @@ enum { TERM = 48 };
 static void write_term(const df_strategy *s, const df_strategy_field *field, char term[TERM])
 {
     const int64_t value = df_strategy_get(s, field);
-    switch (field->kind) {
-    case DF_FIELD_WHOLE:
+    if (field->kind == DF_FIELD_WHOLE) {
         snprintf(term, TERM, "%s%" PRId64, field->mark, value);
-        return;
-    case DF_FIELD_TRUTH:
+    } else if (field->kind == DF_FIELD_TRUTH) {
         snprintf(term, TERM, "%s", field->mark);
-        return;
-    case DF_FIELD_WORD:
-    case DF_FIELD_CODE:
-        break;
+    } else {
+        snprintf(term, TERM, "%s", df_opt_word_of(field->words, (double)value));
     }
-    snprintf(term, TERM, "%s", df_opt_word_of(field->words, (double)value));
 }
 
 int df_strategy_name(const df_strategy *strategy, char *text, size_t size)
@@ -375,7 +379,7 @@ void df_strategy_apply(const df_strategy *strategy, df_cfg *cfg)
     for (int number = 0; number < DF_STRATEGY_FIELDS; number++) {
         const df_strategy_field field = field_at(number);
         if ((field.of & kind) != 0 && field.to != DF_OPT_NOT_KEPT) {
-            keep((char *)cfg + field.to, field.kind, df_strategy_get(&s, &field));
+            kinds[field.kind].keep((char *)cfg + field.to, df_strategy_get(&s, &field));
         }
     }
     if (kind == DF_STRATEGY_KERNELS) {

@@ -13,7 +13,7 @@ enum { CHUNK_ROWS = 1024 };
 static const double BEAT_LEAST_S = 0.05;
 static const double BEAT_MOST_S = 0.25;
 
-/* What one descent sends back: its rows in the file, and of them what rank 0 looks at. */
+/* The result that one descent sends back: its rows in the file, and two figures for rank 0. */
 typedef struct {
     int64_t evaluations;
     double best_value;
@@ -60,11 +60,12 @@ static df_status prepare_row(sweep *s, int64_t row, df_err *err)
 }
 
 /* The one evaluation of a strategy on fixed hardware, as a descent that ends where it starts. */
-static void evaluate_once(df_eval *eval, df_descent *out)
+static df_status evaluate_once(df_eval *eval, df_descent *out, df_err *err)
 {
     df_eval_result r;
     const df_point *const point = df_eval_template(eval);
     df_eval_point(eval, point, &r);
+    DF_TRY(df_eval_failure(eval, err));
     const bool works = r.shortfall == 0;
     memset(out, 0, sizeof *out);
     out->status = works ? DF_SEARCH_CONVERGED : DF_SEARCH_INFEASIBLE;
@@ -76,6 +77,7 @@ static void evaluate_once(df_eval *eval, df_descent *out)
     out->metrics = r.metrics;
     out->start = *point;
     out->best = *point;
+    return DF_OK;
 }
 
 /* Keeps the iterate if iterates are kept, and lets the ranks talk. */
@@ -88,7 +90,7 @@ static bool on_iterate(void *ctx, const df_iterate *iterate)
     return df_dist_poll(s->dist);
 }
 
-/* Of several objectives each descent weighs them its own way, so that together they find the
+/* With several objectives each descent weighs them its own way, so that together they find the
  * Pareto set; what it found is ranked with equal weights. */
 static df_status
 descend(sweep *s, uint32_t index, const df_point *start, df_descent *found, df_err *err)
@@ -113,7 +115,7 @@ descend(sweep *s, uint32_t index, const df_point *start, df_descent *found, df_e
     return DF_OK;
 }
 
-/* The search that an item is, as far as its number tells. */
+/* Fills in what follows from the number of an item: which search it is. */
 static void identify(const sweep *s, int64_t item, df_store_search *search)
 {
     const df_sweep_options *const o = &s->plan->options;
@@ -131,8 +133,7 @@ static df_status do_search(sweep *s, df_store_search *search, df_err *err)
     DF_TRY(prepare_row(s, search->strategy_id, err));
     s->num_iterates = 0;
     if (o->eval.fix_hardware) {
-        evaluate_once(s->eval, &search->descent);
-        return DF_OK;
+        return evaluate_once(s->eval, &search->descent, err);
     }
     DF_TRY(df_grad_start(s->eval, &o->descent, index, &start, err));
     return descend(s, index, &start, &search->descent, err);
@@ -370,6 +371,10 @@ static void rank_search(void *ctx, const df_store_search *search)
     ranking *const r = ctx;
     if (search->descent.status == DF_SEARCH_PENDING || !isfinite(search->descent.best_value)) {
         return;
+    }
+    if (r->count == r->most &&
+        !(search->descent.best_value < r->best[r->most - 1].descent.best_value)) {
+        return; /* most of a long file; lists may be long too */
     }
     int32_t place = find_row(r, search->strategy_id); /* that becomes free */
     const bool room = place == r->count && r->count < r->most;

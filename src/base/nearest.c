@@ -1,8 +1,9 @@
 #include "base/nearest.h"
 
+#include <stdbool.h>
 #include <string.h>
 
-enum { MAX_WORD = 63 };
+enum { MAX_WORD = 63, LEAST_BEGINNING = 3 };
 
 static int lower(char c)
 {
@@ -44,6 +45,15 @@ static int distance(const char *a, int a_length, const char *b, int b_length)
     return above[b_length];
 }
 
+static bool begins_with(const char *candidate, const char *word)
+{
+    while (*word != '\0' && lower(*word) == lower(*candidate)) {
+        word++;
+        candidate++;
+    }
+    return *word == '\0';
+}
+
 int df_nearest(const char *word, const char *const *first, size_t count, size_t stride)
 {
     const size_t length = strlen(word);
@@ -51,6 +61,7 @@ int df_nearest(const char *word, const char *const *first, size_t count, size_t 
         return -1;
     }
     int best = -1;
+    int longer = -1;
     int least = (int)length / 3 + 1;
     for (size_t i = 0; i < count; i++) {
         const char *candidate = *(const char *const *)((const char *)first + i * stride);
@@ -63,6 +74,9 @@ int df_nearest(const char *word, const char *const *first, size_t count, size_t 
             least = d;
             best = (int)i;
         }
+        if (longer < 0 && length >= LEAST_BEGINNING && begins_with(candidate, word)) {
+            longer = (int)i;
+        }
     }
-    return best;
+    return best >= 0 ? best : longer;
 }

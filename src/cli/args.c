@@ -300,13 +300,29 @@ static bool wants_help(int argc, char **argv)
     return false;
 }
 
+/* All that are missing at once. */
+static df_status require_options(const df_command *command, const bool *given, df_err *err)
+{
+    char names[LIST_ROOM] = "";
+    size_t used = 0;
+    int missing = 0;
+    for (int i = 0; i < command->num_args && used < sizeof names; i++) {
+        if (command->args[i].required && !given[i]) {
+            used += (size_t)snprintf(names + used, sizeof names - used, "%s--%s",
+                                     missing > 0 ? ", " : "", command->args[i].name);
+            missing++;
+        }
+    }
+    return missing == 0 ? DF_OK
+                        : df_fail(err, DF_EINVAL, "%s: expected a value%s, found nothing", names,
+                                  missing > 1 ? " each" : "");
+}
+
 static df_status require_given(const df_command *command, const bool *given, df_err *err)
 {
+    DF_TRY(require_options(command, given, err));
     for (int i = 0; i < command->num_args; i++) {
         const df_arg *const arg = &command->args[i];
-        if (arg->required && !given[i]) {
-            return df_fail(err, DF_EINVAL, "--%s: expected a value, found nothing", arg->name);
-        }
         if (arg->type == DF_ARG_WORDS && ((const df_words *)arg->value)->count < (int)arg->low) {
             return df_fail(err, DF_EINVAL, "%s: expected at least %d (see --help), found %d",
                            arg->name, (int)arg->low, ((const df_words *)arg->value)->count);

@@ -18,10 +18,24 @@ static df_status
 load(const char *hardware, const char *model, unsigned need, df_cfg *cfg, df_err *err)
 {
     DF_TRY(df_cfg_load(hardware, model, need, cfg, err));
-    if (err->text[0] != '\0') {
-        fprintf(stderr, "deepflow: warning: %s\n", err->text);
+    for (const char *line = err->text; *line != '\0';) { /* warnings, a line each */
+        const size_t length = strcspn(line, "\n");
+        fprintf(stderr, "deepflow: warning: %.*s\n", (int)length, line);
+        line += length + (line[length] == '\n');
     }
     return DF_OK;
+}
+
+/* Names all flags that are missing, with an example. */
+static df_status fail_missing(const df_cli_files *files, unsigned need, df_err *err)
+{
+    static const char hardware[] = "--hardware_config configs/hardware/a100_80gb.yaml";
+    static const char model[] = " --model_config configs/model/lstm_2048.yaml";
+    const bool both = (need & DF_CFG_NEED_MODEL) != 0 && !files->model_config;
+    return df_fail(
+        err, DF_EINVAL, "--hardware_config%s: expected a file%s, found nothing; for example %s%s",
+        both ? ", --model_config" : "", both ? " each (or one with both, --exp_config)" : "",
+        hardware, both ? model : "");
 }
 
 df_status df_cli_load(
@@ -37,7 +51,7 @@ df_status df_cli_load(
         return load(files->exp_config, NULL, need, cfg, err);
     }
     if (!files->hardware_config) {
-        return df_fail(err, DF_EINVAL, "--hardware_config: expected a file, found nothing");
+        return fail_missing(files, need, err);
     }
     return load(files->hardware_config, files->model_config, need, cfg, err);
 }

@@ -275,7 +275,7 @@ static df_status prepare(gd_args *a, df_search *search, df_err *err)
     return DF_OK;
 }
 
-/* Of the one descent in the results. */
+/* The one descent in the results. */
 static df_status
 read_best(const df_search *search, const char *dir, df_descent *descent, df_err *err)
 {

@@ -29,7 +29,6 @@ typedef struct {
     df_prediction result;
     double memory_use; /* the bytes needed, by those of a device's DRAM */
     bool fits;
-    df_runner *runner; /* while it is predicted; NULL: nothing is simulated */
     df_rules rules;
     char summary[4096]; /* path of the summary file; empty: there is none */
 } outcome;
@@ -95,8 +94,8 @@ static const char *out_dir(const predict_args *a, df_mode mode)
     return a->exp_dir ? a->exp_dir : dirs[mode];
 }
 
-static df_status
-predict_with(df_predictor *predictor, const predict_args *a, outcome *o, df_err *err)
+static df_status predict_with(
+    df_predictor *predictor, const predict_args *a, df_runner *runner, outcome *o, df_err *err)
 {
     const df_design design = {&o->cfg, &o->dev, &a->rules};
     const char *dir = out_dir(a, o->cfg.mode);
@@ -104,7 +103,7 @@ predict_with(df_predictor *predictor, const predict_args *a, outcome *o, df_err 
     if (df_cli_env_flag("DEEPFLOW_VISUALIZE_GRAPHS")) {
         df_predictor_show(predictor, &pictures);
     }
-    df_predictor_use(predictor, o->runner);
+    df_predictor_use(predictor, runner);
     return df_predict(predictor, &design, DF_WANT_OPERATORS, &o->result, err);
 }
 
@@ -116,7 +115,8 @@ static void fill_memory(outcome *o)
     o->fits = !(o->memory_use > 1);
 }
 
-static df_status predict_loaded(const predict_args *a, outcome *o, df_err *err)
+/* runner: NULL where nothing is simulated. */
+static df_status predict_loaded(const predict_args *a, df_runner *runner, outcome *o, df_err *err)
 {
     DF_TRY(df_predict_check(&o->cfg, &a->rules, err));
     warn_backend(&o->cfg);
@@ -129,7 +129,7 @@ static df_status predict_loaded(const predict_args *a, outcome *o, df_err *err)
     if (!predictor) {
         return df_fail(err, DF_ENOMEM, "out of memory");
     }
-    const df_status status = predict_with(predictor, a, o, err);
+    const df_status status = predict_with(predictor, a, runner, o, err);
     df_predictor_free(predictor);
     return status == DF_OK ? df_cli_check_finite(o->result.time_s, &o->dev, &a->rules, err)
                            : status;
@@ -141,11 +141,12 @@ static df_status predict(predict_args *a, outcome *o, df_err *err)
     o->rules = a->rules;
     DF_TRY(
         df_cli_load(&a->files, &a->rules, DF_CFG_NEED_HARDWARE | DF_CFG_NEED_MODEL, &o->cfg, err));
+    df_runner *runner = NULL;
     if (df_backend_simulates(&o->cfg.backend)) {
-        DF_TRY(df_cli_open_astra(&o->cfg, out_dir(a, o->cfg.mode), &o->runner, err));
+        DF_TRY(df_cli_open_astra(&o->cfg, out_dir(a, o->cfg.mode), &runner, err));
     }
-    const df_status status = predict_loaded(a, o, err);
-    df_cli_close_astra(o->runner);
+    const df_status status = predict_loaded(a, runner, o, err);
+    df_cli_close_astra(runner);
     return status;
 }
 
@@ -263,7 +264,7 @@ static void print_lstm(const outcome *o)
     print_row("reduction of cell gradients", c->rc, 0);
     print_row("reduction of softmax gradients", c->rs, 0);
     print_row("reduction of embedding gradients", c->re, 0);
-    printf("memory of a device: %.4g GB needed, %.4g GB there%s\n", o->need.total_bytes / DF_GIB,
+    printf("memory of a device: %.4g GiB needed, %.4g GiB there%s\n", o->need.total_bytes / DF_GIB,
            o->dev.mem[DF_HW_LEVELS - 1].size_bytes / DF_GIB, o->fits ? "" : ": it does not fit");
 }
 

@@ -45,7 +45,7 @@ static bool read_args(int argc, char **argv, query_args *a, int *exit_code)
         df_arg_text("sort", &a->sort, "by these columns; -COLUMN: largest first"),
         df_arg_int("top", &a->top, 0, DF_ARG_INT_MAX, "how many rows at the most; 0: all"),
         df_arg_text("columns", &a->columns,
-                    "which columns; left out: those that tell rows apart; in csv and json all"),
+                    "which columns; without it those in which rows differ, in csv and json all"),
         df_arg_choice("format", &a->format, "text|csv|json", "how rows are printed"),
     };
     const df_command command = {"query", "rows of results.h5 that fulfil a condition", EXAMPLES,
@@ -123,8 +123,8 @@ static void add_column(query *q, int column)
     }
 }
 
-/* Adds a column that tells searches apart. */
-static void add_telling(query *q, const char *name)
+/* Adds a column if searches differ in it. */
+static void add_if_differs(query *q, const char *name)
 {
     const int column = df_table_find(q->table, name);
     if (column >= 0 && differs(q, column)) {
@@ -132,8 +132,8 @@ static void add_telling(query *q, const char *name)
     }
 }
 
-/* What was found, and of what describes a search what tells it from others. */
-static void choose_telling(query *q)
+/* The results, and those columns of its description in which a search differs from others. */
+static void choose_differing(query *q)
 {
     static const char *const others[] = {"layout",           "num_wafer",  "wafer_dim",
                                          "devices_per_node", "num_worker", "index"};
@@ -147,12 +147,12 @@ static void choose_telling(query *q)
     if (time >= 0 && value >= 0 && !repeats(q, value, time)) {
         add_column(q, value);
     }
-    add_telling(q, "energy_j");
+    add_if_differs(q, "energy_j");
     for (int i = 0; i < DF_STRATEGY_FIELDS; i++) {
-        add_telling(q, fields[i].name);
+        add_if_differs(q, fields[i].name);
     }
     for (size_t i = 0; i < sizeof others / sizeof others[0]; i++) {
-        add_telling(q, others[i]);
+        add_if_differs(q, others[i]);
     }
 }
 
@@ -174,7 +174,7 @@ static df_status choose_columns(query *q, const query_args *a, df_err *err)
         }
         return DF_OK;
     }
-    choose_telling(q);
+    choose_differing(q);
     return DF_OK;
 }
 
@@ -304,7 +304,7 @@ static void print_json_cell(const df_cell *cell)
     }
 }
 
-/* Of a column of the text: of its head, or of a number with six digits and an exponent. */
+/* The width of a column: that of its head, or of a number with six digits and an exponent. */
 static int width_of(const query *q, int column)
 {
     enum { NUMBER = 12 };

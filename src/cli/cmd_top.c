@@ -25,6 +25,7 @@ typedef struct {
 typedef struct {
     int64_t done;
     df_store_search best[BEST];
+    int64_t more[BEST]; /* searches with the same result */
     int count;
 } standing;
 
@@ -45,13 +46,25 @@ static bool read_args(int argc, char **argv, top_args *a, int *exit_code)
     return df_cli_parse(&command, argc, argv, exit_code);
 }
 
+/* Counts a search that found what one of the best did. */
+static bool joins(standing *s, const df_store_search *search)
+{
+    for (int i = 0; i < s->count; i++) {
+        if (df_descent_same_result(&s->best[i].descent, &search->descent)) {
+            s->more[i]++;
+            return true;
+        }
+    }
+    return false;
+}
+
 static void take(standing *s, const df_store_search *search)
 {
     if (search->descent.status == DF_SEARCH_PENDING) {
         return;
     }
     s->done++;
-    if (!isfinite(search->descent.best_value) ||
+    if (!isfinite(search->descent.best_value) || joins(s, search) ||
         (s->count == BEST &&
          !(search->descent.best_value < s->best[BEST - 1].descent.best_value))) {
         return;
@@ -59,8 +72,10 @@ static void take(standing *s, const df_store_search *search)
     int at = s->count < BEST ? s->count++ : BEST - 1;
     for (; at > 0 && search->descent.best_value < s->best[at - 1].descent.best_value; at--) {
         s->best[at] = s->best[at - 1];
+        s->more[at] = s->more[at - 1];
     }
     s->best[at] = *search;
+    s->more[at] = 0;
 }
 
 static df_status read_standing(const df_results *r, standing *s, df_err *err)
@@ -112,8 +127,12 @@ static void print_standing(const char *path, const df_results *r, const standing
         char layout[DF_SEARCH_LAYOUT];
         df_strategy_name(&row->strategy, name, sizeof name);
         df_search_layout_text(row, layout);
-        printf("%3d %12.6g %12.6g  %-24s %-10s %6d\n", i + 1, b->descent.best_value,
+        printf("%3d %12.6g %12.6g  %-24s %-10s %6d", i + 1, b->descent.best_value,
                b->descent.best_time_s, name, layout, b->index);
+        if (s->more[i] > 0) {
+            printf("  and %" PRId64 " more", s->more[i]);
+        }
+        putchar('\n');
     }
 }
 

@@ -23,6 +23,28 @@ double df_llm_memory_use(const df_llm_report *report)
     return report->memory->total_bytes / report->dev->mem[DF_HW_LEVELS - 1].size_bytes;
 }
 
+/* What serving and training are measured by; docs/models.md has the meaning of each. */
+typedef struct {
+    double token_s;          /* TPOT; 0: nothing is decoded */
+    double user_tokens_ps;   /* of one sequence */
+    double tokens_ps;        /* of all sequences, over the whole time */
+    double device_tokens_ps; /* the same of one device */
+} token_rates;
+
+static token_rates rates_of(const df_llm_report *report)
+{
+    const df_cfg_llm *const m = &report->cfg->llm;
+    const df_llm_result *const r = report->result;
+    const bool decodes = r->run_type == DF_RUN_INFERENCE && m->decode_len > 0;
+    const int64_t tokens = decodes ? m->decode_len : m->seq_len;
+    const double token_s = decodes ? r->decode_s / (double)m->decode_len : 0.0;
+    const double tokens_ps = (double)m->batch_size * (double)tokens / r->time_s;
+    return (token_rates){.token_s = token_s,
+                         .user_tokens_ps = decodes ? 1 / token_s : 0.0,
+                         .tokens_ps = tokens_ps,
+                         .device_tokens_ps = tokens_ps / (double)df_cfg_workers(report->cfg)};
+}
+
 /* ---- JSON ---- */
 
 static void add_row(json_t *operators, const df_hw_device *dev, df_row_name op, const df_row *row)
@@ -112,6 +134,17 @@ add_operators(json_t *root, const char *key, const df_hw_device *dev, const df_b
     }
 }
 
+static void add_rates(json_t *root, const df_llm_report *report)
+{
+    const token_rates r = rates_of(report);
+    if (r.token_s > 0) {
+        df_json_real(root, "tpot_s", r.token_s);
+        df_json_real(root, "tokens_per_s_per_user", r.user_tokens_ps);
+    }
+    df_json_real(root, "tokens_per_s", r.tokens_ps);
+    df_json_real(root, "tokens_per_s_per_device", r.device_tokens_ps);
+}
+
 void df_llm_add_json(json_t *root, const df_llm_report *report)
 {
     const df_llm_result *const result = report->result;
@@ -125,6 +158,7 @@ void df_llm_add_json(json_t *root, const df_llm_report *report)
     } else {
         add_inference(root, result);
     }
+    add_rates(root, report);
     df_json_real(root, "mfu", df_llm_flops_use(report));
     add_nodes(root, &result->pass);
     add_operators(root, "operators", report->dev, &result->pass);
@@ -165,7 +199,7 @@ static void print_operator(const df_llm_report *report,
     const bool training = report->result->run_type == DF_RUN_TRAINING;
     df_price sum = row->side[DF_FORWARD].sum;
     df_price_add(&sum, &row->side[DF_BACKWARD].sum, training ? 1.0 : 0.0);
-    printf("  %-22s %8.0f", df_row_names[op], runs_of(report, op));
+    printf("  %-22s %8.5g", df_row_names[op], runs_of(report, op)); /* the mean over stages */
     printf(" %11.4g", row->side[DF_FORWARD].time_s);
     if (training) {
         printf(" %11.4g", row->side[DF_BACKWARD].time_s);
@@ -173,7 +207,10 @@ static void print_operator(const df_llm_report *report,
     printf(" %7.1f %10.4g %10.4g %10.4g  %s", 100 * spent_s(report, row, op) / whole_s, sum.flops,
            sum.traffic_bytes[DF_HW_LEVELS - 1], sum.sent_bytes,
            bound_name(report->dev, row, DF_FORWARD));
-    printf(training ? ", %s\n" : "%.0s\n", bound_name(report->dev, row, DF_BACKWARD));
+    if (training) {
+        printf(", %s", bound_name(report->dev, row, DF_BACKWARD));
+    }
+    putchar('\n');
 }
 
 static void print_columns(bool training)
@@ -245,15 +282,28 @@ static void print_inference(const df_llm_report *report)
     }
     printf("  prefill                        %13.6g s\n", r->prefill_s);
     printf("  decode                         %13.6g s\n", r->decode_s);
-    printf("  time to first token            %13.6g s\n", r->first_token_s);
+    printf("  TTFT, time to first token      %13.6g s\n", r->first_token_s);
+}
+
+/* Tokens that are generated; those of the prompt where none is, and those trained. */
+static void print_served(const df_llm_report *report)
+{
+    const token_rates r = rates_of(report);
+    if (r.token_s > 0) {
+        printf("  TPOT, time per output token    %13.6g ms\n", 1e3 * r.token_s);
+        printf("  tokens/s/user                  %13.6g\n", r.user_tokens_ps);
+    }
+    printf("  tokens/s                       %13.6g\n", r.tokens_ps);
+    printf("  tokens/s/GPU                   %13.6g\n", r.device_tokens_ps);
 }
 
 static void print_memory(const df_llm_report *report)
 {
     const df_memory *const memory = report->memory;
     const double capacity = report->dev->mem[DF_HW_LEVELS - 1].size_bytes;
-    printf("  memory of a device             %13.6g GB of %.6g GB%s:", memory->total_bytes / DF_GIB,
-           capacity / DF_GIB, df_llm_memory_use(report) <= 1 ? "" : ", does not fit");
+    printf(
+        "  memory of a device             %13.6g GiB of %.6g GiB%s:", memory->total_bytes / DF_GIB,
+        capacity / DF_GIB, df_llm_memory_use(report) <= 1 ? "" : ", does not fit");
     const char *comma = "";
     for (int i = 0; i < DF_MEMORY_PARTS; i++) {
         if (memory->part_bytes[i] > 0) {
@@ -295,6 +345,7 @@ void df_llm_print_text(const df_llm_report *report, bool breakdown)
     } else {
         print_inference(report);
     }
+    print_served(report);
     printf("  model FLOPs utilization        %13.6g %%\n", 100 * df_llm_flops_use(report));
     print_memory(report);
     print_energy(&result->energy);

@@ -235,7 +235,7 @@ void df_llm_warn_memory(const df_llm_report *report, FILE *out)
     char names[NAMES_ROOM];
     fprintf(out,
             "deepflow: warning: the model does not fit: stage %" PRId64
-            " needs %.4g GB of memory a device, %.4g GB more than there is",
+            " needs %.4g GiB of memory a device, %.4g GiB more than there is",
             report->memory->stage, report->memory->total_bytes / DF_GIB,
             (report->memory->total_bytes - capacity) / DF_GIB);
     if (find_one(report->cfg, capacity, names) || find_several(report->cfg, capacity, names) ||

@@ -1,4 +1,4 @@
-/* llm_warn.h: what to tell about an LLM's prediction that a person may not expect. */
+/* llm_warn.h: warnings about an LLM's prediction that a person may not expect. */
 #ifndef DF_LLM_WARN_H
 #define DF_LLM_WARN_H
 #include <stdio.h>

@@ -11,6 +11,7 @@ typedef struct {
 } subcommand;
 
 static int help(int argc, char **argv);
+static int version(int argc, char **argv);
 
 static const subcommand commands[] = {
     {"predict", "time of one workload on one system", df_cmd_predict},
@@ -28,9 +29,13 @@ static const subcommand commands[] = {
     {"astra", "simulates Chakra traces as AstraSim does; prints traces", df_cmd_astra},
     {"validate", "how far off predictions are from measured runs", df_cmd_validate},
     {"import-hf", "a model file from a model of HuggingFace", df_cmd_import_hf},
+    {"version", "the version of this program; also --version, -V, -v", version},
     {"help", "this text; `help config`, `help rules`, `help search`: those tables", help},
 };
-enum { COMMANDS = sizeof commands / sizeof commands[0] };
+enum {
+    COMMANDS = sizeof commands / sizeof commands[0],
+    OPTIONED = COMMANDS - 1, /* all but help have a --help of their own */
+};
 
 static void print_usage(FILE *out)
 {
@@ -68,7 +73,7 @@ static int help(int argc, char **argv)
     } else if (argc == 0) {
         print_usage(stdout);
     } else {
-        for (int i = 0; i < COMMANDS - 1; i++) {
+        for (int i = 0; i < OPTIONED; i++) {
             if (strcmp(topic, commands[i].name) == 0) {
                 char option[] = "--help";
                 char *words[] = {option};
@@ -80,25 +85,48 @@ static int help(int argc, char **argv)
     return df_cli_finish(0);
 }
 
+static int version(int argc, char **argv)
+{
+    const df_command command = {"version", "the version of this program", NULL, NULL, 0};
+    int exit_code;
+    if (!df_cli_parse(&command, argc, argv, &exit_code)) {
+        return exit_code;
+    }
+    puts("deepflow " DF_VERSION);
+    return df_cli_finish(0);
+}
+
+/* Words that programs of other people take, by the command that they stand for. */
+static const char *command_of(const char *word)
+{
+    static const struct {
+        const char *word, *command;
+    } others[] = {{"--version", "version"},
+                  {"-V", "version"},
+                  {"-v", "version"},
+                  {"--help", "help"},
+                  {"-h", "help"}};
+    for (size_t i = 0; i < sizeof others / sizeof others[0]; i++) {
+        if (strcmp(word, others[i].word) == 0) {
+            return others[i].command;
+        }
+    }
+    return word;
+}
+
 int main(int argc, char **argv)
 {
     if (argc < 2) {
         print_usage(stderr);
         return df_status_exit_code(DF_EINVAL);
     }
-    const char *const name = argv[1];
-    if (strcmp(name, "--version") == 0) {
-        puts("deepflow " DF_VERSION);
-        return df_cli_finish(0);
-    }
-    if (strcmp(name, "--help") == 0 || strcmp(name, "-h") == 0) {
-        return help(0, NULL);
-    }
+    const char *const name = command_of(argv[1]);
     for (int i = 0; i < COMMANDS; i++) {
         if (strcmp(name, commands[i].name) == 0) {
             return commands[i].run(argc - 2, argv + 2);
         }
     }
     const int near = df_nearest(name, &commands[0].name, COMMANDS, sizeof commands[0]);
-    return fail_usage("expected a command", name, near >= 0 ? commands[near].name : NULL);
+    return near >= 0 ? fail_usage("expected a command", name, commands[near].name)
+                     : fail_usage("expected a command that `deepflow help` lists", name, NULL);
 }

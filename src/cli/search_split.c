@@ -76,7 +76,9 @@ print_split(const df_sweep_plan *plan, int rank, const df_store_search *search, 
     df_sweep_config(plan, search->strategy_id, &cfg);
     DF_TRY(df_eval_new(&cfg, &plan->options.eval, &eval, err));
     binding(eval, &plan->options.eval.limits, search, binds);
+    const df_status status = df_eval_failure(eval, err);
     df_eval_free(eval);
+    DF_TRY(status);
     printf("%3d", rank);
     for (int klass = 0; klass < DF_CLASSES; klass++) {
         printf("  ");

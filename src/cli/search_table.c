@@ -1,6 +1,7 @@
 #include "search_table.h"
 
 #include <inttypes.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -43,10 +44,10 @@ static void print_heads(const df_sweep_plan *plan, const df_store_search *best, 
     printf("%3s %12s  %-*s %-10s %-8s", "", "time (s)", width, "strategy",
            df_search_layout_head(row), row->size.devices_per_node > 0 ? "nodes" : "wafers");
     if (plan->options.cfg.mode == DF_MODE_LLM) {
-        printf(" %10s %10s %8s", "tokens/s", "energy (J)", "need GB");
+        printf(" %10s %10s %8s", "tokens/s", "energy (J)", "need GiB");
     }
     if (!plan->options.eval.fix_hardware) {
-        printf(" %5s %8s %8s %8s %8s %8s %8s", "index", "Tflop/s", "DRAM GB", "GB/s", "L2 MB",
+        printf(" %5s %8s %8s %8s %8s %8s %8s", "index", "Tflop/s", "DRAM GiB", "GB/s", "L2 MiB",
                "intra", "inter");
     }
     putchar('\n');
@@ -64,9 +65,9 @@ static df_status print_device(const df_sweep_plan *plan, const df_store_search *
     DF_TRY(df_hw_derive(&cfg, &plan->options.eval.rules, &dev, err));
     printf(" %5d %8.4g %8.4g %8.4g %8.4g %8.4g %8.4g", search->index,
            dev.core.throughput_flops_ps / 1e12, dev.mem[DF_MEM_DRAM].size_bytes / DF_GIB,
-           dev.mem[DF_MEM_DRAM].throughput_bytes_ps / DF_GIB,
-           dev.mem[DF_MEM_SRAM_L2].size_bytes / DF_MIB, dev.intra.throughput_bytes_ps / DF_GIB,
-           dev.inter.throughput_bytes_ps / DF_GIB);
+           dev.mem[DF_MEM_DRAM].throughput_bytes_ps / DF_GB,
+           dev.mem[DF_MEM_SRAM_L2].size_bytes / DF_MIB, dev.intra.throughput_bytes_ps / DF_GB,
+           dev.inter.throughput_bytes_ps / DF_GB);
     return DF_OK;
 }
 
@@ -89,11 +90,10 @@ static df_status print_row(
     if (!plan->options.eval.fix_hardware) {
         DF_TRY(print_device(plan, search, err));
     }
-    putchar('\n');
     return DF_OK;
 }
 
-/* Of the longest name. */
+/* The width of the longest name. */
 static int name_width(const df_sweep_plan *plan, const df_store_search *best, int32_t count)
 {
     int width = 18;
@@ -106,25 +106,96 @@ static int name_width(const df_sweep_plan *plan, const df_store_search *best, in
     return width;
 }
 
+/* ---- Rows with the same results are one ---- */
+
+/* The best, one of each result, and how many more have it. */
+typedef struct {
+    df_store_search *best;
+    int64_t *more;
+    int32_t count, room;
+} results_list;
+
+/* Joins the rows that have the same result as one before. Only neighbours of the same value can. */
+static void join_equals(results_list *list)
+{
+    int32_t kept = 0;
+    for (int32_t i = 0; i < list->count; i++) {
+        const df_descent *const d = &list->best[i].descent;
+        int32_t at = kept - 1;
+        while (at >= 0 && list->best[at].descent.best_value == d->best_value &&
+               !df_descent_same_result(&list->best[at].descent, d)) {
+            at--;
+        }
+        if (at >= 0 && list->best[at].descent.best_value == d->best_value) {
+            list->more[at]++;
+        } else {
+            list->more[kept] = 0;
+            list->best[kept++] = list->best[i];
+        }
+    }
+    list->count = kept;
+}
+
+/* Fills the list with the best `room` rows, joined. *all: the list has every working row. */
+static df_status
+find_best(const df_sweep_plan *plan, df_store *store, results_list *list, bool *all, df_err *err)
+{
+    df_store_search *const best = realloc(list->best, (size_t)list->room * sizeof *list->best);
+    list->best = best ? best : list->best;
+    int64_t *const more = realloc(list->more, (size_t)list->room * sizeof *list->more);
+    list->more = more ? more : list->more;
+    if (!best || !more) {
+        return df_fail(err, DF_ENOMEM, "out of memory");
+    }
+    DF_TRY(df_sweep_best(plan, store, list->room, list->best, &list->count, err));
+    *all = list->count < list->room;
+    join_equals(list);
+    return DF_OK;
+}
+
+/* The best `top` results and one more, so that all rows that have them are counted; or as many as
+ * there are. */
+static df_status find_results(
+    const df_sweep_plan *plan, df_store *store, int32_t top, results_list *list, df_err *err)
+{
+    enum { ROWS_A_RESULT = 8, MOST_ROWS = 1 << 14 };
+    bool all = false;
+    list->room = top + 1 < MOST_ROWS / ROWS_A_RESULT ? ROWS_A_RESULT * (top + 1) : top + 1;
+    DF_TRY(find_best(plan, store, list, &all, err));
+    while (!all && list->count <= top && list->room < MOST_ROWS) {
+        list->room *= ROWS_A_RESULT;
+        DF_TRY(find_best(plan, store, list, &all, err));
+    }
+    list->count = list->count < top ? list->count : top;
+    return DF_OK;
+}
+
+static df_status print_results(const df_sweep_plan *plan, const results_list *list, df_err *err)
+{
+    const int width = name_width(plan, list->best, list->count);
+    print_heads(plan, list->best, width);
+    for (int32_t i = 0; i < list->count; i++) {
+        DF_TRY(print_row(plan, i + 1, &list->best[i], width, err));
+        if (list->more[i] > 0) {
+            printf("  and %" PRId64 " more", list->more[i]);
+        }
+        putchar('\n');
+    }
+    return plan->options.eval.fix_hardware
+               ? DF_OK
+               : df_search_print_split(plan, list->best, list->count, err);
+}
+
 df_status df_search_print_best(
     const df_sweep_plan *plan, df_store *store, int32_t top, int32_t *found, df_err *err)
 {
-    const int32_t most = top > 0 ? top : 1;
-    df_store_search *const best = malloc((size_t)most * sizeof *best);
-    if (!best) {
-        return df_fail(err, DF_ENOMEM, "out of memory");
+    results_list list = {.count = 0};
+    df_status status = find_results(plan, store, top > 0 ? top : 1, &list, err);
+    *found = list.count;
+    if (status == DF_OK && top > 0 && list.count > 0) {
+        status = print_results(plan, &list, err);
     }
-    df_status status = df_sweep_best(plan, store, most, best, found, err);
-    const int width = status == DF_OK ? name_width(plan, best, *found) : 0;
-    if (status == DF_OK && top > 0 && *found > 0) {
-        print_heads(plan, best, width);
-    }
-    for (int32_t i = 0; status == DF_OK && top > 0 && i < *found; i++) {
-        status = print_row(plan, i + 1, &best[i], width, err);
-    }
-    if (status == DF_OK && top > 0 && *found > 0 && !plan->options.eval.fix_hardware) {
-        status = df_search_print_split(plan, best, *found, err);
-    }
-    free(best);
+    free(list.best);
+    free(list.more);
     return status;
 }

@@ -7,10 +7,11 @@ enum { DF_SEARCH_LAYOUT = 32 };
 
 /* "2013", or on nodes the axes that leave one: "dp lp". */
 void df_search_layout_text(const df_store_strategy *row, char text[DF_SEARCH_LAYOUT]);
-/* What that is. */
+/* The head of that column. */
 const char *df_search_layout_head(const df_store_strategy *row);
 
-/* Prints the best `top` rows of the store, at most, and notes through *found how many working
+/* Prints the best `top` results of the store, at most: of rows with the same result the first, and
+ * how many more there are; and notes through *found how many working
  * designs there are, up to `top` or 1. */
 DF_NODISCARD df_status df_search_print_best(
     const df_sweep_plan *plan, df_store *store, int32_t top, int32_t *found, df_err *err);

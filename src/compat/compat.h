@@ -19,8 +19,8 @@
 
 /* What a prediction does otherwise beside its operators, as plain options. */
 typedef struct {
-    bool axes_follow_flags; /* df_topo_derive has what it means */
-    bool counted_energy;    /* an inference's energies are those of df_compat_pass_energy_j */
+    bool flags_alone;    /* df_topo_derive has what it means */
+    bool counted_energy; /* an inference's energies are those of df_compat_pass_energy_j */
     /* In the network simulator: */
     bool edges_free;        /* hybrid: hops and exchanges among replicas cost nothing */
     bool collectives_twice; /* a block's operators last as long as with their collectives */
@@ -131,6 +131,16 @@ typedef struct {
  * numbers of ranks that s->context leads to: of a transformer its df_split, in other modes a
  * df_compat_history, empty at the beginning of the prediction. */
 void df_compat_simulated(const df_rules *rules, df_mode mode, df_simulated *s);
+
+/* What a search does otherwise with a device. */
+typedef struct {
+    bool chip_is_the_rest; /* a chip may grow over its budget */
+    bool chip_whole_mm2;
+    bool networks_keep_shares; /* those that are not used */
+    bool flags_alone;          /* df_topo_reaches has what it means */
+} df_compat_search;
+
+df_compat_search df_compat_search_read(const df_rules *rules);
 
 /* How leniently a configuration is read, in bits of df_cfg_need. */
 unsigned df_compat_reading(const df_rules *rules);

@@ -5,7 +5,7 @@
 df_compat_options df_compat_read(const df_rules *rules)
 {
     return (df_compat_options){
-        .axes_follow_flags = rules->axes_follow_flags,
+        .flags_alone = rules->axes_follow_flags,
         .counted_energy = rules->llm_energy_one_layer,
         .rejects_two_stages = rules->two_stages_rejected,
         .frees_last_link = rules->memory_edge_frees_last_link,
@@ -85,6 +85,14 @@ df_gemm_traffic df_compat_gemm_traffic(const df_rules *rules)
 bool df_compat_hops_are_free(const df_rules *rules, df_mode mode)
 {
     return mode != DF_MODE_LLM && rules->pipeline_hop_free;
+}
+
+df_compat_search df_compat_search_read(const df_rules *rules)
+{
+    return (df_compat_search){.chip_is_the_rest = rules->chip_grows_in_searches,
+                              .chip_whole_mm2 = rules->chip_area_whole_mm2,
+                              .networks_keep_shares = rules->unused_networks_keep_shares,
+                              .flags_alone = rules->axes_follow_flags};
 }
 
 unsigned df_compat_reading(const df_rules *rules)

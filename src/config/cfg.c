@@ -207,6 +207,25 @@ check_machine(const df_cfg_reader *reader, unsigned need, df_err *warning, df_er
     return status;
 }
 
+/* All warnings, a line each. What is not simulated has no mode that could be wrong. */
+static void note_warnings(const df_cfg_reader *reader, const df_err *machine, df_err *err)
+{
+    const bool simulates = reader->cfg.backend.model == DF_BACKEND_ASTRA;
+    const char *const texts[] = {simulates ? reader->warning.text : "", machine->text,
+                                 reader->rate.text};
+    size_t used = 0;
+    if (!err) {
+        return;
+    }
+    err->text[0] = '\0';
+    for (size_t i = 0; i < sizeof texts / sizeof texts[0] && used < sizeof err->text; i++) {
+        if (texts[i][0] != '\0') {
+            used += (size_t)snprintf(err->text + used, sizeof err->text - used, "%s%s",
+                                     used > 0 ? "\n" : "", texts[i]);
+        }
+    }
+}
+
 /* ---- Public ---- */
 
 df_status df_cfg_parse(
@@ -233,11 +252,7 @@ df_status df_cfg_parse(
         DF_TRY(cross_check(&reader, (need & DF_CFG_ANY_DEGREES) == 0, err));
     }
     DF_TRY(check_machine(&reader, need, &machine, err));
-    if (err) { /* what is not simulated has no mode that could be wrong */
-        const bool matters = reader.cfg.backend.model == DF_BACKEND_ASTRA;
-        const char *const replaced = matters ? reader.warning.text : "";
-        snprintf(err->text, sizeof err->text, "%s", replaced[0] != '\0' ? replaced : machine.text);
-    }
+    note_warnings(&reader, &machine, err);
     *cfg = reader.cfg;
     return DF_OK;
 }

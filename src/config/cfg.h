@@ -261,7 +261,8 @@ typedef enum {
  * checked all the same).
  * DF_EINVAL: err is "FILE:LINE: KEY: expected ..., found ...", with what would work behind it
  * where that can be found. As df_cfg_read_text for the files. On failure *cfg is untouched.
- * DF_OK: err is empty, or the same kind of text about a value that was replaced: a warning. */
+ * DF_OK: err is empty, or has warnings of the same kind, a line each: of a value that was replaced,
+ * of budgets, of a rate in powers of 1024. */
 DF_NODISCARD df_status df_cfg_load(
     const char *hardware_path, const char *model_path, unsigned need, df_cfg *cfg, df_err *err);
 

@@ -59,8 +59,9 @@ void df_cfg_print_help(FILE *out)
     fputs("Configuration files are YAML. Hardware sections and model_param may be in one file\n"
           "(--exp_config) or in two (--hardware_config, --model_config). Sizes and bandwidths\n"
           "take a unit: K, M, G, T (powers of 1024, also Ki ...) before B (bytes) or b (bits),\n"
-          "as in \"80 GB\" or \"400 Gb\"; without one they are bytes. A null value counts as\n"
-          "left out.\n",
+          "as in \"80 GB\" or \"400 Gb\"; without one they are bytes. Data sheets give bandwidths "
+          "in\n"
+          "powers of 1000: write 3350e9 for their 3350 GB/s. A null value counts as left out.\n",
           out);
     for (int s = 0; s < df_num_opt_sections; s++) {
         const df_opt_section *const section = &df_opt_sections[s];

@@ -103,6 +103,7 @@ typedef struct {
     df_cfg_mark option[DF_OPT_MAX];
     df_cfg_mark section[DF_SECTION_MAX];
     df_err warning; /* about a word that was replaced; empty: none */
+    df_err rate;    /* about the first rate with a unit of powers of 1024; empty: none */
 } df_cfg_reader;
 
 /* Reads one document into *reader. `name` must live as long as the reader. */

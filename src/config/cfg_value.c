@@ -93,6 +93,30 @@ static bool read_unit(const char *text, bool rate, double *factor)
     return *text == '\0' || (rate && strcmp(text, "/s") == 0);
 }
 
+bool df_opt_binary_rate(const df_opt *opt, const char *text, char note[DF_OPT_EXPECTED])
+{
+    static const char prefixes[] = "KMGT";
+    const char *rest;
+    double number;
+    if (opt->kind != DF_OPT_RATE || !read_number(text, &number, &rest)) {
+        return false;
+    }
+    while (*rest == ' ') {
+        rest++;
+    }
+    const char *const prefix = strchr(prefixes, *rest == 'k' ? 'K' : *rest);
+    if (*rest == '\0' || !prefix || rest[1] == 'i') { /* who writes Gi means 2^30 */
+        return false;
+    }
+    const int thousands = (int)(prefix - prefixes) + 1;
+    const bool bits = rest[1] == 'b';
+    snprintf(note, DF_OPT_EXPECTED,
+             "\"%.*s\" is %.15g * 2^%d%s bytes/s; write %.15ge%d for the %s of a data sheet",
+             DF_OPT_SCALAR, text, number, 10 * thousands, bits ? " / 8" : "",
+             bits ? number / DF_BITS_PER_BYTE : number, 3 * thousands, rest);
+    return true;
+}
+
 /* Whether a text is the word, or one of the numbered ones that it stands for. */
 static bool is_word(const df_word *word, const char *text, double *value)
 {

@@ -85,6 +85,17 @@ static void warn_replaced(const walk *w, const entry *at, const df_opt *opt, con
                   df_opt_word_of(opt->words, opt->absent.preset));
 }
 
+/* Sizes are counted in powers of 1024 everywhere; rates are only here. */
+static void warn_rate(const walk *w, const entry *at, const df_opt *opt, const char *path)
+{
+    char note[DF_OPT_EXPECTED];
+    const char *const text = (const char *)at->value->data.scalar.value;
+    if (w->reader->rate.text[0] == '\0' && df_opt_binary_rate(opt, text, note)) {
+        (void)df_fail(&w->reader->rate, DF_OK, "%s:%d: %s: %s", w->name, line_of(at->key), path,
+                      note);
+    }
+}
+
 static df_status
 fail_twice(const walk *w, const yaml_node_t *node, const char *path, const df_cfg_mark *before)
 {
@@ -132,6 +143,7 @@ static df_status read_option(const walk *w, int index, const entry *at, const ch
     const char *const text = (const char *)node->data.scalar.value;
     switch (df_opt_parse(opt, text, &value)) {
     case DF_VALUE_OK:
+        warn_rate(w, at, opt, path);
         break;
     case DF_VALUE_BAD_UNIT:
         return fail_expected(w, at, path,

@@ -66,6 +66,9 @@ typedef enum { DF_VALUE_OK, DF_VALUE_BAD, DF_VALUE_BAD_UNIT } df_value_status;
 df_value_status df_opt_parse(const df_opt *opt, const char *text, double *value);
 /* What may stand there: "a number >= 0 (s)". */
 void df_opt_expected(const df_opt *opt, char text[DF_OPT_EXPECTED]);
+/* Whether the text is a rate with a unit that counts in powers of 1024 and does not say so ("3350
+ * GB"), where data sheets count in powers of 1000; *note then says what it is and what to write. */
+bool df_opt_binary_rate(const df_opt *opt, const char *text, char note[DF_OPT_EXPECTED]);
 /* Appends " (did you mean WORD?)" to the text of what is expected, where a word is near. */
 void df_opt_mean(const df_opt *opt, const char *found, char text[DF_OPT_EXPECTED]);
 

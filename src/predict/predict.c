@@ -128,7 +128,7 @@ static df_status begin(df_predictor *predictor, const df_design *design, df_err 
     coster->dev = design->dev;
     coster->forward_only = false;
     coster->err = err;
-    df_topo_derive(design->cfg, design->dev, job->options.axes_follow_flags, &coster->topo);
+    df_topo_derive(design->cfg, design->dev, job->options.flags_alone, &coster->topo);
     DF_TRY(use_simulator(job));
     return use_products(job);
 }

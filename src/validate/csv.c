@@ -164,6 +164,13 @@ const char *df_csv_text(const df_csv *csv, size_t row, const char *column)
     return at < 0 ? "" : csv->field[(row + 1) * csv->columns + (size_t)at];
 }
 
+df_status
+df_csv_refuse(const df_csv *csv, size_t row, const char *column, const char *expected, df_err *err)
+{
+    return df_fail(err, DF_EINVAL, "%s:%zu: %s: expected %s, found %s", csv->path,
+                   csv->line[row + 1], column, expected, df_csv_text(csv, row, column));
+}
+
 df_status df_csv_real(
     const df_csv *csv, size_t row, const char *column, double absent, double *out, df_err *err)
 {
@@ -175,8 +182,7 @@ df_status df_csv_real(
         return DF_OK;
     }
     if (end == text || *end != '\0' || !isfinite(value)) {
-        return df_fail(err, DF_EINVAL, "%s:%zu: %s: expected a number, found %s", csv->path,
-                       csv->line[row + 1], column, text);
+        return df_csv_refuse(csv, row, column, "a number", err);
     }
     *out = value;
     return DF_OK;

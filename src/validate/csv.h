@@ -21,5 +21,8 @@ const char *df_csv_text(const df_csv *csv, size_t row, const char *column);
  * DF_EINVAL: "FILE:LINE: COLUMN: expected a number, found ...". */
 DF_NODISCARD df_status df_csv_real(
     const df_csv *csv, size_t row, const char *column, double absent, double *out, df_err *err);
+/* Fails with DF_EINVAL: "FILE:LINE: COLUMN: expected ..., found ...", of a field of the file. */
+DF_NODISCARD df_status
+df_csv_refuse(const df_csv *csv, size_t row, const char *column, const char *expected, df_err *err);
 
 #endif

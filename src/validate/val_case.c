@@ -80,7 +80,11 @@ static df_status read_model(df_val_row *r, df_cfg_llm *m)
 
 static df_status read_run(df_val_row *r, df_cfg_llm *m)
 {
-    const bool training = !is(df_csv_text(r->csv, r->row, "run_type"), "inference");
+    const char *const type = df_csv_text(r->csv, r->row, "run_type");
+    const bool training = is(type, "training") || is(type, ""); /* files of training alone */
+    if (!training && !is(type, "inference")) {
+        return df_csv_refuse(r->csv, r->row, "run_type", "training or inference", r->err);
+    }
     const char *const length = df_csv_column(r->csv, "input_tokens") >= 0 ? "input_tokens" : "seq";
     int64_t output;
     DF_TRY(df_val_count(r, "batch", 1, 0, &m->batch_size));
@@ -133,8 +137,8 @@ df_status df_val_read_case(df_val_row *r, df_cfg *cfg)
     *cfg = device->cfg;
     cfg->mode = DF_MODE_LLM;
     cfg->has_model = true;
-    DF_TRY(read_model(r, &cfg->llm));
     DF_TRY(read_run(r, &cfg->llm));
+    DF_TRY(read_model(r, &cfg->llm));
     DF_TRY(read_degrees(r, cfg, &num_gpus));
     DF_TRY(read_schedule(r, cfg));
     DF_TRY(df_val_set_format(device, df_csv_text(r->csv, r->row, "precision"), cfg, r->err));

@@ -65,7 +65,7 @@ const char *df_val_keep(df_val_data *data, const char *text);
 
 /* A number of the row, `absent` where it has none. */
 DF_NODISCARD df_status df_val_number(df_val_row *r, const char *column, double absent, double *out);
-/* The same for a whole number, which must be at least `low`. */
+/* As df_val_number, for a whole number that must be at least `low`. */
 DF_NODISCARD df_status
 df_val_count(df_val_row *r, const char *column, int64_t low, int64_t absent, int64_t *out);
 

@@ -177,12 +177,17 @@ df_status df_val_run_prefill(df_val_row *r)
     const df_val_device *device;
     df_cfg cfg;
     int64_t keys;
+    int64_t causal;
     DF_TRY(read_device(r, df_csv_text(r->csv, r->row, "dtype"), &device, &cfg));
     DF_TRY(read_heads(r, &cfg));
     DF_TRY(df_val_count(r, "seq_q", 1, 0, &cfg.llm.seq_len));
     DF_TRY(df_val_count(r, "seq_kv", 1, cfg.llm.seq_len, &keys));
+    DF_TRY(df_val_count(r, "causal", 0, 1, &causal));
     if (keys != cfg.llm.seq_len) {
         return df_fail(r->err, DF_INFEASIBLE, "prompts behind a cached prefix are not modelled");
+    }
+    if (causal == 0) {
+        return df_fail(r->err, DF_INFEASIBLE, "attention without a causal mask is not modelled");
     }
     return add_times(r, &cfg, prefill_time);
 }

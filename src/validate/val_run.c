@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/nearest.h"
 #include "base/units.h"
 #include "predict/predict.h"
 #include "validate/val_impl.h"
@@ -95,6 +96,11 @@ run_time(df_val_row *r, const df_cfg *cfg, const time_metric *metric, double mea
         DF_TRY(predict(r, cfg, i, &result));
         predicted[i] = metric->value(cfg, &result.llm);
     }
+    for (int i = 0; i < r->num_rules; i++) {
+        if (isnan(predicted[i])) { /* a rate of no tokens */
+            return df_fail(r->err, DF_INFEASIBLE, "%s has no value for this run", metric->name);
+        }
+    }
     return df_val_add(r, metric->name, measured, predicted);
 }
 
@@ -114,13 +120,35 @@ static double activation_bytes(const df_cfg *cfg)
     return memory.part_bytes[DF_MEMORY_ACTIVATIONS] + memory.part_bytes[DF_MEMORY_RECOMPUTED];
 }
 
-/* The same with tensor parallelism alone, as a percentage. */
+/* Activations as a percentage of those with tensor parallelism alone. */
 static double activation_percent(const df_cfg *cfg)
 {
     df_cfg plain = *cfg;
     plain.sched.tp_sp = false;
     plain.sched.recompute = DF_RECOMPUTE_NONE;
     return 100.0 * activation_bytes(cfg) / activation_bytes(&plain);
+}
+
+static const char *const memory_metrics[] = {"param_opt_mem_gib", "activation_mem_gib",
+                                             "activation_mem_pct_of_none"};
+
+/* The metric of the row is none of those above: it may be one that is not modelled, or a misspelt
+ * one, which is then named with its line. */
+static df_status fail_metric(df_val_row *r, const char *metric)
+{
+    enum { TIMES = sizeof time_metrics / sizeof time_metrics[0] };
+    const int time = df_nearest(metric, &time_metrics[0].name, TIMES, sizeof time_metrics[0]);
+    const int memory =
+        df_nearest(metric, memory_metrics, sizeof memory_metrics / sizeof memory_metrics[0],
+                   sizeof memory_metrics[0]);
+    char expected[128];
+    if (time < 0 && memory < 0) {
+        return df_fail(r->err, DF_INFEASIBLE, "metric %s is not modelled", metric);
+    }
+    snprintf(expected, sizeof expected, "a metric that is modelled (did you mean %s?)",
+             time >= 0 ? time_metrics[time].name : memory_metrics[memory]);
+    const df_status status = df_csv_refuse(r->csv, r->row, "metric", expected, r->err);
+    return status == DF_EINVAL ? DF_INFEASIBLE : status; /* the reason stays */
 }
 
 static df_status run_stage(df_val_row *r, const df_cfg *cfg, const char *metric, double measured)
@@ -136,7 +164,7 @@ static df_status run_stage(df_val_row *r, const df_cfg *cfg, const char *metric,
     } else if (strcmp(metric, "activation_mem_pct_of_none") == 0) {
         value = activation_percent(cfg);
     } else {
-        return df_fail(r->err, DF_INFEASIBLE, "metric %s is not modelled", metric);
+        return fail_metric(r, metric);
     }
     for (int i = 0; i < r->num_rules; i++) {
         predicted[i] = value; /* memory follows no rule */

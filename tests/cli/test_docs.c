@@ -47,6 +47,50 @@ static void the_case_study_is_true(void **state)
     df_remove_dir(dir);
 }
 
+/* Runs the prediction that begins at `at`, which must not warn: what does not fit in memory is no
+ * example. Returns what follows. */
+static const char *run_example(const char *at, const char *dir)
+{
+    char command[2048];
+    char text[1024];
+    char *err;
+    int exit_code;
+    size_t length = 0;
+    while (*at != '\0' && *at != '\n' && length + 1 < sizeof text) {
+        at += at[0] == '\\' && at[1] == '\n' ? 2 : 0;
+        text[length++] = *at++;
+    }
+    text[length] = '\0';
+    snprintf(command, sizeof command, "cd '" DF_CONFIGS "/..' && '" DF_BIN "' %s --exp_dir %s",
+             text, dir);
+    df_run(command, &exit_code, NULL, &err);
+    if (exit_code != 0 || err[0] != '\0') {
+        fail_msg("%s: exit code %d: %s", text, exit_code, err);
+    }
+    free(err);
+    return at;
+}
+
+static void the_first_examples_fit_in_memory(void **state)
+{
+    (void)state;
+    static const char *const documents[] = {DF_CONFIGS "/../README.md", DOCS "getting-started.md"};
+    static const char begin[] = "predict --hardware_config configs/";
+    char dir[256];
+    int examples = 0;
+    df_make_dir(dir);
+    for (size_t i = 0; i < sizeof documents / sizeof documents[0]; i++) {
+        char *const document = df_read_file(documents[i]);
+        for (const char *at = strstr(document, begin); at; at = strstr(at, begin)) {
+            at = run_example(at, dir);
+            examples++;
+        }
+        free(document);
+    }
+    assert_int_equal(examples, 4);
+    df_remove_dir(dir);
+}
+
 /* jobs/config_reference.sh was run after the last change of the table of options. */
 static void the_reference_of_keys_is_up_to_date(void **state)
 {
@@ -106,6 +150,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(the_case_study_is_true),
+        cmocka_unit_test(the_first_examples_fit_in_memory),
         cmocka_unit_test(the_reference_of_keys_is_up_to_date),
         cmocka_unit_test(the_manual_has_every_command),
         cmocka_unit_test(words_are_completed),

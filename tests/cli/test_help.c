@@ -63,7 +63,15 @@ static void tables_are_printed(void **state)
 static void version_is_printed(void **state)
 {
     (void)state;
-    assert_says("--version", "deepflow 0.");
+    static const char *const words[] = {"version", "--version", "-V", "-v"};
+    for (size_t i = 0; i < sizeof words / sizeof words[0]; i++) {
+        char *out = run(words[i], 0);
+        assert_int_equal(strncmp(out, "deepflow 0.", 11), 0);
+        free(out);
+    }
+    assert_says("help", "  version ");
+    assert_says("help version", "deepflow version: ");
+    free(run("version now", 2));
 }
 
 static void no_command_is_bad_usage(void **state)

@@ -84,6 +84,13 @@ static void llm_inference_is_prefill_and_decode(void **state)
     df_assert_rel(df_number(root, "ttft_s"),
                   df_number(root, "prefill_s") + 1 / df_number(rates, "start"), 1e-12);
     df_assert_rel(df_number(rates, "overall"), 64 / df_number(root, "decode_s"), 1e-12);
+    /* 16 sequences of 64 tokens on 4 devices */
+    df_assert_rel(df_number(root, "tpot_s"), df_number(root, "decode_s") / 64, 1e-12);
+    df_assert_rel(df_number(root, "tokens_per_s_per_user"), 64 / df_number(root, "decode_s"),
+                  1e-12);
+    df_assert_rel(df_number(root, "tokens_per_s"), 16 * 64 / df_number(root, "time_s"), 1e-12);
+    df_assert_rel(df_number(root, "tokens_per_s_per_device"), 4 * 64 / df_number(root, "time_s"),
+                  1e-12);
     /* 4 sequences a replica, 4 heads of 64, 2 bytes, keys and values, 8 layers */
     df_assert_rel(df_number(json_object_get(root, "kv_cache"), "decode_store_bytes"),
                   2.0 * 4 * 4 * 64 * 2 * 64 * 8, 0);
@@ -102,6 +109,11 @@ static void llm_text_has_the_known_lines(void **state)
     assert_int_equal(o.exit_code, 0);
     assert_non_null(strstr(o.out, "LLM inference time: "));
     assert_non_null(strstr(o.out, "LLM time to first token: "));
+    static const char *const names[] = {"\n  TTFT, ", "\n  TPOT, ", "\n  tokens/s/user ",
+                                        "\n  tokens/s ", "\n  tokens/s/GPU "};
+    for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
+        assert_non_null(strstr(o.out, names[i]));
+    }
     df_outcome_free(&o);
     write_llm(dir, "training", 4, arguments);
     o = df_program(arguments);
@@ -198,6 +210,39 @@ static void breakdown_adds_up(void **state)
     assert_non_null(strstr(o.out, "model FLOPs utilization"));
     assert_non_null(strstr(o.out, "The prefill on one device"));
     assert_non_null(strstr(o.out, "The last decode step on one device"));
+    df_outcome_free(&o);
+    df_remove_dir(dir);
+}
+
+/* Two stages and one micro-batch: of 8 layers each stage runs 4, and one of the two the embedding,
+ * the other the logits. */
+static void parts_of_a_run_are_no_zeros(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *row;
+        double times;
+    } rows[] = {{"\n  embedding ", 0.5}, {"\n  qkv_proj ", 4}, {"\n  linear_softmax ", 0.5}};
+    char dir[256];
+    char command[1024];
+    char arguments[2048];
+    int exit_code;
+    df_make_dir(dir);
+    write_llm(dir, "training", 4, arguments);
+    snprintf(command, sizeof command,
+             "sed 's/dp: 4/dp: 1\\n  tp: 2/; s/lp: 1/lp: 2/' " HARDWARE " >%s/hw.yaml", dir);
+    df_run(command, &exit_code, NULL, NULL);
+    assert_int_equal(exit_code, 0);
+    snprintf(command, sizeof command,
+             "predict --hardware_config %s/hw.yaml --model_config %s/llm.yaml --breakdown", dir,
+             dir);
+    df_outcome o = df_program(command);
+    assert_int_equal(o.exit_code, 0);
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        const char *const line = strstr(o.out, rows[i].row);
+        assert_non_null(line);
+        df_assert_rel(column(line + strlen(rows[i].row), 1), rows[i].times, 0);
+    }
     df_outcome_free(&o);
     df_remove_dir(dir);
 }
@@ -541,6 +586,7 @@ int main(void)
         cmocka_unit_test(llm_inference_is_prefill_and_decode),
         cmocka_unit_test(llm_text_has_the_known_lines),
         cmocka_unit_test(breakdown_adds_up),
+        cmocka_unit_test(parts_of_a_run_are_no_zeros),
         cmocka_unit_test(json_tells_memory_and_energy),
         cmocka_unit_test(the_warning_names_a_way_out),
         cmocka_unit_test(explained_rules_have_their_effect),

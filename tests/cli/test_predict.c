@@ -187,7 +187,85 @@ static void device_tells_its_limits(void **state)
     assert_int_equal(o.exit_code, 0);
     assert_non_null(strstr(o.out, "SRAM-L2"));
     assert_non_null(strstr(o.out, "limit: power"));
+    /* 4 stacks of 4 GB, which a file counts in powers of 1024, and a rate in powers of 1000 */
+    assert_non_null(strstr(o.out, " 16 GiB  area "));
+    assert_non_null(strstr(o.out, " 992.9 GB/s  capacity "));
     df_outcome_free(&o);
+}
+
+/* What stands on stderr when `deepflow COMMAND` ends well, with FILE as the hardware file. */
+static void assert_remarks(const char *command, const char *remark)
+{
+    df_outcome o = df_program(command);
+    assert_int_equal(o.exit_code, 0);
+    assert_string_equal(o.err, remark);
+    df_outcome_free(&o);
+}
+
+/* The file of the test with 1000 GB instead of 1000 GiB; and no file that comes along has such. */
+static void bandwidths_in_powers_of_1024_are_remarked(void **state)
+{
+    (void)state;
+    static const char remark[] =
+        "deepflow: warning: %s/hw.yaml:24: tech_param.DRAM.bandwidth: \"1000 GB\" is 1000 * 2^30 "
+        "bytes/s; write 1000e9 for the GB of a data sheet\n";
+    char dir[256];
+    char command[1024];
+    char expected[512];
+    char *err;
+    int exit_code;
+    df_make_dir(dir);
+    snprintf(command, sizeof command, "sed 's/1000 GiB/1000 GB/' " HARDWARE " >%s/hw.yaml", dir);
+    df_run(command, &exit_code, NULL, NULL);
+    assert_int_equal(exit_code, 0);
+    snprintf(expected, sizeof expected, remark, dir);
+    snprintf(command, sizeof command, "device --hardware_config %s/hw.yaml", dir);
+    assert_remarks(command, expected);
+    snprintf(command, sizeof command, "gemm --hardware_config %s/hw.yaml --m 8 --k 8 --n 8", dir);
+    assert_remarks(command, expected);
+    df_remove_dir(dir);
+    df_run("for file in " DF_CONFIGS "/hardware/*.yaml " DF_CONFIGS "/hardware/variants/*.yaml; do "
+           "'" DF_BIN "' device --hardware_config $file || exit; done",
+           &exit_code, NULL, &err);
+    assert_int_equal(exit_code, 0);
+    assert_string_equal(err, "");
+    free(err);
+}
+
+static void assert_null_at(const json_t *object, const char *key)
+{
+    if (!json_is_null(json_object_get(object, key))) {
+        fail_msg("expected null for %s", key);
+    }
+}
+
+/* A data sheet gives no capacity of a bank or a stack, no voltages and no perimeter. */
+static void what_a_data_sheet_leaves_out_is_not_made_up(void **state)
+{
+    (void)state;
+#define B200 "device --hardware_config " DF_CONFIGS "/hardware/b200_sxm.yaml"
+    json_t *const root = df_program_json(B200 " --format json");
+    const json_t *const memory = json_object_get(root, "memory");
+    const json_t *const intra = json_object_get(json_object_get(root, "network"), "intra");
+    assert_null_at(json_object_get(root, "core"), "operating_voltage");
+    df_assert_rel(df_number(json_object_get(root, "core"), "operating_freq"), 1.856e9, 0);
+    for (size_t level = 0; level < 4; level++) {
+        const json_t *const mem = json_array_get(memory, level);
+        assert_null_at(mem, level == 3 ? "num_stacks" : "num_banks");
+        assert_null_at(mem, level == 3 ? "stack_bw" : "bank_bw");
+    }
+    assert_null_at(json_array_get(memory, 3), "num_links");
+    assert_null_at(json_array_get(memory, 3), "operating_voltage");
+    assert_null_at(intra, "num_links");
+    assert_null_at(intra, "operating_voltage");
+    df_assert_rel(df_number(intra, "throughput"), 900e9, 0);
+    json_decref(root);
+    df_outcome o = df_program(B200);
+    assert_null(strstr(o.out, " V (limit"));
+    assert_null(strstr(o.out, "1932735283199"));
+    assert_non_null(strstr(o.out, "intra      -  "));
+    df_outcome_free(&o);
+#undef B200
 }
 
 static void gemm_tells_tiles_and_traffic(void **state)
@@ -425,7 +503,15 @@ static void bad_input_is_refused(void **state)
     df_refuse("gemm --hardware_config " HARDWARE " --m 0 --k 1 --n 1", 2,
               "--m: expected a whole number from 1 to 1099511627776, found 0");
     df_refuse("device", 2, "--hardware_config: expected a file");
+    df_refuse("predict", 2,
+              "--hardware_config, --model_config: expected a file each (or one with both, "
+              "--exp_config), found nothing; for example --hardware_config "
+              "configs/hardware/a100_80gb.yaml --model_config configs/model/lstm_2048.yaml\n");
+    df_refuse("gemm --k 8", 2, "--hardware_config, --m, --n: expected a value each, found nothing");
+    df_refuse("predict --hardware x", 2, "(did you mean --hardware_config?)");
     df_refuse("prdict", 2, "prdict: expected a command (did you mean predict?)");
+    df_refuse("val", 2, "val: expected a command (did you mean validate?)");
+    df_refuse("zzz", 2, "zzz: expected a command that `deepflow help` lists, found another");
 }
 
 /* The hardware file with the simulator's backend; `edit` is a sed script for the rest. */
@@ -556,7 +642,7 @@ static void what_cannot_be_simulated_is_refused(void **state)
     snprintf(arguments, sizeof arguments,
              "predict --hardware_config %s/hw.yaml --model_config " LSTM, dir);
     df_refuse(arguments, 2, "all-reduce: expected a power of two of ranks");
-    write_astra(dir, "s/bandwidth: 400 Gb/bandwidth: 0/", "");
+    write_astra(dir, "s/bandwidth: 400 Gib/bandwidth: 0/", "");
     df_refuse(arguments, 2,
               "tech_param.network: expected links with a bandwidth between 4 devices");
     df_remove_dir(dir);
@@ -685,6 +771,8 @@ int main(void)
         cmocka_unit_test(gemm_summary_subtracts_dp),
         cmocka_unit_test(a_model_that_does_not_fit_is_warned_about),
         cmocka_unit_test(device_tells_its_limits),
+        cmocka_unit_test(bandwidths_in_powers_of_1024_are_remarked),
+        cmocka_unit_test(what_a_data_sheet_leaves_out_is_not_made_up),
         cmocka_unit_test(gemm_tells_tiles_and_traffic),
         cmocka_unit_test(device_and_gemm_have_all_keys),
         cmocka_unit_test(the_dram_names_its_limit),

@@ -270,6 +270,46 @@ static void errors_say_where(void **state)
     df_refuse("query /nowhere.h5", 1, "/nowhere.h5: cannot be read: No such file");
 }
 
+/* How many rows a table of the best has, those that it joined included. */
+static int64_t count_best(const char *table, int64_t *lines)
+{
+    static const char joined[] = "  and ";
+    int64_t rows = 0;
+    *lines = 0;
+    for (const char *at = strchr(table, '\n') + 1; *at != '\n' && *at != '\0';) {
+        const size_t length = strcspn(at, "\n");
+        char line[512];
+        snprintf(line, sizeof line, "%.*s", (int)length, at);
+        char *const more = strstr(line, joined);
+        rows += 1 + (more ? strtoll(more + strlen(joined), NULL, 10) : 0);
+        ++*lines;
+        at += length + (at[length] == '\n');
+    }
+    return rows;
+}
+
+/* 51 strategies and layouts, each of which works. Some layouts differ in nothing that counts: they
+ * are one row, which says how many more there are. */
+static void equal_results_are_one_row(void **state)
+{
+    char arguments[512];
+    int64_t lines;
+    snprintf(arguments, sizeof arguments,
+             "arch_search --exp_config " DF_CONFIGS "/search/lstm_4x4.yaml --wafer_dim 4 "
+             "--num_search 1 --iterations 3 --ignore_memory --top 1000 --exp_dir %s/equal",
+             (const char *)*state);
+    df_outcome o = df_program(arguments);
+    assert_int_equal(o.exit_code, 0);
+    assert_int_equal(count_best(o.out, &lines), 51);
+    assert_in_range(lines, 20, 40); /* of 29 strategies, of which some are alike too */
+    df_outcome_free(&o);
+    snprintf(arguments, sizeof arguments, "top %s/equal --once", (const char *)*state);
+    o = df_program(arguments);
+    assert_int_equal(o.exit_code, 0);
+    assert_non_null(strstr(o.out, " and 2 more\n"));
+    df_outcome_free(&o);
+}
+
 static void top_shows_the_best(void **state)
 {
     char arguments[512];
@@ -399,6 +439,7 @@ int main(void)
         cmocka_unit_test(rows_are_sorted),
         cmocka_unit_test(csv_has_a_head),
         cmocka_unit_test(errors_say_where),
+        cmocka_unit_test(equal_results_are_one_row),
         cmocka_unit_test(top_shows_the_best),
         cmocka_unit_test(text_has_what_differs),
         cmocka_unit_test(top_tells_that_nobody_writes),

@@ -272,7 +272,7 @@ static void bad_files(void **state)
     refuses("/none", dir, 2, "expected results.h5 of a search or its folder, found: No such file");
     snprintf(path, sizeof path, "%s/results.h5", dir);
     df_write_file(path, "not HDF5");
-    refuses("", dir, 1, "cannot be read");
+    refuses("", dir, 1, "results.h5: is not a results file: expected HDF5");
     df_refuse("report", 2, "DIR|FILE");
     df_remove_dir(dir);
 }

@@ -141,6 +141,53 @@ static void mistakes_are_refused(void **state)
     df_refuse("validate --rules good", 2, "--rules: expected reference or corrected, found good");
 }
 
+/* What `validate vtrain` prints for a copy of the program in `dir`, with `environment` set. */
+static df_outcome validate_in(const char *dir, const char *environment)
+{
+    df_outcome o;
+    char command[2048];
+    snprintf(command, sizeof command, "%s '%s/deepflow' validate vtrain", environment, dir);
+    df_run(command, &o.exit_code, &o.out, &o.err);
+    return o;
+}
+
+static void run_in(const char *dir, const char *format)
+{
+    char command[2048];
+    int code;
+    snprintf(command, sizeof command, format, dir);
+    df_run(command, &code, NULL, NULL);
+    assert_int_equal(code, 0);
+}
+
+/* In a folder that is neither below the sources nor installed. */
+static void the_measured_runs_are_found_from_elsewhere(void **state)
+{
+    (void)state;
+    char dir[256];
+    df_make_dir(dir);
+    run_in(dir, "cp '" DF_BIN "' '%s'");
+    df_outcome o = validate_in(dir, "");
+    assert_int_equal(o.exit_code, 1);
+    assert_non_null(strstr(o.err, "configs/validation: expected it in "));
+    df_outcome_free(&o);
+    o = validate_in(dir, "DEEPFLOW_DATA_DIR=/nonexistent");
+    assert_int_equal(o.exit_code, 1);
+    assert_non_null(strstr(o.err, "DEEPFLOW_DATA_DIR: expected a folder with configs/validation, "
+                                  "found /nonexistent\n"));
+    df_outcome_free(&o);
+    o = validate_in(dir, "DEEPFLOW_DATA_DIR='" DF_CONFIGS "/..'");
+    assert_int_equal(o.exit_code, 0);
+    assert_non_null(strstr(o.out, "vtrain_a100_training"));
+    df_outcome_free(&o);
+    run_in(dir, "ln -s '" DF_CONFIGS "' '%s/configs'"); /* as CMake makes it */
+    o = validate_in(dir, "");
+    assert_int_equal(o.exit_code, 0);
+    assert_non_null(strstr(o.out, "vtrain_a100_training"));
+    df_outcome_free(&o);
+    df_remove_dir(dir);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -148,6 +195,7 @@ int main(void)
         cmocka_unit_test(every_set_is_scored),
         cmocka_unit_test(csv_and_text_have_all_rows),
         cmocka_unit_test(mistakes_are_refused),
+        cmocka_unit_test(the_measured_runs_are_found_from_elsewhere),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

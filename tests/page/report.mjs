@@ -162,6 +162,26 @@ async function barsAddUp(page) {
   near(sum, predicted, 0.25, "sum of the bars");
 }
 
+// The table has each result once; with those that it joined, a place for each strategy before the last.
+async function resultsAreOnce(page) {
+  const { best, ranked } = await page.evaluate(() => ({ best: bestResults(), ranked: report.ranked }));
+  assert.equal(await page.locator("#best-table tbody tr").count(), best.length);
+  const last = ranked.indexOf(best.at(-1).id);
+  const places = best.slice(0, -1).reduce((all, { more }) => all + 1 + more, 0);
+  assert.ok(places >= last, `${places} places before place ${last}`);
+  const joined = best.find(({ more }) => more > 0);
+  if (joined) assert.match(await page.locator("#best-table tbody").textContent(), new RegExp(`and ${joined.more} more with the same result`));
+}
+
+// A bar that is longer than the step's time says why.
+async function overlapIsNamed(page) {
+  const { sums, times, hint } = await page.evaluate(() => {
+    const shown = bestResults().map(({ id }) => designs.get(id));
+    return { sums: shown.map((d) => sum(d.ops.map((op) => sum(opCosts(op))))), times: shown.map((d) => d.predicted_s), hint: overlapText(shown) };
+  });
+  assert.equal(hint !== "", sums.some((all, i) => all > times[i] * (1 + 1e-6)));
+}
+
 async function commandsReproduce(page, row) {
   const [make, predict] = (await text(page, "design-command")).split("\n");
   assert.ok(make.includes(`--design ${row.work_id} `), make);
@@ -196,7 +216,7 @@ async function rooflineHolds(page) {
 async function tableChooses(page) {
   const line = page.locator("#best-table tbody tr").nth(1);
   await line.click();
-  const work = await page.evaluate(() => report.ranked[1]);
+  const work = await page.evaluate(() => bestResults()[1].id);
   assert.match(await text(page, "design-title"), new RegExp(`^Search ${work}: `));
   assert.match(await line.getAttribute("class"), /chosen/);
 }
@@ -222,6 +242,8 @@ async function looksRight(name, results, degrees) {
   await columnsAreTheRows(page, rows);
   await cellsAreTheBest(page, rows, ...degrees);
   await barsAddUp(page);
+  await resultsAreOnce(page);
+  await overlapIsNamed(page);
   const ms = await clicksChoose(page, rows);
   await tableChooses(page);
   assert.deepEqual(wrong, []);

@@ -170,7 +170,7 @@ static const mistake in_llm[] = {
     {"attention_type: gqa", "attention_type: mla", NULL,
      "model_param.attention.attention_type: expected mha or gqa, found mla"},
     {"run_type: inference", "run_type: infer", NULL,
-     "model_param.run_type: expected training or inference, found infer"},
+     "model_param.run_type: expected training or inference (did you mean inference?), found infer"},
     {"    kv_heads: 4\n", "", "attention_type:",
      "model_param.attention.kv_heads: expected a whole number >= 1 for gqa, found nothing"},
     {"kv_heads: 4", "kv_heads: 3", NULL,

@@ -122,7 +122,7 @@ static void units_have_many_spellings(void **state)
         const df_cfg cfg = parse_changed(*state, "size: 40 GB", cases[i].text);
         df_assert_rel(cfg.tech.dram.size_bytes, cases[i].bytes, 0);
     }
-    const df_cfg cfg = parse_changed(*state, "bandwidth: 1000 GB", "bandwidth: 7 GB/s");
+    const df_cfg cfg = parse_changed(*state, "bandwidth: 1000 GiB", "bandwidth: 7 GB/s");
     df_assert_rel(cfg.tech.dram.bandwidth_bytes_ps, 7 * GIB, 0);
 }
 
@@ -188,6 +188,45 @@ static void unknown_simulator_modes_are_hybrid(void **state)
                          strcmp(cases[i].name, "analytical") != 0);
         assert_string_equal(cases[i].warning ? strstr(err.text, ": execution") : err.text,
                             cases[i].warning ? cases[i].warning : "");
+        free(hardware);
+    }
+}
+
+/* The value of a rate stays in powers of 1024; who did not write Gi is told, of the first rate. */
+static void rates_in_powers_of_1024_are_remarked(void **state)
+{
+    static const struct {
+        const char *text;
+        double bytes_ps;
+        const char *remark; /* after "FILE:LINE: KEY: " */
+    } cases[] = {
+        {"3350 GB", 3350 * GIB,
+         "\"3350 GB\" is 3350 * 2^30 bytes/s; write 3350e9 for the GB of a data sheet"},
+        {"3.35TB/s", 3.35 * 1024 * GIB,
+         "\"3.35TB/s\" is 3.35 * 2^40 bytes/s; write 3.35e12 for the TB/s of a data sheet"},
+        {"400 Gb", 50 * GIB,
+         "\"400 Gb\" is 400 * 2^30 / 8 bytes/s; write 50e9 for the Gb of a data sheet"},
+        {"3350 GiB", 3350 * GIB, ""},
+        {"3350e9", 3350e9, ""},
+        {"3350e9 B/s", 3350e9, ""},
+    };
+    const texts *t = *state;
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        static const char place[] = "hardware:24: tech_param.DRAM.bandwidth: ";
+        char line[64];
+        char expected[256] = "";
+        df_cfg cfg;
+        df_err err;
+        snprintf(line, sizeof line, "bandwidth: %s", cases[i].text);
+        char *hardware = replaced(t->hardware, "bandwidth: 1000 GiB", line);
+        assert_int_equal(df_cfg_parse(&(df_cfg_text){hardware, "hardware"}, NULL,
+                                      DF_CFG_NEED_HARDWARE, &cfg, &err),
+                         DF_OK);
+        if (cases[i].remark[0] != '\0') {
+            snprintf(expected, sizeof expected, "%s%s", place, cases[i].remark);
+        }
+        assert_string_equal(err.text, expected);
+        df_assert_rel(cfg.tech.dram.bandwidth_bytes_ps, cases[i].bytes_ps, 1e-15);
         free(hardware);
     }
 }
@@ -409,6 +448,7 @@ int main(void)
         cmocka_unit_test(units_have_many_spellings),
         cmocka_unit_test(words_have_many_spellings),
         cmocka_unit_test(unknown_simulator_modes_are_hybrid),
+        cmocka_unit_test(rates_in_powers_of_1024_are_remarked),
         cmocka_unit_test(absent_values_have_defaults),
         cmocka_unit_test(context_follows_tensor),
         cmocka_unit_test(axes_have_aliases),

@@ -9,6 +9,40 @@
 #include "predict/predict.h"
 #include "support/support.h"
 
+/* ---- Memory that ends ---- */
+
+/* the linker's names:
+ * NOLINTBEGIN(bugprone-reserved-identifier,cert-dcl*,readability-identifier-naming) */
+void *__real_malloc(size_t size);
+void *__real_calloc(size_t count, size_t size);
+void *__real_realloc(void *memory, size_t size);
+void *__wrap_malloc(size_t size);
+void *__wrap_calloc(size_t count, size_t size);
+void *__wrap_realloc(void *memory, size_t size);
+
+static bool *memory_ended(void)
+{
+    static bool ended;
+    return &ended;
+}
+
+void *__wrap_malloc(size_t size)
+{
+    return *memory_ended() ? NULL : __real_malloc(size);
+}
+
+void *__wrap_calloc(size_t count, size_t size)
+{
+    return *memory_ended() ? NULL : __real_calloc(count, size);
+}
+
+void *__wrap_realloc(void *memory, size_t size)
+{
+    return *memory_ended() ? NULL : __real_realloc(memory, size);
+}
+
+/* NOLINTEND(bugprone-reserved-identifier,cert-dcl*,readability-identifier-naming) */
+
 static df_cfg load(void)
 {
     df_cfg cfg;
@@ -343,6 +377,54 @@ static void optimizers_have_names(void **state)
     assert_non_null(strstr(err.text, "did you mean nmsimplex2?"));
 }
 
+/* Four stages and eight micro-batches, whose schedule the first prediction makes room for. */
+static df_eval *search_of_a_pipeline(void)
+{
+    df_cfg cfg;
+    df_err err;
+    const df_rules rules = df_rules_corrected();
+    if (df_cfg_load(
+            DF_CONFIGS "/hardware/variants/hbm_next.yaml", DF_CONFIGS "/model/llama2_7b.yaml",
+            DF_CFG_NEED_HARDWARE | DF_CFG_NEED_MODEL | DF_CFG_ANY_DEGREES, &cfg, &err) != DF_OK) {
+        fail_msg("%s", err.text);
+    }
+    cfg.llm.batch_size = 8;
+    cfg.sched.dp = 1;
+    cfg.sched.tp = 1;
+    cfg.sched.cp = 1;
+    cfg.sched.lp = 4;
+    cfg.sched.mb = 8;
+    cfg.sched.schedule = DF_ORDER_1F1B;
+    cfg.system.num_nodes = 1;
+    cfg.system.num_devices_per_node = 4;
+    cfg.system.intra_derate = 1;
+    cfg.system.inter_derate = 0;
+    return search_of(&cfg, &rules, true);
+}
+
+/* A search that runs out of memory ends with that, and its strategy is not called infeasible. */
+static void out_of_memory_is_not_infeasible(void **state)
+{
+    (void)state;
+    df_eval *const eval = search_of_a_pipeline();
+    const df_grad_options options = {.optimizer = DF_OPT_REFERENCE, .max_iterations = 2};
+    const df_point start = *df_eval_template(eval);
+    df_descent found;
+    df_err err = {""};
+    *memory_ended() = true;
+    const df_status status = df_grad_descend(eval, &options, &start, NULL, &found, &err);
+    *memory_ended() = false;
+    assert_int_equal(status, DF_ENOMEM);
+    assert_string_equal(err.text, "out of memory");
+    /* the failure ends with the strategy, which with memory has a time */
+    df_cfg cfg;
+    df_eval_config(eval, &start, &cfg);
+    assert_int_equal(df_eval_use(eval, &cfg, &err), DF_OK);
+    assert_int_equal(df_grad_descend(eval, &options, &start, NULL, &found, &err), DF_OK);
+    assert_true(isfinite(found.best_time_s));
+    df_eval_free(eval);
+}
+
 int main(void)
 {
     gsl_set_error_handler_off();
@@ -358,6 +440,7 @@ int main(void)
         cmocka_unit_test(stacks_leave_the_chip_area),
         cmocka_unit_test(even_starts_spread),
         cmocka_unit_test(the_default_needs_a_fifth),
+        cmocka_unit_test(out_of_memory_is_not_infeasible),
         cmocka_unit_test(optimizers_have_names),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -27,6 +27,15 @@ static void ties_go_to_the_first(void **state)
     assert_int_equal(nearest("FMA_d3"), 3);
 }
 
+/* What was typed half is more than a third of its length away. */
+static void beginnings_are_found(void **state)
+{
+    (void)state;
+    assert_int_equal(nearest("num_mcu"), 1);
+    assert_int_equal(nearest("NUM"), 0); /* the first of two */
+    assert_int_equal(nearest("nu"), -1);
+}
+
 static void strangers_are_not(void **state)
 {
     (void)state;
@@ -42,6 +51,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(typos_are_found),
         cmocka_unit_test(ties_go_to_the_first),
+        cmocka_unit_test(beginnings_are_found),
         cmocka_unit_test(strangers_are_not),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

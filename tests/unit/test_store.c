@@ -6,7 +6,12 @@
 #include <sys/resource.h>
 #include <unistd.h>
 
+#include <hdf5.h>
+
+#include "store/merge.h"
+#include "store/rows.h"
 #include "store/store_read.h"
+#include "store/table.h"
 #include "support/results.h"
 
 enum { SEARCHED = 2, INDICES = 3, ROWS = SEARCHED * INDICES, ITERATES = 4 };
@@ -540,6 +545,120 @@ static void other_files_are_refused(void **state)
     assert_non_null(strstr(err.text, f->path));
 }
 
+/* Each reader says what the file is, or that there is none, and not what HDF5 makes of it. */
+static void assert_nobody_opens(const char *path, const char *message)
+{
+    df_results results;
+    df_table *table;
+    df_merge_counts counts;
+    df_err err[3];
+    char expected[700];
+    const df_store_plan none = {.settings = ""};
+    snprintf(expected, sizeof expected, "%s: %s", path, message);
+    assert_int_equal(df_results_open(path, &results, &err[0]), DF_EIO);
+    assert_int_equal(df_table_open(path, &table, &err[1]), DF_EIO);
+    assert_int_equal(df_store_merge(&path, 1, "/nowhere/x.h5", &none, &counts, &err[2]), DF_EIO);
+    for (int i = 0; i < 3; i++) {
+        if (strncmp(err[i].text, expected, strlen(expected)) != 0) {
+            fail_msg("expected \"%s\", found \"%s\"", expected, err[i].text);
+        }
+    }
+}
+
+static void readers_say_what_a_file_is(void **state)
+{
+    const fixture *f = *state;
+    df_write_file(f->path, "hardware: 1\n");
+    assert_nobody_opens(f->path, "is not a results file: expected HDF5, found something else");
+    df_write_file(f->path, "");
+    assert_nobody_opens(f->path, "is not a results file: expected HDF5, found something else");
+    df_store_free(create(f));
+    assert_int_equal(truncate(f->path, 1000), 0);
+    assert_nobody_opens(f->path, "cannot be read: truncated file: ");
+    assert_nobody_opens(f->dir, "expected a results file, found a folder");
+    assert_nobody_opens("/nowhere/x.h5", "cannot be read: No such file or directory");
+}
+
+/* Puts a text where the file has a number, or a number where it has a text. */
+static void swap_dataset(const char *path, const char *name, bool text)
+{
+    const hid_t file = H5Fopen(path, H5F_ACC_RDWR, H5P_DEFAULT);
+    const hid_t space = H5Screate(H5S_SCALAR);
+    const hid_t type = H5Tcopy(text ? H5T_C_S1 : H5T_NATIVE_INT32);
+    assert_true(file >= 0 && space >= 0 && type >= 0);
+    assert_true(H5Ldelete(file, name, H5P_DEFAULT) >= 0);
+    const hid_t dataset =
+        H5Dcreate2(file, name, type, space, H5P_DEFAULT, H5P_DEFAULT, H5P_DEFAULT);
+    assert_true(dataset >= 0);
+    H5Dclose(dataset);
+    H5Tclose(type);
+    H5Sclose(space);
+    assert_true(H5Fclose(file) >= 0);
+}
+
+/* What is there but cannot be read is not taken for 0 or for "". */
+static void what_cannot_be_read_is_no_default(void **state)
+{
+    static const struct {
+        const char *name;
+        bool text, merged; /* merged: a merge reads it too */
+    } cases[] = {{"/provenance/evaluations", true, true}, {"/provenance/wall_s", true, true},
+                 {"/provenance/ranks", true, true},       {"/provenance/command", false, false},
+                 {"/config/settings", false, true},       {"/trajectories", true, false}};
+    const fixture *f = *state;
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        const char *const path = f->path;
+        df_results results;
+        df_merge_counts counts;
+        df_err err;
+        df_store_free(create(f));
+        swap_dataset(path, cases[i].name, cases[i].text);
+        assert_int_equal(df_results_open(path, &results, &err), DF_EIO);
+        assert_non_null(strstr(err.text, cases[i].name));
+        assert_non_null(strstr(err.text, " cannot be read"));
+        if (cases[i].merged) {
+            assert_int_equal(df_store_merge(&path, 1, "/nowhere/x.h5", &f->plan, &counts, &err),
+                             DF_EIO);
+            assert_null(strstr(err.text, "/nowhere"));
+        }
+        unlink(path);
+    }
+}
+
+/* One damaged byte in the description of a column: it lies far beyond its row. */
+static void damaged_columns_are_refused(void **state)
+{
+    static const char name[8] = "energy_j"; /* in the file it is padded, its offset follows */
+    const fixture *f = *state;
+    unsigned char bytes[65536];
+    df_results results;
+    df_table *table;
+    df_err err;
+    size_t at = 0;
+    df_store_free(create(f));
+    FILE *const file = fopen(f->path, "r+b");
+    assert_non_null(file);
+    const size_t size = fread(bytes, 1, sizeof bytes, file);
+    while (at + 32 < size && memcmp(bytes + at, name, sizeof name) != 0) {
+        at++;
+    }
+    assert_true(at + 32 < size);
+    at += 16; /* the name, its end, and 7 bytes up to the next multiple of 8 */
+    assert_int_equal(bytes[at] + 256 * bytes[at + 1], offsetof(df_search_row, energy_j));
+    assert_int_equal(fseek(file, (long)at + 2, SEEK_SET), 0);
+    fputc(0x7f, file);
+    assert_int_equal(fclose(file), 0);
+    if (df_results_open(f->path, &results, &err) == DF_OK) {
+        df_store_search search;
+        assert_int_equal(df_results_read(&results, 0, 1, &search, &err), DF_EIO);
+        df_results_close(&results);
+    }
+    assert_non_null(strstr(err.text, "cannot be read"));
+    assert_int_equal(df_table_open(f->path, &table, &err), DF_OK); /* without that column */
+    assert_true(df_table_find(table, "energy_j") < 0 && df_table_find(table, "power_w") >= 0);
+    df_table_free(table);
+}
+
 static void an_unwritable_place_leaves_nothing(void **state)
 {
     const fixture *f = *state;
@@ -570,6 +689,9 @@ int main(void)
         cmocka_unit_test_setup_teardown(no_room_for_the_file_leaves_nothing, setup, teardown),
         cmocka_unit_test_setup_teardown(a_failed_write_loses_nothing, setup, teardown),
         cmocka_unit_test_setup_teardown(other_files_are_refused, setup, teardown),
+        cmocka_unit_test_setup_teardown(readers_say_what_a_file_is, setup, teardown),
+        cmocka_unit_test_setup_teardown(what_cannot_be_read_is_no_default, setup, teardown),
+        cmocka_unit_test_setup_teardown(damaged_columns_are_refused, setup, teardown),
         cmocka_unit_test_setup_teardown(an_unwritable_place_leaves_nothing, setup, teardown),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -94,6 +94,9 @@ static void bad_files_are_named(void **state)
         {"id,metric,value,run_type\na,\"b,c,d\n",
          "set.csv:2: expected a quoted field to end, found no end"},
         {"", "set.csv:1: expected a line of column names, found nothing"},
+        {"id,device,model,run_type,batch,input_tokens,metric,value\n"
+         "a,X-one,tiny,training,1,128,step_s,1\nb,X-one,tiny,inferense,1,128,decode_s,1\n",
+         "set.csv:3: run_type: expected training or inference, found inferense"},
         {"id,x\n", "set.csv:1: expected the columns of a set of measured runs, found others"},
         {"id,device,op,bytes,num_gpus,time_s\na,X-one,all_reduce,many,8,1\n",
          "set.csv:2: bytes: expected a number, found many"},
@@ -194,6 +197,8 @@ static void what_is_not_modelled_says_so(void **state)
         "expert parallelism is not modelled",
         "the shape of model none is not known",
         "metric noise_db is not modelled",
+        "set.csv:9: metric: expected a metric that is modelled (did you mean step_s?), found stp_s",
+        "decode_tok_per_s has no value for this run", /* of no output tokens */
         "scheduling_param.dp: expected tp * cp * dp * lp = 2",
         "model_param.attention.num_heads: expected a divisor of hidden_dim 64",
     };
@@ -213,6 +218,8 @@ static void what_is_not_modelled_says_so(void **state)
                          "e,X-one,2,2,tiny,training,1,128,bf16,step_s,1,trusted\n"
                          "f,X-one,1,1,none,training,1,128,bf16,step_s,1,trusted\n"
                          "g,X-one,1,1,tiny,training,1,128,bf16,noise_db,1,trusted\n"
+                         "g2,X-one,1,1,tiny,training,1,128,bf16,stp_s,1,trusted\n"
+                         "g3,X-one,1,1,tiny,inference,1,128,bf16,decode_tok_per_s,1,trusted\n"
                          "h,X-one,2,1,tiny,training,1,128,bf16,step_s,1,trusted\n"
                          "i,X-one,1,1,odd,training,1,128,bf16,step_s,1,trusted\n",
                          &err),
@@ -222,6 +229,27 @@ static void what_is_not_modelled_says_so(void **state)
         assert_non_null(b.points.point[i].skipped);
         assert_non_null(strstr(b.points.point[i].skipped, reasons[i]));
     }
+    end(&b);
+}
+
+/* The second row has no mask; a row of a file without the column has one. */
+static void attention_without_a_mask_is_left_out(void **state)
+{
+    (void)state;
+    bench b;
+    df_err err;
+    begin(&b);
+    assert_int_equal(run(&b,
+                         "id,device,dtype,batch,seq_q,seq_kv,heads,kv_heads,head_dim,causal,"
+                         "time_s,quality\n"
+                         "a,X-one,bf16,1,1024,1024,8,8,128,1,1e-3,trusted\n"
+                         "b,X-one,bf16,1,1024,1024,8,8,128,0,1e-3,trusted\n",
+                         &err),
+                     DF_OK);
+    assert_int_equal(b.points.count, 2);
+    assert_null(b.points.point[0].skipped);
+    assert_string_equal(b.points.point[1].skipped,
+                        "attention without a causal mask is not modelled");
     end(&b);
 }
 
@@ -348,6 +376,7 @@ int main(void)
         cmocka_unit_test(gemms_take_no_launch),
         cmocka_unit_test(stage_memory_is_counted),
         cmocka_unit_test(what_is_not_modelled_says_so),
+        cmocka_unit_test(attention_without_a_mask_is_left_out),
         cmocka_unit_test(axes_leave_nodes),
         cmocka_unit_test(errors_are_summed_up),
         cmocka_unit_test(wrong_answers_are_counted),

@@ -2,7 +2,7 @@
 // told apart by colour-blind people.
 
 const colours = { blue: "#0072b2", orange: "#e69f00", green: "#009e73", red: "#d55e00", sky: "#56b4e9", pink: "#cc79a7", yellow: "#f0e442", grey: "#8a949e", black: "#1c2530" };
-const costColours = { compute: colours.blue, registers: colours.sky, L1: colours.green, L2: colours.yellow, DRAM: colours.orange, network: colours.red, launch: colours.pink, "not in an operator": colours.grey };
+const costColours = { compute: colours.blue, registers: colours.sky, L1: colours.green, L2: colours.yellow, DRAM: colours.orange, network: colours.red, launch: colours.pink, "pipeline bubble": colours.grey, "bubble, hops, reductions": colours.grey };
 const cividis = ["#00224e", "#123570", "#3b496c", "#575d6d", "#707173", "#8a8678", "#a59c74", "#c3b369", "#e1cc55", "#fee838"];
 const lineColours = [colours.blue, colours.red, colours.green, colours.orange, colours.pink, colours.sky, colours.black, colours.yellow, colours.grey, "#661100"];
 
@@ -84,7 +84,12 @@ function sum(values) {
   return values.reduce((a, b) => a + b, 0);
 }
 
-// Time of the step that is in no operator: waits, hops, bubbles; below 0: they overlap.
+// What is in no operator: of an LSTM hops and reductions are operators of their own.
+function restName() {
+  return llm ? "bubble, hops, reductions" : "pipeline bubble";
+}
+
+// Time of the step that is in no operator; below 0: operators overlap, and their sum is longer.
 function restOf(design) {
   return design.predicted_s - sum(design.ops.map((op) => sum(opCosts(op))));
 }
@@ -95,11 +100,20 @@ function costSeries(names, rows) {
     .filter((series) => series.data.some((value) => value > 0));
 }
 
-function costTooltip(items) {
+// Why bars are longer than times.
+function overlapText(shown) {
+  return shown.some((design) => restOf(design) < -1e-6 * design.predicted_s) ? "; parts that overlap are shown in full" : "";
+}
+
+// Of a whole step, whose bar may be longer than its time: also by how much parts overlap.
+function costTooltip(items, design) {
   const shown = items.filter((item) => item.value > 0);
   const whole = sum(shown.map((item) => item.value));
   const rows = shown.map((item) => `${item.marker}${echarts.format.encodeHTML(item.seriesName)}: ${seconds(item.value)} (${percent(item.value / whole)})`);
-  return [`<b>${echarts.format.encodeHTML(items[0].name)}</b>: ${seconds(whole)}`, ...rows].join("<br>");
+  const overlap = design ? whole - design.predicted_s : 0;
+  const note = overlap > 1e-6 * whole ? [`${seconds(whole)} in all, ${seconds(overlap)} of them while others run`] : [];
+  const time = note.length > 0 ? design.predicted_s : whole;
+  return [`<b>${echarts.format.encodeHTML(items[0].name)}</b>: ${seconds(time)}`, ...note, ...rows].join("<br>");
 }
 
 function costOption(categories, rows, names, title) {
@@ -107,7 +121,7 @@ function costOption(categories, rows, names, title) {
   return {
     grid: { left: 8, right: 24, top: narrow() ? 72 : 48, bottom: 36, containLabel: true },
     legend: { top: 0, left: 0, itemGap: 12 },
-    tooltip: { trigger: "axis", axisPointer: { type: "shadow" }, formatter: costTooltip, confine: true },
+    tooltip: { trigger: "axis", axisPointer: { type: "shadow" }, formatter: (items) => costTooltip(items), confine: true },
     xAxis: { ...axisFor(secondsQuantity, 0, high), name: title, nameGap: 26, scale: false },
     yAxis: { type: "category", inverse: true, data: categories, axisLabel: { width: narrow() ? 110 : 220, overflow: "truncate", color: colours.black } },
     series: costSeries(names, rows),
@@ -119,7 +133,7 @@ function opsOption(design) {
   const ops = design.ops.filter((op) => sum(opCosts(op)) > least);
   const others = design.ops.filter((op) => sum(opCosts(op)) > 0 && sum(opCosts(op)) <= least);
   const rest = restOf(design);
-  const names = [...report.cost_names, "not in an operator"];
+  const names = [...report.cost_names, restName()];
   const rows = ops.map(opCosts);
   const categories = ops.map(opName);
   if (others.length > 0) {
@@ -127,22 +141,24 @@ function opsOption(design) {
     rows.push(report.cost_names.map((_, i) => sum(others.map((op) => opCosts(op)[i]))));
   }
   if (rest > 1e-6 * design.predicted_s) {
-    categories.push(llm ? "waiting, hops, reductions" : "waiting");
+    categories.push(restName());
     rows.push([...report.cost_names.map(() => 0), rest]);
   }
-  return costOption(categories, rows, names, "seconds of a step on one device");
+  return costOption(categories, rows, names, `seconds of a step on one device${overlapText([design])}`);
 }
 
 // The best designs side by side.
 function bestOption(shown) {
-  const names = [...report.cost_names, "not in an operator"];
+  const names = [...report.cost_names, restName()];
   const rows = shown.map((design) => {
     const costs = report.cost_names.map((_, i) => sum(design.ops.map((op) => opCosts(op)[i])));
     const rest = restOf(design);
     return [...costs, rest > 1e-6 * design.predicted_s ? rest : 0];
   });
   const categories = shown.map((design, i) => `${i + 1}  ${strategyName(strategyOf(rowOfWork(design.work_id)))}`);
-  return costOption(categories, rows, names, "seconds of a step on one device");
+  const option = costOption(categories, rows, names, `seconds of a step on one device${overlapText(shown)}`);
+  option.tooltip.formatter = (items) => costTooltip(items, shown[items[0].dataIndex]);
+  return option;
 }
 
 // ---- Roofline ----

@@ -110,16 +110,32 @@ function goalText(row) {
   return goals[0] === "tokens_per_s_per_w" ? digits(1 / value) : digits(value);
 }
 
+// The best ten results: of strategies and layouts that found the same the first, and how many more.
+function bestResults() {
+  const names = ["best_value", "best_time_s", "energy_j", "memory_bytes", ...Object.keys(searches.json).filter((name) => /^(device|area|power|perimeter)_/.test(name))].filter((name) => searches.has(name));
+  const results = new Map();
+  for (const id of report.ranked) {
+    const row = rowOfWork(id);
+    if (row < 0) continue;
+    const key = names.map((name) => searches.at(name, row)).join();
+    const known = results.get(key);
+    if (known) known.more++;
+    else if (results.size === 10) break;
+    else results.set(key, { id, row, more: 0 });
+  }
+  return [...results.values()];
+}
+
 function showBest() {
-  const rows = report.ranked.slice(0, 10).map(rowOfWork);
+  const best = bestResults();
   const columns = bestColumns();
   const head = element("tr");
   head.append(element("th", ""), ...columns.map((c) => element("th", c.head, { class: "number" })), element("th", "strategy"), element("th", "layout"), element("th", "system"));
   const body = element("tbody");
-  rows.forEach((row, i) => {
+  best.forEach(({ row, more }, i) => {
     const line = element("tr", undefined, { tabindex: "0", "data-row": row });
     const strategy = strategyOf(row);
-    line.append(element("td", i + 1, { class: "number" }), ...columns.map((c) => element("td", c.text(row), { class: "number" })), element("td", strategyName(strategy)), element("td", layoutName(strategy)), element("td", systemName(strategy)));
+    line.append(element("td", i + 1, { class: "number" }), ...columns.map((c) => element("td", c.text(row), { class: "number" })), element("td", strategyName(strategy)), element("td", layoutName(strategy)), element("td", systemName(strategy) + (more > 0 ? `; and ${more} more with the same result` : "")));
     line.addEventListener("click", () => choose(row));
     line.addEventListener("keydown", (event) => event.key === "Enter" && choose(row));
     body.append(line);
@@ -127,7 +143,7 @@ function showBest() {
   const header = element("thead");
   header.append(head);
   byId("best-table").replaceChildren(header, body);
-  const shown = report.ranked.slice(0, 10).map((id) => designs.get(id)).filter(Boolean);
+  const shown = best.map(({ id }) => designs.get(id)).filter(Boolean);
   if (shown.length === 0) byId("best-chart").hidden = true;
   else draw("best-chart", bestOption(shown), (p) => choose(rowOfWork(shown[p.dataIndex].work_id)));
 }
