@@ -158,10 +158,11 @@ static void blocks_are_chains_on_each_device(void **state)
     (void)state;
     record r = {.length = 0};
     const df_lower_host host = host_of(&r);
-    const df_lower_chain chain = chain_of(DF_TASK_BACKWARD, 2);
+    const df_lower_chain chains[] = {chain_of(DF_TASK_FORWARD, 2), chain_of(DF_TASK_BACKWARD, 2)};
+    const df_lower_layer layer = {chains, 4, 1};
     double time_s;
     df_err err;
-    assert_int_equal(df_lower_time_block(&host, &chain, 4, &time_s, &err), DF_OK);
+    assert_int_equal(df_lower_time_block(&host, &layer, DF_TASK_BACKWARD, &time_s, &err), DF_OK);
     assert_string_equal(r.text, "0: MLP_backward_b0_layer0 MLP_backward_all_reduce_b0_layer0\n"
                                 "1: MLP_backward_b0_layer0 MLP_backward_all_reduce_b0_layer0\n"
                                 "2: MLP_backward_b0_layer0 MLP_backward_all_reduce_b0_layer0\n"
@@ -179,9 +180,10 @@ static void one_device_has_a_twin(void **state)
     record r = {.length = 0};
     const df_lower_host host = host_of(&r);
     const df_lower_chain chain = chain_of(DF_TASK_FORWARD, 1);
+    const df_lower_layer layer = {&chain, 1, 1};
     double time_s;
     df_err err;
-    assert_int_equal(df_lower_time_block(&host, &chain, 1, &time_s, &err), DF_OK);
+    assert_int_equal(df_lower_time_block(&host, &layer, DF_TASK_FORWARD, &time_s, &err), DF_OK);
     assert_string_equal(r.text, "0: MLP_forward_b0_layer0\n1: MLP_forward_b0_layer0\n");
 }
 
