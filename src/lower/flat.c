@@ -158,35 +158,31 @@ static stand_in copy_element(flattening *f, int32_t e)
     return copy(f, what, count, f->part);
 }
 
-/* A gather for each device of the stage that e is on. */
+/* A gather for each device of the stage that e is on. Those of a block are linked at once, before
+ * what follows it on their device. */
 static stand_in copy_gather(flattening *f, int32_t gather, int32_t e)
 {
     df_dag_element what = *at(f, gather);
     what.device = at(f, e)->device * f->ranks;
     what.duration_s = 0.0;
-    return copy(f, what, f->ranks, 1);
-}
-
-/* Links gathers before what follows a block on each device. */
-static void gather_after(flattening *f, const stand_in *gathers, int32_t block)
-{
-    for (int32_t r = 0; r < f->ranks; r++) {
-        const int32_t tail = tail_of(&f->of[block], r);
+    const stand_in copies = copy(f, what, f->ranks, 1);
+    for (int32_t r = 0; r < f->ranks && is_block(f, e); r++) {
+        const int32_t tail = tail_of(&f->of[e], r);
         int32_t count;
         const int32_t *children = df_dag_children(f->flat, tail, &count);
         for (int32_t i = 0; i < count; i++) {
-            df_dag_link(f->flat, head_of(gathers, r), children[i]);
+            df_dag_link(f->flat, head_of(&copies, r), children[i]);
             children = df_dag_children(f->flat, tail, &count); /* they may have moved */
         }
     }
+    return copies;
 }
 
 /* (Nothing leads to these gathers of the reference, but elements behind them have higher numbers.)
  */
 static void gather_after_block(flattening *f, int32_t block, int32_t gather)
 {
-    const stand_in copies = copy_gather(f, gather, block);
-    gather_after(f, &copies, block);
+    (void)copy_gather(f, gather, block);
 }
 
 /* Copies the gathers that begin when e does, for the devices of its stage, to go with e:
@@ -195,7 +191,7 @@ static void gather_after_block(flattening *f, int32_t block, int32_t gather)
  *       |       |                 |              |
  *       +-- g --+                 +-- g 0, g 1 --+
  *
- * Those of a block are linked at once, the last of others when their element is. */
+ * Where e is no block, the last of them are linked when e is. */
 static void copy_siblings(flattening *f, int32_t e, int32_t child)
 {
     int32_t parents;
@@ -207,9 +203,6 @@ static void copy_siblings(flattening *f, int32_t e, int32_t child)
         for (int32_t i = 0; i < count; i++) {
             if (sibling[i] != e && is_shared(f, sibling[i])) {
                 f->gathers[e] = f->of[sibling[i]] = copy_gather(f, sibling[i], e);
-                if (is_block(f, e)) {
-                    gather_after(f, &f->gathers[e], e);
-                }
             }
         }
     }

@@ -290,25 +290,6 @@ static df_status add_nodes(tracer *t, df_err *err)
 
 /* ---- The whole ---- */
 
-static df_status make_plan(tracer *t, df_err *err)
-{
-    df_arena *const arena = t->arena;
-    const bool ordered = df_lower_make_plan(arena, t->job, &t->plan);
-    if (!arena->failed) {
-        df_lower_make_teams(arena, &t->plan);
-    }
-    const bool turned =
-        !t->job->in_turns || (!arena->failed && df_lower_take_turns(arena, &t->plan));
-    if (arena->failed) {
-        return fail_memory(err);
-    }
-    return ordered && turned
-               ? DF_OK
-               : df_fail(err, DF_ERUNTIME,
-                         "expected %s in an order, found some that wait for each other",
-                         ordered ? "collectives" : "parts of the step");
-}
-
 /* Checks what has to fit into the simulator's whole numbers. */
 static df_status check_sizes(const tracer *t, df_err *err)
 {
@@ -324,6 +305,26 @@ static df_status check_sizes(const tracer *t, df_err *err)
         }
     }
     return DF_OK;
+}
+
+static df_status check_order(const df_arena *arena, bool ordered, const char *what, df_err *err)
+{
+    if (arena->failed) {
+        return fail_memory(err);
+    }
+    return ordered ? DF_OK
+                   : df_fail(err, DF_ERUNTIME,
+                             "expected %s in an order, found some that wait for each other", what);
+}
+
+static df_status make_plan(const tracer *t, df_lower_plan *plan, df_err *err)
+{
+    df_arena *const arena = t->arena;
+    const bool ordered = df_lower_make_plan(arena, t->job, plan);
+    DF_TRY(check_order(arena, ordered, "parts of the step", err));
+    df_lower_make_teams(arena, plan);
+    const bool turned = !t->job->in_turns || df_lower_take_turns(arena, plan);
+    return check_order(arena, turned, "collectives", err);
 }
 
 static df_status fill_program(tracer *t, df_err *err)
@@ -358,6 +359,13 @@ static df_status fill_program(tracer *t, df_err *err)
     return arena->failed ? fail_memory(err) : df_net_program_seal(t->program, err);
 }
 
+static df_status trace(tracer *t, df_err *err)
+{
+    DF_TRY(make_plan(t, &t->plan, err));
+    DF_TRY(check_sizes(t, err));
+    return fill_program(t, err);
+}
+
 df_status df_lower_trace(const df_lower_job *job, df_net_program **program, df_err *err)
 {
     df_arena arena = {NULL, false};
@@ -365,13 +373,7 @@ df_status df_lower_trace(const df_lower_job *job, df_net_program **program, df_e
     if (!job->options.tags_meet) {
         t.tags = (uint32_t)(df_dag_count(job->dag) + job->first_id); /* behind those of edges */
     }
-    df_status status = make_plan(&t, err);
-    if (status == DF_OK) {
-        status = check_sizes(&t, err);
-    }
-    if (status == DF_OK) {
-        status = fill_program(&t, err);
-    }
+    const df_status status = trace(&t, err);
     df_arena_free(&arena);
     if (status != DF_OK) {
         df_net_program_free(t.program);
