@@ -88,7 +88,14 @@ df_status df_lower_time_step(const df_lower_host *host,
 {
     /* the parts of a layer with the same parameters are replicas unless they are ranks */
     const double replicas = step->training ? traffic->replicas / (layer ? layer->shares : 1) : 1.0;
+    const double devices = (double)step->pipe.stages * (layer ? layer->ranks : 1);
     DF_TRY(df_net_check_ranks(replicas, err));
+    if (devices > INT32_MAX) { /* they have numbers, whether they have work or not */
+        return df_fail(err, DF_EINVAL,
+                       "expected at most %d devices in all stages for the network simulator, "
+                       "found %.0f",
+                       INT32_MAX, devices);
+    }
     df_lower_job job = {.replicas = (int32_t)replicas,
                         .first_id = layer ? 1 : 0,
                         .name = layer ? "flattened" : "hierarchical",

@@ -294,14 +294,20 @@ static df_status add_nodes(tracer *t, df_err *err)
 static df_status check_sizes(const tracer *t, df_err *err)
 {
     const double most_s = 0x1p53 * 1e-6;
+    const double most_bytes = 0x1p53;
     DF_TRY(df_net_check_ranks((double)t->plan.devices * t->job->replicas, err));
-    for (int32_t i = 0; i < t->plan.begin[t->plan.devices]; i++) {
-        const double duration_s = df_dag_at(t->plan.dag, t->plan.queue[i])->duration_s;
-        if (df_dag_at(t->plan.dag, t->plan.queue[i])->kind == DF_DAG_COMPUTE &&
-            !(duration_s < most_s)) {
+    for (int32_t e = 0; e < t->plan.elements; e++) {
+        const df_dag_element *const element = df_dag_at(t->plan.dag, e);
+        if (element->kind == DF_DAG_COMPUTE && !(element->duration_s < most_s)) {
             return df_fail(err, DF_EINVAL,
                            "expected work of less than %g s for the network simulator, found %g s",
-                           most_s, duration_s);
+                           most_s, element->duration_s);
+        }
+        if (!(element->bytes < most_bytes)) {
+            return df_fail(err, DF_EINVAL,
+                           "expected transfers of less than %g bytes for the network simulator, "
+                           "found %g",
+                           most_bytes, element->bytes);
         }
     }
     return DF_OK;
