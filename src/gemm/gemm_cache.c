@@ -16,6 +16,10 @@ typedef struct {
     entry_kind kind;
     uint64_t device; /* serial number */
     df_gemm_shape shape;
+} entry_key;
+
+typedef struct {
+    entry_key key;
     df_gemm_cost cost; /* of LEAST_L1: traffic_bytes[1] alone */
 } entry;
 
@@ -117,14 +121,14 @@ static uint64_t mix(uint64_t h, double value)
 }
 
 /* The ways of one place. */
-static entry *set_of(df_gemm_cache *cache, const entry *e)
+static entry *set_of(df_gemm_cache *cache, const entry_key *key)
 {
-    const uint64_t kind = e->device * 4 + (uint64_t)e->kind;
-    const uint64_t h = mix(mix(mix(kind, e->shape.m), e->shape.k), e->shape.n);
+    const uint64_t kind = key->device * 4 + (uint64_t)key->kind;
+    const uint64_t h = mix(mix(mix(kind, key->shape.m), key->shape.k), key->shape.n);
     return cache->entries[(h >> 20) % SETS];
 }
 
-static bool same_key(const entry *a, const entry *b)
+static bool same_key(const entry_key *a, const entry_key *b)
 {
     return a->kind == b->kind && a->device == b->device && a->shape.m == b->shape.m &&
            a->shape.k == b->shape.k && a->shape.n == b->shape.n;
@@ -138,32 +142,33 @@ static df_status compute(df_gemm_cache *cache, entry *e, df_err *err)
         DF_TRY(df_gemm_search_use(cache->search, &d->dev, &d->traffic, err));
         cache->prepared = true;
     }
-    if (e->kind == SOLVED) {
-        return df_gemm_search_solve(cache->search, &e->shape, &e->cost, err);
+    if (e->key.kind == SOLVED) {
+        return df_gemm_search_solve(cache->search, &e->key.shape, &e->cost, err);
     }
-    e->cost.traffic_bytes[1] = df_gemm_search_least_l1_bytes(cache->search, &e->shape);
+    e->cost.traffic_bytes[1] = df_gemm_search_least_l1_bytes(cache->search, &e->key.shape);
     return DF_OK;
 }
 
-/* What is known of a shape on the device in use. */
+/* Points *cost to what is known of a shape on the device in use, until the next look-up. */
 static df_status look_up(df_gemm_cache *cache,
                          entry_kind kind,
                          const df_gemm_shape *shape,
-                         df_gemm_cost *out,
+                         const df_gemm_cost **cost,
                          df_err *err)
 {
-    entry fresh = {kind, .device = cache->devices[cache->used].serial, .shape = *shape};
-    entry *const set = set_of(cache, &fresh);
+    const entry_key key = {kind, cache->devices[cache->used].serial, *shape};
+    entry *const set = set_of(cache, &key);
     for (int way = 0; way < WAYS; way++) {
-        if (same_key(&set[way], &fresh)) {
-            *out = set[way].cost;
+        if (same_key(&set[way].key, &key)) {
+            *cost = &set[way].cost;
             return DF_OK;
         }
     }
+    entry fresh = {.key = key};
     DF_TRY(compute(cache, &fresh, err));
     memmove(&set[1], &set[0], (WAYS - 1) * sizeof *set);
     set[0] = fresh;
-    *out = fresh.cost;
+    *cost = &set[0].cost;
     return DF_OK;
 }
 
@@ -172,7 +177,10 @@ df_status df_gemm_cache_solve(df_gemm_cache *cache,
                               df_gemm_cost *out,
                               df_err *err)
 {
-    return look_up(cache, SOLVED, shape, out, err);
+    const df_gemm_cost *cost;
+    DF_TRY(look_up(cache, SOLVED, shape, &cost, err));
+    *out = *cost;
+    return DF_OK;
 }
 
 df_status df_gemm_cache_least_l1_bytes(df_gemm_cache *cache,
@@ -180,8 +188,8 @@ df_status df_gemm_cache_least_l1_bytes(df_gemm_cache *cache,
                                        double *bytes,
                                        df_err *err)
 {
-    df_gemm_cost cost;
+    const df_gemm_cost *cost;
     DF_TRY(look_up(cache, LEAST_L1, shape, &cost, err));
-    *bytes = cost.traffic_bytes[1];
+    *bytes = cost->traffic_bytes[1];
     return DF_OK;
 }
