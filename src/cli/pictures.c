@@ -29,17 +29,17 @@ static void add_node(df_draw *draw, const df_dag *dag, int32_t element)
     static const df_draw_kind kinds[] = {[DF_DAG_COMPUTE] = DF_DRAW_COMPUTE,
                                          [DF_DAG_PIPELINE] = DF_DRAW_MESSAGE,
                                          [DF_DAG_COLLECTIVE] = DF_DRAW_COLLECTIVE};
-    const df_dag_kind kind = df_dag_kind_of(dag, element);
-    const double us = 1e6 * df_dag_duration_s(dag, element);
+    const df_dag_kind kind = df_dag_at(dag, element)->kind;
+    const double us = 1e6 * df_dag_at(dag, element)->duration_s;
     char name[128];
     char label[192];
     df_lower_name_element(dag, element, name, sizeof name);
     if (kind == DF_DAG_COMPUTE) {
-        const int device = (int)df_dag_device(dag, element);
+        const int device = (int)df_dag_at(dag, element)->device;
         snprintf(label, sizeof label, "%s\ndevice %d, %.6g us", name, device, us);
         df_draw_node(draw, (uint64_t)element, kinds[kind], device, label);
     } else {
-        snprintf(label, sizeof label, "%s\n%.6g bytes", name, df_dag_info_of(dag, element)->bytes);
+        snprintf(label, sizeof label, "%s\n%.6g bytes", name, df_dag_at(dag, element)->bytes);
         df_draw_node(draw, (uint64_t)element, kinds[kind], -1, label);
     }
 }

@@ -59,13 +59,13 @@ typedef struct {
 typedef struct {
     double m[LANES], k[LANES], n[LANES];
     double tm[LANES], tk[LANES], tn[LANES], total[LANES];
+    double pm[LANES], pk[LANES], pn[LANES]; /* passes over the matrices, as they are counted */
 } outer_tiles;
 
-/* Level-2 traffic as a function of the number of level-1 tiles along each dimension of
- * a level-2 tile: a * n + b * m + c * k + fixed. */
+/* A number for each operand of C = A B. */
 typedef struct {
-    double a, b, c, fixed;
-} l2_parts;
+    double a, b, c;
+} operands;
 
 /* What level-2 tiles with one innermost loop take at the least. */
 typedef struct {
@@ -79,6 +79,7 @@ typedef struct {
     int z;                                  /* of that tile; -1: none */
     double rm[LANES], rk[LANES], rn[LANES]; /* how many lie along each dimension */
     double bytes[LANES], time_s[LANES];     /* of level 1, once costed */
+    double shares[LANES];                   /* level_1_shares, once costed */
     bool costed;
 } inner_tiles;
 
@@ -99,6 +100,7 @@ typedef struct {
 typedef struct {
     double time_s, metric; /* metric: (DRAM^2 + L2^2) bytes */
     double l1_bytes, l2_bytes, dram_bytes;
+    double shares; /* of l1_bytes */
     int y, z;
     df_gemm_loop loop;
 } choice;
@@ -233,32 +235,20 @@ static df_dataflow resolve_dataflow(df_dataflow flow, const df_gemm_shape *s)
 /* The innermost loops worth trying; two that do the same are tried once. */
 static void list_loops(df_dataflow flow, problem *p)
 {
-    const df_gemm_shape *s = &p->shape;
-    p->num_loops = 2;
-    switch (resolve_dataflow(flow, s)) {
-    case DF_FLOW_WST:
-        p->loops[0] = DF_LOOP_K;
-        p->loops[1] = DF_LOOP_N;
-        p->num_loops = s->k == s->n ? 1 : 2;
-        return;
-    case DF_FLOW_AST:
-        p->loops[0] = DF_LOOP_K;
-        p->loops[1] = DF_LOOP_M;
-        p->num_loops = s->k == s->m ? 1 : 2;
-        return;
-    case DF_FLOW_OST:
-        p->loops[0] = DF_LOOP_M;
-        p->loops[1] = DF_LOOP_N;
-        p->num_loops = s->m == s->n ? 1 : 2;
-        return;
-    case DF_FLOW_BEST:
-    case DF_FLOW_NONE:
-        break;
+    static const df_gemm_loop loops[][3] = {
+        [DF_FLOW_NONE] = {DF_LOOP_K, DF_LOOP_N, DF_LOOP_M},
+        [DF_FLOW_WST] = {DF_LOOP_K, DF_LOOP_N},
+        [DF_FLOW_AST] = {DF_LOOP_K, DF_LOOP_M},
+        [DF_FLOW_OST] = {DF_LOOP_M, DF_LOOP_N},
+    };
+    const df_gemm_shape *const s = &p->shape;
+    const double length[] = {[DF_LOOP_M] = s->m, [DF_LOOP_K] = s->k, [DF_LOOP_N] = s->n};
+    const df_dataflow resolved = resolve_dataflow(flow, s);
+    memcpy(p->loops, loops[resolved], sizeof p->loops);
+    p->num_loops = length[p->loops[0]] == length[p->loops[1]] ? 1 : 2;
+    if (resolved == DF_FLOW_NONE) {
+        p->num_loops = 3;
     }
-    p->loops[0] = DF_LOOP_K;
-    p->loops[1] = DF_LOOP_N;
-    p->loops[2] = DF_LOOP_M;
-    p->num_loops = 3;
 }
 
 static void pose(const df_gemm_search *self, const df_gemm_shape *shape, problem *p)
@@ -282,8 +272,20 @@ static void pose(const df_gemm_search *self, const df_gemm_shape *shape, problem
     list_loops(dev->dataflow, p);
 }
 
-static inline void clip_tiles(const tile_columns *l2, df_gemm_shape s, outer_tiles *t)
+/* How often operands are streamed from DRAM along a dimension. The reference forgets the
+ * last, partial tile. */
+static inline void count_passes(
+    bool floored, double length, const double inverse[], const double tiles[], double passes[])
 {
+    for (int z = 0; z < LANES; z++) {
+        passes[z] = floored ? larger(floor_small(length * inverse[z]), 1.0) : tiles[z];
+    }
+}
+
+static inline void clip_tiles(const df_gemm_search *self, df_gemm_shape s, outer_tiles *t)
+{
+    const tile_columns *const l2 = &self->l2;
+    const bool floored = self->traffic.reuse_floored;
     for (int z = 0; z < LANES; z++) {
         t->m[z] = smaller(l2->m[z], s.m);
         t->k[z] = smaller(l2->k[z], s.k);
@@ -293,76 +295,45 @@ static inline void clip_tiles(const tile_columns *l2, df_gemm_shape s, outer_til
         t->tn[z] = ceil_small(s.n * l2->inv_n[z]);
         t->total[z] = t->tm[z] * t->tk[z] * t->tn[z];
     }
-}
-
-/* How often operands are streamed from DRAM along a dimension. The reference forgets the
- * last, partial tile. */
-static inline void count_passes(
-    bool floored, double length, const double inverse[], const double tiles[], double passes[])
-{
-    if (!floored) {
-        memcpy(passes, tiles, LANES * sizeof passes[0]);
-        return;
-    }
-    for (int z = 0; z < LANES; z++) {
-        passes[z] = larger(floor_small(length * inverse[z]), 1.0);
-    }
+    count_passes(floored, s.m, l2->inv_m, t->tm, t->pm);
+    count_passes(floored, s.k, l2->inv_k, t->tk, t->pk);
+    count_passes(floored, s.n, l2->inv_n, t->tn, t->pn);
 }
 
 /* DRAM traffic. Innermost along m B's tile stays, along k C's, along n A's. */
-static inline void dram_traffic(const df_gemm_search *self,
-                                const problem *p,
-                                const outer_tiles *t,
-                                df_gemm_loop loop,
-                                double bytes[])
+static inline void
+dram_traffic(const problem *p, const outer_tiles *t, df_gemm_loop loop, double bytes[])
 {
     const df_gemm_shape s = p->shape;
-    const tile_columns *const l2 = &self->l2;
     const double a = s.m * s.k * p->q;
     const double b = s.k * s.n * p->q;
     const double c = p->output_counted ? s.m * s.n * p->q : 0.0;
-    const bool floored = self->traffic.reuse_floored;
-    double pm[LANES];
-    double pk[LANES];
-    double pn[LANES];
-    count_passes(floored, s.m, l2->inv_m, t->tm, pm);
-    count_passes(floored, s.k, l2->inv_k, t->tk, pk);
-    count_passes(floored, s.n, l2->inv_n, t->tn, pn);
     for (int z = 0; z < LANES; z++) {
-        const double of_a = loop == DF_LOOP_N ? a : pn[z] * a;
-        const double of_b = loop == DF_LOOP_M ? b : pm[z] * b;
-        const double of_c = loop == DF_LOOP_K ? c : pk[z] * c;
+        const double of_a = loop == DF_LOOP_N ? a : t->pn[z] * a;
+        const double of_b = loop == DF_LOOP_M ? b : t->pm[z] * b;
+        const double of_c = loop == DF_LOOP_K ? c : t->pk[z] * c;
         bytes[z] = of_a + of_b + of_c;
     }
 }
 
-static inline l2_parts l2_traffic(double q, const outer_tiles *t, int z, df_gemm_loop loop)
+/* How often a level-2 tile of each operand is used: that which stays, once for all tiles along
+ * the innermost loop. */
+static inline operands visits(const outer_tiles *t, df_gemm_loop loop, int z)
 {
-    const double a = t->m[z] * t->k[z] * q;
-    const double b = t->k[z] * t->n[z] * q;
-    const double c = 2.0 * t->m[z] * t->n[z] * q; /* read and written */
-    const double total = t->total[z];
-    switch (loop) {
-    case DF_LOOP_M:
-        return (l2_parts){total * a, 0.0, total * c, t->tk[z] * t->tn[z] * b};
-    case DF_LOOP_K:
-        return (l2_parts){total * a, total * b, 0.0, t->tm[z] * t->tn[z] * c};
-    case DF_LOOP_N:
-        break;
-    }
-    return (l2_parts){0.0, total * b, total * c, t->tm[z] * t->tk[z] * a};
+    return (operands){loop == DF_LOOP_N ? t->tm[z] * t->tk[z] : t->total[z],
+                      loop == DF_LOOP_M ? t->tk[z] * t->tn[z] : t->total[z],
+                      loop == DF_LOOP_K ? t->tm[z] * t->tn[z] : t->total[z]};
 }
 
-/* The same of all tiles, every operand read once. */
+/* Level-2 traffic at the least, with every operand read once. */
 static inline void
 least_l2_traffic(double q, const outer_tiles *t, df_gemm_loop loop, double bytes[])
 {
     for (int z = 0; z < LANES; z++) {
-        const double a = loop == DF_LOOP_N ? t->tm[z] * t->tk[z] : t->total[z];
-        const double b = loop == DF_LOOP_M ? t->tk[z] * t->tn[z] : t->total[z];
-        const double c = loop == DF_LOOP_K ? t->tm[z] * t->tn[z] : t->total[z];
-        bytes[z] =
-            (a * t->m[z] * t->k[z] + b * t->k[z] * t->n[z] + 2.0 * c * t->m[z] * t->n[z]) * q;
+        const operands used = visits(t, loop, z);
+        bytes[z] = (used.a * t->m[z] * t->k[z] + used.b * t->k[z] * t->n[z] +
+                    2.0 * used.c * t->m[z] * t->n[z]) *
+                   q;
     }
 }
 
@@ -370,23 +341,20 @@ static inline void bound_loop(const df_gemm_search *self,
                               const problem *p,
                               const outer_tiles *t,
                               df_gemm_loop loop,
-                              loop_bounds *b)
+                              loop_bounds *l)
 {
     const level_roof dram = roof_of(self, p, DF_HW_LEVELS - 1);
     const level_roof l2 = roof_of(self, p, 2);
     const double sys_s = p->sys_s;
-    double dram_bytes[LANES];
     double l2_bytes[LANES];
-    dram_traffic(self, p, t, loop, dram_bytes);
+    dram_traffic(p, t, loop, l->dram_bytes);
     least_l2_traffic(p->q, t, loop, l2_bytes);
     for (int z = 0; z < LANES; z++) {
-        const double memory_s =
-            larger(level_time(dram, dram_bytes[z]), level_time(l2, l2_bytes[z]));
-        b->dram_bytes[z] = dram_bytes[z];
-        b->time_s[z] = larger(sys_s, memory_s);
+        const double dram_bytes = l->dram_bytes[z];
+        const double memory_s = larger(level_time(dram, dram_bytes), level_time(l2, l2_bytes[z]));
+        l->time_s[z] = larger(sys_s, memory_s);
         /* a little less, since sums in another order may round up */
-        b->metric[z] =
-            (dram_bytes[z] * dram_bytes[z] + l2_bytes[z] * l2_bytes[z]) * (1.0 - 0x1p-48);
+        l->metric[z] = (dram_bytes * dram_bytes + l2_bytes[z] * l2_bytes[z]) * (1.0 - 0x1p-48);
     }
 }
 
@@ -444,7 +412,8 @@ cost_level_1(const df_gemm_search *self, const problem *p, const outer_tiles *t,
         const double moved = (m1 + n1) * k1 * in->rk[y] + m1 * n1;
         const double bytes = moved * outputs * all;
         in->bytes[y] = bytes;
-        in->time_s[y] = level_time(roof, bytes * (1.0 / level_1_shares(self, total, outputs)));
+        in->shares[y] = level_1_shares(self, total, outputs);
+        in->time_s[y] = level_time(roof, bytes * (1.0 / in->shares[y]));
     }
     in->costed = true;
 }
@@ -477,8 +446,27 @@ static inline void take_best(const df_gemm_search *self,
             best->metric = metric;
             best->l1_bytes = in->bytes[y];
             best->l2_bytes = l2_bytes[y];
+            best->shares = in->shares[y];
             best->y = y;
         }
+    }
+}
+
+/* Level-2 traffic: each level-1 tile of an operand is read again for all those along the dimension
+ * that the operand lacks, except by the one that stays. */
+static inline void
+l2_traffic(double q, const outer_tiles *t, df_gemm_loop loop, const inner_tiles *in, double bytes[])
+{
+    const int z = in->z;
+    const operands used = visits(t, loop, z);
+    const double a = used.a * (t->m[z] * t->k[z] * q);
+    const double b = used.b * (t->k[z] * t->n[z] * q);
+    const double c = used.c * (2.0 * t->m[z] * t->n[z] * q); /* read and written */
+    const double once = loop == DF_LOOP_M ? b : loop == DF_LOOP_K ? c : a;
+    const operands again = {loop == DF_LOOP_N ? 0.0 : a, loop == DF_LOOP_M ? 0.0 : b,
+                            loop == DF_LOOP_K ? 0.0 : c};
+    for (int y = 0; y < LANES; y++) {
+        bytes[y] = again.a * in->rn[y] + again.b * in->rm[y] + again.c * in->rk[y] + once;
     }
 }
 
@@ -487,18 +475,16 @@ static inline void
 try_level_1(const df_gemm_search *self, const problem *p, search *s, int i, int z, choice *best)
 {
     inner_tiles *const in = &s->inner;
+    const loop_bounds *const l = &s->loop[i];
     const level_roof roof = roof_of(self, p, 2);
-    const choice common = {.dram_bytes = s->loop[i].dram_bytes[z], .z = z, .loop = p->loops[i]};
-    const double bound_s = s->loop[i].time_s[z];
+    const choice common = {.dram_bytes = l->dram_bytes[z], .z = z, .loop = p->loops[i]};
+    const double bound_s = l->time_s[z];
     double l2_bytes[LANES];
     double time_s[LANES];
     if (in->z != z) {
         divide_tile(&self->l1, &s->outer, z, in);
     }
-    const l2_parts parts = l2_traffic(p->q, &s->outer, z, p->loops[i]);
-    for (int y = 0; y < LANES; y++) {
-        l2_bytes[y] = parts.a * in->rn[y] + parts.b * in->rm[y] + parts.c * in->rk[y] + parts.fixed;
-    }
+    l2_traffic(p->q, &s->outer, p->loops[i], in, l2_bytes);
     const double least_bytes = least(l2_bytes);
     if (!may_beat(larger(bound_s, level_time(roof, least_bytes)),
                   common.dram_bytes * common.dram_bytes + least_bytes * least_bytes, best)) {
@@ -543,7 +529,7 @@ WIDE static choice search_tiles(const df_gemm_search *self, const problem *p)
     choice best = {.time_s = HUGE_VAL, .metric = HUGE_VAL, .l1_bytes = HUGE_VAL};
     int first_loop;
     int first_z;
-    clip_tiles(&self->l2, p->shape, &s.outer);
+    clip_tiles(self, p->shape, &s.outer);
     for (int i = 0; i < p->num_loops; i++) {
         bound_loop(self, p, &s.outer, p->loops[i], &s.loop[i]);
     }
@@ -566,19 +552,6 @@ static df_gemm_tile tile_at(const tile_columns *columns, int i)
     return (df_gemm_tile){columns->m[i], columns->k[i], columns->n[i]};
 }
 
-/* level_1_shares of the tiling that was chosen. */
-static double chosen_shares(const df_gemm_search *self, const df_gemm_shape *s, const choice *best)
-{
-    const tile_columns *const l1 = &self->l1;
-    const tile_columns *const l2 = &self->l2;
-    const int z = best->z;
-    const double tiles = ceil_small(s->m * l2->inv_m[z]) * ceil_small(s->k * l2->inv_k[z]) *
-                         ceil_small(s->n * l2->inv_n[z]);
-    const double outputs = ceil_small(smaller(l2->m[z], s->m) * l1->inv_m[best->y]) *
-                           ceil_small(smaller(l2->n[z], s->n) * l1->inv_n[best->y]);
-    return level_1_shares(self, tiles, outputs);
-}
-
 df_status df_gemm_search_solve(const df_gemm_search *self,
                                const df_gemm_shape *shape,
                                df_gemm_cost *out,
@@ -592,7 +565,7 @@ df_status df_gemm_search_solve(const df_gemm_search *self,
     pose(self, shape, &p);
     const choice best = search_tiles(self, &p);
     const double square = self->dev.mem[0].tile_dim;
-    const double l1_bytes = best.l1_bytes / chosen_shares(self, shape, &best);
+    const double l1_bytes = best.l1_bytes / best.shares;
     const double bytes[DF_HW_LEVELS] = {p.sys_bytes, l1_bytes, best.l2_bytes, best.dram_bytes};
     out->time_s = df_roof_levels(&self->dev, p.flops, bytes);
     out->flops = p.flops;
@@ -611,7 +584,7 @@ WIDE static double least_level_1(const df_gemm_search *self, const problem *p)
 {
     search s;
     double least_bytes = HUGE_VAL;
-    clip_tiles(&self->l2, p->shape, &s.outer);
+    clip_tiles(self, p->shape, &s.outer);
     for (int z = 0; z < self->l2.count; z++) {
         divide_tile(&self->l1, &s.outer, z, &s.inner);
         cost_level_1(self, p, &s.outer, &s.inner);

@@ -54,16 +54,4 @@ DF_NODISCARD df_status df_gemm_search_solve(const df_gemm_search *search,
  * bundle has the throughput of the L1, it is that of one bundle. */
 double df_gemm_search_least_l1_bytes(const df_gemm_search *search, const df_gemm_shape *shape);
 
-enum { DF_TILES = 20 };
-
-/* The tile candidates of a memory level, in the order of drawing. `elems` is the
- * capacity of one bundle's share in elements, `square` the square tile's edge.
- * output_takes_no_room is that of df_gemm_traffic.
- * Returns their number, at most DF_TILES; 0 when the capacity is too small for any. */
-int df_gemm_tiles(int level,
-                  bool output_takes_no_room,
-                  double elems,
-                  double square,
-                  df_gemm_tile tiles[DF_TILES]);
-
 #endif

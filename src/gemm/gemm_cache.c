@@ -16,15 +16,15 @@ typedef struct {
     entry_kind kind;
     uint64_t device; /* serial number */
     df_gemm_shape shape;
+} entry_key;
+
+typedef struct {
+    entry_key key;
     df_gemm_cost cost; /* of LEAST_L1: traffic_bytes[1] alone */
 } entry;
 
-/* All of a device and of the counting of traffic that a GEMM's time depends on. */
-enum { PER_LEVEL = 7, FACTS = 10 + PER_LEVEL * DF_HW_LEVELS };
-
 typedef struct {
     uint64_t serial; /* 0: free */
-    double facts[FACTS];
     df_hw_device dev;
     df_gemm_traffic traffic;
 } device;
@@ -65,49 +65,41 @@ void df_gemm_cache_clear(df_gemm_cache *cache)
     memset(cache->entries, 0, sizeof cache->entries);
 }
 
-static void read_facts(const df_hw_device *dev, const df_gemm_traffic *traffic, double facts[FACTS])
+static bool same_level(const df_hw_mem *a, const df_hw_mem *b)
 {
-    const double whole[FACTS - PER_LEVEL * DF_HW_LEVELS] = {dev->core.throughput_flops_ps,
-                                                            dev->core.num_bundle,
-                                                            dev->fma_d1,
-                                                            dev->fma_d2,
-                                                            (double)dev->dataflow,
-                                                            dev->elem_bytes,
-                                                            (double)traffic->output_uncounted,
-                                                            (double)traffic->reuse_floored,
-                                                            (double)traffic->output_takes_no_room,
-                                                            (double)dev->latency_if_memory_bound};
-    memcpy(facts, whole, sizeof whole);
-    facts += sizeof whole / sizeof whole[0];
-    for (int i = 0; i < DF_HW_LEVELS; i++) {
-        const df_hw_mem *const mem = &dev->mem[i];
-        const double level[PER_LEVEL] = {
-            (double)mem->type, (double)mem->scope,       mem->size_per_bundle_bytes,
-            mem->tile_dim,     mem->throughput_bytes_ps, mem->latency_s,
-            mem->copies};
-        memcpy(facts, level, sizeof level);
-        facts += PER_LEVEL;
-    }
+    return a->type == b->type && a->scope == b->scope &&
+           a->size_per_bundle_bytes == b->size_per_bundle_bytes && a->tile_dim == b->tile_dim &&
+           a->throughput_bytes_ps == b->throughput_bytes_ps && a->latency_s == b->latency_s &&
+           a->copies == b->copies;
 }
 
-static bool equal(const double a[FACTS], const double b[FACTS])
+/* Whether the devices are the same in all that a GEMM's time depends on. */
+static bool same_device(const df_hw_device *a, const df_hw_device *b)
 {
-    for (int i = 0; i < FACTS; i++) {
-        if (a[i] != b[i]) {
-            return false;
-        }
+    bool same = a->core.throughput_flops_ps == b->core.throughput_flops_ps &&
+                a->core.num_bundle == b->core.num_bundle && a->fma_d1 == b->fma_d1 &&
+                a->fma_d2 == b->fma_d2 && a->dataflow == b->dataflow &&
+                a->elem_bytes == b->elem_bytes &&
+                a->latency_if_memory_bound == b->latency_if_memory_bound;
+    for (int i = 0; same && i < DF_HW_LEVELS; i++) {
+        same = same_level(&a->mem[i], &b->mem[i]);
     }
-    return true;
+    return same;
+}
+
+static bool same_traffic(const df_gemm_traffic *a, const df_gemm_traffic *b)
+{
+    return a->output_uncounted == b->output_uncounted && a->reuse_floored == b->reuse_floored &&
+           a->output_takes_no_room == b->output_takes_no_room;
 }
 
 void df_gemm_cache_use(df_gemm_cache *cache,
                        const df_hw_device *dev,
                        const df_gemm_traffic *traffic)
 {
-    double facts[FACTS];
-    read_facts(dev, traffic, facts);
     for (int i = 0; i < DEVICES; i++) {
-        if (cache->devices[i].serial > 0 && equal(cache->devices[i].facts, facts)) {
+        const device *const d = &cache->devices[i];
+        if (d->serial > 0 && same_traffic(&d->traffic, traffic) && same_device(&d->dev, dev)) {
             cache->prepared = cache->prepared && i == cache->used;
             cache->used = i;
             return;
@@ -117,11 +109,7 @@ void df_gemm_cache_use(df_gemm_cache *cache,
     cache->used = cache->oldest;
     cache->oldest = (cache->oldest + 1) % DEVICES;
     cache->prepared = false;
-    device *const fresh = &cache->devices[cache->used];
-    fresh->serial = ++cache->last_serial;
-    fresh->dev = *dev;
-    fresh->traffic = *traffic;
-    memcpy(fresh->facts, facts, sizeof facts);
+    cache->devices[cache->used] = (device){++cache->last_serial, *dev, *traffic};
 }
 
 static uint64_t mix(uint64_t h, double value)
@@ -132,41 +120,55 @@ static uint64_t mix(uint64_t h, double value)
     return h ^ (h >> 29);
 }
 
-static entry *
-set_of(df_gemm_cache *cache, entry_kind kind, uint64_t serial, const df_gemm_shape *shape)
+/* The ways of one place. */
+static entry *set_of(df_gemm_cache *cache, const entry_key *key)
 {
-    const uint64_t h = mix(mix(mix(serial * 4 + (uint64_t)kind, shape->m), shape->k), shape->n);
+    const uint64_t kind = key->device * 4 + (uint64_t)key->kind;
+    const uint64_t h = mix(mix(mix(kind, key->shape.m), key->shape.k), key->shape.n);
     return cache->entries[(h >> 20) % SETS];
 }
 
-/* NULL: not there. */
-static const df_gemm_cost *
-find(const entry *set, entry_kind kind, uint64_t serial, const df_gemm_shape *shape)
+static bool same_key(const entry_key *a, const entry_key *b)
 {
-    for (int way = 0; way < WAYS; way++) {
-        const entry *const e = &set[way];
-        if (e->kind == kind && e->device == serial && e->shape.m == shape->m &&
-            e->shape.k == shape->k && e->shape.n == shape->n) {
-            return &e->cost;
-        }
-    }
-    return NULL;
+    return a->kind == b->kind && a->device == b->device && a->shape.m == b->shape.m &&
+           a->shape.k == b->shape.k && a->shape.n == b->shape.n;
 }
 
-static void keep(entry *set, const entry *fresh)
-{
-    memmove(&set[1], &set[0], (WAYS - 1) * sizeof *set);
-    set[0] = *fresh;
-}
-
-/* Readies the search for the device in use, once. */
-static df_status prepare(df_gemm_cache *cache, df_err *err)
+/* Computes what an entry is of. The search is readied for the device in use, once. */
+static df_status compute(df_gemm_cache *cache, entry *e, df_err *err)
 {
     const device *const d = &cache->devices[cache->used];
     if (!cache->prepared) {
         DF_TRY(df_gemm_search_use(cache->search, &d->dev, &d->traffic, err));
         cache->prepared = true;
     }
+    if (e->key.kind == SOLVED) {
+        return df_gemm_search_solve(cache->search, &e->key.shape, &e->cost, err);
+    }
+    e->cost.traffic_bytes[1] = df_gemm_search_least_l1_bytes(cache->search, &e->key.shape);
+    return DF_OK;
+}
+
+/* Points *cost to what is known of a shape on the device in use, until the next look-up. */
+static df_status look_up(df_gemm_cache *cache,
+                         entry_kind kind,
+                         const df_gemm_shape *shape,
+                         const df_gemm_cost **cost,
+                         df_err *err)
+{
+    const entry_key key = {kind, cache->devices[cache->used].serial, *shape};
+    entry *const set = set_of(cache, &key);
+    for (int way = 0; way < WAYS; way++) {
+        if (same_key(&set[way].key, &key)) {
+            *cost = &set[way].cost;
+            return DF_OK;
+        }
+    }
+    entry fresh = {.key = key};
+    DF_TRY(compute(cache, &fresh, err));
+    memmove(&set[1], &set[0], (WAYS - 1) * sizeof *set);
+    set[0] = fresh;
+    *cost = &set[0].cost;
     return DF_OK;
 }
 
@@ -175,18 +177,9 @@ df_status df_gemm_cache_solve(df_gemm_cache *cache,
                               df_gemm_cost *out,
                               df_err *err)
 {
-    const device *const d = &cache->devices[cache->used];
-    entry *const set = set_of(cache, SOLVED, d->serial, shape);
-    const df_gemm_cost *const known = find(set, SOLVED, d->serial, shape);
-    if (known) {
-        *out = *known;
-        return DF_OK;
-    }
-    entry fresh = {.kind = SOLVED, .device = d->serial, .shape = *shape};
-    DF_TRY(prepare(cache, err));
-    DF_TRY(df_gemm_search_solve(cache->search, shape, &fresh.cost, err));
-    keep(set, &fresh);
-    *out = fresh.cost;
+    const df_gemm_cost *cost;
+    DF_TRY(look_up(cache, SOLVED, shape, &cost, err));
+    *out = *cost;
     return DF_OK;
 }
 
@@ -195,17 +188,8 @@ df_status df_gemm_cache_least_l1_bytes(df_gemm_cache *cache,
                                        double *bytes,
                                        df_err *err)
 {
-    const device *const d = &cache->devices[cache->used];
-    entry *const set = set_of(cache, LEAST_L1, d->serial, shape);
-    const df_gemm_cost *const known = find(set, LEAST_L1, d->serial, shape);
-    if (known) {
-        *bytes = known->traffic_bytes[1];
-        return DF_OK;
-    }
-    entry fresh = {.kind = LEAST_L1, .device = d->serial, .shape = *shape};
-    DF_TRY(prepare(cache, err));
-    fresh.cost.traffic_bytes[1] = df_gemm_search_least_l1_bytes(cache->search, shape);
-    keep(set, &fresh);
-    *bytes = fresh.cost.traffic_bytes[1];
+    const df_gemm_cost *cost;
+    DF_TRY(look_up(cache, LEAST_L1, shape, &cost, err));
+    *bytes = cost->traffic_bytes[1];
     return DF_OK;
 }

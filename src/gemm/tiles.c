@@ -106,10 +106,6 @@ static void draw_random(
     }
 }
 
-/* Below this many elements there may be fewer than DF_TILES distinct tiles, and
- * a sampling until there are DF_TILES might never end. */
-static const double FEW_TILES_ELEMS = 65.0;
-
 int df_tile_draw(const df_tile_stream *stream,
                  int level,
                  bool output_takes_no_room,
@@ -129,13 +125,9 @@ int df_tile_draw(const df_tile_stream *stream,
     if (edge > 0 && (output_takes_no_room || 3.5 * square * square <= elems)) {
         add(&set, (exponents){edge - 1, edge, edge + 1});
     }
-    bool enough = true;
-    if (elems < FEW_TILES_ELEMS) {
-        tile_set all = set;
-        enumerate_all(holds_output, elems, powers, &all);
-        enough = all.count == DF_TILES;
-    }
-    if (enough) {
+    tile_set all = set;
+    enumerate_all(holds_output, elems, powers, &all);
+    if (all.count == DF_TILES) { /* else a sampling until there are as many might never end */
         draw_random(stream, holds_output, elems, powers, &set);
     }
     enumerate_all(holds_output, elems, powers, &set);
@@ -144,12 +136,4 @@ int df_tile_draw(const df_tile_stream *stream,
         tiles[i] = (df_gemm_tile){ldexp(1.0, e->m), ldexp(1.0, e->k), ldexp(1.0, e->n)};
     }
     return set.count;
-}
-
-int df_gemm_tiles(
-    int level, bool output_takes_no_room, double elems, double square, df_gemm_tile tiles[DF_TILES])
-{
-    df_tile_stream stream;
-    df_tile_stream_init(&stream);
-    return df_tile_draw(&stream, level, output_takes_no_room, elems, square, tiles);
 }

@@ -1,4 +1,4 @@
-/* tiles.h: private to gemm: the tile candidates, ready for the search's loops. */
+/* tiles.h: private to gemm: the tile candidates of a memory level (docs/models.md). */
 #ifndef DF_GEMM_TILES_H
 #define DF_GEMM_TILES_H
 #include <stdbool.h>
@@ -6,9 +6,9 @@
 
 #include "gemm/gemm.h"
 
-/* Outputs of the generator that a sampling may use; candidates that exist are
- * found well within (docs/models.md). */
-enum { DF_TILE_STREAM = 4096 };
+/* Candidates of a level, and the outputs of the generator that a sampling may use: candidates
+ * that exist are found well within. */
+enum { DF_TILES = 20, DF_TILE_STREAM = 4096 };
 
 /* The generator's outputs for the reference's seed, the same for every sampling. */
 typedef struct {
@@ -17,7 +17,9 @@ typedef struct {
 
 void df_tile_stream_init(df_tile_stream *stream);
 
-/* df_gemm_tiles on a prepared stream. */
+/* The candidates in the order of drawing. `elems` is the capacity of one bundle's share in
+ * elements, `square` the square tile's edge; output_takes_no_room is that of df_gemm_traffic.
+ * Returns their number; 0 when the capacity is too small for any. */
 int df_tile_draw(const df_tile_stream *stream,
                  int level,
                  bool output_takes_no_room,

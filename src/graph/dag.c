@@ -5,26 +5,24 @@
 
 #include "base/grow.h"
 
-enum { FEW = 2 };
-
-/* Numbers in the order in which they came; most lists are of one or two. */
+/* Numbers in the order in which they came, from `begin` on in the pool of their graph; a list that
+ * is full moves to the pool's end. */
 typedef struct {
-    int32_t *many; /* when room > 0 */
-    int32_t few[FEW];
-    int32_t count, room;
+    int32_t begin, count, room;
 } numbers;
 
 typedef struct {
-    df_dag_kind kind;
-    int32_t device;
-    double duration_s;
+    df_dag_element element;
     numbers children, parents;
-    df_dag_info info;
-} element;
+} node;
 
 struct df_dag {
-    element *all;
+    node *all;
     int32_t count, room;
+    struct {
+        int32_t *all;
+        int32_t count, room;
+    } pool;
     int num_devices;
     bool failed; /* out of memory */
 };
@@ -40,56 +38,46 @@ df_dag *df_dag_new(int num_devices)
 
 void df_dag_free(df_dag *dag)
 {
-    if (!dag) {
-        return;
+    if (dag) {
+        free(dag->pool.all);
+        free(dag->all);
+        free(dag);
     }
-    for (int32_t i = 0; i < dag->count; i++) {
-        free(dag->all[i].children.many);
-        free(dag->all[i].parents.many);
-    }
-    free(dag->all);
-    free(dag);
 }
 
-static const int32_t *items(const numbers *list)
+static bool append(df_dag *dag, numbers *list, int32_t number)
 {
-    return list->room > 0 ? list->many : list->few;
-}
-
-static bool append(numbers *list, int32_t number)
-{
-    if (list->room == 0 && list->count < FEW) {
-        list->few[list->count++] = number;
-        return true;
+    if (list->count == list->room) {
+        const int32_t room = list->room > 0 ? 2 * list->room : 2; /* most are of one or two */
+        while (dag->pool.room - dag->pool.count < room) {
+            if (!df_list_grow(&dag->pool.all, &dag->pool.room, sizeof *dag->pool.all)) {
+                return false;
+            }
+        }
+        if (list->count > 0) {
+            memcpy(&dag->pool.all[dag->pool.count], &dag->pool.all[list->begin],
+                   (size_t)list->count * sizeof *dag->pool.all);
+        }
+        *list = (numbers){dag->pool.count, list->count, room};
+        dag->pool.count += room;
     }
-    const bool first = list->room == 0;
-    int32_t *const many =
-        df_grow(first ? NULL : list->many, first ? 0 : list->count, &list->room, sizeof *many);
-    if (!many) {
-        return false;
-    }
-    if (first) {
-        memcpy(many, list->few, sizeof list->few);
-    }
-    list->many = many;
-    many[list->count++] = number;
+    dag->pool.all[list->begin + list->count++] = number;
     return true;
 }
 
-static bool has(const numbers *list, int32_t number)
+static bool has(const df_dag *dag, const numbers *list, int32_t number)
 {
     for (int32_t i = 0; i < list->count; i++) {
-        if (items(list)[i] == number) {
+        if (dag->pool.all[list->begin + i] == number) {
             return true;
         }
     }
     return false;
 }
 
-int32_t df_dag_add(df_dag *dag, df_dag_kind kind, int32_t device, double duration_s)
+int32_t df_dag_add(df_dag *dag, const df_dag_element *element)
 {
-    const element fresh = {
-        .kind = kind, .device = device, .duration_s = duration_s, .info = {.home = -1}};
+    const node fresh = {.element = *element};
     if (dag->failed || !DF_LIST_ADD(dag, fresh)) {
         dag->failed = true;
         return 0;
@@ -100,13 +88,14 @@ int32_t df_dag_add(df_dag *dag, df_dag_kind kind, int32_t device, double duratio
 void df_dag_link(df_dag *dag, int32_t from, int32_t to)
 {
     if (!dag->failed) {
-        dag->failed = !append(&dag->all[from].children, to) || !append(&dag->all[to].parents, from);
+        dag->failed =
+            !append(dag, &dag->all[from].children, to) || !append(dag, &dag->all[to].parents, from);
     }
 }
 
 static bool taken(const df_dag *dag, int32_t child, df_dag_filter filter)
 {
-    const bool pipeline = dag->all[child].kind == DF_DAG_PIPELINE;
+    const bool pipeline = dag->all[child].element.kind == DF_DAG_PIPELINE;
     return filter == DF_DAG_ALL || pipeline == (filter == DF_DAG_ONLY_PIPELINE);
 }
 
@@ -115,42 +104,51 @@ void df_dag_attach(df_dag *dag, int32_t h, int32_t edge, df_dag_filter filter)
     if (dag->failed) {
         return;
     }
-    const int32_t parents = dag->all[h].parents.count;
-    const int32_t children = dag->all[h].children.count;
-    for (int32_t i = 0; i < parents; i++) {
-        const int32_t parent = items(&dag->all[h].parents)[i];
-        if (!has(&dag->all[parent].children, edge)) {
+    const node around = dag->all[h];
+    for (int32_t i = 0; i < around.parents.count; i++) {
+        const int32_t parent = dag->pool.all[around.parents.begin + i];
+        if (!has(dag, &dag->all[parent].children, edge)) {
             df_dag_link(dag, parent, edge);
         }
     }
-    for (int32_t i = 0; i < children; i++) {
-        const int32_t child = items(&dag->all[h].children)[i];
-        if (taken(dag, child, filter) && !has(&dag->all[child].parents, edge)) {
+    for (int32_t i = 0; i < around.children.count; i++) {
+        const int32_t child = dag->pool.all[around.children.begin + i];
+        if (taken(dag, child, filter) && !has(dag, &dag->all[child].parents, edge)) {
             df_dag_link(dag, edge, child);
         }
     }
 }
 
-int32_t df_dag_device(const df_dag *dag, int32_t element_number)
+static const node *node_at(const df_dag *dag, int32_t element)
 {
-    return dag->failed ? 0 : dag->all[element_number].device;
+    static const node blank;
+    return dag->failed ? &blank : &dag->all[element];
 }
 
-void df_dag_describe(df_dag *dag, int32_t element_number, const df_dag_info *info)
+const df_dag_element *df_dag_at(const df_dag *dag, int32_t element)
 {
-    if (!dag->failed) {
-        dag->all[element_number].info = *info;
-    }
+    return &node_at(dag, element)->element;
 }
 
-const df_dag_info *df_dag_info_of(const df_dag *dag, int32_t element_number)
+void df_dag_retime(df_dag *dag, int32_t element, double duration_s)
 {
-    return &dag->all[element_number].info;
+    dag->all[element].element.duration_s = duration_s;
 }
 
-int df_dag_devices(const df_dag *dag)
+static const int32_t *items(const df_dag *dag, const numbers *list, int32_t *count)
 {
-    return dag->num_devices;
+    *count = list->count;
+    return list->count > 0 ? &dag->pool.all[list->begin] : NULL;
+}
+
+const int32_t *df_dag_children(const df_dag *dag, int32_t element, int32_t *count)
+{
+    return items(dag, &node_at(dag, element)->children, count);
+}
+
+const int32_t *df_dag_parents(const df_dag *dag, int32_t element, int32_t *count)
+{
+    return items(dag, &node_at(dag, element)->parents, count);
 }
 
 int32_t df_dag_count(const df_dag *dag)
@@ -158,31 +156,9 @@ int32_t df_dag_count(const df_dag *dag)
     return dag->count;
 }
 
-df_dag_kind df_dag_kind_of(const df_dag *dag, int32_t element_number)
+int df_dag_devices(const df_dag *dag)
 {
-    return dag->all[element_number].kind;
-}
-
-double df_dag_duration_s(const df_dag *dag, int32_t element_number)
-{
-    return dag->all[element_number].duration_s;
-}
-
-void df_dag_retime(df_dag *dag, int32_t element_number, double duration_s)
-{
-    dag->all[element_number].duration_s = duration_s;
-}
-
-const int32_t *df_dag_children(const df_dag *dag, int32_t element_number, int32_t *count)
-{
-    *count = dag->all[element_number].children.count;
-    return items(&dag->all[element_number].children);
-}
-
-const int32_t *df_dag_parents(const df_dag *dag, int32_t element_number, int32_t *count)
-{
-    *count = dag->all[element_number].parents.count;
-    return items(&dag->all[element_number].parents);
+    return dag->num_devices;
 }
 
 bool df_dag_failed(const df_dag *dag)

@@ -12,50 +12,49 @@
 
 typedef struct df_dag df_dag;
 
-/* What an edge element is. */
 typedef enum { DF_DAG_COMPUTE, DF_DAG_PIPELINE, DF_DAG_COLLECTIVE } df_dag_kind;
 
 /* Which children df_dag_attach takes. */
 typedef enum { DF_DAG_ALL, DF_DAG_ONLY_PIPELINE, DF_DAG_NO_PIPELINE } df_dag_filter;
 
-/* What an element stands for, for code that takes a graph apart. df_dag_run reads the batch of a
- * repeated graph alone. */
+enum { DF_DAG_NOWHERE = -1 };
+
+/* An element. df_dag_run reads the first three fields and the batch of a repeated graph; the others
+ * say what the element stands for, for code that takes a graph apart. */
 typedef struct {
+    df_dag_kind kind;
+    int32_t device; /* that it computes on or, as an edge, belongs to; DF_DAG_NOWHERE: none */
+    double duration_s;
     int32_t role, label; /* the caller's */
     const char *name;    /* the caller's, borrowed; NULL: none */
-    int32_t home;        /* device that an edge belongs to; -1: none */
     df_net_collective collective;
     int32_t participants; /* of a collective */
     int32_t batch, layer; /* that the element belongs to */
     double bytes;         /* of an edge */
     int32_t mate; /* how far back the element lies that this one copies for another device */
-} df_dag_info;
+} df_dag_element;
 
 /* NULL when out of memory. */
 df_dag *df_dag_new(int num_devices);
 void df_dag_free(df_dag *dag);
 
-/* Adds an element and returns its number, from 0 on. device is ignored for edges. When memory runs
- * out, this call and all that follow do nothing, and df_dag_run fails. */
-int32_t df_dag_add(df_dag *dag, df_dag_kind kind, int32_t device, double duration_s);
+/* Adds a copy of an element and returns its number, from 0 on. When memory runs out, this call and
+ * all that follow do nothing, elements read as blank, and df_dag_run fails. */
+int32_t df_dag_add(df_dag *dag, const df_dag_element *element);
 /* The second waits for the first. */
 void df_dag_link(df_dag *dag, int32_t from, int32_t to);
 /* Makes `edge` run beside h: after h's parents, before those children of h that the filter
  * takes. What is linked already is not linked again. */
 void df_dag_attach(df_dag *dag, int32_t h, int32_t edge, df_dag_filter filter);
-int32_t df_dag_device(const df_dag *dag, int32_t element);
-
-/* Reading a graph. Elements are numbered from 0 on in the order in which they were added;
- * children and parents are in the order of linking and valid until the next link. */
-void df_dag_describe(df_dag *dag, int32_t element, const df_dag_info *info);
-const df_dag_info *df_dag_info_of(const df_dag *dag, int32_t element);
-int df_dag_devices(const df_dag *dag);
-int32_t df_dag_count(const df_dag *dag);
-df_dag_kind df_dag_kind_of(const df_dag *dag, int32_t element);
-double df_dag_duration_s(const df_dag *dag, int32_t element);
 void df_dag_retime(df_dag *dag, int32_t element, double duration_s);
+
+/* Reading a graph. Elements are valid until the next one is added; children and parents are in the
+ * order of linking and valid until the next link. */
+const df_dag_element *df_dag_at(const df_dag *dag, int32_t element);
 const int32_t *df_dag_children(const df_dag *dag, int32_t element, int32_t *count);
 const int32_t *df_dag_parents(const df_dag *dag, int32_t element, int32_t *count);
+int32_t df_dag_count(const df_dag *dag);
+int df_dag_devices(const df_dag *dag);
 /* Whether memory ran out at some time: then the graph is not whole. */
 bool df_dag_failed(const df_dag *dag);
 
@@ -63,7 +62,7 @@ bool df_dag_failed(const df_dag *dag);
  * what started first. Elements that root does not lead to are left out. DF_ENOMEM.
  *
  * batches 0: the graph is whole. Otherwise it is one that is too long to be held: `dag` has
- * DF_DAG_SHOWN batches (of its elements' info) and stands for one of `batches`, at least as many,
+ * DF_DAG_SHOWN batches (of its elements) and stands for one of `batches`, at least as many,
  * in which the middle batch comes again and again. Elements of each batch were added in the same
  * order, and what is special about the first or last batch reaches no further than itself. Memory
  * grows with what is under way, not with `batches`. */

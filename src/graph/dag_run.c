@@ -58,7 +58,7 @@ enum { MIDDLE = DF_DAG_SHOWN / 2 };
 
 static int32_t batch_of(const run *r, int32_t element)
 {
-    return r->batches > 0 ? df_dag_info_of(r->dag, element)->batch : 0;
+    return r->batches > 0 ? df_dag_at(r->dag, element)->batch : 0;
 }
 
 /* The batch of the graph that stands for a batch. */
@@ -167,12 +167,12 @@ DF_HEAP(heap, event, earlier)
 
 static void start(run *r, const instance *what, double now_s)
 {
-    const double end_s = now_s + df_dag_duration_s(r->dag, what->element);
+    const double end_s = now_s + df_dag_at(r->dag, what->element)->duration_s;
     const event e = {end_s, r->sequence++, *what};
     int32_t children;
     (void)df_dag_children(r->dag, what->element, &children);
     r->last_s = end_s > r->last_s ? end_s : r->last_s;
-    if (children == 0 && df_dag_kind_of(r->dag, what->element) != DF_DAG_COMPUTE) {
+    if (children == 0 && df_dag_at(r->dag, what->element)->kind != DF_DAG_COMPUTE) {
         return; /* nothing waits for its end */
     }
     if (r->under_way.count == r->under_way.room &&
@@ -198,8 +198,8 @@ static void wait_for(run *r, device *d, const instance *what)
 /* Starts an instance whose parents have ended, or lets it wait for its device. */
 static void start_ready(run *r, const instance *what, double now_s)
 {
-    if (df_dag_kind_of(r->dag, what->element) == DF_DAG_COMPUTE) {
-        device *const d = &r->devices[df_dag_device(r->dag, what->element)];
+    if (df_dag_at(r->dag, what->element)->kind == DF_DAG_COMPUTE) {
+        device *const d = &r->devices[df_dag_at(r->dag, what->element)->device];
         if (d->busy) {
             wait_for(r, d, what);
             return;
@@ -216,8 +216,8 @@ static void finish(run *r, const event *ended)
     const int32_t element = ended->what.element;
     int32_t count;
     const int32_t *const children = df_dag_children(r->dag, element, &count);
-    if (df_dag_kind_of(r->dag, element) == DF_DAG_COMPUTE) {
-        device *const d = &r->devices[df_dag_device(r->dag, element)];
+    if (df_dag_at(r->dag, element)->kind == DF_DAG_COMPUTE) {
+        device *const d = &r->devices[df_dag_at(r->dag, element)->device];
         d->busy = d->begin < d->count;
         if (d->busy) {
             start(r, &d->all[d->begin++], ended->end_s);

@@ -51,25 +51,25 @@ struct flattening {
     } tasks; /* the last is done first */
 };
 
-static const df_dag_info *info_of(const flattening *f, int32_t e)
+static const df_dag_element *at(const flattening *f, int32_t e)
 {
-    return df_dag_info_of(f->step, e);
+    return df_dag_at(f->step, e);
 }
 
 static bool is_block(const flattening *f, int32_t e)
 {
-    return info_of(f, e)->role == DF_LOWER_BLOCK;
+    return at(f, e)->role == DF_LOWER_BLOCK;
 }
 
 static bool is_data_parallel(const flattening *f, int32_t e)
 {
-    return df_dag_kind_of(f->step, e) == DF_DAG_COLLECTIVE;
+    return at(f, e)->kind == DF_DAG_COLLECTIVE;
 }
 
 /* Gathers that each device of a stage does for itself. */
 static bool is_shared(const flattening *f, int32_t e)
 {
-    return f->ranks > 1 && info_of(f, e)->role == DF_LOWER_GATHER_LAYER;
+    return f->ranks > 1 && at(f, e)->role == DF_LOWER_GATHER_LAYER;
 }
 
 /* ---- Chains ---- */
@@ -80,44 +80,42 @@ void df_lower_add_item(df_lower_chain *chain, const df_lower_item *item)
     chain->item[chain->count++] = *item;
 }
 
-int32_t df_lower_add_chain(df_dag *dag,
-                           const df_lower_chain *chain,
-                           int32_t device,
-                           const df_dag_info *block)
+static const df_lower_chain *chain_of(const flattening *f, int32_t block)
 {
-    const int32_t head = df_dag_count(dag);
+    return &f->layer->chains[at(f, block)->label];
+}
+
+/* Appends the chain of a block, which is not empty, on a device. */
+static void add_chain(flattening *f, int32_t block, int32_t device)
+{
+    const df_lower_chain *const chain = chain_of(f, block);
     for (int i = 0; i < chain->count; i++) {
         const df_lower_item *const item = &chain->item[i];
         const bool edge = item->is_collective;
-        const df_dag_info info = {.role = edge ? DF_LOWER_OPERATOR_COLLECTIVE : DF_LOWER_OPERATOR,
-                                  .label = item->op * DF_DIRECTIONS + chain->direction,
-                                  .name = item->name,
-                                  .collective = item->collective,
-                                  .participants = item->participants,
-                                  .batch = block->batch,
-                                  .layer = block->layer,
-                                  .bytes = item->bytes};
-        const int32_t e = df_lower_add(dag, edge ? DF_DAG_COLLECTIVE : DF_DAG_COMPUTE, device,
-                                       edge ? 0.0 : item->duration_s, &info);
+        const df_dag_element part = {.kind = edge ? DF_DAG_COLLECTIVE : DF_DAG_COMPUTE,
+                                     .device = device,
+                                     .duration_s = edge ? 0.0 : item->duration_s,
+                                     .role =
+                                         edge ? DF_LOWER_OPERATOR_COLLECTIVE : DF_LOWER_OPERATOR,
+                                     .label = item->op * DF_DIRECTIONS + chain->direction,
+                                     .name = item->name,
+                                     .collective = item->collective,
+                                     .participants = item->participants,
+                                     .batch = at(f, block)->batch,
+                                     .layer = at(f, block)->layer,
+                                     .bytes = item->bytes};
+        const int32_t e = df_dag_add(f->flat, &part);
         if (i > 0) {
-            df_dag_link(dag, e - 1, e);
+            df_dag_link(f->flat, e - 1, e);
         }
     }
-    return head;
-}
-
-static const df_lower_chain *chain_of(const flattening *f, int32_t block)
-{
-    return &f->layer->chains[info_of(f, block)->label];
 }
 
 static stand_in copy_block(flattening *f, int32_t e)
 {
-    const df_lower_chain *const chain = chain_of(f, e);
-    const stand_in chains = {df_dag_count(f->flat), chain->count, f->ranks};
+    const stand_in chains = {df_dag_count(f->flat), chain_of(f, e)->count, f->ranks};
     for (int32_t r = 0; r < f->ranks; r++) {
-        (void)df_lower_add_chain(f->flat, chain, df_dag_device(f->step, e) * f->ranks + r,
-                                 info_of(f, e));
+        add_chain(f, e, at(f, e)->device * f->ranks + r);
     }
     return chains;
 }
@@ -134,54 +132,57 @@ static int32_t tail_of(const stand_in *s, int32_t rank)
 
 /* ---- Other elements ---- */
 
+/* Copies for `count` devices, `stride` apart from that of `what` on. Copies for devices that share
+ * parameters are mates. */
+static stand_in copy(flattening *f, df_dag_element what, int32_t count, int32_t stride)
+{
+    const stand_in copies = {df_dag_count(f->flat), 1, count};
+    const int32_t first = what.device;
+    for (int32_t i = 0; i < count; i++) {
+        what.device = first + i * stride;
+        what.mate = i - i * stride % f->part / stride;
+        (void)df_dag_add(f->flat, &what);
+    }
+    return copies;
+}
+
 /* A copy of what stays whole, on the first device of its stage; of a collective, one for each part
  * of the stage. */
 static stand_in copy_element(flattening *f, int32_t e)
 {
     const bool collective = is_data_parallel(f, e);
-    const stand_in copies = {df_dag_count(f->flat), 1, collective ? f->layer->shares : 1};
-    const bool moves = copies.count > 1 || !collective || !f->options->reductions_on_first_devices;
-    const int32_t device = info_of(f, e)->home * (moves ? f->ranks : 1);
-    df_dag_info info = *info_of(f, e);
-    for (int32_t i = 0; i < copies.count; i++) {
-        info.mate = i;
-        (void)df_lower_add(f->flat, df_dag_kind_of(f->step, e), device + i * f->part,
-                           df_dag_duration_s(f->step, e), &info);
-    }
-    return copies;
+    const int32_t count = collective ? f->layer->shares : 1;
+    const bool moves = count > 1 || !collective || !f->options->reductions_on_first_devices;
+    df_dag_element what = *at(f, e);
+    what.device *= moves ? f->ranks : 1;
+    return copy(f, what, count, f->part);
 }
 
-/* A gather for each device of the stage that e is on. */
+/* A gather for each device of the stage that e is on. Those of a block are linked at once, before
+ * what follows it on their device. */
 static stand_in copy_gather(flattening *f, int32_t gather, int32_t e)
 {
-    const stand_in copies = {df_dag_count(f->flat), 1, f->ranks};
-    df_dag_info info = *info_of(f, gather);
-    for (int32_t r = 0; r < f->ranks; r++) {
-        info.mate = r / f->part * f->part;
-        (void)df_lower_add(f->flat, DF_DAG_COLLECTIVE, df_dag_device(f->step, e) * f->ranks + r,
-                           0.0, &info);
-    }
-    return copies;
-}
-
-/* Links gathers before what follows a block on each device. */
-static void gather_after(flattening *f, const stand_in *gathers, int32_t block)
-{
-    for (int32_t r = 0; r < f->ranks && !df_dag_failed(f->flat); r++) {
+    df_dag_element what = *at(f, gather);
+    what.device = at(f, e)->device * f->ranks;
+    what.duration_s = 0.0;
+    const stand_in copies = copy(f, what, f->ranks, 1);
+    for (int32_t r = 0; r < f->ranks && is_block(f, e); r++) {
+        const int32_t tail = tail_of(&f->of[e], r);
         int32_t count;
-        const int32_t *const children = df_dag_children(f->flat, tail_of(&f->of[block], r), &count);
+        const int32_t *children = df_dag_children(f->flat, tail, &count);
         for (int32_t i = 0; i < count; i++) {
-            df_dag_link(f->flat, head_of(gathers, r), children[i]);
+            df_dag_link(f->flat, head_of(&copies, r), children[i]);
+            children = df_dag_children(f->flat, tail, &count); /* they may have moved */
         }
     }
+    return copies;
 }
 
 /* (Nothing leads to these gathers of the reference, but elements behind them have higher numbers.)
  */
 static void gather_after_block(flattening *f, int32_t block, int32_t gather)
 {
-    const stand_in copies = copy_gather(f, gather, block);
-    gather_after(f, &copies, block);
+    (void)copy_gather(f, gather, block);
 }
 
 /* Copies the gathers that begin when e does, for the devices of its stage, to go with e:
@@ -190,7 +191,7 @@ static void gather_after_block(flattening *f, int32_t block, int32_t gather)
  *       |       |                 |              |
  *       +-- g --+                 +-- g 0, g 1 --+
  *
- * Those of a block are linked at once, the last of others when their element is. */
+ * Where e is no block, the last of them are linked when e is. */
 static void copy_siblings(flattening *f, int32_t e, int32_t child)
 {
     int32_t parents;
@@ -202,9 +203,6 @@ static void copy_siblings(flattening *f, int32_t e, int32_t child)
         for (int32_t i = 0; i < count; i++) {
             if (sibling[i] != e && is_shared(f, sibling[i])) {
                 f->gathers[e] = f->of[sibling[i]] = copy_gather(f, sibling[i], e);
-                if (is_block(f, e)) {
-                    gather_after(f, &f->gathers[e], e);
-                }
             }
         }
     }
@@ -249,13 +247,14 @@ static void hand_on(flattening *f, int32_t block, int32_t hop)
     const df_lower_chain *const chain = chain_of(f, block);
     const bool early =
         chain->item[chain->count - 1].is_collective && f->options->hop_skips_collective;
-    df_dag_info info = *info_of(f, hop);
-    info.bytes = ceil(trunc(info.bytes) / (double)f->ranks);
+    df_dag_element share = *at(f, hop);
+    share.duration_s = 0.0;
+    share.bytes = ceil(trunc(share.bytes) / (double)f->ranks);
     int32_t targets;
     const int32_t *const target = df_dag_children(f->step, hop, &targets);
     for (int32_t r = 0; r < f->ranks && targets > 0; r++) {
         const int32_t tail = tail_of(&f->of[block], r);
-        const int32_t edge = df_lower_add(f->flat, DF_DAG_PIPELINE, DF_LOWER_NOWHERE, 0.0, &info);
+        const int32_t edge = df_dag_add(f->flat, &share);
         df_dag_link(f->flat, tail, edge);
         if (early) {
             df_dag_link(f->flat, tail - 1, edge); /* the last operator is before its collective */
@@ -281,7 +280,7 @@ static void add_task(flattening *f, task_function *run, int32_t e, int32_t child
 static void add_tasks(flattening *f, int32_t e, int32_t child)
 {
     const bool block = is_block(f, e);
-    if (block && df_dag_kind_of(f->step, child) == DF_DAG_PIPELINE) {
+    if (block && at(f, child)->kind == DF_DAG_PIPELINE) {
         int32_t count;
         const int32_t *const targets = df_dag_children(f->step, child, &count);
         add_task(f, hand_on, e, child);
@@ -311,7 +310,7 @@ static void make(flattening *f, int32_t e, int32_t child)
     f->of[e] = block ? copy_block(f, e) : copy_element(f, e);
     if (block) {
         add_task(f, copy_siblings, e, -1);
-    } else if (df_dag_kind_of(f->step, e) == DF_DAG_COMPUTE) {
+    } else if (at(f, e)->kind == DF_DAG_COMPUTE) {
         copy_siblings(f, e, -1);
     }
     for (int round = block ? 0 : 1; round < 2; round++) {
@@ -329,8 +328,9 @@ static int32_t root_of(flattening *f, int32_t root)
     if (f->of[root].count == 1) {
         return f->of[root].first;
     }
-    const int32_t mark = df_lower_add(f->flat, DF_DAG_COLLECTIVE, DF_LOWER_NOWHERE, 0.0,
-                                      &(df_dag_info){.role = DF_LOWER_MARK});
+    const int32_t mark = df_dag_add(f->flat, &(df_dag_element){.kind = DF_DAG_COLLECTIVE,
+                                                               .device = DF_DAG_NOWHERE,
+                                                               .role = DF_LOWER_MARK});
     attach(f, mark, root);
     return mark;
 }
@@ -348,7 +348,7 @@ df_dag *df_lower_flatten(const df_dag *step,
                     .part = layer->ranks / layer->shares};
     f.of = df_arena_take(&f.arena, (size_t)df_dag_count(step), sizeof *f.of);
     f.gathers = df_arena_take(&f.arena, (size_t)df_dag_count(step), sizeof *f.gathers);
-    if (f.flat && !f.arena.failed) {
+    if (f.flat && !f.arena.failed && !df_dag_failed(step)) {
         make(&f, *root, -1);
         while (f.tasks.count > 0 && !f.arena.failed && !df_dag_failed(f.flat)) {
             const task next = f.tasks.all[--f.tasks.count];
@@ -356,7 +356,7 @@ df_dag *df_lower_flatten(const df_dag *step,
         }
         *root = root_of(&f, *root);
     }
-    const bool whole = f.flat && !f.arena.failed && !df_dag_failed(f.flat);
+    const bool whole = f.flat && !f.arena.failed && !df_dag_failed(f.flat) && !df_dag_failed(step);
     df_arena_free(&f.arena);
     if (!whole) {
         df_dag_free(f.flat);

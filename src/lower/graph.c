@@ -55,16 +55,6 @@ static int32_t stage_of(const pipeline *p, int64_t place)
     return (int32_t)of_part[part_of(p, place)];
 }
 
-int32_t df_lower_add(
-    df_dag *dag, df_dag_kind kind, int32_t device, double duration_s, const df_dag_info *info)
-{
-    const int32_t made = df_dag_add(dag, kind, device, duration_s);
-    df_dag_info whole = *info;
-    whole.home = device;
-    df_dag_describe(dag, made, &whole);
-    return made;
-}
-
 /* ---- Passes ---- */
 
 static void add_compute(const pipeline *p, int direction, int64_t batch, int64_t place)
@@ -72,12 +62,14 @@ static void add_compute(const pipeline *p, int direction, int64_t batch, int64_t
     const df_step_times *const t = &p->step->t;
     const double *const durations_s[] = {t->embedding, t->block, t->logits};
     const int part = part_of(p, place);
-    const df_dag_info info = {.role = DF_LOWER_EMBEDDING + part,
-                              .label = direction,
-                              .batch = (int32_t)batch,
-                              .layer = (int32_t)place - 1};
-    *at(p, direction, batch, place) = df_lower_add(p->dag, DF_DAG_COMPUTE, stage_of(p, place),
-                                                   durations_s[part][direction], &info);
+    const df_dag_element pass = {.kind = DF_DAG_COMPUTE,
+                                 .device = stage_of(p, place),
+                                 .duration_s = durations_s[part][direction],
+                                 .role = DF_LOWER_EMBEDDING + part,
+                                 .label = direction,
+                                 .batch = (int32_t)batch,
+                                 .layer = (int32_t)place - 1};
+    *at(p, direction, batch, place) = df_dag_add(p->dag, &pass);
 }
 
 /* Hands activations from a place to the next, or their gradients back; free on one device. */
@@ -85,12 +77,14 @@ static void add_hop(const pipeline *p, int direction, int64_t batch, int64_t pla
 {
     const int back = direction == BACKWARD;
     const bool crosses = stage_of(p, place) != stage_of(p, place + 1);
-    const df_dag_info info = {.role = DF_LOWER_HOP,
-                              .batch = (int32_t)batch,
-                              .layer = (int32_t)place,
-                              .bytes = crosses ? p->traffic->hop_bytes : 0.0};
-    const int32_t hop = df_lower_add(p->dag, DF_DAG_PIPELINE, DF_LOWER_NOWHERE,
-                                     crosses ? p->step->t.hop : 0.0, &info);
+    const int32_t hop =
+        df_dag_add(p->dag, &(df_dag_element){.kind = DF_DAG_PIPELINE,
+                                             .device = DF_DAG_NOWHERE,
+                                             .duration_s = crosses ? p->step->t.hop : 0.0,
+                                             .role = DF_LOWER_HOP,
+                                             .batch = (int32_t)batch,
+                                             .layer = (int32_t)place,
+                                             .bytes = crosses ? p->traffic->hop_bytes : 0.0});
     df_dag_link(p->dag, *at(p, direction, batch, place + back), hop);
     df_dag_link(p->dag, hop, *at(p, direction, batch, place + 1 - back));
 }
@@ -203,14 +197,16 @@ static int32_t add_collective(const pipeline *p, df_lower_role role, int64_t bat
     const bool gather = role >= DF_LOWER_GATHER_EMBEDDING;
     const df_net_collective reduction =
         p->step->zero_stage >= 2 ? DF_NET_REDUCE_SCATTER : DF_NET_ALL_REDUCE;
-    const df_dag_info info = {
+    const df_dag_element collective = {
+        .kind = DF_DAG_COLLECTIVE,
+        .device = stage_of(p, place),
+        .duration_s = of_role(gather ? &p->step->t.gather : &p->step->t.reduce, role),
         .role = (int32_t)role,
         .collective = gather ? DF_NET_ALL_GATHER : reduction,
         .batch = (int32_t)batch,
         .layer = (int32_t)place - 1,
         .bytes = of_role(gather ? &p->traffic->gathered : &p->traffic->reduced, role)};
-    return df_lower_add(p->dag, DF_DAG_COLLECTIVE, stage_of(p, place),
-                        of_role(gather ? &p->step->t.gather : &p->step->t.reduce, role), &info);
+    return df_dag_add(p->dag, &collective);
 }
 
 /* A reduction after the backward pass of a place, with ZeRO 2 followed by a gather. */
@@ -238,7 +234,7 @@ static void attach(const pipeline *p, df_lower_role role, int64_t batch, int64_t
 static void gather_beside(const pipeline *p, int32_t h, int64_t batch, int64_t place, int32_t other)
 {
     const int32_t gather = add_collective(p, DF_LOWER_GATHER_LAYER, batch, place);
-    const bool same = df_dag_device(p->dag, h) == stage_of(p, place);
+    const bool same = df_dag_at(p->dag, h)->device == stage_of(p, place);
     df_dag_attach(p->dag, h, gather, same ? DF_DAG_ALL : DF_DAG_ONLY_PIPELINE);
     if (!same && other >= 0) {
         df_dag_attach(p->dag, h, other, DF_DAG_NO_PIPELINE);

@@ -16,8 +16,8 @@
 
 /* ---- A step as a graph ---- */
 
-/* The role of an element of a step's graph, in its df_dag_info. Roles of the embedding, of layers
- * and of the logits follow one another. */
+/* The role of an element of a step's graph. Roles of the embedding, of layers and of the logits
+ * follow one another. */
 typedef enum {
     DF_LOWER_MARK,
     DF_LOWER_EMBEDDING,
@@ -108,11 +108,10 @@ DF_NODISCARD df_status df_lower_time_step(const df_lower_host *host,
                                           const df_lower_layer *layer,
                                           double *time_s,
                                           df_err *err);
-/* Time of a chain on `ranks` devices, of which as many do a collective together as take part in it.
- */
+/* Time of a layer's chain of a direction, alone. */
 DF_NODISCARD df_status df_lower_time_block(const df_lower_host *host,
-                                           const df_lower_chain *chain,
-                                           int32_t ranks,
+                                           const df_lower_layer *layer,
+                                           int direction,
                                            double *time_s,
                                            df_err *err);
 

@@ -4,8 +4,6 @@
 #include "base/arena.h"
 #include "lower/lower.h"
 
-enum { DF_LOWER_NOWHERE = -1 };
-
 /* A graph that is to be simulated. */
 typedef struct {
     const df_dag *dag;
@@ -17,20 +15,7 @@ typedef struct {
     bool in_turns; /* devices do their collectives in one order */
 } df_lower_job;
 
-/* ---- graph.c ---- */
-
-/* Adds an element on a device, DF_LOWER_NOWHERE: none; that is its info's home. */
-int32_t df_lower_add(
-    df_dag *dag, df_dag_kind kind, int32_t device, double duration_s, const df_dag_info *info);
-
 /* ---- flat.c ---- */
-
-/* Appends a chain, which is not empty, on a device; returns its first element. Its elements have
- * the batch and the layer of `block`. */
-int32_t df_lower_add_chain(df_dag *dag,
-                           const df_lower_chain *chain,
-                           int32_t device,
-                           const df_dag_info *block);
 
 /* The step that *root leads to, on layer->ranks devices for each of its own; *root becomes the root
  * of that graph. NULL when out of memory. */
@@ -44,7 +29,7 @@ df_dag *df_lower_flatten(const df_dag *step,
 /* An element for which another one waits. */
 typedef struct {
     int32_t element, waiter;
-    int32_t edge; /* between them, DF_LOWER_NOWHERE: none is known */
+    int32_t edge; /* between them, DF_DAG_NOWHERE: none is known */
     int32_t next; /* source that is the same element, -1: none */
 } df_lower_source;
 
@@ -52,7 +37,7 @@ typedef struct {
 typedef struct {
     const df_dag *dag;
     int32_t elements, devices;
-    int32_t *device; /* [element]: its device, DF_LOWER_NOWHERE: it does not run */
+    int32_t *device; /* [element]: its device, DF_DAG_NOWHERE: it does not run */
     struct {
         df_lower_source *all;
         int32_t count, room;
@@ -73,24 +58,12 @@ typedef struct {
     int32_t *next;     /* [element]: the first on its device that waits for what it sends */
 } df_lower_plan;
 
-/* Plans what the root of a job leads to. DF_ENOMEM; DF_ERUNTIME: elements wait for each other. */
-DF_NODISCARD df_status df_lower_make_plan(df_arena *arena,
-                                          const df_lower_job *job,
-                                          df_lower_plan *plan,
-                                          df_err *err);
-
-/* ---- element.c ---- */
-
-/* Fails with DF_ENOMEM. */
-df_status df_lower_fail_memory(df_err *err);
-
-bool df_lower_is_compute(const df_dag *dag, int32_t element);
-/* Whether it is a collective of an operator, not of data parallelism. */
-bool df_lower_is_operators(const df_dag *dag, int32_t element);
+/* Plans what the root of a job leads to. Here and below, when memory runs out the arena has failed.
+ * False as well when elements wait for each other. */
+bool df_lower_make_plan(df_arena *arena, const df_lower_job *job, df_lower_plan *plan);
 
 /* Links the sources that are the same element, in the order in which the `count` elements of
- * `order` (NULL: all) wait for it; returns the first of each element, -1: none. Here and below,
- * when memory runs out the arena has failed. */
+ * `order` (NULL: all) wait for it; returns the first of each element, -1: none. */
 int32_t *
 df_lower_link_sources(df_arena *arena, df_lower_plan *plan, const int32_t *order, int32_t count);
 

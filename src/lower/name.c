@@ -34,22 +34,22 @@ static const char *const collectives[] = {[DF_NET_ALL_REDUCE] = "_all_reduce",
  * "MHA_forward_all_reduce_b0_layer3". */
 void df_lower_name_element(const df_dag *dag, int32_t element, char *name, size_t size)
 {
-    const df_dag_info *const info = df_dag_info_of(dag, element);
-    const df_lower_role role = (df_lower_role)info->role;
-    const bool backward = info->label % DF_DIRECTIONS == DF_TASK_BACKWARD;
+    const df_dag_element *const e = df_dag_at(dag, element);
+    const df_lower_role role = (df_lower_role)e->role;
+    const bool backward = e->label % DF_DIRECTIONS == DF_TASK_BACKWARD;
     const bool reduces = role >= DF_LOWER_REDUCE_EMBEDDING && role <= DF_LOWER_REDUCE_LOGITS;
-    const char *const direction = backward ? "_backward" : info->name ? "_forward" : "";
+    const char *const direction = backward ? "_backward" : e->name ? "_forward" : "";
     char layer[32] = "";
     if (role == DF_LOWER_MARK) {
         snprintf(name, size, "%s", names[role].stem);
         return;
     }
     if (names[role].in_layer) {
-        snprintf(layer, sizeof layer, "_layer%d", (int)info->layer);
+        snprintf(layer, sizeof layer, "_layer%d", (int)e->layer);
     }
-    snprintf(name, size, "%s%s%s_b%d%s%s", info->name ? info->name : names[role].stem, direction,
-             role == DF_LOWER_OPERATOR_COLLECTIVE ? collectives[info->collective] : "",
-             (int)info->batch, layer, reduces ? collectives[info->collective] : "");
+    snprintf(name, size, "%s%s%s_b%d%s%s", e->name ? e->name : names[role].stem, direction,
+             role == DF_LOWER_OPERATOR_COLLECTIVE ? collectives[e->collective] : "", (int)e->batch,
+             layer, reduces ? collectives[e->collective] : "");
 }
 
 /* A node's label is its element's number and 1, 0 where a message has none. */

@@ -76,7 +76,7 @@ static void collect(planner *p, int32_t root)
 
 static bool is_collective(const df_dag *dag, int32_t e)
 {
-    return df_dag_kind_of(dag, e) == DF_DAG_COLLECTIVE;
+    return df_dag_at(dag, e)->kind == DF_DAG_COLLECTIVE;
 }
 
 /* Numbers the devices that compute from 0 on. */
@@ -86,17 +86,17 @@ static void place_elements(planner *p)
     df_lower_plan *const plan = p->plan;
     int32_t *const number = p->number;
     for (int32_t i = 0; i < p->reached; i++) {
-        if (df_lower_is_compute(p->dag, p->order[i])) {
-            number[df_dag_device(p->dag, p->order[i])] = COMPUTES;
+        if (df_dag_at(p->dag, p->order[i])->kind == DF_DAG_COMPUTE) {
+            number[df_dag_at(p->dag, p->order[i])->device] = COMPUTES;
         }
     }
     for (int32_t d = 0; d < df_dag_devices(p->dag); d++) {
-        number[d] = number[d] == COMPUTES ? plan->devices++ : DF_LOWER_NOWHERE;
+        number[d] = number[d] == COMPUTES ? plan->devices++ : DF_DAG_NOWHERE;
     }
     for (int32_t i = 0; i < p->reached; i++) {
         const int32_t e = p->order[i];
-        const int32_t home = df_dag_info_of(p->dag, e)->home;
-        plan->device[e] = home < 0 ? DF_LOWER_NOWHERE : number[home];
+        const int32_t home = df_dag_at(p->dag, e)->device;
+        plan->device[e] = home < 0 ? DF_DAG_NOWHERE : number[home];
     }
 }
 
@@ -110,7 +110,7 @@ static void add_source(planner *p, int32_t e, int32_t source, int32_t edge)
     for (int32_t i = plan->first[e]; i < plan->sources.count; i++) {
         df_lower_source *const known = &plan->sources.all[i];
         if (known->element == source) {
-            known->edge = edge == DF_LOWER_NOWHERE ? known->edge : edge;
+            known->edge = edge == DF_DAG_NOWHERE ? known->edge : edge;
             return;
         }
     }
@@ -123,7 +123,7 @@ static void wait_for(planner *p, int32_t e, ancestor a, int32_t edge)
 {
     const int32_t *const device = p->plan->device;
     const bool far = device[a.element] != device[e];
-    if (device[a.element] != DF_LOWER_NOWHERE && (far || !a.through)) {
+    if (device[a.element] != DF_DAG_NOWHERE && (far || !a.through)) {
         add_source(p, e, a.element, edge);
     }
 }
@@ -131,14 +131,15 @@ static void wait_for(planner *p, int32_t e, ancestor a, int32_t edge)
 static void wait_for_collective(planner *p, int32_t e, int32_t collective)
 {
     if (p->plan->device[collective] == p->plan->device[e]) {
-        add_source(p, e, collective, DF_LOWER_NOWHERE);
+        add_source(p, e, collective, DF_DAG_NOWHERE);
     }
 }
 
 /* Whether others wait for a collective of operators as they do for what computes. */
 static bool sends(const planner *p, int32_t e)
 {
-    return !p->skips && p->plan->device[e] != DF_LOWER_NOWHERE && df_lower_is_operators(p->dag, e);
+    return !p->skips && p->plan->device[e] != DF_DAG_NOWHERE &&
+           df_dag_at(p->dag, e)->role == DF_LOWER_OPERATOR_COLLECTIVE;
 }
 
 /* Across a hop: what computes before it, and collectives before it on the same device. */
@@ -147,7 +148,7 @@ static void look_across(planner *p, int32_t e, ancestor hop)
     int32_t count;
     const int32_t *const parents = df_dag_parents(p->dag, hop.element, &count);
     for (int32_t i = 0; i < count; i++) {
-        if (df_lower_is_compute(p->dag, parents[i]) || sends(p, parents[i])) {
+        if (df_dag_at(p->dag, parents[i])->kind == DF_DAG_COMPUTE || sends(p, parents[i])) {
             wait_for(p, e, (ancestor){parents[i], hop.through}, hop.element);
         } else if (is_collective(p->dag, parents[i]) && !hop.through) {
             wait_for_collective(p, e, parents[i]);
@@ -158,14 +159,14 @@ static void look_across(planner *p, int32_t e, ancestor hop)
 static void look_at(planner *p, int32_t e, ancestor a)
 {
     const df_dag *const dag = p->dag;
-    if (df_lower_is_compute(dag, a.element)) {
-        wait_for(p, e, a, is_collective(dag, e) ? a.element : DF_LOWER_NOWHERE);
+    if (df_dag_at(dag, a.element)->kind == DF_DAG_COMPUTE) {
+        wait_for(p, e, a, is_collective(dag, e) ? a.element : DF_DAG_NOWHERE);
     } else if (is_collective(dag, e) && is_collective(dag, a.element)) {
         wait_for(p, e, a, a.element);
-    } else if (df_dag_kind_of(dag, a.element) == DF_DAG_PIPELINE) {
+    } else if (df_dag_at(dag, a.element)->kind == DF_DAG_PIPELINE) {
         look_across(p, e, a);
     } else if (sends(p, a.element)) {
-        wait_for(p, e, a, DF_LOWER_NOWHERE);
+        wait_for(p, e, a, DF_DAG_NOWHERE);
     } else {
         wait_for_collective(p, e, a.element);
         push_parents(p, a.element, true);
@@ -177,7 +178,7 @@ static void find_sources(planner *p)
     df_lower_plan *const plan = p->plan;
     for (int32_t e = 0; e < plan->elements; e++) {
         plan->first[e] = plan->sources.count;
-        if (plan->device[e] != DF_LOWER_NOWHERE) {
+        if (plan->device[e] != DF_DAG_NOWHERE) {
             ancestor a;
             p->stamp++;
             push_parents(p, e, false);
@@ -191,6 +192,21 @@ static void find_sources(planner *p)
 
 /* ---- The order in which a device comes to its elements ---- */
 
+int32_t *
+df_lower_link_sources(df_arena *arena, df_lower_plan *plan, const int32_t *order, int32_t count)
+{
+    int32_t *const first = df_arena_numbers(arena, (size_t)plan->elements, -1);
+    for (int32_t i = count - 1; first && i >= 0; i--) {
+        const int32_t e = order ? order[i] : i;
+        for (int32_t k = plan->first[e]; k < plan->first[e + 1]; k++) {
+            df_lower_source *const source = &plan->sources.all[k];
+            source->next = first[source->element];
+            first[source->element] = k;
+        }
+    }
+    return first;
+}
+
 /* Each element after those that it waits for on its device; of those that could come, the one
  * that could first. Returns how many found a place. */
 static int32_t line_up(planner *p, const int32_t *first_source, int32_t *line)
@@ -199,7 +215,7 @@ static int32_t line_up(planner *p, const int32_t *first_source, int32_t *line)
     int32_t count = 0;
     for (int32_t i = 0; i < p->reached; i++) {
         const int32_t e = p->order[i];
-        if (plan->device[e] != DF_LOWER_NOWHERE && p->waits[e] == 0) {
+        if (plan->device[e] != DF_DAG_NOWHERE && p->waits[e] == 0) {
             line[count++] = e;
         }
     }
@@ -226,7 +242,7 @@ static bool order_devices(planner *p)
     int32_t *const end = plan->begin + 1; /* while the queue is filled, device d's end at end[d] */
     int32_t running = 0;
     for (int32_t e = 0; e < plan->elements; e++) {
-        if (plan->device[e] != DF_LOWER_NOWHERE) {
+        if (plan->device[e] != DF_DAG_NOWHERE) {
             end[plan->device[e] + 1]++;
             running++;
         }
@@ -249,7 +265,7 @@ static bool open_planner(planner *p)
     const size_t n = (size_t)df_dag_count(p->dag);
     plan->dag = p->dag;
     plan->elements = (int32_t)n;
-    plan->device = df_arena_numbers(p->arena, n, DF_LOWER_NOWHERE);
+    plan->device = df_arena_numbers(p->arena, n, DF_DAG_NOWHERE);
     plan->first = df_arena_numbers(p->arena, n + 1, 0);
     plan->queue = df_arena_numbers(p->arena, n, 0);
     plan->begin = df_arena_numbers(p->arena, (size_t)df_dag_devices(p->dag) + 2, 0);
@@ -263,26 +279,15 @@ static bool open_planner(planner *p)
     return !p->arena->failed;
 }
 
-df_status
-df_lower_make_plan(df_arena *arena, const df_lower_job *job, df_lower_plan *plan, df_err *err)
+bool df_lower_make_plan(df_arena *arena, const df_lower_job *job, df_lower_plan *plan)
 {
     planner p = {
         .arena = arena, .dag = job->dag, .plan = plan, .skips = job->options.hop_skips_collective};
-    bool ordered = false;
-    if (open_planner(&p)) {
-        collect(&p, job->root);
-        place_elements(&p);
-        find_sources(&p);
-        ordered = order_devices(&p);
-        df_lower_make_teams(arena, plan);
+    if (!open_planner(&p)) {
+        return false;
     }
-    const bool turned = !job->in_turns || (!arena->failed && df_lower_take_turns(arena, plan));
-    if (arena->failed) {
-        return df_lower_fail_memory(err);
-    }
-    return ordered && turned ? DF_OK
-                             : df_fail(err, DF_ERUNTIME,
-                                       "expected %s in an order, found some that wait for each "
-                                       "other",
-                                       ordered ? "collectives" : "parts of the step");
+    collect(&p, job->root);
+    place_elements(&p);
+    find_sources(&p);
+    return order_devices(&p);
 }

@@ -38,30 +38,45 @@ static df_status simulate(const df_lower_host *host, df_lower_job *job, double *
     return status;
 }
 
+/* Times a graph, NULL: there was no memory for it, on the devices of a layer; frees it. */
+static df_status time_graph(const df_lower_host *host,
+                            df_dag *dag,
+                            const df_lower_layer *layer,
+                            df_lower_job *job,
+                            double *time_s,
+                            df_err *err)
+{
+    if (dag && layer) {
+        df_dag *const whole = dag;
+        dag = df_lower_flatten(whole, &job->root, layer, &host->options);
+        df_dag_free(whole);
+    }
+    if (!dag) {
+        return df_fail(err, DF_ENOMEM, "out of memory for the graph of the model");
+    }
+    job->dag = dag;
+    const df_status status = simulate(host, job, time_s, err);
+    df_dag_free(dag);
+    return status;
+}
+
 df_status df_lower_time_block(const df_lower_host *host,
-                              const df_lower_chain *chain,
-                              int32_t ranks,
+                              const df_lower_layer *layer,
+                              int direction,
                               double *time_s,
                               df_err *err)
 {
-    const df_dag_info start = {.role = DF_LOWER_MARK};
-    const bool back = chain->direction == DF_TASK_BACKWARD;
-    df_dag *const dag = df_dag_new((int)ranks);
-    if (!dag) {
-        return df_fail(err, DF_ENOMEM, "out of memory");
-    }
-    df_lower_job job = {.dag = dag,
-                        .root = df_lower_add(dag, DF_DAG_COLLECTIVE, DF_LOWER_NOWHERE, 0.0, &start),
-                        .replicas = 1,
+    const df_dag_element block = {
+        .kind = DF_DAG_COMPUTE, .role = DF_LOWER_BLOCK, .label = direction};
+    const bool back = direction == DF_TASK_BACKWARD;
+    df_lower_job job = {.replicas = 1,
                         .name = back ? "block_backward" : "block_forward",
                         .artifacts = back ? "astra_hier/bwd" : "astra_hier/fwd"};
-    for (int32_t r = 0; r < ranks; r++) {
-        df_dag_link(dag, job.root, df_lower_add_chain(dag, chain, r, &start));
+    df_dag *const dag = df_dag_new(1);
+    if (dag) {
+        job.root = df_dag_add(dag, &block);
     }
-    const df_status status = df_dag_failed(dag) ? df_fail(err, DF_ENOMEM, "out of memory")
-                                                : simulate(host, &job, time_s, err);
-    df_dag_free(dag);
-    return status;
+    return time_graph(host, dag, layer, &job, time_s, err);
 }
 
 df_status df_lower_time_step(const df_lower_host *host,
@@ -73,22 +88,18 @@ df_status df_lower_time_step(const df_lower_host *host,
 {
     /* the parts of a layer with the same parameters are replicas unless they are ranks */
     const double replicas = step->training ? traffic->replicas / (layer ? layer->shares : 1) : 1.0;
+    const double devices = (double)step->pipe.stages * (layer ? layer->ranks : 1);
     DF_TRY(df_net_check_ranks(replicas, err));
+    if (devices > INT32_MAX) { /* they have numbers, whether they have work or not */
+        return df_fail(err, DF_EINVAL,
+                       "expected at most %d devices in all stages for the network simulator, "
+                       "found %.0f",
+                       INT32_MAX, devices);
+    }
     df_lower_job job = {.replicas = (int32_t)replicas,
                         .first_id = layer ? 1 : 0,
                         .name = layer ? "flattened" : "hierarchical",
                         .artifacts = layer ? "astra_flat" : "astra_hier"};
-    df_dag *dag = df_lower_graph(step, traffic, &job.root);
-    if (dag && layer) {
-        df_dag *const whole = dag;
-        dag = df_lower_flatten(whole, &job.root, layer, &host->options);
-        df_dag_free(whole);
-    }
-    if (!dag) {
-        return df_fail(err, DF_ENOMEM, "out of memory for the graph of the model");
-    }
-    job.dag = dag;
-    const df_status status = simulate(host, &job, time_s, err);
-    df_dag_free(dag);
-    return status;
+    df_dag *const dag = df_lower_graph(step, traffic, &job.root);
+    return time_graph(host, dag, layer, &job, time_s, err);
 }

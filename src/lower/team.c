@@ -43,7 +43,7 @@ static int32_t group_of(former *f, int32_t count)
 static int32_t cut_team(former *f, int32_t first)
 {
     df_lower_plan *const plan = f->plan;
-    const int32_t wanted = df_dag_info_of(plan->dag, first)->participants;
+    const int32_t wanted = df_dag_at(plan->dag, first)->participants;
     int32_t *const members = &plan->members[plan->first_member[plan->groups]];
     int32_t count = 0;
     int32_t last = first;
@@ -65,8 +65,9 @@ static int32_t cut_team(former *f, int32_t first)
 /* The label of an operator's collective, -1 for other elements. */
 static int32_t label_of(const df_lower_plan *plan, int32_t e)
 {
-    return plan->device[e] != DF_LOWER_NOWHERE && df_lower_is_operators(plan->dag, e)
-               ? df_dag_info_of(plan->dag, e)->label
+    return plan->device[e] != DF_DAG_NOWHERE &&
+                   df_dag_at(plan->dag, e)->role == DF_LOWER_OPERATOR_COLLECTIVE
+               ? df_dag_at(plan->dag, e)->label
                : -1;
 }
 
@@ -75,7 +76,7 @@ static void list_elements(df_lower_plan *plan, int32_t *first_of_label)
 {
     for (int32_t e = plan->elements - 1; e >= 0; e--) {
         const int32_t label = label_of(plan, e);
-        const int32_t unit = e - df_dag_info_of(plan->dag, e)->mate;
+        const int32_t unit = e - df_dag_at(plan->dag, e)->mate;
         plan->unit[e] = unit;
         if (label >= 0) {
             plan->next_of_unit[e] = first_of_label[label];

@@ -41,6 +41,11 @@ typedef struct {
     df_net_program *program;
 } tracer;
 
+static df_status fail_memory(df_err *err)
+{
+    return df_fail(err, DF_ENOMEM, "out of memory for the simulator's program");
+}
+
 /* ---- Groups ---- */
 
 /* Finds the devices that exchange gradients with each device: those of one number. */
@@ -51,8 +56,8 @@ static void find_mates(const tracer *t)
         t->mate[d] = d;
     }
     for (int32_t e = 0; e < plan->elements; e++) {
-        const int32_t of = e - df_dag_info_of(plan->dag, e)->mate;
-        if (of < e && plan->device[e] != DF_LOWER_NOWHERE && plan->device[of] != DF_LOWER_NOWHERE) {
+        const int32_t of = e - df_dag_at(plan->dag, e)->mate;
+        if (of < e && plan->device[e] != DF_DAG_NOWHERE && plan->device[of] != DF_DAG_NOWHERE) {
             t->mate[plan->device[e]] = plan->device[of];
         }
     }
@@ -127,10 +132,10 @@ static int32_t add_message(tracer *t, const df_lower_source *source, int32_t to)
 {
     const df_dag *const dag = t->plan.dag;
     const int32_t edge = source->edge;
-    const bool carries = edge != DF_LOWER_NOWHERE && df_dag_kind_of(dag, edge) == DF_DAG_PIPELINE;
+    const bool carries = edge != DF_DAG_NOWHERE && df_dag_at(dag, edge)->kind == DF_DAG_PIPELINE;
     message fresh = {.source = *source,
                      .to = to,
-                     .bytes = carries ? (uint64_t)df_dag_info_of(dag, edge)->bytes : 0,
+                     .bytes = carries ? (uint64_t)df_dag_at(dag, edge)->bytes : 0,
                      .tag = (uint32_t)(edge + t->job->first_id),
                      .before = t->last_message[source->element]};
     if (fresh.bytes == 0) {
@@ -155,7 +160,7 @@ static void add_messages_to(tracer *t, int32_t e)
     const uint32_t fresh = (uint32_t)(t->messages.count - before);
     for (uint32_t i = 0; i < fresh; i++) {
         message *const m = &t->messages.all[before + (int32_t)i];
-        if (m->source.edge == DF_LOWER_NOWHERE) {
+        if (m->source.edge == DF_DAG_NOWHERE) {
             m->tag = t->tags + 1 + i;
             m->tag_step = fresh;
         }
@@ -244,18 +249,20 @@ static df_status add_element(tracer *t, int32_t e, df_err *err)
     list_deps(t, e);
     df_net_node node = {
         .id = t->id[e], .label = (uint32_t)e + 1, .deps = t->deps.all, .num_deps = t->deps.count};
-    if (df_lower_is_compute(dag, e)) {
+    if (df_dag_at(dag, e)->kind == DF_DAG_COMPUTE) {
         node.type = DF_NET_COMPUTE;
-        node.duration_ns = (uint64_t)rint(df_dag_duration_s(dag, e) * 1e6) * 1000; /* whole us */
+        node.duration_ns =
+            (uint64_t)rint(df_dag_at(dag, e)->duration_s * 1e6) * 1000; /* whole us */
     } else {
         node.type = DF_NET_COMM;
-        node.collective = df_dag_info_of(dag, e)->collective;
-        node.bytes = (uint64_t)df_dag_info_of(dag, e)->bytes;
+        node.collective = df_dag_at(dag, e)->collective;
+        node.bytes = (uint64_t)df_dag_at(dag, e)->bytes;
     }
     for (int32_t rank = device; rank < df_net_program_ranks(t->program); rank += t->plan.devices) {
         const int32_t replica = rank % t->ranks / t->plan.devices;
-        node.group = df_lower_is_operators(dag, e) ? team_group_id(t, t->plan.group[e], replica)
-                                                   : t->mate[device] + 1;
+        node.group = df_dag_at(dag, e)->role == DF_LOWER_OPERATOR_COLLECTIVE
+                         ? team_group_id(t, t->plan.group[e], replica)
+                         : t->mate[device] + 1;
         DF_TRY(df_net_program_add(t->program, rank, &node, err));
     }
     return DF_OK;
@@ -287,16 +294,43 @@ static df_status add_nodes(tracer *t, df_err *err)
 static df_status check_sizes(const tracer *t, df_err *err)
 {
     const double most_s = 0x1p53 * 1e-6;
+    const double most_bytes = 0x1p53;
     DF_TRY(df_net_check_ranks((double)t->plan.devices * t->job->replicas, err));
-    for (int32_t i = 0; i < t->plan.begin[t->plan.devices]; i++) {
-        const double duration_s = df_dag_duration_s(t->plan.dag, t->plan.queue[i]);
-        if (df_lower_is_compute(t->plan.dag, t->plan.queue[i]) && !(duration_s < most_s)) {
+    for (int32_t e = 0; e < t->plan.elements; e++) {
+        const df_dag_element *const element = df_dag_at(t->plan.dag, e);
+        if (element->kind == DF_DAG_COMPUTE && !(element->duration_s < most_s)) {
             return df_fail(err, DF_EINVAL,
                            "expected work of less than %g s for the network simulator, found %g s",
-                           most_s, duration_s);
+                           most_s, element->duration_s);
+        }
+        if (!(element->bytes < most_bytes)) {
+            return df_fail(err, DF_EINVAL,
+                           "expected transfers of less than %g bytes for the network simulator, "
+                           "found %g",
+                           most_bytes, element->bytes);
         }
     }
     return DF_OK;
+}
+
+static df_status check_order(const df_arena *arena, bool ordered, const char *what, df_err *err)
+{
+    if (arena->failed) {
+        return fail_memory(err);
+    }
+    return ordered ? DF_OK
+                   : df_fail(err, DF_ERUNTIME,
+                             "expected %s in an order, found some that wait for each other", what);
+}
+
+static df_status make_plan(const tracer *t, df_lower_plan *plan, df_err *err)
+{
+    df_arena *const arena = t->arena;
+    const bool ordered = df_lower_make_plan(arena, t->job, plan);
+    DF_TRY(check_order(arena, ordered, "parts of the step", err));
+    df_lower_make_teams(arena, plan);
+    const bool turned = !t->job->in_turns || df_lower_take_turns(arena, plan);
+    return check_order(arena, turned, "collectives", err);
 }
 
 static df_status fill_program(tracer *t, df_err *err)
@@ -314,7 +348,7 @@ static df_status fill_program(tracer *t, df_err *err)
     t->sent_before = df_arena_numbers(arena, n, -1);
     t->id = df_arena_take(arena, n, sizeof *t->id);
     if (arena->failed) {
-        return df_lower_fail_memory(err);
+        return fail_memory(err);
     }
     const int32_t ranks_run = t->ranks > 1 ? t->ranks : 2; /* one alone has a twin */
     DF_TRY(df_net_program_new(ranks_run, &t->program, err));
@@ -328,7 +362,14 @@ static df_status fill_program(tracer *t, df_err *err)
         number_nodes(t);
         DF_TRY(add_nodes(t, err));
     }
-    return arena->failed ? df_lower_fail_memory(err) : df_net_program_seal(t->program, err);
+    return arena->failed ? fail_memory(err) : df_net_program_seal(t->program, err);
+}
+
+static df_status trace(tracer *t, df_err *err)
+{
+    DF_TRY(make_plan(t, &t->plan, err));
+    DF_TRY(check_sizes(t, err));
+    return fill_program(t, err);
 }
 
 df_status df_lower_trace(const df_lower_job *job, df_net_program **program, df_err *err)
@@ -338,13 +379,7 @@ df_status df_lower_trace(const df_lower_job *job, df_net_program **program, df_e
     if (!job->options.tags_meet) {
         t.tags = (uint32_t)(df_dag_count(job->dag) + job->first_id); /* behind those of edges */
     }
-    df_status status = df_lower_make_plan(&arena, job, &t.plan, err);
-    if (status == DF_OK) {
-        status = check_sizes(&t, err);
-    }
-    if (status == DF_OK) {
-        status = fill_program(&t, err);
-    }
+    const df_status status = trace(&t, err);
     df_arena_free(&arena);
     if (status != DF_OK) {
         df_net_program_free(t.program);

@@ -66,7 +66,7 @@ static bool place_units(scheduler *s)
         unit *const u = &s->units[s->queue[i]];
         u->place = i;
         for (int32_t e = s->queue[i]; e >= 0; e = plan->next_of_unit[e]) {
-            count_off(s, e, u->begin_s + df_dag_duration_s(plan->dag, e));
+            count_off(s, e, u->begin_s + df_dag_at(plan->dag, e)->duration_s);
         }
     }
     return s->queued == count;
@@ -93,8 +93,8 @@ static size_t list_turns(scheduler *s, int32_t device)
     for (int32_t i = plan->begin[device]; i < plan->begin[device + 1]; i++) {
         const int32_t e = plan->queue[i];
         const unit *const u = &s->units[s->plan->unit[e]];
-        const double end_s = u->begin_s + df_dag_duration_s(plan->dag, e);
-        if (!df_lower_is_compute(plan->dag, e)) {
+        const double end_s = u->begin_s + df_dag_at(plan->dag, e)->duration_s;
+        if (df_dag_at(plan->dag, e)->kind != DF_DAG_COMPUTE) {
             s->turns[count++] = (turn){u->begin_s, e, u->place, false};
         }
         s->turns[count++] = (turn){end_s, e, u->place, true};

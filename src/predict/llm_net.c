@@ -145,8 +145,9 @@ df_llm_run_net_step(df_job *x, df_step *step, const df_lower_traffic *traffic, d
             .shares = step->data_parallel ? (int32_t)(traffic->replicas / x->split.dp) : 1};
         return df_lower_time_step(&host, step, traffic, &layer, time_s, x->err);
     }
+    const df_lower_layer alone = {.chains = chains, .ranks = (int32_t)ranks, .shares = 1};
     for (int i = 0; i < (step->training ? DF_DIRECTIONS : 1); i++) {
-        DF_TRY(df_lower_time_block(&host, &chains[i], (int32_t)ranks, &step->t.block[i], x->err));
+        DF_TRY(df_lower_time_block(&host, &alone, i, &step->t.block[i], x->err));
     }
     if (mode == DF_ASTRA_HIERARCHICAL) {
         return df_lower_time_step(&host, step, traffic, NULL, time_s, x->err);

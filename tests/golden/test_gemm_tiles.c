@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "compat/compat.h"
+#include "gemm/tiles.h"
 #include "golden/cases.h"
 
 enum { MAX_DEVICES = 8 };
@@ -153,6 +154,8 @@ static void recorded_candidates_are_met(void **state)
     (void)state;
     df_csv *csv = df_csv_open("tile_candidates.csv");
     int rows = 0;
+    df_tile_stream stream;
+    df_tile_stream_init(&stream);
     while (df_csv_next(csv)) {
         const double elems =
             df_csv_number(csv, "size_per_bundle") / df_csv_number(csv, "bytes_per_element");
@@ -161,7 +164,7 @@ static void recorded_candidates_are_met(void **state)
         df_gemm_tile got[DF_TILES] = {0};
         assert_int_equal(read_tiles(df_csv_text(csv, "tiles"), want), DF_TILES);
         /* The square tile is the first candidate. */
-        assert_int_equal(df_gemm_tiles(level, true, elems, want[0].m, got), DF_TILES);
+        assert_int_equal(df_tile_draw(&stream, level, true, elems, want[0].m, got), DF_TILES);
         for (int i = 0; i < DF_TILES; i++) {
             df_assert_rel(got[i].m, want[i].m, 0.0);
             df_assert_rel(got[i].k, want[i].k, 0.0);

@@ -5,6 +5,12 @@
 #include "graph/dag.h"
 #include "support/support.h"
 
+static int32_t add(df_dag *dag, df_dag_kind kind, int32_t device, double duration_s)
+{
+    return df_dag_add(dag,
+                      &(df_dag_element){.kind = kind, .device = device, .duration_s = duration_s});
+}
+
 static double run(df_dag *dag, int32_t root)
 {
     double time_s;
@@ -19,9 +25,9 @@ static void devices_run_one_at_a_time(void **state)
     (void)state;
     for (int devices = 1; devices <= 2; devices++) {
         df_dag *dag = df_dag_new(devices);
-        const int32_t root = df_dag_add(dag, DF_DAG_COLLECTIVE, 0, 0);
-        df_dag_link(dag, root, df_dag_add(dag, DF_DAG_COMPUTE, 0, 3));
-        df_dag_link(dag, root, df_dag_add(dag, DF_DAG_COMPUTE, devices - 1, 4));
+        const int32_t root = add(dag, DF_DAG_COLLECTIVE, 0, 0);
+        df_dag_link(dag, root, add(dag, DF_DAG_COMPUTE, 0, 3));
+        df_dag_link(dag, root, add(dag, DF_DAG_COMPUTE, devices - 1, 4));
         df_assert_rel(run(dag, root), devices == 1 ? 7 : 4, 0);
         df_dag_free(dag);
     }
@@ -31,9 +37,9 @@ static void edges_run_at_once(void **state)
 {
     (void)state;
     df_dag *dag = df_dag_new(1);
-    const int32_t root = df_dag_add(dag, DF_DAG_COMPUTE, 0, 1);
+    const int32_t root = add(dag, DF_DAG_COMPUTE, 0, 1);
     for (int i = 0; i < 5; i++) {
-        df_dag_link(dag, root, df_dag_add(dag, DF_DAG_COLLECTIVE, 0, 2));
+        df_dag_link(dag, root, add(dag, DF_DAG_COLLECTIVE, 0, 2));
     }
     df_assert_rel(run(dag, root), 3, 0);
     df_dag_free(dag);
@@ -44,10 +50,10 @@ static void strangers_are_left_out(void **state)
 {
     (void)state;
     df_dag *dag = df_dag_new(1);
-    const int32_t root = df_dag_add(dag, DF_DAG_COMPUTE, 0, 1);
-    const int32_t child = df_dag_add(dag, DF_DAG_COMPUTE, 0, 10);
+    const int32_t root = add(dag, DF_DAG_COMPUTE, 0, 1);
+    const int32_t child = add(dag, DF_DAG_COMPUTE, 0, 10);
     df_dag_link(dag, root, child);
-    df_dag_link(dag, df_dag_add(dag, DF_DAG_COMPUTE, 0, 1), child);
+    df_dag_link(dag, add(dag, DF_DAG_COMPUTE, 0, 1), child);
     df_assert_rel(run(dag, root), 1, 0);
     df_dag_free(dag);
 }
@@ -63,14 +69,14 @@ static void gathers_run_beside(void **state)
     } cases[] = {{DF_DAG_ALL, 7.5}, {DF_DAG_ONLY_PIPELINE, 7.5}, {DF_DAG_NO_PIPELINE, 5}};
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
         df_dag *dag = df_dag_new(2);
-        const int32_t root = df_dag_add(dag, DF_DAG_COLLECTIVE, 0, 0);
-        const int32_t a = df_dag_add(dag, DF_DAG_COMPUTE, 0, 1);
-        const int32_t hop = df_dag_add(dag, DF_DAG_PIPELINE, 0, 0.5);
-        const int32_t b = df_dag_add(dag, DF_DAG_COMPUTE, 1, 2);
+        const int32_t root = add(dag, DF_DAG_COLLECTIVE, 0, 0);
+        const int32_t a = add(dag, DF_DAG_COMPUTE, 0, 1);
+        const int32_t hop = add(dag, DF_DAG_PIPELINE, 0, 0.5);
+        const int32_t b = add(dag, DF_DAG_COMPUTE, 1, 2);
         df_dag_link(dag, root, a);
         df_dag_link(dag, a, hop);
         df_dag_link(dag, hop, b);
-        df_dag_attach(dag, a, df_dag_add(dag, DF_DAG_COLLECTIVE, 0, 5), cases[i].filter);
+        df_dag_attach(dag, a, add(dag, DF_DAG_COLLECTIVE, 0, 5), cases[i].filter);
         df_assert_rel(run(dag, root), cases[i].time_s, 0);
         df_dag_free(dag);
     }
@@ -178,8 +184,7 @@ static void random_graphs_agree(void **state)
             g.edge[i] = i == 0 || (seed >> 16) % 3 == 0;
             g.device[i] = (int)(seed >> 20) % 4;
             g.duration_s[i] = (seed >> 24) % 5;
-            df_dag_add(dag, g.edge[i] ? DF_DAG_COLLECTIVE : DF_DAG_COMPUTE, g.device[i],
-                       g.duration_s[i]);
+            add(dag, g.edge[i] ? DF_DAG_COLLECTIVE : DF_DAG_COMPUTE, g.device[i], g.duration_s[i]);
         }
         for (int i = 0; i < g.count; i++) {
             for (int j = i + 1; j < g.count; j++) {

@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "gemm/gemm.h"
+#include "gemm/tiles.h"
 #include "hw/roof.h"
 #include "support/support.h"
 
@@ -85,11 +86,13 @@ static answer try_all(const df_hw_device *dev,
 {
     df_gemm_tile tiles[2][DF_TILES];
     int count[2];
+    df_tile_stream stream;
+    df_tile_stream_init(&stream);
     for (int level = 1; level <= 2; level++) {
         const df_hw_mem *mem = &dev->mem[level];
-        count[level - 1] = df_gemm_tiles(level, counting->output_takes_no_room,
-                                         mem->size_per_bundle_bytes / dev->elem_bytes,
-                                         mem->tile_dim, tiles[level - 1]);
+        count[level - 1] = df_tile_draw(&stream, level, counting->output_takes_no_room,
+                                        mem->size_per_bundle_bytes / dev->elem_bytes, mem->tile_dim,
+                                        tiles[level - 1]);
     }
     const double flops = s->m * s->n * (2 * s->k - 1);
     answer best = {HUGE_VAL, HUGE_VAL};
@@ -230,9 +233,11 @@ static void dram_traffic_is_above_the_lower_bound(void **state)
 static void small_memories_have_fewer_candidates(void **state)
 {
     (void)state;
+    df_tile_stream stream;
+    df_tile_stream_init(&stream);
     for (int half = 4; half < 140; half++) {
         df_gemm_tile tiles[DF_TILES];
-        const int count = df_gemm_tiles(1, true, 0.5 * half, 1, tiles);
+        const int count = df_tile_draw(&stream, 1, true, 0.5 * half, 1, tiles);
         assert_in_range(count, 1, DF_TILES);
         for (int i = 0; i < count; i++) {
             for (int j = 0; j < i; j++) {
@@ -241,7 +246,7 @@ static void small_memories_have_fewer_candidates(void **state)
         }
     }
     df_gemm_tile tiles[DF_TILES];
-    assert_int_equal(df_gemm_tiles(1, true, 1.5, 1, tiles), 0);
+    assert_int_equal(df_tile_draw(&stream, 1, true, 1.5, 1, tiles), 0);
 }
 
 int main(void)

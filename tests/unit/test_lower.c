@@ -158,10 +158,11 @@ static void blocks_are_chains_on_each_device(void **state)
     (void)state;
     record r = {.length = 0};
     const df_lower_host host = host_of(&r);
-    const df_lower_chain chain = chain_of(DF_TASK_BACKWARD, 2);
+    const df_lower_chain chains[] = {chain_of(DF_TASK_FORWARD, 2), chain_of(DF_TASK_BACKWARD, 2)};
+    const df_lower_layer layer = {chains, 4, 1};
     double time_s;
     df_err err;
-    assert_int_equal(df_lower_time_block(&host, &chain, 4, &time_s, &err), DF_OK);
+    assert_int_equal(df_lower_time_block(&host, &layer, DF_TASK_BACKWARD, &time_s, &err), DF_OK);
     assert_string_equal(r.text, "0: MLP_backward_b0_layer0 MLP_backward_all_reduce_b0_layer0\n"
                                 "1: MLP_backward_b0_layer0 MLP_backward_all_reduce_b0_layer0\n"
                                 "2: MLP_backward_b0_layer0 MLP_backward_all_reduce_b0_layer0\n"
@@ -179,9 +180,10 @@ static void one_device_has_a_twin(void **state)
     record r = {.length = 0};
     const df_lower_host host = host_of(&r);
     const df_lower_chain chain = chain_of(DF_TASK_FORWARD, 1);
+    const df_lower_layer layer = {&chain, 1, 1};
     double time_s;
     df_err err;
-    assert_int_equal(df_lower_time_block(&host, &chain, 1, &time_s, &err), DF_OK);
+    assert_int_equal(df_lower_time_block(&host, &layer, DF_TASK_FORWARD, &time_s, &err), DF_OK);
     assert_string_equal(r.text, "0: MLP_forward_b0_layer0\n1: MLP_forward_b0_layer0\n");
 }
 
@@ -355,15 +357,16 @@ static void turns_add_dependencies(void **state)
     assert_true(dependencies[1] > dependencies[0]);
 }
 
-static void assert_refused(const df_step *step, double replicas, const char *text)
+static void assert_refused(const df_step *step,
+                           const df_lower_traffic *moved,
+                           const df_lower_layer *layer,
+                           const char *text)
 {
     record r = {.length = 0};
     const df_lower_host host = host_of(&r);
-    df_lower_traffic many = traffic;
     double time_s;
     df_err err;
-    many.replicas = replicas;
-    assert_int_equal(df_lower_time_step(&host, step, &many, NULL, &time_s, &err), DF_EINVAL);
+    assert_int_equal(df_lower_time_step(&host, step, moved, layer, &time_s, &err), DF_EINVAL);
     assert_non_null(strstr(err.text, text));
     assert_int_equal(r.runs, 0);
 }
@@ -372,10 +375,28 @@ static void sizes_have_limits(void **state)
 {
     (void)state;
     df_step step = step_of(true, 0);
-    assert_refused(&step, 20000,
+    df_lower_traffic many = traffic;
+    many.replicas = 20000;
+    assert_refused(&step, &many, NULL,
                    "expected 1 to 32768 devices for the network simulator, found 40000");
+    many = traffic;
+    many.hop_bytes = 0x1p64;
+    assert_refused(&step, &many, NULL, "expected transfers of less than 9.0072e+15 bytes");
     step.t.block[0] = 1e14;
-    assert_refused(&step, 2, "expected work of less than");
+    assert_refused(&step, &traffic, NULL, "expected work of less than");
+}
+
+/* 2^15 devices in each of 2^16 stages, of which most have no layers. */
+static void devices_of_all_stages_have_a_limit(void **state)
+{
+    (void)state;
+    const df_lower_chain chains[] = {chain_of(DF_TASK_FORWARD, 2), chain_of(DF_TASK_BACKWARD, 2)};
+    const df_lower_layer layer = {chains, 1 << 15, 1};
+    df_step step = step_of(false, 0);
+    step.pipe.stages = 1 << 16;
+    assert_refused(&step, &traffic, &layer,
+                   "expected at most 2147483647 devices in all stages for the network simulator, "
+                   "found 2147483648");
 }
 
 /* Whichever allocation fails, the step does, and nothing is read that is not there. */
@@ -415,6 +436,7 @@ int main(void)
         cmocka_unit_test(stuck_runs_are_tried_again),
         cmocka_unit_test(turns_add_dependencies),
         cmocka_unit_test(sizes_have_limits),
+        cmocka_unit_test(devices_of_all_stages_have_a_limit),
         cmocka_unit_test(memory_runs_out),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
