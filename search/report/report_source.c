@@ -41,7 +41,7 @@ static df_status read_config(df_report_source *s, df_err *err)
 {
     const df_results *const r = s->results;
     const unsigned need = DF_CFG_NEED_HARDWARE | DF_CFG_NEED_MODEL | DF_CFG_ANY_DEGREES |
-                          df_compat_reading(&s->options.rules);
+                          DF_CFG_ANY_SHARES | df_compat_reading(&s->options.rules);
     const df_cfg_text hardware = {r->hardware_yaml, "results.h5:/config/hardware_yaml"};
     const df_cfg_text model = {r->model_yaml, "results.h5:/config/model_yaml"};
     return df_cfg_parse(&hardware, r->model_yaml[0] != '\0' ? &model : NULL, need, &s->cfg, err);

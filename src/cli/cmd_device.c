@@ -163,6 +163,22 @@ static void print_core(const df_cfg *cfg, const df_hw_core *core)
            core->operating_throughput_flops_ps / 1e12, core->throughput_flops_ps / 1e12);
 }
 
+/* Bandwidths are those of all units together; what else the table does not show. */
+static void print_remarks(const df_hw_device *dev)
+{
+    const double fed = df_hw_fed_share(dev);
+    for (int level = 0; level < DF_HW_LEVELS; level++) {
+        if (dev->mem[level].copies > 1) {
+            printf("each of %.0f bundles has the bandwidth of %s\n", dev->mem[level].copies,
+                   df_mem_type_name(dev->mem[level].type));
+        }
+    }
+    if (fed < 1) {
+        printf("%s feeds %.3g %% of the cores' peak\n", df_mem_type_name(dev->mem[0].type),
+               100 * fed);
+    }
+}
+
 static void print_memories(const df_cfg *cfg, const df_hw_device *dev)
 {
     printf("%-10s %-11s %12s  %-10s %14s  %-10s %10s %10s\n", "memory", "scope", "size", "limit",
@@ -178,6 +194,7 @@ static void print_memories(const df_cfg *cfg, const df_hw_device *dev)
                df_hw_limit_name(mem->bandwidth_limit),
                count_text(mem->num_units, knows_units(cfg, mem), units), mem->latency_s);
     }
+    print_remarks(dev);
     putchar('\n');
 }
 

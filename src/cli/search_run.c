@@ -202,8 +202,10 @@ static df_status load(const df_search_args *a, const df_rules *rules, df_cfg *cf
 {
     df_cli_files files = a->files;
     settle_files(a, &files);
-    DF_TRY(df_cli_load(&files, rules, DF_CFG_NEED_HARDWARE | DF_CFG_NEED_MODEL | DF_CFG_ANY_DEGREES,
-                       cfg, err));
+    const unsigned shares = a->fix_hardware ? 0 : (unsigned)DF_CFG_ANY_SHARES;
+    DF_TRY(df_cli_load(&files, rules,
+                       shares | DF_CFG_NEED_HARDWARE | DF_CFG_NEED_MODEL | DF_CFG_ANY_DEGREES, cfg,
+                       err));
     if (df_backend_simulates(&cfg->backend)) {
         return df_fail(err, DF_EINVAL,
                        "execution_backend.model: expected analytical for a search, found astra");

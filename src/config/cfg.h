@@ -251,6 +251,7 @@ typedef enum {
     DF_CFG_ANY_DEGREES = 4,   /* the degrees of parallelism need not fit the system: a search
                                  overwrites both */
     DF_CFG_ANY_BUDGETS = 8,   /* shares above their budget are a warning */
+    DF_CFG_ANY_SHARES = 64,   /* shares do not matter: a search divides the budgets anew */
     DF_CFG_ANY_NETWORKS = 16, /* an axis over a network that is not there, too */
     DF_CFG_ANY_TOPOLOGY = 32, /* and a topology that is simulated as fully connected */
 } df_cfg_need;

@@ -330,7 +330,8 @@ df_status df_cfg_check_machine(
                   {DF_CFG_ANY_NETWORKS | DF_CFG_ANY_DEGREES, check_networks},
                   {DF_CFG_ANY_TOPOLOGY, check_simulated_topology}};
     warning->text[0] = '\0';
-    for (size_t i = 0; i < sizeof checks / sizeof checks[0]; i++) {
+    for (size_t i = (need & DF_CFG_ANY_SHARES) != 0 ? 1 : 0; i < sizeof checks / sizeof checks[0];
+         i++) {
         const char *failed = NULL;
         df_err cause;
         const bool lenient = (need & checks[i].lenient) != 0;

@@ -256,7 +256,7 @@ static const df_word words_attention[] = {DF_CFG_ATTENTION_TYPES(ATTENTION_WORD)
         BYTES("tech_param." name ".size", FROM_0, NOT_GIVEN, field.size_bytes,                     \
               "capacity; 0: what the area holds"),                                                 \
         RATE("tech_param." name ".bandwidth", FROM_0, NOT_GIVEN, field.bandwidth_bytes_ps,         \
-             "peak bandwidth; 0: what the power allows")
+             "peak bandwidth of all its units together; 0: what the power allows")
 
 #define LINK(name, field)                                                                          \
     REAL("tech_param.network." name ".latency", "s", FROM_0, REQUIRED, field.latency_s,            \

@@ -470,6 +470,15 @@ df_status df_hw_derive(const df_cfg *cfg, const df_rules *rules, df_hw_device *o
     return status;
 }
 
+double df_hw_fed_share(const df_hw_device *dev)
+{
+    const double bytes_per_flop =
+        2.0 * dev->fma_d2 / (dev->fma_d1 * (2.0 * dev->fma_d2 - 1.0)) * dev->elem_bytes;
+    const double needed_bytes_ps = dev->core.throughput_flops_ps * bytes_per_flop;
+    const double registers_bytes_ps = dev->mem[0].throughput_bytes_ps * dev->mem[0].copies;
+    return needed_bytes_ps > registers_bytes_ps ? registers_bytes_ps / needed_bytes_ps : 1.0;
+}
+
 static const char *part_limit(df_hw_limit count, df_hw_limit rate, bool has_units)
 {
     return df_hw_limit_name(has_units ? rate : count);

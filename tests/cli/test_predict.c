@@ -447,6 +447,34 @@ static void owners_have_their_memory(void **state)
     df_remove_dir(dir);
 }
 
+/* The A100's 432 MCUs do 512 flops a cycle at 1.41 GHz, in steps of 8 x 4 x 8: for each of 8
+ * columns 7 flops a row read 8 operands of 2 bytes. */
+static void starved_cores_are_named(void **state)
+{
+    (void)state;
+    const double needed = 432 * 512 * 1.41e9 * (8 * 2) / (8 * 7.0);
+    char text[128];
+    char dir[256];
+    char arguments[1024];
+    int exit_code;
+    df_make_dir(dir);
+    snprintf(arguments, sizeof arguments,
+             "sed '/SRAM-R:/,/latency/ s/bandwidth: .*/bandwidth: 50e12/' " DF_CONFIGS
+             "/hardware/a100_80gb.yaml >%s/hw.yaml",
+             dir);
+    df_run(arguments, &exit_code, NULL, NULL);
+    snprintf(arguments, sizeof arguments, "device --hardware_config %s/hw.yaml", dir);
+    df_outcome o = df_program(arguments);
+    assert_int_equal(o.exit_code, 0);
+    snprintf(text, sizeof text, "SRAM-R feeds %.3g %% of the cores' peak", 100 * 50e12 / needed);
+    assert_non_null(strstr(o.out, text));
+    df_outcome_free(&o);
+    o = df_program("device --hardware_config " HARDWARE);
+    assert_null(strstr(o.out, "feeds"));
+    df_outcome_free(&o);
+    df_remove_dir(dir);
+}
+
 static void refuse_predict(const char *edit, const char *text)
 {
     int exit_code;
@@ -779,6 +807,7 @@ int main(void)
         cmocka_unit_test(infinite_times_are_readable),
         cmocka_unit_test(shares_are_within_their_budget),
         cmocka_unit_test(owners_have_their_memory),
+        cmocka_unit_test(starved_cores_are_named),
         cmocka_unit_test(networks_are_those_that_there_are),
         cmocka_unit_test(bad_input_is_refused),
         cmocka_unit_test(hybrid_simulates_collectives),
