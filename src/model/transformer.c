@@ -77,8 +77,8 @@ static void build_sum(df_builder *b, const projection *p)
 static void build_kv_gather(df_builder *b, df_op_pass pass)
 {
     const df_dims *const d = b->dims;
-    const double bytes = 2.0 * d->sequence * b->split->batch * d->kv_heads * d->head_dim *
-                         d->bytes.cache / b->split->tp;
+    const double bytes = 2.0 * d->sequence * b->split->batch * df_split_kv_heads(b->split, d) *
+                         d->head_dim * d->bytes.cache / b->split->tp;
     if (b->split->cp > 1.0) {
         df_tail_collective(&b->to, pass, DF_COLL_ALL_GATHER, DF_OVER_CP, bytes);
     }
@@ -88,7 +88,7 @@ static void build_attention_projections(df_builder *b)
 {
     const df_dims *const d = b->dims;
     const double m = b->split->batch * b->span->tokens;
-    const double width = (d->heads + 2.0 * d->kv_heads) * d->head_dim;
+    const double width = (d->heads + 2.0 * df_split_kv_heads(b->split, d)) * d->head_dim;
     projection qkv = project(b, false, m, d->hidden, width);
     projection out = project(b, true, m, d->hidden, d->hidden);
     /* its input; and what attention reads, even where that is computed again */

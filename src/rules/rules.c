@@ -169,6 +169,11 @@ const df_rule df_rule_table[] = {
             "storing takes time; fetching all heads' keys and values at their precision takes "
             "time beside (kvcache_fetch_overlap) or before the attention",
             "Pope et al., MLSys 2023, section 3.3"),
+    SOURCED(
+        llm_kv_heads_fraction,
+        "with fewer key and value heads than tensor-parallel devices, each has a part of a head",
+        "each has a whole one, which others have too: its weights, products and cache",
+        "Pope et al., MLSys 2023, section 3.3"),
     SOURCED(llm_casts_free,
             "weights kept in 4 bytes are used in the tensor format at no cost",
             "each forward GEMM casts them first",

@@ -66,6 +66,7 @@ typedef struct {
     bool llm_embedding_whole_table;
     bool llm_decode_logits_one_row;
     bool llm_kv_cache_free;
+    bool llm_kv_heads_fraction;
     bool llm_casts_free;
     bool llm_idle_experts_run;
     /* LLMs: micro-batches, data parallelism */

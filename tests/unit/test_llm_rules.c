@@ -355,6 +355,52 @@ static void cached_heads_are_whole(void **state)
                   fetch_s + store_s, 1e-9);
 }
 
+/* Eight devices share four key and value heads: each has one whole, not half of one. So has its
+ * QKV projection, of one head each of queries, keys and values; and the query head of each of the
+ * eight sequences attends by itself. */
+static void kv_heads_fraction(void **state)
+{
+    (void)state;
+    df_cfg cfg = df_llm_case(DF_RUN_TRAINING);
+    df_llm_case_split(&cfg, 8, 1, 1, 1);
+    const df_llm_result r = df_llm_case_reference(&cfg);
+    const df_llm_result c = CORRECTED(&cfg, llm_kv_heads_fraction);
+    const double m = (double)B * S;
+    df_assert_rel(row_of(&r, DF_ROW_QKV)->side[DF_FORWARD].time_s, gemm_s(&cfg, m, D, 2 * E) + O,
+                  1e-12);
+    df_assert_rel(row_of(&c, DF_ROW_QKV)->side[DF_FORWARD].time_s, gemm_s(&cfg, m, D, 3 * E) + O,
+                  1e-12);
+    df_assert_rel(row_of(&r, DF_ROW_SCORE)->side[DF_FORWARD].time_s,
+                  B / 2.0 * gemm_s(&cfg, 2 * S, E, S) + O, 1e-12);
+    df_assert_rel(row_of(&c, DF_ROW_SCORE)->side[DF_FORWARD].time_s, B * gemm_s(&cfg, S, E, S) + O,
+                  1e-12);
+    df_assert_rel(row_of(&c, DF_ROW_SOFTMAX)->side[DF_FORWARD].time_s,
+                  row_of(&r, DF_ROW_SOFTMAX)->side[DF_FORWARD].time_s, 0);
+}
+
+/* Half of a head of 64 columns more, twice, in each of four layers; and a device that has whole
+ * heads anyway has no copies. */
+static void kv_heads_fraction_in_memory(void **state)
+{
+    (void)state;
+    df_rules rules = df_rules_corrected();
+    df_memory whole;
+    df_memory part;
+    df_cfg cfg = df_llm_case(DF_RUN_INFERENCE);
+    for (int64_t tp = 4; tp <= 8; tp += 4) {
+        df_llm_case_split(&cfg, tp, 1, 1, 1);
+        rules.llm_kv_heads_fraction = false;
+        df_predict_memory_peak(&cfg, &rules, &whole);
+        rules.llm_kv_heads_fraction = true;
+        df_predict_memory_peak(&cfg, &rules, &part);
+        df_assert_rel(whole.part_bytes[DF_MEMORY_WEIGHTS],
+                      part.part_bytes[DF_MEMORY_WEIGHTS] +
+                          (tp == 8 ? A * L * D * 2.0 * (0.5 * E) : 0.0),
+                      1e-12);
+        df_assert_rel(whole.part_bytes[DF_MEMORY_KV_CACHE], part.part_bytes[DF_MEMORY_KV_CACHE], 0);
+    }
+}
+
 /* Weights in 4 bytes, used in 2: 6 bytes moved for each, once a forward pass. */
 static void casts_free(void **state)
 {
@@ -866,6 +912,8 @@ int main(void)
         cmocka_unit_test(decode_logits_one_row),
         cmocka_unit_test(kv_cache_free),
         cmocka_unit_test(cached_heads_are_whole),
+        cmocka_unit_test(kv_heads_fraction),
+        cmocka_unit_test(kv_heads_fraction_in_memory),
         cmocka_unit_test(casts_free),
         cmocka_unit_test(idle_experts_run),
         cmocka_unit_test(one_stage_one_batch),

@@ -183,22 +183,48 @@ static void context_parallel_keys_are_gathered(void **state)
 }
 
 /* One token after 8 others. A device keeps one head of keys and values, however many devices
- * there are. What the products move through L2 is queries and scores, 2 * 4 + 2 * 9 elements. */
+ * there are. What the products move through L2 is queries and scores, 2 * 4 + 2 * 9 elements of two
+ * query heads; of four devices each has a single one. */
 static void decoded_tokens_read_the_cache(void **state)
 {
     (void)state;
     static const double heads[] = {2, 1, 1};
+    static const df_op_gemm scores[] = {{2, 4, 9, 52}, {2, 4, 9, 52}, {1, 4, 9, 26}};
     for (int i = 0; i < 3; i++) {
         const double tp = 1 << i;
         const df_split split = split_of(tp, 1, false);
         df_span span = df_span_of(&small, &split, 1, 9, true);
         span.cached = true;
         const df_ops ops = build(&small, &split, &span);
-        assert_gemm(&ops, DF_ROW_SCORE, DF_PASS_FORWARD, &(df_op_gemm){2, 4, 9, 52});
+        assert_gemm(&ops, DF_ROW_SCORE, DF_PASS_FORWARD, &scores[i]);
         df_assert_rel(streamed_bytes(&ops, DF_OP_PART_CACHE_FETCH), 2 * 3 * 9 * heads[i] * 4 * 2,
                       0);
         df_assert_rel(streamed_bytes(&ops, DF_OP_PART_CACHE_STORE), 2 * 3 * heads[i] * 4 * 2, 0);
     }
+}
+
+/* Four devices have a query head each and share two heads of keys and values, of which each has a
+ * whole one: 16 * (4 + 2 * 4) * 4 parameters of QKV with the copies, 2 * 8 * 3 sequences * 4 values
+ * of 2 bytes of keys and values. */
+static void heads_are_copied_where_devices_are_more(void **state)
+{
+    (void)state;
+    df_dims dims = small;
+    dims.attention = &(df_cfg_attention){.use_flashattention = true, .attention_tile_size = 128};
+    df_split split = split_of(4, 2, false);
+    const df_span span = df_span_of(&dims, &split, 8, 8, false);
+    const df_ops ops = build(&dims, &split, &span);
+    assert_gemm(&ops, DF_ROW_QKV, DF_PASS_FORWARD, &(df_op_gemm){12, 16, 12, 0});
+    df_assert_rel(ops.op[0].memory.params, 16 * 48 / 4, 0);
+    assert_collective(&ops, DF_ROW_QKV, DF_PASS_FORWARD,
+                      &(df_op_collective){DF_COLL_ALL_GATHER, CP, 2 * 8 * 3 * 4 * 2});
+    const df_op *const kernel =
+        find(&ops, DF_OP_ATTENTION, DF_ROW_ATTENTION, DF_PASS_FORWARD, DF_OP_PART_MAIN);
+    df_assert_rel(kernel->attention.heads, 3, 0);
+    df_assert_rel(kernel->attention.kv_heads, 3, 0);
+    df_assert_rel(df_split_layer_params(&split, &dims), (16 * 48 + 256 + 1536) / 4.0, 0);
+    split.parts_kv_heads = true;
+    df_assert_rel(df_split_layer_params(&split, &dims), (16 * 32 + 256 + 1536) / 4.0, 0);
 }
 
 /* FlashAttention is one kernel, and takes 2.5 times as long backward. */
@@ -256,6 +282,7 @@ int main(void)
         cmocka_unit_test(sequence_parallel_norms_are_gathered),
         cmocka_unit_test(context_parallel_keys_are_gathered),
         cmocka_unit_test(decoded_tokens_read_the_cache),
+        cmocka_unit_test(heads_are_copied_where_devices_are_more),
         cmocka_unit_test(flash_attention_is_one_kernel),
         cmocka_unit_test(experts_share_the_tokens),
         cmocka_unit_test(flops_of_the_model_are_counted),
