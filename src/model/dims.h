@@ -42,7 +42,8 @@ typedef struct {
     double tokens;  /* query positions of a sequence */
     double context; /* keys that they attend to */
     bool decode;
-    bool cached; /* keys and values are kept in, and in a decode step come from, a cache */
+    bool sampled; /* the next token of each sequence is drawn from its last logits: inference */
+    bool cached;  /* keys and values are kept in, and in a decode step come from, a cache */
     double busy_experts, expert_rows; /* experts that get a token, and how many each gets */
 } df_span;
 

@@ -161,6 +161,12 @@ const df_rule df_rule_table[] = {
     RULE(llm_embedding_whole_table,
          "the embedding reads, and takes from the host, its whole table",
          "it reads the rows of its tokens; the host sends their numbers"),
+    SOURCED(llm_head_split_twice,
+            "tensor- and context-parallel devices have a part of the vocabulary each, for all "
+            "tokens, and gather the logits; in memory and gradients it is split over tp",
+            "a device has its tokens and its tp-th of the vocabulary; in training the softmax's "
+            "maximum and sum are reduced, in inference the last position's logits are gathered",
+            "Shoeybi et al., Megatron-LM, 2019, section 3"),
     RULE(llm_decode_logits_one_row,
          "a decode step has logits of one sequence, whatever the batch",
          "it has those of each sequence"),

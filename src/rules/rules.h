@@ -64,6 +64,7 @@ typedef struct {
     bool llm_context_norm_forward_whole;
     bool llm_pointwise_unsharded;
     bool llm_embedding_whole_table;
+    bool llm_head_split_twice;
     bool llm_decode_logits_one_row;
     bool llm_kv_cache_free;
     bool llm_kv_heads_fraction;

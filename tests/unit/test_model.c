@@ -122,8 +122,9 @@ static void tensor_parallel_products_are_split(void **state)
     df_assert_rel(score->launches, 1, 0);
 }
 
-/* Sums of 24 x 16 elements, an all-reduce each way after each pair of projections; logits of 24 x
- * 100 are gathered, and the gradient of their input is summed. */
+/* Sums of 24 x 16 elements, an all-reduce each way after each pair of projections; of each
+ * position's logits two numbers of 4 bytes, the maximum and the sum, and the gradient of their
+ * input. */
 static void tensor_parallel_sums_are_all_reduced(void **state)
 {
     (void)state;
@@ -136,9 +137,8 @@ static void tensor_parallel_sums_are_all_reduced(void **state)
     assert_collective(&ops, DF_ROW_FFN2, DF_PASS_FORWARD, &sum);
     assert_collective(&ops, DF_ROW_FFN1, DF_PASS_INPUT_GRAD, &sum);
     assert_collective(&ops, DF_ROW_LOGITS, DF_PASS_FORWARD,
-                      &(df_op_collective){DF_COLL_ALL_GATHER, TP | CP, 4800});
-    assert_collective(&ops, DF_ROW_LOGITS, DF_PASS_INPUT_GRAD,
-                      &(df_op_collective){DF_COLL_ALL_REDUCE, TP | CP, 768});
+                      &(df_op_collective){DF_COLL_ALL_REDUCE, TP, 2 * 4 * 24});
+    assert_collective(&ops, DF_ROW_LOGITS, DF_PASS_INPUT_GRAD, &sum);
     assert_int_equal(collectives(&ops), 6);
     df_assert_rel(elements(&ops, DF_ROW_NORM1, DF_OP_PART_MAIN), 24 * 16, 0);
     df_assert_rel(elements(&ops, DF_ROW_ACTIVATION, DF_OP_PART_MAIN), 24 * 16, 0);
@@ -159,7 +159,12 @@ static void sequence_parallel_norms_are_gathered(void **state)
                       &(df_op_collective){DF_COLL_REDUCE_SCATTER, TP, 768});
     assert_collective(&ops, DF_ROW_NORM1, DF_PASS_FORWARD, &gather);
     assert_collective(&ops, DF_ROW_NORM2, DF_PASS_INPUT_GRAD, &gather);
-    assert_int_equal(collectives(&ops), 10);
+    const df_op *const input =
+        find(&ops, DF_OP_COLLECTIVE, DF_ROW_LOGITS, DF_PASS_FORWARD, DF_OP_PART_INPUT);
+    assert_memory_equal(&input->coll, &gather, sizeof gather);
+    assert_collective(&ops, DF_ROW_LOGITS, DF_PASS_INPUT_GRAD,
+                      &(df_op_collective){DF_COLL_REDUCE_SCATTER, TP, 768});
+    assert_int_equal(collectives(&ops), 11);
     df_assert_rel(elements(&ops, DF_ROW_NORM2, DF_OP_PART_RESIDUAL), 3 * 4 * 16, 0);
 }
 
@@ -174,6 +179,8 @@ static void context_parallel_keys_are_gathered(void **state)
     const df_op_collective gather = {DF_COLL_ALL_GATHER, CP, 768};
     assert_gemm(&ops, DF_ROW_QKV, DF_PASS_FORWARD, &(df_op_gemm){12, 16, 32, 0});
     assert_gemm(&ops, DF_ROW_SCORE, DF_PASS_FORWARD, &(df_op_gemm){8, 4, 8, 0});
+    assert_gemm(&ops, DF_ROW_LOGITS, DF_PASS_FORWARD, &(df_op_gemm){12, 16, 100, 0});
+    df_assert_rel(elements(&ops, DF_ROW_LOGITS, DF_OP_PART_MAIN), 12 * 100, 0);
     assert_collective(&ops, DF_ROW_QKV, DF_PASS_FORWARD, &gather);
     assert_collective(&ops, DF_ROW_OUT, DF_PASS_INPUT_GRAD, &gather);
     assert_collective(&ops, DF_ROW_SCORE, DF_PASS_INPUT_GRAD,
@@ -201,6 +208,19 @@ static void decoded_tokens_read_the_cache(void **state)
                       0);
         df_assert_rel(streamed_bytes(&ops, DF_OP_PART_CACHE_STORE), 2 * 3 * heads[i] * 4 * 2, 0);
     }
+}
+
+/* The prompt's last positions, one of each of the three sequences, have logits that are drawn
+ * from: 3 * 100 elements are gathered. */
+static void sampled_logits_are_gathered(void **state)
+{
+    (void)state;
+    const df_split split = split_of(2, 1, false);
+    df_span span = df_span_of(&small, &split, 8, 8, false);
+    span.sampled = true;
+    const df_ops ops = build(&small, &split, &span);
+    assert_collective(&ops, DF_ROW_LOGITS, DF_PASS_FORWARD,
+                      &(df_op_collective){DF_COLL_ALL_GATHER, TP, 600});
 }
 
 /* Four devices have a query head each and share two heads of keys and values, of which each has a
@@ -282,6 +302,7 @@ int main(void)
         cmocka_unit_test(sequence_parallel_norms_are_gathered),
         cmocka_unit_test(context_parallel_keys_are_gathered),
         cmocka_unit_test(decoded_tokens_read_the_cache),
+        cmocka_unit_test(sampled_logits_are_gathered),
         cmocka_unit_test(heads_are_copied_where_devices_are_more),
         cmocka_unit_test(flash_attention_is_one_kernel),
         cmocka_unit_test(experts_share_the_tokens),
