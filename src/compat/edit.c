@@ -117,6 +117,10 @@ static void edit_norm(const df_rules *rules, const df_compat_case *of, df_op *op
         op->pass == DF_PASS_FORWARD) {
         op->stream.elements = of->split->batch * of->span->tokens * hidden;
     }
+    if (rules->llm_norms_at_statistics_width && op->part == DF_OP_PART_MAIN) {
+        op->stream.bytes =
+            df_pointwise.norm[df_op_direction(op)].accesses * of->dims->bytes.statistics;
+    }
     if (rules->llm_pointwise_unsharded && op->part == DF_OP_PART_RESIDUAL) {
         op->stream.elements = residual_rows(of, op->row) * hidden;
     }
@@ -150,6 +154,11 @@ static void edit_collective(const df_rules *rules, const df_compat_case *of, df_
     const df_dims *const d = of->dims;
     if (rules->llm_flash_context_unreduced && op->row == DF_ROW_ATTENTION) {
         op->coll.bytes = 0.0;
+    }
+    if (rules->llm_norms_at_statistics_width && op->pass == DF_PASS_FORWARD &&
+        (op->row == DF_ROW_NORM1 || op->row == DF_ROW_NORM2)) {
+        const double parts = df_split_outside(of->split, of->span->tokens, d->hidden);
+        op->coll.bytes = ceil(d->bytes.statistics * (parts * of->split->tp));
     }
     if (rules->llm_head_split_twice && op->row == DF_ROW_LOGITS) {
         gather_logits(of, op);

@@ -142,13 +142,14 @@ static void build_ffn(df_builder *b)
 /* ---- Norms ---- */
 
 /* A norm and the residual that is counted with it. With a sequence split outside of products,
- * its parts are gathered behind it (Korthikanti et al., MLSys 2023, section 4.2). */
+ * its parts are gathered behind it (Korthikanti et al., MLSys 2023, section 4.2). Its statistics,
+ * of a row each, are negligible. */
 static void build_norm(df_builder *b, df_row_name row)
 {
     const df_formats *const bytes = &b->dims->bytes;
     const double n = df_split_outside(b->split, b->span->tokens, b->dims->hidden);
     b->to.row = row;
-    df_build_pointwise(b, df_pointwise.norm, n, bytes->statistics, bytes->statistics)
+    df_build_pointwise(b, df_pointwise.norm, n, bytes->activation, bytes->activation)
         ->memory.saved_bytes = outer_bytes(b);
     df_op *const residual =
         df_build_pointwise(b, df_pointwise.residual, n, bytes->activation, bytes->gradient);
@@ -157,7 +158,7 @@ static void build_norm(df_builder *b, df_row_name row)
     if (b->split->tp > 1.0 && !df_split_is_plain_tensor(b->split)) {
         const double whole = n * b->split->tp;
         df_tail_collective(&b->to, DF_PASS_FORWARD, DF_COLL_ALL_GATHER, DF_OVER_TP,
-                           ceil(bytes->statistics * whole));
+                           ceil(bytes->activation * whole));
         df_tail_collective(&b->to, DF_PASS_INPUT_GRAD, DF_COLL_ALL_GATHER, DF_OVER_TP,
                            ceil(bytes->exchanged_gradient * whole));
     }

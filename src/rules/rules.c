@@ -154,6 +154,11 @@ const df_rule df_rule_table[] = {
             "context-parallel devices each do the norms of the whole sequence forward",
             "each does its part, as backward",
             "Korthikanti et al., MLSys 2023, section 4.2"),
+    SOURCED(llm_norms_at_statistics_width,
+            "norms read, write and gather in the format of statistics, 4 bytes with mixed "
+            "precision",
+            "in that of activations; the statistics of a row are negligible",
+            "Micikevicius et al., ICLR 2018, section 3.3"),
     SOURCED(llm_pointwise_unsharded,
             "activation functions and residuals are not split over devices",
             "activation functions are split as their GEMMs are, residuals as the norms",

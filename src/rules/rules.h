@@ -62,6 +62,7 @@ typedef struct {
     bool llm_flash_unmasked;
     bool llm_flash_softmax_as_products;
     bool llm_context_norm_forward_whole;
+    bool llm_norms_at_statistics_width;
     bool llm_pointwise_unsharded;
     bool llm_embedding_whole_table;
     bool llm_head_split_twice;

@@ -255,6 +255,29 @@ static void context_norm_forward_whole(void **state)
                   stream_s(&cfg, 7 * n / 4, 2 * A * n / 4) + 3 * O + residual_s, 1e-12);
 }
 
+/* Two bytes an element, not four; what a device gathers of the others is half as much, too. */
+static void norms_at_statistics_width(void **state)
+{
+    (void)state;
+    df_cfg cfg = df_llm_case(DF_RUN_TRAINING);
+    df_llm_case_split(&cfg, 4, 1, 1, 1);
+    cfg.sched.tp_sp = true;
+    cfg.sw.precision.mixed_precision = true;
+    const df_llm_result r = df_llm_case_reference(&cfg);
+    const df_llm_result c = CORRECTED(&cfg, llm_norms_at_statistics_width);
+    const df_row *const wide = row_of(&r, DF_ROW_NORM1);
+    const df_row *const narrow = row_of(&c, DF_ROW_NORM1);
+    const double n = (double)B * S * D / 4;
+    df_assert_rel(wide->side[DF_FORWARD].comm_bytes, 4 * 4 * n, 0);
+    df_assert_rel(narrow->side[DF_FORWARD].comm_bytes, A * 4 * n, 0);
+    df_assert_rel(narrow->side[DF_BACKWARD].comm_bytes, A * 4 * n, 0);
+    df_assert_rel(wide->side[DF_FORWARD].time_s - wide->side[DF_FORWARD].comm_s -
+                      (narrow->side[DF_FORWARD].time_s - narrow->side[DF_FORWARD].comm_s),
+                  stream_s(&cfg, 7 * n, 2 * 4 * n) - stream_s(&cfg, 7 * n, 2 * A * n), 1e-9);
+    df_assert_rel(wide->side[DF_BACKWARD].time_s - narrow->side[DF_BACKWARD].time_s,
+                  stream_s(&cfg, 14 * n, 4 * 4 * n) - stream_s(&cfg, 14 * n, 4 * A * n), 1e-9);
+}
+
 static void pointwise_unsharded(void **state)
 {
     (void)state;
@@ -965,6 +988,7 @@ int main(void)
         cmocka_unit_test(flash_unmasked),
         cmocka_unit_test(flash_softmax_as_products),
         cmocka_unit_test(context_norm_forward_whole),
+        cmocka_unit_test(norms_at_statistics_width),
         cmocka_unit_test(pointwise_unsharded),
         cmocka_unit_test(embedding_whole_table),
         cmocka_unit_test(head_split_twice),
