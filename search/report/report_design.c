@@ -75,7 +75,7 @@ static json_t *op_json(const df_usage *op)
     return o;
 }
 
-static void add_llm_result(json_t *o, const df_cfg *cfg, const df_llm_result *r)
+static void add_llm_result(json_t *o, const df_design *design, const df_llm_result *r)
 {
     df_memory memory;
     json_t *const parts = json_object();
@@ -85,7 +85,7 @@ static void add_llm_result(json_t *o, const df_cfg *cfg, const df_llm_result *r)
     } else {
         df_report_real(o, "optimizer_s", r->optimizer_s);
     }
-    df_predict_memory_peak(cfg, &memory);
+    df_predict_memory_peak(design->cfg, design->rules, &memory);
     for (int i = 0; i < DF_MEMORY_PARTS; i++) {
         if (memory.part_bytes[i] > 0) {
             df_report_real(parts, df_memory_names[i], memory.part_bytes[i]);
@@ -94,12 +94,12 @@ static void add_llm_result(json_t *o, const df_cfg *cfg, const df_llm_result *r)
     json_object_set_new(o, "memory_bytes", parts);
 }
 
-static void add_prediction(json_t *o, const df_cfg *cfg, const df_prediction *prediction)
+static void add_prediction(json_t *o, const df_design *design, const df_prediction *prediction)
 {
     json_t *const list = json_array();
     df_report_real(o, "predicted_s", prediction->time_s);
-    if (cfg->mode == DF_MODE_LLM) {
-        add_llm_result(o, cfg, &prediction->llm);
+    if (design->cfg->mode == DF_MODE_LLM) {
+        add_llm_result(o, design, &prediction->llm);
     }
     for (int i = 0; i < prediction->usages.count; i++) {
         json_array_append_new(list, op_json(&prediction->usages.item[i]));
@@ -137,7 +137,7 @@ static df_status fill(maker *m, const df_store_search *search, json_t *o, df_err
     DF_TRY(df_hw_derive(&cfg, &m->source->options.rules, &dev, err));
     const df_design design = {&cfg, &dev, &m->source->options.rules};
     DF_TRY(df_predict(m->predictor, &design, DF_WANT_OPERATORS, &prediction, err));
-    add_prediction(o, &cfg, &prediction);
+    add_prediction(o, &design, &prediction);
     json_object_set_new(o, "device", device_json(&dev));
     if (m->count < YAML_SHOWN) {
         char *const yaml = yaml_text(&cfg);

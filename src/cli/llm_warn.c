@@ -150,26 +150,27 @@ static const struct {
 };
 enum { CHANGES = sizeof changes / sizeof changes[0] };
 
-static double needed_bytes(const df_cfg *cfg)
+static double needed_bytes(const df_cfg *cfg, const df_rules *rules)
 {
     df_memory memory;
-    df_predict_memory_peak(cfg, &memory);
+    df_predict_memory_peak(cfg, rules, &memory);
     return memory.total_bytes;
 }
 
 /* Makes the mildest form of a change after which it fits, or else the one that saves most.
  * False: none saves anything. */
-static bool improve(df_cfg *cfg, int row, double capacity, char name[NAME_ROOM])
+static bool
+improve(df_cfg *cfg, const df_rules *rules, int row, double capacity, char name[NAME_ROOM])
 {
     const df_cfg before = *cfg;
-    double least = needed_bytes(cfg);
+    double least = needed_bytes(cfg, rules);
     bool better = false;
     for (int i = 0; i < EXTENTS && changes[row].extents[i] >= 0 && least > capacity; i++) {
         char tried[NAME_ROOM];
         df_cfg changed = before;
         if (changes[row].make(&changed, changes[row].extents[i], tried) &&
-            df_cfg_check(&changed, NULL) == DF_OK && needed_bytes(&changed) < least) {
-            least = needed_bytes(&changed);
+            df_cfg_check(&changed, NULL) == DF_OK && needed_bytes(&changed, rules) < least) {
+            least = needed_bytes(&changed, rules);
             better = true;
             *cfg = changed;
             memcpy(name, tried, NAME_ROOM);
@@ -178,12 +179,14 @@ static bool improve(df_cfg *cfg, int row, double capacity, char name[NAME_ROOM])
     return better;
 }
 
-static bool find_one(const df_cfg *cfg, double capacity, char names[NAMES_ROOM])
+static bool
+find_one(const df_cfg *cfg, const df_rules *rules, double capacity, char names[NAMES_ROOM])
 {
     for (int row = 0; row < CHANGES; row++) {
         char name[NAME_ROOM];
         df_cfg changed = *cfg;
-        if (improve(&changed, row, capacity, name) && needed_bytes(&changed) <= capacity) {
+        if (improve(&changed, rules, row, capacity, name) &&
+            needed_bytes(&changed, rules) <= capacity) {
             snprintf(names, NAMES_ROOM, "%s", name);
             return true;
         }
@@ -192,13 +195,14 @@ static bool find_one(const df_cfg *cfg, double capacity, char names[NAMES_ROOM])
 }
 
 /* One after another, until it fits. */
-static bool find_several(const df_cfg *cfg, double capacity, char names[NAMES_ROOM])
+static bool
+find_several(const df_cfg *cfg, const df_rules *rules, double capacity, char names[NAMES_ROOM])
 {
     df_cfg changed = *cfg;
     size_t used = 0;
-    for (int row = 0; row < CHANGES && needed_bytes(&changed) > capacity; row++) {
+    for (int row = 0; row < CHANGES && needed_bytes(&changed, rules) > capacity; row++) {
         char name[NAME_ROOM];
-        if (improve(&changed, row, capacity, name)) {
+        if (improve(&changed, rules, row, capacity, name)) {
             used += (size_t)snprintf(names + used, NAMES_ROOM - used, "%s%s", used > 0 ? ", " : "",
                                      name);
         }
@@ -206,11 +210,12 @@ static bool find_several(const df_cfg *cfg, double capacity, char names[NAMES_RO
             return false;
         }
     }
-    return needed_bytes(&changed) <= capacity;
+    return needed_bytes(&changed, rules) <= capacity;
 }
 
 /* The largest batch that fits with the strategy as it is. */
-static bool find_batch(const df_cfg *cfg, double capacity, char names[NAMES_ROOM])
+static bool
+find_batch(const df_cfg *cfg, const df_rules *rules, double capacity, char names[NAMES_ROOM])
 {
     df_cfg changed = *cfg;
     const int64_t unit = cfg->sched.dp * cfg->sched.mb;
@@ -219,7 +224,7 @@ static bool find_batch(const df_cfg *cfg, double capacity, char names[NAMES_ROOM
     while (too_many - fitting > 1) {
         const int64_t middle = fitting + (too_many - fitting) / 2;
         changed.llm.batch_size = middle * unit;
-        if (needed_bytes(&changed) <= capacity) {
+        if (needed_bytes(&changed, rules) <= capacity) {
             fitting = middle;
         } else {
             too_many = middle;
@@ -238,8 +243,9 @@ void df_llm_warn_memory(const df_llm_report *report, FILE *out)
             " needs %.4g GiB of memory a device, %.4g GiB more than there is",
             report->memory->stage, report->memory->total_bytes / DF_GIB,
             (report->memory->total_bytes - capacity) / DF_GIB);
-    if (find_one(report->cfg, capacity, names) || find_several(report->cfg, capacity, names) ||
-        find_batch(report->cfg, capacity, names)) {
+    if (find_one(report->cfg, report->rules, capacity, names) ||
+        find_several(report->cfg, report->rules, capacity, names) ||
+        find_batch(report->cfg, report->rules, capacity, names)) {
         fprintf(out, "; it would with %s\n", names);
     } else {
         fputs("; it takes more devices, or shorter sequences\n", out);

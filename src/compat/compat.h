@@ -40,7 +40,9 @@ typedef struct {
     const df_span *span;
 } df_compat_case;
 
-/* Changes what a pass is over, and what replicas exchange. */
+/* Changes how a model is split, what a pass is over, and what replicas exchange. */
+void df_compat_split(const df_rules *rules, df_split *split);
+
 void df_compat_span(const df_rules *rules,
                     const df_dims *dims,
                     const df_split *split,

@@ -17,6 +17,11 @@ df_compat_options df_compat_read(const df_rules *rules)
                   .order_open = rules->astra_order_open}};
 }
 
+void df_compat_split(const df_rules *rules, df_split *split)
+{
+    split->parts_kv_heads = rules->llm_kv_heads_fraction;
+}
+
 void df_compat_span(const df_rules *rules,
                     const df_dims *dims,
                     const df_split *split,

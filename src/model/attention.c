@@ -5,10 +5,16 @@
 #include "model/build.h"
 #include "model/transformer.h"
 
+/* Key/value heads of all devices together, with copies. */
+static double kv_heads(const df_builder *b)
+{
+    return df_split_kv_heads(b->split, b->dims);
+}
+
 /* Queries by keys, for each key/value head of a sequence. */
 static df_op_gemm score_of(const df_builder *b)
 {
-    const double queries = b->span->tokens * (b->dims->heads / b->dims->kv_heads);
+    const double queries = b->span->tokens * (b->dims->heads / kv_heads(b));
     return (df_op_gemm){queries, b->dims->head_dim, b->span->context, 0.0};
 }
 
@@ -21,7 +27,7 @@ static df_op_gemm output_of(const df_op_gemm *score)
 /* Such products of one device: no whole number where heads do not divide. */
 static double products(const df_builder *b)
 {
-    return b->split->batch * b->dims->kv_heads / b->split->tp;
+    return b->split->batch * kv_heads(b) / b->split->tp;
 }
 
 static void build_batch(df_builder *b, df_row_name row, const df_op_gemm *g)
@@ -43,7 +49,7 @@ static df_op_memory softmax_memory(const df_builder *b)
 /* Returns the forward half, which the other one follows. */
 static df_op *build_softmax(df_builder *b, const df_op_gemm *score)
 {
-    const double count = b->split->batch * b->dims->kv_heads;
+    const double count = b->split->batch * kv_heads(b);
     const double n = ceil(count * score->m * score->n / (b->split->tp * b->split->cp));
     const double a = b->dims->bytes.activation;
     b->to.row = DF_ROW_SOFTMAX;
@@ -82,7 +88,7 @@ static df_op *build_kernel(df_builder *b, df_op_pass pass)
     op->attention.queries = ceil(b->span->tokens / b->split->cp);
     op->attention.keys = b->span->tokens;
     op->attention.heads = b->split->batch * d->heads / b->split->tp;
-    op->attention.kv_heads = b->split->batch * d->kv_heads / b->split->tp;
+    op->attention.kv_heads = products(b);
     op->attention.head_dim = d->head_dim;
     op->attention.tile = (double)d->attention->attention_tile_size;
     op->attention.causal = true;

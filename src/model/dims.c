@@ -86,10 +86,15 @@ df_span_of(const df_dims *dims, const df_split *split, double tokens, double con
 
 /* ---- Parameters ---- */
 
+static double attention_params(const df_dims *dims, double kv_heads)
+{
+    const double qkv = (dims->heads + 2.0 * kv_heads) * dims->head_dim;
+    return dims->hidden * qkv + dims->hidden * dims->hidden;
+}
+
 double df_dims_attention_params(const df_dims *dims)
 {
-    const double qkv = (dims->heads + 2.0 * dims->kv_heads) * dims->head_dim;
-    return dims->hidden * qkv + dims->hidden * dims->hidden;
+    return attention_params(dims, dims->kv_heads);
 }
 
 double df_dims_ffn_params(const df_dims *dims)
@@ -123,6 +128,17 @@ double df_split_outside(const df_split *split, double tokens, double width)
 {
     const double shared = split->batch * ceil(tokens / split->sequence_ways) * width;
     return split->cp > 1.0 ? shared / split->tp : shared;
+}
+
+double df_split_kv_heads(const df_split *split, const df_dims *dims)
+{
+    return split->parts_kv_heads ? dims->kv_heads : fmax(dims->kv_heads, split->tp);
+}
+
+double df_split_layer_params(const df_split *split, const df_dims *dims)
+{
+    const double attention = attention_params(dims, df_split_kv_heads(split, dims));
+    return (attention + dims->experts * df_dims_ffn_params(dims)) / split->tp;
 }
 
 bool df_split_is_plain_tensor(const df_split *split)

@@ -34,6 +34,7 @@ typedef struct {
     double batch;         /* sequences of one micro-batch on one replica */
     bool sequence;        /* norms and activations are split over tp along the sequence */
     double sequence_ways; /* devices that share a sequence outside of products */
+    bool parts_kv_heads;  /* a device may have a part of a key/value head, none has a copy of one */
 } df_split;
 
 /* What a pass is over: a whole sequence, or one token of each. */
@@ -41,7 +42,8 @@ typedef struct {
     double tokens;  /* query positions of a sequence */
     double context; /* keys that they attend to */
     bool decode;
-    bool cached; /* keys and values are kept in, and in a decode step come from, a cache */
+    bool sampled; /* the next token of each sequence is drawn from its last logits: inference */
+    bool cached;  /* keys and values are kept in, and in a decode step come from, a cache */
     double busy_experts, expert_rows; /* experts that get a token, and how many each gets */
 } df_span;
 
@@ -67,6 +69,12 @@ double df_split_width(const df_split *split, double width);
 /* Elements that a device has outside of products, of `tokens` positions of each sequence of the
  * micro-batch and `width` elements each. */
 double df_split_outside(const df_split *split, double tokens, double width);
+/* Key/value heads of all tensor-parallel devices together. Each has a whole one at least, so that
+ * where there are fewer heads than devices, several have copies of one (Pope et al., MLSys 2023,
+ * section 3.3). */
+double df_split_kv_heads(const df_split *split, const df_dims *dims);
+/* Parameters of a layer that a device has. */
+double df_split_layer_params(const df_split *split, const df_dims *dims);
 /* Whether the model is split over tp, and nothing else is. */
 bool df_split_is_plain_tensor(const df_split *split);
 /* Devices that hold the same parameters and see other sequences, or other tokens. */

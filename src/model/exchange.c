@@ -5,7 +5,7 @@
 /* Of a device that has so many layers and tables. */
 static double params_of(const df_dims *dims, const df_split *split, double layers, double tables)
 {
-    return layers * (df_dims_layer_params(dims) / split->tp) +
+    return layers * df_split_layer_params(split, dims) +
            tables * df_dims_table_params(dims) / split->tp;
 }
 

@@ -77,8 +77,8 @@ static void build_sum(df_builder *b, const projection *p)
 static void build_kv_gather(df_builder *b, df_op_pass pass)
 {
     const df_dims *const d = b->dims;
-    const double bytes = 2.0 * d->sequence * b->split->batch * d->kv_heads * d->head_dim *
-                         d->bytes.cache / b->split->tp;
+    const double bytes = 2.0 * d->sequence * b->split->batch * df_split_kv_heads(b->split, d) *
+                         d->head_dim * d->bytes.cache / b->split->tp;
     if (b->split->cp > 1.0) {
         df_tail_collective(&b->to, pass, DF_COLL_ALL_GATHER, DF_OVER_CP, bytes);
     }
@@ -88,7 +88,7 @@ static void build_attention_projections(df_builder *b)
 {
     const df_dims *const d = b->dims;
     const double m = b->split->batch * b->span->tokens;
-    const double width = (d->heads + 2.0 * d->kv_heads) * d->head_dim;
+    const double width = (d->heads + 2.0 * df_split_kv_heads(b->split, d)) * d->head_dim;
     projection qkv = project(b, false, m, d->hidden, width);
     projection out = project(b, true, m, d->hidden, d->hidden);
     /* its input; and what attention reads, even where that is computed again */
@@ -142,13 +142,14 @@ static void build_ffn(df_builder *b)
 /* ---- Norms ---- */
 
 /* A norm and the residual that is counted with it. With a sequence split outside of products,
- * its parts are gathered behind it (Korthikanti et al., MLSys 2023, section 4.2). */
+ * its parts are gathered behind it (Korthikanti et al., MLSys 2023, section 4.2). Its statistics,
+ * of a row each, are negligible. */
 static void build_norm(df_builder *b, df_row_name row)
 {
     const df_formats *const bytes = &b->dims->bytes;
     const double n = df_split_outside(b->split, b->span->tokens, b->dims->hidden);
     b->to.row = row;
-    df_build_pointwise(b, df_pointwise.norm, n, bytes->statistics, bytes->statistics)
+    df_build_pointwise(b, df_pointwise.norm, n, bytes->activation, bytes->activation)
         ->memory.saved_bytes = outer_bytes(b);
     df_op *const residual =
         df_build_pointwise(b, df_pointwise.residual, n, bytes->activation, bytes->gradient);
@@ -157,7 +158,7 @@ static void build_norm(df_builder *b, df_row_name row)
     if (b->split->tp > 1.0 && !df_split_is_plain_tensor(b->split)) {
         const double whole = n * b->split->tp;
         df_tail_collective(&b->to, DF_PASS_FORWARD, DF_COLL_ALL_GATHER, DF_OVER_TP,
-                           ceil(bytes->statistics * whole));
+                           ceil(bytes->activation * whole));
         df_tail_collective(&b->to, DF_PASS_INPUT_GRAD, DF_COLL_ALL_GATHER, DF_OVER_TP,
                            ceil(bytes->exchanged_gradient * whole));
     }
@@ -198,27 +199,51 @@ static df_op_memory head_softmax_memory(const df_builder *b)
                           .live_bytes = b->split->batch * position_bytes / b->split->tp};
 }
 
-/* The last projection, over all tensor- and context-parallel devices, and its softmax. */
+/* The input of the last projection, where devices have parts of the sequence. */
+static void build_head_input(df_builder *b, const projection *head)
+{
+    const double bytes = b->dims->bytes.activation * head->shape.m * head->shape.k;
+    if (b->split->tp > 1.0 && !df_split_is_plain_tensor(b->split)) {
+        df_tail_collective(&b->to, DF_PASS_FORWARD, DF_COLL_ALL_GATHER, DF_OVER_TP, ceil(bytes))
+            ->part = DF_OP_PART_INPUT;
+    }
+}
+
+/* The softmax of a position whose logits tensor-parallel devices share. In training they need its
+ * maximum and its sum alone (Shoeybi et al., Megatron-LM, 2019, section 3); whoever draws the next
+ * token of each sequence needs the logits of its last position. */
+static void build_head_sums(df_builder *b, const projection *head)
+{
+    const df_formats *const bytes = &b->dims->bytes;
+    const double sums_bytes = 2.0 * DF_FP32_BYTES;
+    const df_coll_kind summed =
+        df_split_is_plain_tensor(b->split) ? DF_COLL_ALL_REDUCE : DF_COLL_REDUCE_SCATTER;
+    if (b->span->sampled) {
+        df_tail_collective(&b->to, DF_PASS_FORWARD, DF_COLL_ALL_GATHER, DF_OVER_TP,
+                           ceil(bytes->activation * b->split->batch * b->dims->vocab));
+    } else {
+        df_tail_collective(&b->to, DF_PASS_FORWARD, DF_COLL_ALL_REDUCE, DF_OVER_TP,
+                           sums_bytes * head->shape.m);
+    }
+    df_tail_collective(&b->to, DF_PASS_INPUT_GRAD, summed, DF_OVER_TP,
+                       ceil(bytes->exchanged_gradient * head->shape.m * head->shape.k));
+}
+
+/* The last projection, by columns as that into the feed-forward network is, and its softmax. */
 static void build_head(df_builder *b)
 {
     const df_dims *const d = b->dims;
-    const df_formats *const bytes = &d->bytes;
-    const unsigned axes = DF_OVER_TP | DF_OVER_CP;
-    const double members = b->split->tp * b->split->cp;
-    const double m = b->split->batch * b->span->tokens;
-    const projection head = {.shape = {m, d->hidden, ceil(d->vocab / members), 0.0},
-                             .repeats = 1.0,
-                             .memory = head_memory(b)};
+    const double bytes = d->bytes.activation;
+    projection head = project(b, false, b->split->batch * b->span->tokens, d->hidden, d->vocab);
+    head.memory = head_memory(b);
     b->to.block = DF_BLOCK_HEAD;
     b->to.row = DF_ROW_LOGITS;
+    build_head_input(b, &head);
     build_projection(b, &head);
-    df_tail_collective(&b->to, DF_PASS_FORWARD, DF_COLL_ALL_GATHER, axes,
-                       ceil(bytes->activation * m * d->vocab));
-    df_tail_collective(&b->to, DF_PASS_INPUT_GRAD, DF_COLL_ALL_REDUCE, axes,
-                       ceil(bytes->exchanged_gradient * m * d->hidden));
-    df_op *const softmax = df_build_pointwise(b, df_pointwise.head_softmax, m * d->vocab / members,
-                                              bytes->activation, bytes->activation);
-    softmax->memory = head_softmax_memory(b);
+    build_head_sums(b, &head);
+    df_build_pointwise(b, df_pointwise.head_softmax, head.shape.m * d->vocab / b->split->tp, bytes,
+                       bytes)
+        ->memory = head_softmax_memory(b);
 }
 
 void df_transformer_build(const df_dims *dims,

@@ -57,6 +57,7 @@ typedef enum {
     DF_OP_PART_CAST, /* of weights that are kept wider than they are used */
     DF_OP_PART_CACHE_STORE,
     DF_OP_PART_CACHE_FETCH,
+    DF_OP_PART_INPUT, /* a collective that gathers a product's input */
 } df_op_part;
 
 typedef enum {

@@ -80,6 +80,7 @@ static void read_model(df_job *x)
     x->order = df_pipe_order(x->cfg);
     df_dims_read(x->cfg, &x->dims);
     df_split_read(x->cfg, &x->split);
+    df_compat_split(x->rules, &x->split);
     if (df_compat_first_batch_only(x->rules, &x->pipe, x->order)) {
         x->split.batch = (double)x->cfg->llm.batch_size / x->split.dp;
     }

@@ -49,6 +49,7 @@ static df_span span_of(const df_job *x, double tokens, double context, bool deco
 {
     df_span span = df_span_of(&x->dims, &x->split, tokens, context, decode);
     span.cached = true;
+    span.sampled = true;
     return span;
 }
 

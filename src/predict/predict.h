@@ -144,8 +144,11 @@ typedef struct {
 void df_predict_need(const df_cfg *cfg, const df_rules *rules, df_need *out);
 
 /* One stage, and the stage that needs most, of the model and strategy in *cfg (mode LLM), which
- * df_cfg_check accepts. Memory follows no rule. */
-void df_predict_memory_of_stage(const df_cfg *cfg, int64_t stage, df_memory *out);
-void df_predict_memory_peak(const df_cfg *cfg, df_memory *out);
+ * df_cfg_check accepts. */
+void df_predict_memory_of_stage(const df_cfg *cfg,
+                                const df_rules *rules,
+                                int64_t stage,
+                                df_memory *out);
+void df_predict_memory_peak(const df_cfg *cfg, const df_rules *rules, df_memory *out);
 
 #endif

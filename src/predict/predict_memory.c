@@ -19,7 +19,7 @@ const df_order *df_pipe_order(const df_cfg *cfg)
 }
 
 /* Operators of a forward pass: of training, or over the prompt. */
-static void read_use(const df_cfg *cfg, df_ops *ops, df_memory_use *use)
+static void read_use(const df_cfg *cfg, const df_rules *rules, df_ops *ops, df_memory_use *use)
 {
     const df_cfg_sched *const s = &cfg->sched;
     const bool training = cfg->llm.run_type == DF_RUN_TRAINING;
@@ -28,8 +28,10 @@ static void read_use(const df_cfg *cfg, df_ops *ops, df_memory_use *use)
     df_split split;
     df_dims_read(cfg, &dims);
     df_split_read(cfg, &split);
+    df_compat_split(rules, &split);
     df_span span = df_span_of(&dims, &split, tokens, tokens, false);
     span.cached = !training;
+    span.sampled = !training;
     df_transformer_build(&dims, &split, &span, ops);
     *use = (df_memory_use){.pipe = df_pipe_read(cfg),
                            .order = df_pipe_order(cfg),
@@ -45,19 +47,22 @@ static void read_use(const df_cfg *cfg, df_ops *ops, df_memory_use *use)
                            .moment_bytes = dims.bytes.optimizer};
 }
 
-void df_predict_memory_of_stage(const df_cfg *cfg, int64_t stage, df_memory *out)
+void df_predict_memory_of_stage(const df_cfg *cfg,
+                                const df_rules *rules,
+                                int64_t stage,
+                                df_memory *out)
 {
     df_ops ops;
     df_memory_use use;
-    read_use(cfg, &ops, &use);
+    read_use(cfg, rules, &ops, &use);
     df_memory_of_stage(&ops, &use, stage, out);
 }
 
-void df_predict_memory_peak(const df_cfg *cfg, df_memory *out)
+void df_predict_memory_peak(const df_cfg *cfg, const df_rules *rules, df_memory *out)
 {
     df_ops ops;
     df_memory_use use;
-    read_use(cfg, &ops, &use);
+    read_use(cfg, rules, &ops, &use);
     df_memory_peak(&ops, &use, out);
 }
 
@@ -76,7 +81,7 @@ void df_predict_need(const df_cfg *cfg, const df_rules *rules, df_need *out)
         out->total_bytes = out->lstm.total_bytes;
         break;
     case DF_MODE_LLM:
-        df_predict_memory_peak(cfg, &out->llm);
+        df_predict_memory_peak(cfg, rules, &out->llm);
         out->total_bytes = out->llm.total_bytes;
         break;
     }

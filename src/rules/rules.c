@@ -154,6 +154,11 @@ const df_rule df_rule_table[] = {
             "context-parallel devices each do the norms of the whole sequence forward",
             "each does its part, as backward",
             "Korthikanti et al., MLSys 2023, section 4.2"),
+    SOURCED(llm_norms_at_statistics_width,
+            "norms read, write and gather in the format of statistics, 4 bytes with mixed "
+            "precision",
+            "in that of activations; the statistics of a row are negligible",
+            "Micikevicius et al., ICLR 2018, section 3.3"),
     SOURCED(llm_pointwise_unsharded,
             "activation functions and residuals are not split over devices",
             "activation functions are split as their GEMMs are, residuals as the norms",
@@ -161,6 +166,12 @@ const df_rule df_rule_table[] = {
     RULE(llm_embedding_whole_table,
          "the embedding reads, and takes from the host, its whole table",
          "it reads the rows of its tokens; the host sends their numbers"),
+    SOURCED(llm_head_split_twice,
+            "tensor- and context-parallel devices have a part of the vocabulary each, for all "
+            "tokens, and gather the logits; in memory and gradients it is split over tp",
+            "a device has its tokens and its tp-th of the vocabulary; in training the softmax's "
+            "maximum and sum are reduced, in inference the last position's logits are gathered",
+            "Shoeybi et al., Megatron-LM, 2019, section 3"),
     RULE(llm_decode_logits_one_row,
          "a decode step has logits of one sequence, whatever the batch",
          "it has those of each sequence"),
@@ -169,6 +180,11 @@ const df_rule df_rule_table[] = {
             "storing takes time; fetching all heads' keys and values at their precision takes "
             "time beside (kvcache_fetch_overlap) or before the attention",
             "Pope et al., MLSys 2023, section 3.3"),
+    SOURCED(
+        llm_kv_heads_fraction,
+        "with fewer key and value heads than tensor-parallel devices, each has a part of a head",
+        "each has a whole one, which others have too: its weights, products and cache",
+        "Pope et al., MLSys 2023, section 3.3"),
     SOURCED(llm_casts_free,
             "weights kept in 4 bytes are used in the tensor format at no cost",
             "each forward GEMM casts them first",

@@ -62,10 +62,13 @@ typedef struct {
     bool llm_flash_unmasked;
     bool llm_flash_softmax_as_products;
     bool llm_context_norm_forward_whole;
+    bool llm_norms_at_statistics_width;
     bool llm_pointwise_unsharded;
     bool llm_embedding_whole_table;
+    bool llm_head_split_twice;
     bool llm_decode_logits_one_row;
     bool llm_kv_cache_free;
+    bool llm_kv_heads_fraction;
     bool llm_casts_free;
     bool llm_idle_experts_run;
     /* LLMs: micro-batches, data parallelism */

@@ -113,24 +113,39 @@ static double static_bytes(const df_memory *memory)
            part[DF_MEMORY_OPTIMIZER];
 }
 
-static double activation_bytes(const df_cfg *cfg)
+static double activation_bytes(const df_cfg *cfg, const df_rules *rules)
 {
     df_memory memory;
-    df_predict_memory_of_stage(cfg, 0, &memory);
+    df_predict_memory_of_stage(cfg, rules, 0, &memory);
     return memory.part_bytes[DF_MEMORY_ACTIVATIONS] + memory.part_bytes[DF_MEMORY_RECOMPUTED];
 }
 
 /* Activations as a percentage of those with tensor parallelism alone. */
-static double activation_percent(const df_cfg *cfg)
+static double activation_percent(const df_cfg *cfg, const df_rules *rules)
 {
     df_cfg plain = *cfg;
     plain.sched.tp_sp = false;
     plain.sched.recompute = DF_RECOMPUTE_NONE;
-    return 100.0 * activation_bytes(cfg) / activation_bytes(&plain);
+    return 100.0 * activation_bytes(cfg, rules) / activation_bytes(&plain, rules);
 }
 
-static const char *const memory_metrics[] = {"param_opt_mem_gib", "activation_mem_gib",
-                                             "activation_mem_pct_of_none"};
+enum { MEMORY_METRICS = 3 };
+static const char *const memory_metrics[MEMORY_METRICS] = {
+    "param_opt_mem_gib", "activation_mem_gib", "activation_mem_pct_of_none"};
+
+static double memory_value(const df_cfg *cfg, const df_rules *rules, int metric)
+{
+    df_memory memory;
+    switch (metric) {
+    case 0:
+        df_predict_memory_of_stage(cfg, rules, 0, &memory);
+        return static_bytes(&memory) / DF_GIB;
+    case 1:
+        return activation_bytes(cfg, rules) / DF_GIB;
+    default:
+        return activation_percent(cfg, rules);
+    }
+}
 
 /* The metric of the row is none of those above: it may be one that is not modelled, or a misspelt
  * one, which is then named with its line. */
@@ -138,9 +153,7 @@ static df_status fail_metric(df_val_row *r, const char *metric)
 {
     enum { TIMES = sizeof time_metrics / sizeof time_metrics[0] };
     const int time = df_nearest(metric, &time_metrics[0].name, TIMES, sizeof time_metrics[0]);
-    const int memory =
-        df_nearest(metric, memory_metrics, sizeof memory_metrics / sizeof memory_metrics[0],
-                   sizeof memory_metrics[0]);
+    const int memory = df_nearest(metric, memory_metrics, MEMORY_METRICS, sizeof memory_metrics[0]);
     char expected[128];
     if (time < 0 && memory < 0) {
         return df_fail(r->err, DF_INFEASIBLE, "metric %s is not modelled", metric);
@@ -154,20 +167,15 @@ static df_status fail_metric(df_val_row *r, const char *metric)
 static df_status run_stage(df_val_row *r, const df_cfg *cfg, const char *metric, double measured)
 {
     double predicted[DF_VAL_RULE_SETS];
-    df_memory memory;
-    double value;
-    df_predict_memory_of_stage(cfg, 0, &memory);
-    if (strcmp(metric, "param_opt_mem_gib") == 0) {
-        value = static_bytes(&memory) / DF_GIB;
-    } else if (strcmp(metric, "activation_mem_gib") == 0) {
-        value = activation_bytes(cfg) / DF_GIB;
-    } else if (strcmp(metric, "activation_mem_pct_of_none") == 0) {
-        value = activation_percent(cfg);
-    } else {
+    int known = 0;
+    while (known < MEMORY_METRICS && strcmp(metric, memory_metrics[known]) != 0) {
+        known++;
+    }
+    if (known == MEMORY_METRICS) {
         return fail_metric(r, metric);
     }
     for (int i = 0; i < r->num_rules; i++) {
-        predicted[i] = value; /* memory follows no rule */
+        predicted[i] = memory_value(cfg, &r->rules[i], known);
     }
     return df_val_add(r, metric, measured, predicted);
 }
@@ -209,8 +217,8 @@ df_status df_val_run_memory(df_val_row *r)
     DF_TRY(df_val_number(r, "fits", NAN, &fits));
     DF_TRY(df_val_number(r, "peak_mem_gb", NAN, &peak_gb));
     DF_TRY(df_val_read_case(r, &cfg));
-    df_predict_memory_peak(&cfg, &memory);
     for (int i = 0; i < r->num_rules; i++) {
+        df_predict_memory_peak(&cfg, &r->rules[i], &memory);
         predicted[i] = memory.total_bytes <= cfg.tech.dram.size_bytes;
         peak[i] = memory.total_bytes / DF_GIB;
     }

@@ -44,15 +44,20 @@ static double gemm_s(const df_cfg *cfg, double m, double k, double n)
     return gemm(cfg, m, k, n).time_s;
 }
 
-/* An all-reduce over the network inside the node. */
-static double all_reduce_s(const df_cfg *cfg, double bytes, double n)
+/* A collective over the network inside the node. */
+static double ring_s(const df_cfg *cfg, df_coll_kind kind, double bytes, double n)
 {
     const df_rules rules = df_rules_reference();
     const df_hw_device dev = df_llm_case_device(cfg);
-    const df_op_collective what = {DF_COLL_ALL_REDUCE, 0, bytes};
+    const df_op_collective what = {kind, 0, bytes};
     const df_topo_group group = {.members = n,
                                  .link = {dev.intra.throughput_bytes_ps, dev.intra.latency_s}};
     return df_case_ring_s(&dev, &rules, DF_MODE_LLM, &what, &group);
+}
+
+static double all_reduce_s(const df_cfg *cfg, double bytes, double n)
+{
+    return ring_s(cfg, DF_COLL_ALL_REDUCE, bytes, n);
 }
 
 static const df_row *row_of(const df_llm_result *r, df_row_name op)
@@ -250,6 +255,29 @@ static void context_norm_forward_whole(void **state)
                   stream_s(&cfg, 7 * n / 4, 2 * A * n / 4) + 3 * O + residual_s, 1e-12);
 }
 
+/* Two bytes an element, not four; what a device gathers of the others is half as much, too. */
+static void norms_at_statistics_width(void **state)
+{
+    (void)state;
+    df_cfg cfg = df_llm_case(DF_RUN_TRAINING);
+    df_llm_case_split(&cfg, 4, 1, 1, 1);
+    cfg.sched.tp_sp = true;
+    cfg.sw.precision.mixed_precision = true;
+    const df_llm_result r = df_llm_case_reference(&cfg);
+    const df_llm_result c = CORRECTED(&cfg, llm_norms_at_statistics_width);
+    const df_row *const wide = row_of(&r, DF_ROW_NORM1);
+    const df_row *const narrow = row_of(&c, DF_ROW_NORM1);
+    const double n = (double)B * S * D / 4;
+    df_assert_rel(wide->side[DF_FORWARD].comm_bytes, 4 * 4 * n, 0);
+    df_assert_rel(narrow->side[DF_FORWARD].comm_bytes, A * 4 * n, 0);
+    df_assert_rel(narrow->side[DF_BACKWARD].comm_bytes, A * 4 * n, 0);
+    df_assert_rel(wide->side[DF_FORWARD].time_s - wide->side[DF_FORWARD].comm_s -
+                      (narrow->side[DF_FORWARD].time_s - narrow->side[DF_FORWARD].comm_s),
+                  stream_s(&cfg, 7 * n, 2 * 4 * n) - stream_s(&cfg, 7 * n, 2 * A * n), 1e-9);
+    df_assert_rel(wide->side[DF_BACKWARD].time_s - narrow->side[DF_BACKWARD].time_s,
+                  stream_s(&cfg, 14 * n, 4 * 4 * n) - stream_s(&cfg, 14 * n, 4 * A * n), 1e-9);
+}
+
 static void pointwise_unsharded(void **state)
 {
     (void)state;
@@ -287,6 +315,59 @@ static void embedding_whole_table(void **state)
                   stream_s(&cfg, 0, rows) + O + 4.0 * B * S / 1e9, 1e-12);
     df_assert_rel(row_of(&c, DF_ROW_EMBEDDING)->side[DF_BACKWARD].time_s,
                   stream_s(&cfg, 0, rows) + O, 1e-12);
+}
+
+/* Two by two devices: half of the tokens by half of the vocabulary each, where the reference has
+ * all of them by a quarter. The input's other half comes from the other tensor-parallel device;
+ * then the two compare 4 + 4 bytes a token. */
+static void head_split_twice(void **state)
+{
+    (void)state;
+    df_cfg cfg = df_llm_case(DF_RUN_TRAINING);
+    cfg.sched.cp = 2;
+    df_llm_case_split(&cfg, 2, 1, 1, 1);
+    const df_llm_result r = df_llm_case_reference(&cfg);
+    const df_llm_result c = CORRECTED(&cfg, llm_head_split_twice);
+    const df_row_side *const forward = &row_of(&c, DF_ROW_LOGITS)->side[DF_FORWARD];
+    const df_row_side *const backward = &row_of(&c, DF_ROW_LOGITS)->side[DF_BACKWARD];
+    const double m = B * S / 2.0;
+    const double n = m * V / 2;
+    df_assert_rel(row_of(&r, DF_ROW_LOGITS)->side[DF_FORWARD].time_s,
+                  gemm_s(&cfg, 2 * m, D, V / 4.0) +
+                      ring_s(&cfg, DF_COLL_ALL_GATHER, A * 2 * m * V, 4) +
+                      stream_s(&cfg, 7 * n, 4 * A * n) + 5 * O,
+                  1e-12);
+    df_assert_rel(forward->comm_s,
+                  ring_s(&cfg, DF_COLL_ALL_GATHER, A * m * D, 2) + all_reduce_s(&cfg, 8 * m, 2),
+                  1e-12);
+    df_assert_rel(forward->time_s - forward->comm_s,
+                  gemm_s(&cfg, m, D, V / 2.0) + stream_s(&cfg, 7 * n, 4 * A * n) + 5 * O, 1e-12);
+    df_assert_rel(backward->comm_s, ring_s(&cfg, DF_COLL_REDUCE_SCATTER, A * m * D, 2), 1e-12);
+    df_assert_rel(backward->time_s - backward->comm_s,
+                  gemm_s(&cfg, m, V / 2.0, D) + gemm_s(&cfg, D, m, V / 2.0) +
+                      stream_s(&cfg, 4 * n, 3 * A * n) + 6 * O,
+                  1e-12);
+}
+
+/* Who draws the next token of eight sequences needs the logits of eight positions. */
+static void head_split_twice_in_inference(void **state)
+{
+    (void)state;
+    df_cfg cfg = df_llm_case(DF_RUN_INFERENCE);
+    df_llm_case_split(&cfg, 4, 1, 1, 1);
+    cfg.sched.tp_sp = false;
+    df_rules rules = df_rules_reference();
+    rules.llm_head_split_twice = false;
+    rules.llm_decode_logits_one_row = false;
+    const df_llm_result c = df_llm_case_predict(&cfg, &rules);
+    const double gather_s = ring_s(&cfg, DF_COLL_ALL_GATHER, A * B * V, 4);
+    df_assert_rel(c.pass.row[DF_ROW_LOGITS].side[DF_FORWARD].comm_s, gather_s, 1e-12);
+    df_assert_rel(c.decode.row[DF_ROW_LOGITS].side[DF_FORWARD].comm_s, gather_s, 1e-12);
+    rules.llm_head_split_twice = true;
+    const df_llm_result r = df_llm_case_predict(&cfg, &rules);
+    df_assert_rel(r.pass.row[DF_ROW_LOGITS].side[DF_FORWARD].comm_s,
+                  ring_s(&cfg, DF_COLL_ALL_GATHER, A * B * (S - 16) * V, 4), 1e-12);
+    df_assert_rel(r.decode.row[DF_ROW_LOGITS].side[DF_FORWARD].comm_s, gather_s, 1e-12);
 }
 
 static void decode_logits_one_row(void **state)
@@ -353,6 +434,52 @@ static void cached_heads_are_whole(void **state)
                       parts[DF_ROW_SOFTMAX].side[DF_FORWARD].time_s -
                       parts[DF_ROW_AV].side[DF_FORWARD].time_s,
                   fetch_s + store_s, 1e-9);
+}
+
+/* Eight devices share four key and value heads: each has one whole, not half of one. So has its
+ * QKV projection, of one head each of queries, keys and values; and the query head of each of the
+ * eight sequences attends by itself. */
+static void kv_heads_fraction(void **state)
+{
+    (void)state;
+    df_cfg cfg = df_llm_case(DF_RUN_TRAINING);
+    df_llm_case_split(&cfg, 8, 1, 1, 1);
+    const df_llm_result r = df_llm_case_reference(&cfg);
+    const df_llm_result c = CORRECTED(&cfg, llm_kv_heads_fraction);
+    const double m = (double)B * S;
+    df_assert_rel(row_of(&r, DF_ROW_QKV)->side[DF_FORWARD].time_s, gemm_s(&cfg, m, D, 2 * E) + O,
+                  1e-12);
+    df_assert_rel(row_of(&c, DF_ROW_QKV)->side[DF_FORWARD].time_s, gemm_s(&cfg, m, D, 3 * E) + O,
+                  1e-12);
+    df_assert_rel(row_of(&r, DF_ROW_SCORE)->side[DF_FORWARD].time_s,
+                  B / 2.0 * gemm_s(&cfg, 2 * S, E, S) + O, 1e-12);
+    df_assert_rel(row_of(&c, DF_ROW_SCORE)->side[DF_FORWARD].time_s, B * gemm_s(&cfg, S, E, S) + O,
+                  1e-12);
+    df_assert_rel(row_of(&c, DF_ROW_SOFTMAX)->side[DF_FORWARD].time_s,
+                  row_of(&r, DF_ROW_SOFTMAX)->side[DF_FORWARD].time_s, 0);
+}
+
+/* Half of a head of 64 columns more, twice, in each of four layers; and a device that has whole
+ * heads anyway has no copies. */
+static void kv_heads_fraction_in_memory(void **state)
+{
+    (void)state;
+    df_rules rules = df_rules_corrected();
+    df_memory whole;
+    df_memory part;
+    df_cfg cfg = df_llm_case(DF_RUN_INFERENCE);
+    for (int64_t tp = 4; tp <= 8; tp += 4) {
+        df_llm_case_split(&cfg, tp, 1, 1, 1);
+        rules.llm_kv_heads_fraction = false;
+        df_predict_memory_peak(&cfg, &rules, &whole);
+        rules.llm_kv_heads_fraction = true;
+        df_predict_memory_peak(&cfg, &rules, &part);
+        df_assert_rel(whole.part_bytes[DF_MEMORY_WEIGHTS],
+                      part.part_bytes[DF_MEMORY_WEIGHTS] +
+                          (tp == 8 ? A * L * D * 2.0 * (0.5 * E) : 0.0),
+                      1e-12);
+        df_assert_rel(whole.part_bytes[DF_MEMORY_KV_CACHE], part.part_bytes[DF_MEMORY_KV_CACHE], 0);
+    }
 }
 
 /* Weights in 4 bytes, used in 2: 6 bytes moved for each, once a forward pass. */
@@ -861,11 +988,16 @@ int main(void)
         cmocka_unit_test(flash_unmasked),
         cmocka_unit_test(flash_softmax_as_products),
         cmocka_unit_test(context_norm_forward_whole),
+        cmocka_unit_test(norms_at_statistics_width),
         cmocka_unit_test(pointwise_unsharded),
         cmocka_unit_test(embedding_whole_table),
+        cmocka_unit_test(head_split_twice),
+        cmocka_unit_test(head_split_twice_in_inference),
         cmocka_unit_test(decode_logits_one_row),
         cmocka_unit_test(kv_cache_free),
         cmocka_unit_test(cached_heads_are_whole),
+        cmocka_unit_test(kv_heads_fraction),
+        cmocka_unit_test(kv_heads_fraction_in_memory),
         cmocka_unit_test(casts_free),
         cmocka_unit_test(idle_experts_run),
         cmocka_unit_test(one_stage_one_batch),

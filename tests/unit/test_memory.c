@@ -31,12 +31,13 @@ static df_cfg gpt(int64_t layers, int64_t hidden, int64_t heads, int64_t batch)
 
 static df_memory stage_of(const df_cfg *cfg, int64_t stage)
 {
+    const df_rules rules = df_rules_corrected();
     df_memory memory;
     df_err err;
     if (df_cfg_check(cfg, &err) != DF_OK) {
         fail_msg("%s", err.text);
     }
-    df_predict_memory_of_stage(cfg, stage, &memory);
+    df_predict_memory_of_stage(cfg, &rules, stage, &memory);
     return memory;
 }
 
@@ -143,7 +144,8 @@ static void logits_are_on_the_last_stage(void **state)
     df_assert_rel(stage_of(&cfg, 1).part_bytes[DF_MEMORY_LOGITS],
                   tokens * (2 * 2 * 512 + 10 * 51200.0 / 2), 1e-12);
     df_memory peak;
-    df_predict_memory_peak(&cfg, &peak);
+    const df_rules rules = df_rules_corrected();
+    df_predict_memory_peak(&cfg, &rules, &peak);
     assert_int_equal(peak.stage, 1);
     df_assert_rel(peak.total_bytes, stage_of(&cfg, 1).total_bytes, 0);
 }

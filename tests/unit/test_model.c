@@ -122,8 +122,9 @@ static void tensor_parallel_products_are_split(void **state)
     df_assert_rel(score->launches, 1, 0);
 }
 
-/* Sums of 24 x 16 elements, an all-reduce each way after each pair of projections; logits of 24 x
- * 100 are gathered, and the gradient of their input is summed. */
+/* Sums of 24 x 16 elements, an all-reduce each way after each pair of projections; of each
+ * position's logits two numbers of 4 bytes, the maximum and the sum, and the gradient of their
+ * input. */
 static void tensor_parallel_sums_are_all_reduced(void **state)
 {
     (void)state;
@@ -136,9 +137,8 @@ static void tensor_parallel_sums_are_all_reduced(void **state)
     assert_collective(&ops, DF_ROW_FFN2, DF_PASS_FORWARD, &sum);
     assert_collective(&ops, DF_ROW_FFN1, DF_PASS_INPUT_GRAD, &sum);
     assert_collective(&ops, DF_ROW_LOGITS, DF_PASS_FORWARD,
-                      &(df_op_collective){DF_COLL_ALL_GATHER, TP | CP, 4800});
-    assert_collective(&ops, DF_ROW_LOGITS, DF_PASS_INPUT_GRAD,
-                      &(df_op_collective){DF_COLL_ALL_REDUCE, TP | CP, 768});
+                      &(df_op_collective){DF_COLL_ALL_REDUCE, TP, 2 * 4 * 24});
+    assert_collective(&ops, DF_ROW_LOGITS, DF_PASS_INPUT_GRAD, &sum);
     assert_int_equal(collectives(&ops), 6);
     df_assert_rel(elements(&ops, DF_ROW_NORM1, DF_OP_PART_MAIN), 24 * 16, 0);
     df_assert_rel(elements(&ops, DF_ROW_ACTIVATION, DF_OP_PART_MAIN), 24 * 16, 0);
@@ -159,7 +159,12 @@ static void sequence_parallel_norms_are_gathered(void **state)
                       &(df_op_collective){DF_COLL_REDUCE_SCATTER, TP, 768});
     assert_collective(&ops, DF_ROW_NORM1, DF_PASS_FORWARD, &gather);
     assert_collective(&ops, DF_ROW_NORM2, DF_PASS_INPUT_GRAD, &gather);
-    assert_int_equal(collectives(&ops), 10);
+    const df_op *const input =
+        find(&ops, DF_OP_COLLECTIVE, DF_ROW_LOGITS, DF_PASS_FORWARD, DF_OP_PART_INPUT);
+    assert_memory_equal(&input->coll, &gather, sizeof gather);
+    assert_collective(&ops, DF_ROW_LOGITS, DF_PASS_INPUT_GRAD,
+                      &(df_op_collective){DF_COLL_REDUCE_SCATTER, TP, 768});
+    assert_int_equal(collectives(&ops), 11);
     df_assert_rel(elements(&ops, DF_ROW_NORM2, DF_OP_PART_RESIDUAL), 3 * 4 * 16, 0);
 }
 
@@ -174,6 +179,8 @@ static void context_parallel_keys_are_gathered(void **state)
     const df_op_collective gather = {DF_COLL_ALL_GATHER, CP, 768};
     assert_gemm(&ops, DF_ROW_QKV, DF_PASS_FORWARD, &(df_op_gemm){12, 16, 32, 0});
     assert_gemm(&ops, DF_ROW_SCORE, DF_PASS_FORWARD, &(df_op_gemm){8, 4, 8, 0});
+    assert_gemm(&ops, DF_ROW_LOGITS, DF_PASS_FORWARD, &(df_op_gemm){12, 16, 100, 0});
+    df_assert_rel(elements(&ops, DF_ROW_LOGITS, DF_OP_PART_MAIN), 12 * 100, 0);
     assert_collective(&ops, DF_ROW_QKV, DF_PASS_FORWARD, &gather);
     assert_collective(&ops, DF_ROW_OUT, DF_PASS_INPUT_GRAD, &gather);
     assert_collective(&ops, DF_ROW_SCORE, DF_PASS_INPUT_GRAD,
@@ -183,22 +190,61 @@ static void context_parallel_keys_are_gathered(void **state)
 }
 
 /* One token after 8 others. A device keeps one head of keys and values, however many devices
- * there are. What the products move through L2 is queries and scores, 2 * 4 + 2 * 9 elements. */
+ * there are. What the products move through L2 is queries and scores, 2 * 4 + 2 * 9 elements of two
+ * query heads; of four devices each has a single one. */
 static void decoded_tokens_read_the_cache(void **state)
 {
     (void)state;
     static const double heads[] = {2, 1, 1};
+    static const df_op_gemm scores[] = {{2, 4, 9, 52}, {2, 4, 9, 52}, {1, 4, 9, 26}};
     for (int i = 0; i < 3; i++) {
         const double tp = 1 << i;
         const df_split split = split_of(tp, 1, false);
         df_span span = df_span_of(&small, &split, 1, 9, true);
         span.cached = true;
         const df_ops ops = build(&small, &split, &span);
-        assert_gemm(&ops, DF_ROW_SCORE, DF_PASS_FORWARD, &(df_op_gemm){2, 4, 9, 52});
+        assert_gemm(&ops, DF_ROW_SCORE, DF_PASS_FORWARD, &scores[i]);
         df_assert_rel(streamed_bytes(&ops, DF_OP_PART_CACHE_FETCH), 2 * 3 * 9 * heads[i] * 4 * 2,
                       0);
         df_assert_rel(streamed_bytes(&ops, DF_OP_PART_CACHE_STORE), 2 * 3 * heads[i] * 4 * 2, 0);
     }
+}
+
+/* The prompt's last positions, one of each of the three sequences, have logits that are drawn
+ * from: 3 * 100 elements are gathered. */
+static void sampled_logits_are_gathered(void **state)
+{
+    (void)state;
+    const df_split split = split_of(2, 1, false);
+    df_span span = df_span_of(&small, &split, 8, 8, false);
+    span.sampled = true;
+    const df_ops ops = build(&small, &split, &span);
+    assert_collective(&ops, DF_ROW_LOGITS, DF_PASS_FORWARD,
+                      &(df_op_collective){DF_COLL_ALL_GATHER, TP, 600});
+}
+
+/* Four devices have a query head each and share two heads of keys and values, of which each has a
+ * whole one: 16 * (4 + 2 * 4) * 4 parameters of QKV with the copies, 2 * 8 * 3 sequences * 4 values
+ * of 2 bytes of keys and values. */
+static void heads_are_copied_where_devices_are_more(void **state)
+{
+    (void)state;
+    df_dims dims = small;
+    dims.attention = &(df_cfg_attention){.use_flashattention = true, .attention_tile_size = 128};
+    df_split split = split_of(4, 2, false);
+    const df_span span = df_span_of(&dims, &split, 8, 8, false);
+    const df_ops ops = build(&dims, &split, &span);
+    assert_gemm(&ops, DF_ROW_QKV, DF_PASS_FORWARD, &(df_op_gemm){12, 16, 12, 0});
+    df_assert_rel(ops.op[0].memory.params, 16 * 48 / 4, 0);
+    assert_collective(&ops, DF_ROW_QKV, DF_PASS_FORWARD,
+                      &(df_op_collective){DF_COLL_ALL_GATHER, CP, 2 * 8 * 3 * 4 * 2});
+    const df_op *const kernel =
+        find(&ops, DF_OP_ATTENTION, DF_ROW_ATTENTION, DF_PASS_FORWARD, DF_OP_PART_MAIN);
+    df_assert_rel(kernel->attention.heads, 3, 0);
+    df_assert_rel(kernel->attention.kv_heads, 3, 0);
+    df_assert_rel(df_split_layer_params(&split, &dims), (16 * 48 + 256 + 1536) / 4.0, 0);
+    split.parts_kv_heads = true;
+    df_assert_rel(df_split_layer_params(&split, &dims), (16 * 32 + 256 + 1536) / 4.0, 0);
 }
 
 /* FlashAttention is one kernel, and takes 2.5 times as long backward. */
@@ -256,6 +302,8 @@ int main(void)
         cmocka_unit_test(sequence_parallel_norms_are_gathered),
         cmocka_unit_test(context_parallel_keys_are_gathered),
         cmocka_unit_test(decoded_tokens_read_the_cache),
+        cmocka_unit_test(sampled_logits_are_gathered),
+        cmocka_unit_test(heads_are_copied_where_devices_are_more),
         cmocka_unit_test(flash_attention_is_one_kernel),
         cmocka_unit_test(experts_share_the_tokens),
         cmocka_unit_test(flops_of_the_model_are_counted),
