@@ -102,7 +102,8 @@ static df_status run_job(void *context, const df_runner_job *job, double *time_s
     const bool stale = x->simulated.algorithm_ranks && shared > 1.0;
     const df_net_network network = network_of(x, ranks);
     const df_net_system system =
-        df_simulated_system(&x->coster.topo, x->simulated.backend, stale ? shared : ranks);
+        df_simulated_system(&x->coster.topo, x->simulated.backend, stale ? shared : ranks,
+                            df_simulated_reduction_bytes_ps(&x->simulated, x->coster.dev));
     df_runner_job run = *job;
     run.network = &network;
     run.system = &system;

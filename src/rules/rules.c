@@ -239,6 +239,10 @@ const df_rule df_rule_table[] = {
          "the simulator runs graphs, and some collectives, with the algorithm for the topology of "
          "an earlier run",
          "it has that for the run's own"),
+    SOURCED(astra_reductions_at_1600,
+            "simulated reductions move their bytes at 1600 GB/s on every device",
+            "they move them at the rate of the device's DRAM",
+            "local-mem-bw of AstraSim's system file: the bandwidth of the local memory"),
     RULE(astra_block_collectives_twice,
          "operators of a simulated block last as long as with their collectives, which are "
          "simulated too",

@@ -236,6 +236,26 @@ static void traces_are_kept(void **state)
     json_decref(manifest);
 }
 
+/* Reductions in exported files run at the rate that the prediction has: 900 GiB/s of the DRAM. */
+static void exported_memory_is_that_of_the_prediction(void **state)
+{
+    workplace *const w = *state;
+    static const char *const rules[] = {"reference", "corrected"};
+    static const double local_mem_bw[] = {1600, 0.9 * 1000 * 1.073741824};
+    for (int i = 0; i < 2; i++) {
+        char text[ROOM];
+        w->rules = rules[i];
+        write_files(w, "full_astrasim_flattened", "training", "");
+        predict(w, "DEEPFLOW_PERSIST_ASTRASIM_ARTIFACTS=1");
+        assert_int_equal(w->exit_code, 0);
+        look(w, "cat output/LLM/astra_flat/system_native_collectives.json", text);
+        json_t *const system = json_loads(text, 0, NULL);
+        df_assert_rel(json_number_value(json_object_get(system, "local-mem-bw")), local_mem_bw[i],
+                      1e-15);
+        json_decref(system);
+    }
+}
+
 static void a_decode_step_has_its_own_folder(void **state)
 {
     workplace *const w = *state;
@@ -387,6 +407,7 @@ int main(void)
         TEST(each_mode_says_its_name),
         TEST(results_are_kept),
         TEST(traces_are_kept),
+        TEST(exported_memory_is_that_of_the_prediction),
         TEST(a_decode_step_has_its_own_folder),
         TEST(pictures_are_drawn),
         TEST(runs_at_once_leave_whole_folders),

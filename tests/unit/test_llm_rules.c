@@ -107,7 +107,7 @@ collective_s(const df_cfg *cfg, df_coll_kind kind, double bytes, double n, doubl
     const df_hw_link link = {dev.intra.throughput_bytes_ps, dev.intra.latency_s};
     const df_topo topo = {.dim = {[DF_TOPO_INSIDE] = {.kind = cfg->intra_topology}}};
     const df_simulator_op op = {kind, bytes, df_simulated_network(&topo, n, &link),
-                                df_simulated_system(&topo, &cfg->backend, algorithm_ranks)};
+                                df_simulated_system(&topo, &cfg->backend, algorithm_ranks, 1600e9)};
     df_simulator *const net = df_simulator_new(NULL);
     double time_s;
     assert_int_equal(df_simulator_time(net, &op, &time_s, NULL), DF_OK);
