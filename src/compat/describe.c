@@ -14,6 +14,7 @@ df_compat_options df_compat_read(const df_rules *rules)
         .lower = {.hop_skips_collective = rules->astra_hop_skips_collective,
                   .reductions_on_first_devices = rules->astra_reductions_on_first_devices,
                   .tags_meet = rules->astra_tags_meet,
+                  .whole_microseconds = rules->astra_whole_microseconds,
                   .order_open = rules->astra_order_open}};
 }
 

@@ -86,7 +86,9 @@ typedef struct {
     bool hop_skips_collective;        /* stages do not wait for collectives at the end of a layer */
     bool reductions_on_first_devices; /* reductions of stage i run on device i */
     bool tags_meet;                   /* messages may share a tag, unless the run cannot end then */
-    bool order_open; /* a run in which devices wait for each other's collectives fails */
+    bool whole_microseconds; /* operators last whole microseconds, as in Chakra's traces, in place
+                              * of whole nanoseconds */
+    bool order_open;         /* a run in which devices wait for each other's collectives fails */
 } df_lower_options;
 
 /* The caller: it runs programs, and may watch. */

@@ -117,10 +117,15 @@ static df_status show(void *context, const char *name, const df_dag *dag, df_err
     return watch ? watch->graph(watch->context, x->where, name, dag, err) : DF_OK;
 }
 
+/* Traces have whole microseconds; where they are written the prediction is that of what they say.
+ */
 static df_lower_host host_of(df_job *x)
 {
-    return (df_lower_host){
+    df_lower_host host = {
         .options = x->options.lower, .where = x->where, .context = x, .run = run_job, .show = show};
+    const df_runner *const runner = x->memory->runner;
+    host.options.whole_microseconds |= runner && df_runner_writes_traces(runner);
+    return host;
 }
 
 df_status

@@ -243,6 +243,9 @@ const df_rule df_rule_table[] = {
             "simulated reductions move their bytes at 1600 GB/s on every device",
             "they move them at the rate of the device's DRAM",
             "local-mem-bw of AstraSim's system file: the bandwidth of the local memory"),
+    RULE(astra_whole_microseconds,
+         "operators of simulated steps last whole microseconds",
+         "they last whole nanoseconds, unless traces are written, which have microseconds alone"),
     RULE(astra_block_collectives_twice,
          "operators of a simulated block last as long as with their collectives, which are "
          "simulated too",

@@ -87,6 +87,7 @@ typedef struct {
     bool astra_topology_connected;
     bool astra_algorithm_stale;
     bool astra_reductions_at_1600;
+    bool astra_whole_microseconds;
     bool astra_block_collectives_twice;
     bool astra_reductions_on_first_devices;
     bool astra_hop_skips_collective;

@@ -1,5 +1,6 @@
 /* The three ways to simulate a step time the same model, so they must nearly agree where they
  * should: one replica, and a network on which nobody is in another's way. */
+#include <math.h>
 #include <string.h>
 
 #include "support/llm_case.h"
@@ -51,6 +52,29 @@ static void pipelines_take_their_turns_in_every_mode(void **state)
                 }
             }
         }
+    }
+}
+
+/* One device alone has nothing to wait for: the simulated layers last as long as their operators,
+ * four of them in each direction of four layers, each within half a nanosecond. By the reference
+ * rules it is within half a microsecond, which shows. */
+static void operators_last_as_long_as_they_do_in_closed_form(void **state)
+{
+    (void)state;
+    df_cfg cfg = df_llm_case(DF_RUN_TRAINING);
+    df_llm_case_split(&cfg, 1, 1, 1, 1);
+    df_rules rules = df_rules_corrected();
+    const double closed_s = df_llm_case_predict(&cfg, &rules).time_s;
+    cfg.backend.model = DF_BACKEND_ASTRA;
+    cfg.intra_topology = DF_TOPO_SWITCH;
+    for (int i = 0; i < MODES; i++) {
+        cfg.backend.mode = modes[i];
+        rules.astra_whole_microseconds = false;
+        const double exact_s = df_llm_case_predict(&cfg, &rules).time_s;
+        rules.astra_whole_microseconds = true;
+        const double rounded_s = df_llm_case_predict(&cfg, &rules).time_s;
+        assert_true(fabs(exact_s - closed_s) < 4 * (2 * 4 + 4) * 0.5e-9);
+        assert_true(fabs(rounded_s - closed_s) > 100 * 0.5e-9);
     }
 }
 
@@ -152,6 +176,7 @@ static void too_many_ranks_are_refused(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(operators_last_as_long_as_they_do_in_closed_form),
         cmocka_unit_test(gradients_are_reduced_over_the_context_in_every_mode),
         cmocka_unit_test(steps_that_would_be_stuck_end),
         cmocka_unit_test(too_many_ranks_are_refused),

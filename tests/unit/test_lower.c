@@ -58,6 +58,7 @@ typedef struct {
     uint32_t tags[TAGS];  /* of messages without an element */
     int num_tags;
     int dependencies;
+    uint64_t shortest_ns; /* of the operators */
     char folder[64];
 } record;
 
@@ -81,6 +82,9 @@ static df_status write_node(void *context, int32_t rank, const df_net_node *node
         r->tags[r->num_tags++] = node->tag;
     }
     r->dependencies += node->num_deps;
+    if (node->type == DF_NET_COMPUTE && node->duration_ns < r->shortest_ns) {
+        r->shortest_ns = node->duration_ns;
+    }
     return DF_OK;
 }
 
@@ -92,6 +96,7 @@ static df_status run(void *context, const df_runner_job *job, double *time_s, df
     r->job = job;
     r->length = 0;
     r->num_tags = r->groups = r->dependencies = 0;
+    r->shortest_ns = UINT64_MAX;
     for (int32_t rank = 0; rank < df_net_program_ranks(job->program); rank++) {
         r->length += (size_t)snprintf(r->text + r->length, TEXT - r->length, "%d:", (int)rank);
         DF_TRY(df_net_program_visit(job->program, rank, write_node, r, err));
@@ -171,6 +176,28 @@ static void blocks_are_chains_on_each_device(void **state)
     assert_int_equal(r.dependencies, 4); /* each collective waits for its operator */
     assert_string_equal(r.folder, "astra_hier/bwd");
     df_assert_rel(time_s, 1.0, 0);
+}
+
+/* Microseconds are rounded to the nearest, to none at all; nanoseconds to the nearest. */
+static void operators_last_whole_nanoseconds_or_microseconds(void **state)
+{
+    (void)state;
+    static const struct {
+        double duration_s;
+        uint64_t in_ns, in_us;
+    } cases[] = {{12.3456e-6, 12346, 12000}, {12.5004e-6, 12500, 13000}, {0.4999e-6, 500, 0}};
+    for (size_t i = 0; i < 2 * sizeof cases / sizeof cases[0]; i++) {
+        record r = {.length = 0};
+        df_lower_host host = host_of(&r);
+        df_lower_chain chain = chain_of(DF_TASK_FORWARD, 1);
+        const df_lower_layer layer = {&chain, 1, 1};
+        double time_s;
+        df_err err;
+        chain.item[0].duration_s = cases[i / 2].duration_s;
+        host.options.whole_microseconds = i % 2 == 1;
+        assert_int_equal(df_lower_time_block(&host, &layer, DF_TASK_FORWARD, &time_s, &err), DF_OK);
+        assert_int_equal(r.shortest_ns, i % 2 == 1 ? cases[i / 2].in_us : cases[i / 2].in_ns);
+    }
 }
 
 /* One device alone has a twin, since a network has two ranks at least. */
@@ -428,6 +455,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(blocks_are_chains_on_each_device),
+        cmocka_unit_test(operators_last_whole_nanoseconds_or_microseconds),
         cmocka_unit_test(one_device_has_a_twin),
         cmocka_unit_test(stages_are_devices),
         cmocka_unit_test(layers_are_taken_apart),
