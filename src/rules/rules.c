@@ -183,6 +183,12 @@ const df_rule df_rule_table[] = {
     RULE(llm_backward_index_wraps,
          "with more stages than layers, a micro-batch waits backward for the wrong layer",
          "it waits for the one before on its stage"),
+    SOURCED(llm_hop_whole,
+            "one link carries a micro-batch's whole activations from stage to stage; flattened, "
+            "each device sends an equal part",
+            "each device sends what it holds over its own link: its part of the sequence with cp "
+            "or tp_sp, else all of it",
+            "Narayanan et al., SC 2021, section 4.1; Korthikanti et al., MLSys 2023"),
     SOURCED(llm_gradients_unsharded,
             "reductions of gradients take those of all tensor-parallel devices, and as many key "
             "and value heads as heads",

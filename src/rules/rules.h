@@ -71,6 +71,7 @@ typedef struct {
     /* LLMs: micro-batches, data parallelism */
     bool llm_one_stage_one_batch;
     bool llm_backward_index_wraps;
+    bool llm_hop_whole;
     bool llm_gradients_unsharded;
     bool llm_embedding_gradient_with_activations;
     bool llm_context_gradients_unreduced;

@@ -78,6 +78,37 @@ static void operators_last_as_long_as_they_do_in_closed_form(void **state)
     }
 }
 
+/* Two stages of a layer over links so slow that half of a hop is some percent of the step: in every
+ * mode each device sends what it has. */
+static void hops_are_alike_in_every_mode(void **state)
+{
+    (void)state;
+    static const struct {
+        int64_t tp, cp;
+        bool tp_sp;
+    } cases[] = {{2, 1, false}, {2, 1, true}, {1, 2, false}, {2, 2, false}};
+    df_rules rules = df_rules_corrected();
+    rules.llm_context_gradients_unreduced = true; /* they would be in the way */
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        df_cfg cfg = df_llm_case(DF_RUN_TRAINING);
+        double time_s[MODES];
+        cfg.llm.num_layers = 2;
+        cfg.llm.tied_embeddings = false; /* nor do the ends of the pipeline exchange gradients */
+        cfg.sched.tp_sp = cases[i].tp_sp;
+        cfg.sched.cp = cases[i].cp;
+        df_llm_case_split(&cfg, cases[i].tp, 1, 2, 1);
+        cfg.tech.intra.bandwidth_bytes_ps /= 256;
+        cfg.backend.model = DF_BACKEND_ASTRA;
+        cfg.intra_topology = DF_TOPO_FC;
+        for (int mode = 0; mode < MODES; mode++) {
+            cfg.backend.mode = modes[mode];
+            time_s[mode] = df_llm_case_predict(&cfg, &rules).time_s;
+        }
+        df_assert_rel(time_s[1], time_s[0], 1e-3);
+        df_assert_rel(time_s[2], time_s[0], 1e-3);
+    }
+}
+
 /* Devices that split a context see other tokens, so that they exchange gradients. */
 static void gradients_are_reduced_over_the_context_in_every_mode(void **state)
 {
@@ -177,6 +208,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(operators_last_as_long_as_they_do_in_closed_form),
+        cmocka_unit_test(hops_are_alike_in_every_mode),
         cmocka_unit_test(gradients_are_reduced_over_the_context_in_every_mode),
         cmocka_unit_test(steps_that_would_be_stuck_end),
         cmocka_unit_test(too_many_ranks_are_refused),
