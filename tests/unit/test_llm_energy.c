@@ -93,6 +93,21 @@ static void each_device_sends_its_own_hop(void **state)
     df_assert_rel(df_llm_case_predict(&cfg, &rules).energy.network_j, all_j, 1e-12);
 }
 
+/* Two stages of two parts each hand activations on three times, not once. */
+static void interleaved_parts_send_more_often(void **state)
+{
+    (void)state;
+    const df_rules rules = df_rules_corrected();
+    df_cfg cfg = without_energies(DF_RUN_TRAINING);
+    cfg.llm.tied_embeddings = false;
+    cfg.tech.intra.nominal_energy_per_link_j = 1e-12;
+    df_llm_case_split(&cfg, 1, 1, 2, 4);
+    cfg.sched.schedule = DF_ORDER_INTERLEAVED;
+    cfg.sched.virtual_stages = 2;
+    df_assert_rel(df_llm_case_predict(&cfg, &rules).energy.network_j, 8e-12 * 3 * 2 * 2 * B * S * D,
+                  1e-12);
+}
+
 /* With an energy between nodes alone, what tensor and context parallelism send there adds up to
  * what both send, but for the logits over both: counted twice, as each of the two alone takes them
  * between nodes. Each of the 4 devices runs them once. */
@@ -237,6 +252,7 @@ int main(void)
         cmocka_unit_test(flops_do_not_depend_on_the_split),
         cmocka_unit_test(networks_carry_what_is_sent),
         cmocka_unit_test(each_device_sends_its_own_hop),
+        cmocka_unit_test(interleaved_parts_send_more_often),
         cmocka_unit_test(axes_pay_for_their_own_links),
         cmocka_unit_test(memories_leak),
         cmocka_unit_test(phases_add_up),
