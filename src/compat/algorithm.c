@@ -1,5 +1,6 @@
-/* Collectives in the simulator: with rule astra_algorithm_stale, which number of ranks the
- * algorithm of one is for, where the Python DeepFlow keeps the algorithms of an earlier run. */
+/* Collectives in the simulator, and the rate of their reductions: with rule astra_algorithm_stale,
+ * which number of ranks the algorithm of one is for, where the Python DeepFlow keeps the algorithms
+ * of an earlier run. */
 #include <assert.h>
 #include <math.h>
 
@@ -40,10 +41,14 @@ static double split_ranks(void *context, const df_op *op, double members)
     return after ? split->tp : members;
 }
 
+/* Bytes a second that the Python DeepFlow writes into the system file of whatever device. */
+static const double reference_reduction_bytes_ps = 1600e9;
+
 void df_compat_simulated(const df_rules *rules, df_mode mode, df_simulated *s)
 {
     const bool llm = mode == DF_MODE_LLM;
     s->links_underated = rules->astra_links_underated;
     s->gather_whole = llm && rules->llm_all_gather_whole_steps;
+    s->reduction_bytes_ps = rules->astra_reductions_at_1600 ? reference_reduction_bytes_ps : 0.0;
     s->algorithm_ranks = !rules->astra_algorithm_stale ? NULL : llm ? split_ranks : history_ranks;
 }

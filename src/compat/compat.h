@@ -20,6 +20,7 @@
 /* What a prediction does otherwise beside its operators, as plain options. */
 typedef struct {
     bool flags_alone;    /* df_topo_derive has what it means */
+    bool hop_whole;      /* one link carries all activations from a stage to the next */
     bool counted_energy; /* an inference's energies are those of df_compat_pass_energy_j */
     /* In the network simulator: */
     bool edges_free;        /* hybrid: hops and exchanges among replicas cost nothing */

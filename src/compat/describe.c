@@ -6,14 +6,17 @@ df_compat_options df_compat_read(const df_rules *rules)
 {
     return (df_compat_options){
         .flags_alone = rules->axes_follow_flags,
+        .hop_whole = rules->llm_hop_whole,
         .counted_energy = rules->llm_energy_one_layer,
         .rejects_two_stages = rules->two_stages_rejected,
         .frees_last_link = rules->memory_edge_frees_last_link,
         .edges_free = rules->astra_hybrid_edges_free,
         .collectives_twice = rules->astra_block_collectives_twice,
-        .lower = {.hop_skips_collective = rules->astra_hop_skips_collective,
+        .lower = {.hop_divided = rules->llm_hop_whole,
+                  .hop_skips_collective = rules->astra_hop_skips_collective,
                   .reductions_on_first_devices = rules->astra_reductions_on_first_devices,
                   .tags_meet = rules->astra_tags_meet,
+                  .whole_microseconds = rules->astra_whole_microseconds,
                   .order_open = rules->astra_order_open}};
 }
 

@@ -52,14 +52,23 @@ static df_net_algorithm algorithm_of(df_coll_algo wanted, df_net_topology topolo
     return (df_net_algorithm){wanted == DF_ALGO_AUTO ? usual[topology] : named[wanted], 0};
 }
 
-df_net_system df_simulated_system(const df_topo *topo, const df_cfg_backend *backend, double ranks)
+double df_simulated_reduction_bytes_ps(const df_simulated *s, const df_hw_device *dev)
+{
+    return s->reduction_bytes_ps > 0.0 ? s->reduction_bytes_ps
+                                       : dev->mem[DF_HW_LEVELS - 1].throughput_bytes_ps;
+}
+
+df_net_system df_simulated_system(const df_topo *topo,
+                                  const df_cfg_backend *backend,
+                                  double ranks,
+                                  double reduction_bytes_ps)
 {
     const df_net_topology topology = topology_of(topo, ranks);
     return (df_net_system){
         .endpoint_delay_ns = backend->endpoint_delay,
         .splits = (int32_t)backend->preferred_dataset_splits,
         .active_chunks = (int32_t)backend->active_chunks_per_dimension,
-        .local_mem_gb_ps = 1600, /* what the Python DeepFlow writes */
+        .local_mem_gb_ps = reduction_bytes_ps / 1e9,
         .algorithm = {[DF_NET_ALL_REDUCE] = algorithm_of(backend->all_reduce, topology),
                       [DF_NET_ALL_GATHER] = algorithm_of(backend->all_gather, topology),
                       [DF_NET_REDUCE_SCATTER] = algorithm_of(backend->reduce_scatter, topology),
@@ -199,11 +208,12 @@ df_simulated_time(const df_coster *c, const df_op *op, const df_topo_group *grou
     const df_hw_link *const link = df_simulated_link(&c->topo, s->links_underated, &group->link);
     const df_coll_kind kind = op->coll.kind;
     const double chosen_for = s->algorithm_ranks ? s->algorithm_ranks(s->context, op, n) : n;
-    const df_simulator_op wanted = {.kind = kind,
-                                    .bytes = df_simulated_bytes(s, kind, op->coll.bytes, n),
-                                    .network = df_simulated_network(&c->topo, n, link),
-                                    .system =
-                                        df_simulated_system(&c->topo, s->backend, chosen_for)};
+    const df_simulator_op wanted = {
+        .kind = kind,
+        .bytes = df_simulated_bytes(s, kind, op->coll.bytes, n),
+        .network = df_simulated_network(&c->topo, n, link),
+        .system = df_simulated_system(&c->topo, s->backend, chosen_for,
+                                      df_simulated_reduction_bytes_ps(s, c->dev))};
     double simulated_s;
     DF_TRY(df_simulator_time(s->net, &wanted, &simulated_s, c->err));
     /* a hop and an all-to-all have no launch in closed form either */

@@ -45,6 +45,7 @@ struct df_simulated {
     const df_cfg_backend *backend;
     bool links_underated; /* every group has the links inside a node, underated */
     bool gather_whole;    /* of an all-gather, the simulator gets all bytes in place of a shard */
+    double reduction_bytes_ps; /* of the memory, in reductions; 0: that of the device's DRAM */
     /* Number of ranks whose algorithm a collective takes; NULL: that of its own members. */
     double (*algorithm_ranks)(void *context, const df_op *op, double members);
     void *context;
@@ -68,9 +69,16 @@ const df_hw_link *df_simulated_link(const df_topo *topo, bool underated, const d
  * devices on a ring are connected to each other. */
 df_net_network df_simulated_network(const df_topo *topo, double ranks, const df_hw_link *link);
 
+/* The rate of the memory over which a device adds up what it receives: three times the bytes that
+ * are added up, since it reads both summands and writes the sum. */
+double df_simulated_reduction_bytes_ps(const df_simulated *s, const df_hw_device *dev);
+
 /* The options of the backend; an algorithm that is not given is the one for the topology of
  * `ranks` devices. */
-df_net_system df_simulated_system(const df_topo *topo, const df_cfg_backend *backend, double ranks);
+df_net_system df_simulated_system(const df_topo *topo,
+                                  const df_cfg_backend *backend,
+                                  double ranks,
+                                  double reduction_bytes_ps);
 
 /* The simulator's kind of a collective. */
 df_net_collective df_simulated_kind(df_coll_kind kind);

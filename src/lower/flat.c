@@ -249,7 +249,8 @@ static void hand_on(flattening *f, int32_t block, int32_t hop)
         chain->item[chain->count - 1].is_collective && f->options->hop_skips_collective;
     df_dag_element share = *at(f, hop);
     share.duration_s = 0.0;
-    share.bytes = ceil(trunc(share.bytes) / (double)f->ranks);
+    share.bytes =
+        f->options->hop_divided ? ceil(trunc(share.bytes) / (double)f->ranks) : share.bytes;
     int32_t targets;
     const int32_t *const target = df_dag_children(f->step, hop, &targets);
     for (int32_t r = 0; r < f->ranks && targets > 0; r++) {

@@ -36,7 +36,7 @@ typedef enum {
     DF_LOWER_ROLES
 } df_lower_role;
 
-/* What is moved between stages and among replicas, in bytes. */
+/* What is moved between stages (by each device of a stage) and among replicas, in bytes. */
 typedef struct {
     double replicas, hop_bytes;
     df_step_parts reduced, gathered;
@@ -83,10 +83,14 @@ typedef struct {
 /* ---- The simulation of both ---- */
 
 typedef struct {
+    bool hop_divided; /* a hop's bytes are those of all devices that share a layer, in place of
+                       * those of each */
     bool hop_skips_collective;        /* stages do not wait for collectives at the end of a layer */
     bool reductions_on_first_devices; /* reductions of stage i run on device i */
     bool tags_meet;                   /* messages may share a tag, unless the run cannot end then */
-    bool order_open; /* a run in which devices wait for each other's collectives fails */
+    bool whole_microseconds; /* operators last whole microseconds, as in Chakra's traces, in place
+                              * of whole nanoseconds */
+    bool order_open;         /* a run in which devices wait for each other's collectives fails */
 } df_lower_options;
 
 /* The caller: it runs programs, and may watch. */

@@ -241,6 +241,13 @@ static void list_deps(tracer *t, int32_t e)
     }
 }
 
+/* What rounds to 0 lasts a nanosecond in the simulator, so that time goes on. */
+static uint64_t duration_ns(const tracer *t, double duration_s)
+{
+    return t->job->options.whole_microseconds ? (uint64_t)rint(duration_s * 1e6) * 1000
+                                              : (uint64_t)rint(duration_s * 1e9);
+}
+
 /* Adds an element to each replica, or to its device's twin. */
 static df_status add_element(tracer *t, int32_t e, df_err *err)
 {
@@ -251,8 +258,7 @@ static df_status add_element(tracer *t, int32_t e, df_err *err)
         .id = t->id[e], .label = (uint32_t)e + 1, .deps = t->deps.all, .num_deps = t->deps.count};
     if (df_dag_at(dag, e)->kind == DF_DAG_COMPUTE) {
         node.type = DF_NET_COMPUTE;
-        node.duration_ns =
-            (uint64_t)rint(df_dag_at(dag, e)->duration_s * 1e6) * 1000; /* whole us */
+        node.duration_ns = duration_ns(t, df_dag_at(dag, e)->duration_s);
     } else {
         node.type = DF_NET_COMM;
         node.collective = df_dag_at(dag, e)->collective;

@@ -35,10 +35,12 @@ double df_llm_pass_energy(const df_job *x, df_energy *energy)
                                  .backward = x->training,
                                  .layer_again = again == DF_RECOMPUTE_FULL,
                                  .attention_again = again == DF_RECOMPUTE_SELECTIVE};
-    const double hops = (x->split.pp - 1.0) * x->split.dp * batches * (x->training ? 2.0 : 1.0);
+    const double parts = x->split.pp * (double)x->pipe.virtual_stages;
+    const double hops = (parts - 1.0) * x->split.dp * batches * (x->training ? 2.0 : 1.0);
     memset(energy, 0, sizeof *energy);
     df_energy_add_ops(&x->tariff, &pass->ops, pass->price, &runs, energy);
-    energy->network_j += x->tariff.sent_byte_j[DF_AXIS_LP] * (hops * df_llm_hop_bytes(x));
+    const double hop_bytes = df_llm_hop_bytes(x) * df_llm_hop_senders(x);
+    energy->network_j += x->tariff.sent_byte_j[DF_AXIS_LP] * (hops * hop_bytes);
     return !x->training && x->options.counted_energy
                ? df_compat_pass_energy_j(x->rules, &x->cfg->tech, &of, pass->breakdown)
                : df_energy_dynamic_j(energy);

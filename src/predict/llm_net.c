@@ -102,7 +102,8 @@ static df_status run_job(void *context, const df_runner_job *job, double *time_s
     const bool stale = x->simulated.algorithm_ranks && shared > 1.0;
     const df_net_network network = network_of(x, ranks);
     const df_net_system system =
-        df_simulated_system(&x->coster.topo, x->simulated.backend, stale ? shared : ranks);
+        df_simulated_system(&x->coster.topo, x->simulated.backend, stale ? shared : ranks,
+                            df_simulated_reduction_bytes_ps(&x->simulated, x->coster.dev));
     df_runner_job run = *job;
     run.network = &network;
     run.system = &system;
@@ -116,10 +117,15 @@ static df_status show(void *context, const char *name, const df_dag *dag, df_err
     return watch ? watch->graph(watch->context, x->where, name, dag, err) : DF_OK;
 }
 
+/* Traces have whole microseconds; where they are written the prediction is that of what they say.
+ */
 static df_lower_host host_of(df_job *x)
 {
-    return (df_lower_host){
+    df_lower_host host = {
         .options = x->options.lower, .where = x->where, .context = x, .run = run_job, .show = show};
+    const df_runner *const runner = x->memory->runner;
+    host.options.whole_microseconds |= runner && df_runner_writes_traces(runner);
+    return host;
 }
 
 df_status

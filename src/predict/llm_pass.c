@@ -1,4 +1,6 @@
 /* A pass through a transformer: its operators, their prices, and sums of these. */
+#include <math.h>
+
 #include "predict/predict_impl.h"
 
 /* What the backward pass computes again: the whole layer, or the attention's products and softmax,
@@ -52,7 +54,15 @@ double df_llm_batches(const df_job *x)
 
 double df_llm_hop_bytes(const df_job *x)
 {
-    return x->dims.bytes.activation * x->split.batch * x->dims.hidden * x->memory->pass.span.tokens;
+    const double tokens = x->memory->pass.span.tokens;
+    const double byte = x->dims.bytes.activation;
+    return x->options.hop_whole ? byte * x->split.batch * x->dims.hidden * tokens
+                                : ceil(byte * df_split_outside(&x->split, tokens, x->dims.hidden));
+}
+
+double df_llm_hop_senders(const df_job *x)
+{
+    return x->options.hop_whole ? 1.0 : x->split.tp * x->split.cp;
 }
 
 double df_llm_coll_s(const df_job *x, df_coll_kind kind, double bytes, double members, df_axis axis)

@@ -93,8 +93,10 @@ DF_NODISCARD df_status df_llm_time_pass(df_job *x, const df_span *span, df_break
 
 /* Micro-batches that a stage runs. */
 double df_llm_batches(const df_job *x);
-/* Bytes that a stage hands on of a micro-batch. */
+/* Bytes of a micro-batch that each device of a stage hands on over its own link: what it holds
+ * outside of products; and how many devices do. */
 double df_llm_hop_bytes(const df_job *x);
+double df_llm_hop_senders(const df_job *x);
 
 /* Time of a collective in closed form, whatever the backend. */
 double

@@ -199,6 +199,12 @@ const df_rule df_rule_table[] = {
     RULE(llm_backward_index_wraps,
          "with more stages than layers, a micro-batch waits backward for the wrong layer",
          "it waits for the one before on its stage"),
+    SOURCED(llm_hop_whole,
+            "one link carries a micro-batch's whole activations from stage to stage; flattened, "
+            "each device sends an equal part",
+            "each device sends what it holds over its own link: its part of the sequence with cp "
+            "or tp_sp, else all of it",
+            "Narayanan et al., SC 2021, section 4.1; Korthikanti et al., MLSys 2023"),
     SOURCED(llm_gradients_unsharded,
             "reductions of gradients take those of all tensor-parallel devices, and as many key "
             "and value heads as heads",
@@ -255,6 +261,13 @@ const df_rule df_rule_table[] = {
          "the simulator runs graphs, and some collectives, with the algorithm for the topology of "
          "an earlier run",
          "it has that for the run's own"),
+    SOURCED(astra_reductions_at_1600,
+            "simulated reductions move their bytes at 1600 GB/s on every device",
+            "they move them at the rate of the device's DRAM",
+            "local-mem-bw of AstraSim's system file: the bandwidth of the local memory"),
+    RULE(astra_whole_microseconds,
+         "operators of simulated steps last whole microseconds",
+         "they last whole nanoseconds, unless traces are written, which have microseconds alone"),
     RULE(astra_block_collectives_twice,
          "operators of a simulated block last as long as with their collectives, which are "
          "simulated too",

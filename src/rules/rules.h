@@ -74,6 +74,7 @@ typedef struct {
     /* LLMs: micro-batches, data parallelism */
     bool llm_one_stage_one_batch;
     bool llm_backward_index_wraps;
+    bool llm_hop_whole;
     bool llm_gradients_unsharded;
     bool llm_embedding_gradient_with_activations;
     bool llm_context_gradients_unreduced;
@@ -89,6 +90,8 @@ typedef struct {
     bool astra_links_underated;
     bool astra_topology_connected;
     bool astra_algorithm_stale;
+    bool astra_reductions_at_1600;
+    bool astra_whole_microseconds;
     bool astra_block_collectives_twice;
     bool astra_reductions_on_first_devices;
     bool astra_hop_skips_collective;

@@ -73,6 +73,11 @@ void df_runner_free(df_runner *runner)
     }
 }
 
+bool df_runner_writes_traces(const df_runner *runner)
+{
+    return runner->binary.path || runner->artifact_dir;
+}
+
 const df_runner_stats *df_runner_stats_of(const df_runner *runner)
 {
     return &runner->stats;

@@ -48,6 +48,10 @@ DF_NODISCARD df_status df_runner_time(df_runner *runner,
                                       double *time_s,
                                       df_err *err);
 
+/* Whether jobs are written as Chakra traces, for a binary or as artifacts: these have whole
+ * microseconds alone. */
+bool df_runner_writes_traces(const df_runner *runner);
+
 const df_runner_stats *df_runner_stats_of(const df_runner *runner);
 
 #endif

@@ -209,13 +209,9 @@ static void results_are_kept(void **state)
 /* ---- Traces and pictures ---- */
 
 /* The files that are left, simulated again, give the time that was predicted. */
-static void traces_are_kept(void **state)
+static void assert_traces_are_kept(workplace *w)
 {
-    workplace *const w = *state;
     char text[ROOM];
-    write_files(w, "full_astrasim_flattened", "training", "");
-    predict(w, "DEEPFLOW_PERSIST_ASTRASIM_ARTIFACTS=0");
-    assert_int_equal(count(w, "output/LLM/astra*"), 0);
     predict(w, "DEEPFLOW_PERSIST_ASTRASIM_ARTIFACTS=1");
     const double time_s = time_of(w);
     assert_int_equal(count(w, "output/LLM/astra_flat/llm_graph.*.et"), 8);
@@ -234,6 +230,51 @@ static void traces_are_kept(void **state)
     assert_int_equal(json_integer_value(json_object_get(manifest, "npus")), 8);
     assert_int_equal(json_object_size(json_object_get(manifest, "ranks")), 8);
     json_decref(manifest);
+}
+
+static void traces_are_kept(void **state)
+{
+    workplace *const w = *state;
+    write_files(w, "full_astrasim_flattened", "training", "");
+    predict(w, "DEEPFLOW_PERSIST_ASTRASIM_ARTIFACTS=0");
+    assert_int_equal(count(w, "output/LLM/astra*"), 0);
+    assert_traces_are_kept(w);
+}
+
+/* Operators last whole microseconds where they are written, and only there. */
+static void traces_round_what_is_predicted(void **state)
+{
+    workplace *const w = *state;
+    w->rules = "reference,astra_whole_microseconds=corrected";
+    write_files(w, "full_astrasim_flattened", "training", "");
+    predict(w, "");
+    const double exact_s = time_of(w);
+    assert_traces_are_kept(w);
+    const double rounded_s = time_of(w);
+    assert_true(rounded_s != exact_s);
+    w->rules = "reference";
+    predict(w, "");
+    df_assert_rel(time_of(w), rounded_s, 0);
+}
+
+/* Reductions in exported files run at the rate that the prediction has: 900 GiB/s of the DRAM. */
+static void exported_memory_is_that_of_the_prediction(void **state)
+{
+    workplace *const w = *state;
+    static const char *const rules[] = {"reference", "corrected"};
+    static const double local_mem_bw[] = {1600, 0.9 * 1000 * 1.073741824};
+    for (int i = 0; i < 2; i++) {
+        char text[ROOM];
+        w->rules = rules[i];
+        write_files(w, "full_astrasim_flattened", "training", "");
+        predict(w, "DEEPFLOW_PERSIST_ASTRASIM_ARTIFACTS=1");
+        assert_int_equal(w->exit_code, 0);
+        look(w, "cat output/LLM/astra_flat/system_native_collectives.json", text);
+        json_t *const system = json_loads(text, 0, NULL);
+        df_assert_rel(json_number_value(json_object_get(system, "local-mem-bw")), local_mem_bw[i],
+                      1e-15);
+        json_decref(system);
+    }
 }
 
 static void a_decode_step_has_its_own_folder(void **state)
@@ -320,6 +361,10 @@ static void another_program_may_simulate(void **state)
     write_program(w, changed);
     predict(w, "");
     assert_int_equal(number(w, "wc -l <calls"), 2 * calls);
+    /* its files have whole microseconds */
+    w->rules = "reference,astra_whole_microseconds=corrected";
+    predict(w, "DEEPFLOW_ASTRA_CACHE_MODE=NO_CACHE");
+    df_assert_rel(time_of(w), time_s, 1e-15);
     assert_int_equal(number(w, "ls -d \"${TMPDIR:-/tmp}\"/deepflow-astra-* 2>/dev/null | wc -l"),
                      0);
 }
@@ -387,6 +432,8 @@ int main(void)
         TEST(each_mode_says_its_name),
         TEST(results_are_kept),
         TEST(traces_are_kept),
+        TEST(traces_round_what_is_predicted),
+        TEST(exported_memory_is_that_of_the_prediction),
         TEST(a_decode_step_has_its_own_folder),
         TEST(pictures_are_drawn),
         TEST(runs_at_once_leave_whole_folders),

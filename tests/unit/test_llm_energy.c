@@ -66,6 +66,48 @@ static void networks_carry_what_is_sent(void **state)
                   1e-12);
 }
 
+/* Stages on two nodes, with an energy between nodes alone: all activations once forward and once
+ * backward, from devices that split the sequence or that each have all of it. */
+static void each_device_sends_its_own_hop(void **state)
+{
+    (void)state;
+    df_rules rules = df_rules_corrected();
+    rules.axes_follow_flags = true; /* lp alone leaves a node */
+    df_cfg cfg = without_energies(DF_RUN_TRAINING);
+    cfg.llm.tied_embeddings = false; /* else the ends of the pipeline exchange gradients */
+    cfg.tech.inter.nominal_energy_per_link_j = 1e-12;
+    cfg.sched.tp_sp = false;
+    df_llm_case_split(&cfg, 4, 1, 2, 1);
+    cfg.system.num_devices_per_node = 4;
+    cfg.system.num_nodes = 2;
+    cfg.system.lp_inter = true;
+    const double all_j = 8e-12 * 2 * 2 * B * S * D;
+    df_assert_rel(df_llm_case_predict(&cfg, &rules).energy.network_j, 4 * all_j, 1e-12);
+    cfg.sched.tp_sp = true;
+    df_assert_rel(df_llm_case_predict(&cfg, &rules).energy.network_j, all_j, 1e-12);
+    df_llm_case_split(&cfg, 2, 1, 2, 1);
+    cfg.sched.cp = 2;
+    cfg.system.num_devices_per_node = 4;
+    df_assert_rel(df_llm_case_predict(&cfg, &rules).energy.network_j, all_j, 1e-12);
+    rules.llm_hop_whole = true;
+    df_assert_rel(df_llm_case_predict(&cfg, &rules).energy.network_j, all_j, 1e-12);
+}
+
+/* Two stages of two parts each hand activations on three times, not once. */
+static void interleaved_parts_send_more_often(void **state)
+{
+    (void)state;
+    const df_rules rules = df_rules_corrected();
+    df_cfg cfg = without_energies(DF_RUN_TRAINING);
+    cfg.llm.tied_embeddings = false;
+    cfg.tech.intra.nominal_energy_per_link_j = 1e-12;
+    df_llm_case_split(&cfg, 1, 1, 2, 4);
+    cfg.sched.schedule = DF_ORDER_INTERLEAVED;
+    cfg.sched.virtual_stages = 2;
+    df_assert_rel(df_llm_case_predict(&cfg, &rules).energy.network_j, 8e-12 * 3 * 2 * 2 * B * S * D,
+                  1e-12);
+}
+
 /* With an energy between nodes alone, what tensor and context parallelism send there adds up to
  * what both send, but for the logits over both: counted twice, as each of the two alone takes them
  * between nodes. Each of the 4 devices runs them once. */
@@ -209,6 +251,8 @@ int main(void)
         cmocka_unit_test(compute_is_three_forward_passes),
         cmocka_unit_test(flops_do_not_depend_on_the_split),
         cmocka_unit_test(networks_carry_what_is_sent),
+        cmocka_unit_test(each_device_sends_its_own_hop),
+        cmocka_unit_test(interleaved_parts_send_more_often),
         cmocka_unit_test(axes_pay_for_their_own_links),
         cmocka_unit_test(memories_leak),
         cmocka_unit_test(phases_add_up),

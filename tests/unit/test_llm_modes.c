@@ -1,5 +1,6 @@
 /* The three ways to simulate a step time the same model, so they must nearly agree where they
  * should: one replica, and a network on which nobody is in another's way. */
+#include <math.h>
 #include <string.h>
 
 #include "support/llm_case.h"
@@ -51,6 +52,60 @@ static void pipelines_take_their_turns_in_every_mode(void **state)
                 }
             }
         }
+    }
+}
+
+/* One device alone has nothing to wait for: the simulated layers last as long as their operators,
+ * four of them in each direction of four layers, each within half a nanosecond. By the reference
+ * rules it is within half a microsecond, which shows. */
+static void operators_last_as_long_as_they_do_in_closed_form(void **state)
+{
+    (void)state;
+    df_cfg cfg = df_llm_case(DF_RUN_TRAINING);
+    df_llm_case_split(&cfg, 1, 1, 1, 1);
+    df_rules rules = df_rules_corrected();
+    const double closed_s = df_llm_case_predict(&cfg, &rules).time_s;
+    cfg.backend.model = DF_BACKEND_ASTRA;
+    cfg.intra_topology = DF_TOPO_SWITCH;
+    for (int i = 0; i < MODES; i++) {
+        cfg.backend.mode = modes[i];
+        rules.astra_whole_microseconds = false;
+        const double exact_s = df_llm_case_predict(&cfg, &rules).time_s;
+        rules.astra_whole_microseconds = true;
+        const double rounded_s = df_llm_case_predict(&cfg, &rules).time_s;
+        assert_true(fabs(exact_s - closed_s) < 4 * (2 * 4 + 4) * 0.5e-9);
+        assert_true(fabs(rounded_s - closed_s) > 100 * 0.5e-9);
+    }
+}
+
+/* Two stages of a layer over links so slow that half of a hop is some percent of the step: in every
+ * mode each device sends what it has. */
+static void hops_are_alike_in_every_mode(void **state)
+{
+    (void)state;
+    static const struct {
+        int64_t tp, cp;
+        bool tp_sp;
+    } cases[] = {{2, 1, false}, {2, 1, true}, {1, 2, false}, {2, 2, false}};
+    df_rules rules = df_rules_corrected();
+    rules.llm_context_gradients_unreduced = true; /* they would be in the way */
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        df_cfg cfg = df_llm_case(DF_RUN_TRAINING);
+        double time_s[MODES];
+        cfg.llm.num_layers = 2;
+        cfg.llm.tied_embeddings = false; /* nor do the ends of the pipeline exchange gradients */
+        cfg.sched.tp_sp = cases[i].tp_sp;
+        cfg.sched.cp = cases[i].cp;
+        df_llm_case_split(&cfg, cases[i].tp, 1, 2, 1);
+        cfg.tech.intra.bandwidth_bytes_ps /= 256;
+        cfg.backend.model = DF_BACKEND_ASTRA;
+        cfg.intra_topology = DF_TOPO_FC;
+        for (int mode = 0; mode < MODES; mode++) {
+            cfg.backend.mode = modes[mode];
+            time_s[mode] = df_llm_case_predict(&cfg, &rules).time_s;
+        }
+        df_assert_rel(time_s[1], time_s[0], 1e-3);
+        df_assert_rel(time_s[2], time_s[0], 1e-3);
     }
 }
 
@@ -152,6 +207,8 @@ static void too_many_ranks_are_refused(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(operators_last_as_long_as_they_do_in_closed_form),
+        cmocka_unit_test(hops_are_alike_in_every_mode),
         cmocka_unit_test(gradients_are_reduced_over_the_context_in_every_mode),
         cmocka_unit_test(steps_that_would_be_stuck_end),
         cmocka_unit_test(too_many_ranks_are_refused),

@@ -112,7 +112,7 @@ collective_s(const df_cfg *cfg, df_coll_kind kind, double bytes, double n, doubl
     const df_hw_link link = {dev.intra.throughput_bytes_ps, dev.intra.latency_s};
     const df_topo topo = {.dim = {[DF_TOPO_INSIDE] = {.kind = cfg->intra_topology}}};
     const df_simulator_op op = {kind, bytes, df_simulated_network(&topo, n, &link),
-                                df_simulated_system(&topo, &cfg->backend, algorithm_ranks)};
+                                df_simulated_system(&topo, &cfg->backend, algorithm_ranks, 1600e9)};
     df_simulator *const net = df_simulator_new(NULL);
     double time_s;
     assert_int_equal(df_simulator_time(net, &op, &time_s, NULL), DF_OK);
@@ -663,6 +663,30 @@ static void backward_index_wraps(void **state)
     df_assert_rel(c.time_s, ahead_s + back_s, 1e-12);
 }
 
+/* On two stages all activations go ahead once and their gradients back once: over one link, or over
+ * one for each device that has a part of the sequence. */
+static void hop_whole(void **state)
+{
+    (void)state;
+    static const struct {
+        int64_t tp, cp;
+        bool tp_sp;
+        double parts;
+    } cases[] = {{1, 1, false, 1}, {4, 1, false, 1}, {4, 1, true, 4},
+                 {1, 2, false, 2}, {2, 2, false, 4}, {2, 2, true, 4}};
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        df_cfg cfg = df_llm_case(DF_RUN_TRAINING);
+        cfg.sched.cp = cases[i].cp;
+        cfg.sched.tp_sp = cases[i].tp_sp;
+        df_llm_case_split(&cfg, cases[i].tp, 1, 2, 1);
+        const double link = df_llm_case_device(&cfg).intra.throughput_bytes_ps;
+        const df_llm_result r = df_llm_case_reference(&cfg);
+        const df_llm_result c = CORRECTED(&cfg, llm_hop_whole);
+        df_assert_rel(r.time_s, c.time_s + 2 * A * B * S * D * (1 - 1 / cases[i].parts) / link,
+                      1e-12);
+    }
+}
+
 /* A slow link and a small vocabulary: a step ends with the reduction of the first layer. */
 static df_cfg replicas(void)
 {
@@ -1002,6 +1026,7 @@ int main(void)
         cmocka_unit_test(idle_experts_run),
         cmocka_unit_test(one_stage_one_batch),
         cmocka_unit_test(backward_index_wraps),
+        cmocka_unit_test(hop_whole),
         cmocka_unit_test(gradients_unsharded),
         cmocka_unit_test(embedding_gradient_with_activations),
         cmocka_unit_test(context_gradients_unreduced),

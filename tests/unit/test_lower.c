@@ -58,6 +58,8 @@ typedef struct {
     uint32_t tags[TAGS];  /* of messages without an element */
     int num_tags;
     int dependencies;
+    uint64_t shortest_ns; /* of the operators */
+    uint64_t hop_bytes;   /* of messages that are longer than a byte, all together */
     char folder[64];
 } record;
 
@@ -81,6 +83,10 @@ static df_status write_node(void *context, int32_t rank, const df_net_node *node
         r->tags[r->num_tags++] = node->tag;
     }
     r->dependencies += node->num_deps;
+    r->hop_bytes += node->type == DF_NET_SEND && node->bytes > 1 ? node->bytes : 0;
+    if (node->type == DF_NET_COMPUTE && node->duration_ns < r->shortest_ns) {
+        r->shortest_ns = node->duration_ns;
+    }
     return DF_OK;
 }
 
@@ -92,6 +98,8 @@ static df_status run(void *context, const df_runner_job *job, double *time_s, df
     r->job = job;
     r->length = 0;
     r->num_tags = r->groups = r->dependencies = 0;
+    r->shortest_ns = UINT64_MAX;
+    r->hop_bytes = 0;
     for (int32_t rank = 0; rank < df_net_program_ranks(job->program); rank++) {
         r->length += (size_t)snprintf(r->text + r->length, TEXT - r->length, "%d:", (int)rank);
         DF_TRY(df_net_program_visit(job->program, rank, write_node, r, err));
@@ -173,6 +181,28 @@ static void blocks_are_chains_on_each_device(void **state)
     df_assert_rel(time_s, 1.0, 0);
 }
 
+/* Microseconds are rounded to the nearest, to none at all; nanoseconds to the nearest. */
+static void operators_last_whole_nanoseconds_or_microseconds(void **state)
+{
+    (void)state;
+    static const struct {
+        double duration_s;
+        uint64_t in_ns, in_us;
+    } cases[] = {{12.3456e-6, 12346, 12000}, {12.5004e-6, 12500, 13000}, {0.4999e-6, 500, 0}};
+    for (size_t i = 0; i < 2 * sizeof cases / sizeof cases[0]; i++) {
+        record r = {.length = 0};
+        df_lower_host host = host_of(&r);
+        df_lower_chain chain = chain_of(DF_TASK_FORWARD, 1);
+        const df_lower_layer layer = {&chain, 1, 1};
+        double time_s;
+        df_err err;
+        chain.item[0].duration_s = cases[i / 2].duration_s;
+        host.options.whole_microseconds = i % 2 == 1;
+        assert_int_equal(df_lower_time_block(&host, &layer, DF_TASK_FORWARD, &time_s, &err), DF_OK);
+        assert_int_equal(r.shortest_ns, i % 2 == 1 ? cases[i / 2].in_us : cases[i / 2].in_ns);
+    }
+}
+
 /* One device alone has a twin, since a network has two ranks at least. */
 static void one_device_has_a_twin(void **state)
 {
@@ -204,8 +234,8 @@ static void stages_are_devices(void **state)
     assert_int_equal(r.shows, 1);
 }
 
-/* Two devices share each layer; each hands on its half. Device 0 tells device 1 that the embedding
- * is done, and device 3 tells device 2, which has the logits, that its layer is. */
+/* Two devices share each layer; each hands its activations on. Device 0 tells device 1 that the
+ * embedding is done, and device 3 tells device 2, which has the logits, that its layer is. */
 static void layers_are_taken_apart(void **state)
 {
     (void)state;
@@ -227,6 +257,24 @@ static void layers_are_taken_apart(void **state)
                 "3: cross_layer_b0_layer2_send_control MLP_forward_b0_layer1 "
                 "MLP_forward_all_reduce_b0_layer1 cross_layer_b0_layer1_recv\n");
     assert_string_equal(r.folder, "astra_flat");
+}
+
+/* The 64 bytes are those of each of two devices, or of both together. */
+static void each_device_hands_its_share_on(void **state)
+{
+    (void)state;
+    for (int divided = 0; divided < 2; divided++) {
+        record r = {.length = 0};
+        df_lower_host host = host_of(&r);
+        const df_step step = step_of(false, 0);
+        const df_lower_chain chain = chain_of(DF_TASK_FORWARD, 2);
+        const df_lower_layer layer = {&chain, 2, 1};
+        double time_s;
+        df_err err;
+        host.options.hop_divided = divided != 0;
+        assert_int_equal(df_lower_time_step(&host, &step, &traffic, &layer, &time_s, &err), DF_OK);
+        assert_int_equal(r.hop_bytes, divided ? 2 * 32 : 2 * 64);
+    }
 }
 
 /* The line of a rank. */
@@ -428,9 +476,11 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(blocks_are_chains_on_each_device),
+        cmocka_unit_test(operators_last_whole_nanoseconds_or_microseconds),
         cmocka_unit_test(one_device_has_a_twin),
         cmocka_unit_test(stages_are_devices),
         cmocka_unit_test(layers_are_taken_apart),
+        cmocka_unit_test(each_device_hands_its_share_on),
         cmocka_unit_test(each_device_gathers),
         cmocka_unit_test(messages_have_tags_of_their_own),
         cmocka_unit_test(stuck_runs_are_tried_again),

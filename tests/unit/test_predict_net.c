@@ -1,6 +1,6 @@
 /* Collectives of GEMM and LSTM by the network simulator. Links inside a node have 50 GiB/s, or
  * 53.6870912 bytes a ns, and 5000 ns; a launch takes 9 us, an endpoint 10 ns; a reduction of b
- * bytes 3 * floor(b / 1600) ns. */
+ * bytes 3 * floor(b / 1600) ns by the reference rules. */
 #include <string.h>
 
 #include "cost/simulated.h"
@@ -43,7 +43,7 @@ simulated_s(const df_cfg *cfg, df_coll_kind kind, double bytes, double ranks, do
     const df_hw_link intra = {50.0 * 1073741824.0, 5e-6};
     const df_topo topo = {.dim = {[DF_TOPO_INSIDE] = {.kind = cfg->intra_topology}}};
     const df_simulator_op op = {kind, bytes, df_simulated_network(&topo, ranks, &intra),
-                                df_simulated_system(&topo, &cfg->backend, chosen_for)};
+                                df_simulated_system(&topo, &cfg->backend, chosen_for, 1600e9)};
     df_simulator *const simulator = df_simulator_new(NULL);
     double time_s = 0;
     df_err err;
@@ -122,6 +122,20 @@ static void links_are_underated_by_rule(void **state)
     rules.astra_links_underated = false;
     df_assert_rel(df_case_predict(&cfg, &rules).gemm.forward_comm_s,
                   (10 + 3 * 15765 + 3 * (10 + 489)) * 1e-9 + launch_s, 1e-12);
+}
+
+/* Quarters of 262144 bytes are added at 1600 GB/s: 163 ns for each of the three times that they
+ * pass, or at the 900 GiB/s of the DRAM, which are 966.37 bytes a ns: 271 ns. */
+static void reductions_run_at_the_rate_of_the_memory(void **state)
+{
+    (void)state;
+    const df_cfg cfg = gemm((int64_t[]){512, 256, 1024}, DF_T_CR, 4, 1, 1);
+    df_rules rules = df_rules_reference();
+    df_assert_rel(df_case_predict(&cfg, &rules).gemm.forward_comm_s,
+                  (10 + 3 * 9882 + 3 * (10 + 3 * 163)) * 1e-9 + launch_s, 1e-12);
+    rules.astra_reductions_at_1600 = false;
+    df_assert_rel(df_case_predict(&cfg, &rules).gemm.forward_comm_s,
+                  (10 + 3 * 9882 + 3 * (10 + 3 * 271)) * 1e-9 + launch_s, 1e-12);
 }
 
 /* Activations of 64 sequences, 1024 units of 2 bytes: 2441.4 + 5000 ns, without launch. */
@@ -214,6 +228,7 @@ int main(void)
         cmocka_unit_test(gemm_takes_the_simulated_times),
         cmocka_unit_test(algorithms_are_stale_by_rule),
         cmocka_unit_test(links_are_underated_by_rule),
+        cmocka_unit_test(reductions_run_at_the_rate_of_the_memory),
         cmocka_unit_test(hop_is_simulated_unless_free),
         cmocka_unit_test(softmax_keeps_what_it_computes),
         cmocka_unit_test(backend_is_the_configurations),

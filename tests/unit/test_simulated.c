@@ -25,7 +25,7 @@ static df_simulator_op op_of(const df_cfg *cfg, df_coll_kind kind, double bytes,
 {
     const df_topo topo = {.dim = {[DF_TOPO_INSIDE] = {.kind = cfg->intra_topology}}};
     return (df_simulator_op){kind, bytes, df_simulated_network(&topo, ranks, &link_100),
-                             df_simulated_system(&topo, &cfg->backend, ranks)};
+                             df_simulated_system(&topo, &cfg->backend, ranks, 1600e9)};
 }
 
 static double timed(df_simulator *simulator, const df_simulator_op *op)
