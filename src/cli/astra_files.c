@@ -364,7 +364,7 @@ static df_status read_number(const yaml_file *f, scalar *s, const char *expected
 static df_status read_topology(const yaml_file *f, df_net_topology *topology)
 {
     static const df_net_topology all[] = {DF_NET_RING, DF_NET_FULLY_CONNECTED, DF_NET_SWITCH};
-    scalar s;
+    scalar s = {.text = ""};
     DF_TRY(read_scalar(f, "topology", &s));
     for (size_t i = 0; i < sizeof all / sizeof all[0]; i++) {
         if (strcmp(s.text, df_net_topology_name(all[i])) == 0) {
@@ -379,7 +379,7 @@ static df_status read_ranks(const yaml_file *f, df_net_topology topology, int32_
 {
     char expected[96];
     double value = 0;
-    scalar s;
+    scalar s = {.text = ""};
     snprintf(expected, sizeof expected, "a whole number from 2 to %d", (int)DF_NET_RANKS_MAX);
     DF_TRY(read_scalar(f, "npus_count", &s));
     DF_TRY(read_number(f, &s, expected, &value));
@@ -397,7 +397,7 @@ static df_status read_network(const yaml_file *f, df_net_network *network)
 {
     static const char above_0[] = "a number > 0";
     static const char from_0[] = "a number >= 0";
-    scalar s;
+    scalar s = {.text = ""};
     DF_TRY(read_topology(f, &network->topology));
     DF_TRY(read_ranks(f, network->topology, &network->ranks));
     DF_TRY(read_scalar(f, "bandwidth", &s));
