@@ -69,6 +69,11 @@ add_kernel(df_usage *usage, const df_hw_device *dev, double time_s, const df_pri
     }
 }
 
+void df_usage_add_kernels(df_usage *usage, const df_hw_device *dev, const df_price *price)
+{
+    add_kernel(usage, dev, price->time_s - price->launch_s, price);
+}
+
 void df_usage_add_side(df_usage *usage, const df_hw_device *dev, const df_row_side *side)
 {
     usage->cost_s[DF_COST_NETWORK] += side->comm_s;
@@ -81,7 +86,7 @@ add_price(df_usage *usage, const df_hw_device *dev, const df_op *op, const df_pr
     if (op->kind == DF_OP_COLLECTIVE || op->kind == DF_OP_HOST || op->kind == DF_OP_LINK) {
         usage->cost_s[DF_COST_NETWORK] += price->time_s;
     } else {
-        add_kernel(usage, dev, price->time_s - price->launch_s, price);
+        df_usage_add_kernels(usage, dev, price);
     }
 }
 

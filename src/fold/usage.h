@@ -45,6 +45,9 @@ df_usage *df_usages_add(df_usages *all, const char *name, double runs);
 /* Seconds of one run. */
 double df_usage_time_s(const df_usage *usage);
 
+/* Adds kernels: their launches, and the rest by what bounds them. */
+void df_usage_add_kernels(df_usage *usage, const df_hw_device *dev, const df_price *price);
+
 /* Adds a row's direction: its collectives, its launches, and the rest by what bounds it. */
 void df_usage_add_side(df_usage *usage, const df_hw_device *dev, const df_row_side *side);
 

@@ -45,6 +45,23 @@ static void list_phase(const df_job *x, const df_llm_result *result, const phase
     }
 }
 
+/* The forward work that the backward pass does again: of a whole layer, or of attention between its
+ * projections. */
+static void list_recomputed(const df_job *x, const df_llm_result *result)
+{
+    static const df_row_name core[] = {DF_ROW_SCORE, DF_ROW_SOFTMAX, DF_ROW_AV};
+    const bool all = x->cfg->sched.recompute == DF_RECOMPUTE_FULL;
+    const df_row_name *const rows = all ? df_breakdown_leaves : core;
+    const int count = all ? DF_BREAKDOWN_LEAVES : sizeof core / sizeof core[0];
+    df_usage *const usage = df_usages_add(x->usages, "recomputed forward work",
+                                          df_llm_runs(x->cfg, result, DF_ROW_MHA));
+    for (int i = 0; i < count; i++) {
+        if (rows[i] != DF_ROW_EMBEDDING && rows[i] != DF_ROW_LOGITS) {
+            df_usage_add_side(usage, x->coster.dev, &result->pass.row[rows[i]].side[DF_FORWARD]);
+        }
+    }
+}
+
 /* What a step goes to, operator by operator; of an inference prefill and decode, all decode steps
  * being as the last. What stages wait, hops and reductions are not in it. */
 static void list_usages(const df_job *x, const df_llm_result *result)
@@ -59,13 +76,11 @@ static void list_usages(const df_job *x, const df_llm_result *result)
     }
     list_phase(x, result, &(phase){&result->pass, "", 1.0});
     if (result->pass.recompute_s > 0 && !result->cut_short) {
-        df_usage *const usage = df_usages_add(x->usages, "recomputed forward work",
-                                              df_llm_runs(x->cfg, result, DF_ROW_MHA));
-        usage->cost_s[DF_COST_COMPUTE] = result->pass.recompute_s;
+        list_recomputed(x, result);
     }
     if (result->optimizer_s > 0) {
         df_usage *const usage = df_usages_add(x->usages, "optimizer", 1.0);
-        usage->cost_s[DF_COST_DRAM] = result->optimizer_s;
+        df_usage_add_kernels(usage, x->coster.dev, &x->optimizer);
     }
 }
 

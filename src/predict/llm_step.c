@@ -3,15 +3,12 @@
 #include "predict/predict_impl.h"
 
 /* All gradients' norm is needed first, so that the step begins when all are reduced. */
-static df_status time_optimizer(const df_job *x, double *time_s)
+static df_status price_optimizer(df_job *x)
 {
     const double shards = x->cfg->sw.dp_zero_stage >= 1 ? x->exchange.replicas : 1.0;
     const double params = df_exchange_stage_params(&x->dims, &x->split) / shards;
     const df_op step = df_exchange_optimizer(&x->dims, params);
-    df_price price;
-    DF_TRY(df_price_ops(&x->coster, &step, 1, &price));
-    *time_s = price.time_s;
-    return DF_OK;
+    return df_price_ops(&x->coster, &step, 1, &x->optimizer);
 }
 
 /* Seconds of a collective among replicas for each part of the model. */
@@ -107,11 +104,12 @@ static bool can_end(const df_job *x, const df_step_times *t)
 
 /* Adds what follows the last reduction: the ends of a pipeline add up the gradients of a table that
  * both have, and the optimizer runs. */
-static df_status add_update(const df_job *x, double *optimizer_s, double *time_s)
+static df_status add_update(df_job *x, double *optimizer_s, double *time_s)
 {
     *time_s += df_llm_coll_s(x, DF_COLL_ALL_REDUCE, x->exchange.shared_bytes, 2.0, DF_AXIS_LP);
     if (x->exchange.optimizes) {
-        DF_TRY(time_optimizer(x, optimizer_s));
+        DF_TRY(price_optimizer(x));
+        *optimizer_s = x->optimizer.time_s;
         *time_s += *optimizer_s;
     }
     return DF_OK;

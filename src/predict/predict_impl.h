@@ -65,6 +65,7 @@ typedef struct {
     df_dims dims;
     df_split split;
     df_exchange exchange; /* of training */
+    df_price optimizer;   /* its step on one device, where there is one */
     df_pipe pipe;
     const df_order *order; /* of training */
     df_tariff tariff;

@@ -166,6 +166,84 @@ static void llm_operators_add_up(void **state)
     }
 }
 
+/* Of Llama 2 7B, each of 4 * 32 heads again has 4096 x 4096 scores of 128 products, their softmax
+ * of 8 flops, and 4096 x 128 sums of 4096 products, of which the first needs no sum. The softmax,
+ * whose scores in 2 bytes are moved four times, is bound by the DRAM. */
+static void attention_again_is_what_it_was(void **state)
+{
+    (void)state;
+    const df_rules rules = df_rules_corrected();
+    const double s = 4096;
+    df_cfg cfg;
+    df_usages ops;
+    df_hw_device dev;
+    load("a100_80gb", "llama2_7b", &cfg);
+    cfg.llm.attention.use_flashattention = false;
+    cfg.sched.recompute = DF_RECOMPUTE_SELECTIVE;
+    const double time_s = list(&cfg, &rules, &ops);
+    derive(&cfg, &rules, &dev);
+    df_assert_rel(sum_s(&ops), time_s, 1e-9);
+    const df_usage *const again = find(&ops, "recomputed forward work");
+    df_assert_rel(again->runs, 32, 0);
+    df_assert_rel(again->flops, 4 * 32 * (s * s * (255 + 8) + s * 128 * (2 * s - 1)), 1e-12);
+    df_assert_rel(again->cost_s[DF_COST_LAUNCH], 3 * dev.launch_overhead_s, 1e-12);
+    const double softmax_bytes = 4 * 2 * (4 * 32 * s * s);
+    assert_true(again->traffic_bytes[3] > softmax_bytes);
+    assert_true(again->cost_s[DF_COST_DRAM] > softmax_bytes / dev.mem[3].throughput_bytes_ps);
+}
+
+/* A layer again: 15 kernels: four projections, FlashAttention, two of SwiGLU, and for each half
+ * three of the norm and one of the residual; split over two devices, the two collectives that it
+ * has forward. */
+static void a_layer_again_has_its_collectives(void **state)
+{
+    (void)state;
+    const df_rules rules = df_rules_corrected();
+    df_cfg cfg;
+    df_usages ops;
+    df_hw_device dev;
+    load("a100_80gb", "llama2_7b", &cfg);
+    cfg.sched.recompute = DF_RECOMPUTE_FULL;
+    cfg.sched.tp_sp = false;
+    const double one_s = list(&cfg, &rules, &ops);
+    df_assert_rel(sum_s(&ops), one_s, 1e-9);
+    assert_true(find(&ops, "recomputed forward work")->cost_s[DF_COST_NETWORK] == 0);
+    cfg.sched.tp = 2;
+    cfg.system.num_devices_per_node = 2;
+    const double two_s = list(&cfg, &rules, &ops);
+    df_assert_rel(sum_s(&ops), two_s, 1e-9);
+    derive(&cfg, &rules, &dev);
+    const df_usage *const again = find(&ops, "recomputed forward work");
+    df_assert_rel(again->cost_s[DF_COST_LAUNCH], 15 * dev.launch_overhead_s, 1e-12);
+    df_assert_rel(again->cost_s[DF_COST_NETWORK],
+                  find(&ops, "output_proj")->cost_s[DF_COST_NETWORK] +
+                      find(&ops, "ffn2")->cost_s[DF_COST_NETWORK],
+                  1e-12);
+}
+
+/* Gradients twice, both moments read and written, and parameters: 8 numbers of 2 bytes, 15 flops.
+ */
+static void the_optimizer_streams_parameters(void **state)
+{
+    (void)state;
+    const df_rules rules = df_rules_corrected();
+    const double layer = 4 * 4096.0 * 4096 + 3 * 4096.0 * 11008;
+    const double n = 32 * layer + 2 * 32000.0 * 4096;
+    df_cfg cfg;
+    df_usages ops;
+    df_hw_device dev;
+    load("a100_80gb", "llama2_7b", &cfg);
+    list(&cfg, &rules, &ops);
+    derive(&cfg, &rules, &dev);
+    const df_usage *const step = find(&ops, "optimizer");
+    df_assert_rel(step->flops, 15 * n, 1e-12);
+    df_assert_rel(step->traffic_bytes[3], 16 * n, 1e-12);
+    df_assert_rel(step->cost_s[DF_COST_LAUNCH], 2 * dev.launch_overhead_s, 1e-12);
+    df_assert_rel(step->cost_s[DF_COST_DRAM],
+                  16 * n / dev.mem[3].throughput_bytes_ps + dev.mem[3].latency_s, 1e-9);
+    assert_true(step->cost_s[DF_COST_COMPUTE] == 0);
+}
+
 /* A core of 10 flops a second, memories of 8, 4, 2 and 1 bytes a second; L1 is one of two. */
 static void the_slowest_bounds(void **state)
 {
@@ -197,6 +275,9 @@ int main(void)
         cmocka_unit_test(reductions_are_on_the_network),
         cmocka_unit_test(a_split_cell_exchanges_twice),
         cmocka_unit_test(llm_operators_add_up),
+        cmocka_unit_test(attention_again_is_what_it_was),
+        cmocka_unit_test(a_layer_again_has_its_collectives),
+        cmocka_unit_test(the_optimizer_streams_parameters),
         cmocka_unit_test(the_slowest_bounds),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
