@@ -19,9 +19,10 @@
 
 /* What a prediction does otherwise beside its operators, as plain options. */
 typedef struct {
-    bool flags_alone;    /* df_topo_derive has what it means */
-    bool hop_whole;      /* one link carries all activations from a stage to the next */
-    bool counted_energy; /* an inference's energies are those of df_compat_pass_energy_j */
+    bool flags_alone;         /* df_topo_derive has what it means */
+    bool hop_whole;           /* one link carries all activations from a stage to the next */
+    bool counted_energy;      /* an inference's energies are those of df_compat_pass_energy_j */
+    bool first_token_decoded; /* a decode step, too, comes before the first token */
     /* In the network simulator: */
     bool edges_free;        /* hybrid: hops and exchanges among replicas cost nothing */
     bool collectives_twice; /* a block's operators last as long as with their collectives */

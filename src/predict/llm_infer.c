@@ -90,7 +90,9 @@ static df_status decode(df_job *x, int64_t prefill, df_llm_result *out)
     out->decode_s = sum.time_s;
     out->decode_energy_j = sum.energy_j;
     df_energy_add(&out->energy, &sum.energy, 1.0);
-    out->first_token_s = out->prefill_s + first_s;
+    /* A prefill ends with the logits of the first token; where there is none, a step does. */
+    const bool decoded = x->options.first_token_decoded || prefill == 0;
+    out->first_token_s = out->prefill_s + (decoded ? first_s : 0.0);
     out->tokens_ps =
         (df_llm_rates){per_second(first_s), per_second(sum.midpoint_s), per_second(sum.last.time_s),
                        sum.time_s > 0 ? (double)steps / sum.time_s : 0.0, sum.midpoint};

@@ -302,6 +302,10 @@ const df_rule df_rule_table[] = {
     RULE(llm_replicas_counted_twice,
          "the printed rate of all sequences multiplies the whole batch by dp",
          "it is that of the whole batch"),
+    SOURCED(ttft_with_decode_step,
+            "the time to the first token is that of the prefill and of a decode step",
+            "it is that of the prefill, whose logits are the first token's",
+            "Agrawal et al., OSDI 2024 (Sarathi-Serve)"),
 };
 const size_t df_rule_count = sizeof df_rule_table / sizeof df_rule_table[0];
 

@@ -103,6 +103,7 @@ typedef struct {
     bool llm_energy_default_link;
     bool llm_energy_prefill_whole_sequence;
     bool llm_replicas_counted_twice;
+    bool ttft_with_decode_step;
 } df_rules;
 
 typedef struct {
