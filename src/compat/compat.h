@@ -21,6 +21,7 @@
 typedef struct {
     bool flags_alone;         /* df_topo_derive has what it means */
     bool hop_whole;           /* one link carries all activations from a stage to the next */
+    bool flops_unmasked;      /* df_transformer_flops has what it means */
     bool counted_energy;      /* an inference's energies are those of df_compat_pass_energy_j */
     bool first_token_decoded; /* a decode step, too, comes before the first token */
     /* In the network simulator: */

@@ -103,13 +103,14 @@ static df_status decode(df_job *x, int64_t prefill, df_llm_result *out)
 static double decode_flops(const df_job *x, double prefill, double steps, double sequences)
 {
     const df_span middle = span_of(x, 1.0, prefill + 0.5 * (steps + 1.0), true);
-    return steps * df_transformer_flops(&x->dims, &middle, sequences);
+    return steps * df_transformer_flops(&x->dims, &middle, sequences, x->options.flops_unmasked);
 }
 
 static df_status prefill(df_job *x, double tokens, df_llm_result *out)
 {
     const df_span span = span_of(x, tokens, tokens, false);
-    out->model_flops = df_transformer_flops(&x->dims, &span, (double)x->cfg->llm.batch_size);
+    const double sequences = (double)x->cfg->llm.batch_size;
+    out->model_flops = df_transformer_flops(&x->dims, &span, sequences, x->options.flops_unmasked);
     DF_TRY(df_llm_time_pass(x, &span, &out->pass));
     out->prefill_energy_j = df_llm_pass_energy(x, &out->energy);
     return df_llm_run_step(x, NULL, &out->prefill_s);

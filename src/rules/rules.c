@@ -306,6 +306,10 @@ const df_rule df_rule_table[] = {
             "the time to the first token is that of the prefill and of a decode step",
             "it is that of the prefill, whose logits are the first token's",
             "Agrawal et al., OSDI 2024 (Sarathi-Serve)"),
+    SOURCED(llm_model_flops_unmasked,
+            "model FLOPs utilization counts attention to all positions",
+            "it counts attention to the positions that the causal mask leaves",
+            "Dao, ICLR 2024, section 4.1 (causal: half the flops)"),
 };
 const size_t df_rule_count = sizeof df_rule_table / sizeof df_rule_table[0];
 

@@ -104,6 +104,7 @@ typedef struct {
     bool llm_energy_prefill_whole_sequence;
     bool llm_replicas_counted_twice;
     bool ttft_with_decode_step;
+    bool llm_model_flops_unmasked;
 } df_rules;
 
 typedef struct {

@@ -282,6 +282,53 @@ static void json_tells_memory_and_energy(void **state)
     df_remove_dir(dir);
 }
 
+/* Of a model of 8 billion parameters: attention, most of a long sequence's work, is masked in its
+ * flops as in its time. */
+static void no_more_than_the_peak_is_used(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *run_type, *lengths;
+        double unmasked; /* what it is without the mask: above this */
+    } cases[] = {
+        {"training", "seq_len: 32768", 1},
+        {"training", "seq_len: 131072", 1},
+        {"inference", "seq_len: 8192, decode_len: 0", 1},
+        {"inference", "seq_len: 131072, decode_len: 0", 1},
+        {"inference", "seq_len: 131072, decode_len: 16", 1},
+        {"inference", "seq_len: 8192, decode_len: 8192", 0},
+    };
+    char dir[256];
+    char path[512];
+    df_make_dir(dir);
+    snprintf(path, sizeof path, "%s/model.yaml", dir);
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        char text[1024];
+        char arguments[2048];
+        snprintf(
+            text, sizeof text,
+            "model_param: {mode: LLM, run_type: %s, model_type: llama, tied_embeddings: false, "
+            "num_layers: 32, hidden_dim: 4096, batch_size: 1, %s, intermediate_size: 14336, "
+            "vocab_size: 128256, num_experts: 1, top_k: 1, attention: {attention_type: gqa, "
+            "num_heads: 32, kv_heads: 8, use_flashattention: true, "
+            "attention_tile_size: 128}}\n",
+            cases[i].run_type, cases[i].lengths);
+        df_write_file(path, text);
+        snprintf(arguments, sizeof arguments,
+                 "predict --hardware_config " DF_CONFIGS "/hardware/a100_80gb.yaml "
+                 "--model_config %s --exp_dir %s --format json",
+                 path, dir);
+        json_t *root = df_program_json(arguments);
+        assert_true(df_number(root, "mfu") > 0 && df_number(root, "mfu") <= 1);
+        json_decref(root);
+        append(arguments, " --rules corrected,llm_model_flops_unmasked=reference");
+        root = df_program_json(arguments);
+        assert_true(df_number(root, "mfu") > cases[i].unmasked);
+        json_decref(root);
+    }
+    df_remove_dir(dir);
+}
+
 /* The change that the warning names makes the model fit. */
 static void the_warning_names_a_way_out(void **state)
 {
@@ -587,6 +634,7 @@ int main(void)
         cmocka_unit_test(breakdown_adds_up),
         cmocka_unit_test(parts_of_a_run_are_no_zeros),
         cmocka_unit_test(json_tells_memory_and_energy),
+        cmocka_unit_test(no_more_than_the_peak_is_used),
         cmocka_unit_test(the_warning_names_a_way_out),
         cmocka_unit_test(explained_rules_have_their_effect),
         cmocka_unit_test(replicas_are_counted_once),

@@ -41,6 +41,7 @@ static const char *const tested_elsewhere[] = {
     "infinite_times_printed",         /* the same */
     "astra_topology_connected",       /* the same */
     "ttft_with_decode_step",          /* a figure of its own: unit.llm.rules */
+    "llm_model_flops_unmasked",       /* the same */
 };
 enum { TESTED_ELSEWHERE = sizeof tested_elsewhere / sizeof tested_elsewhere[0] };
 
