@@ -525,6 +525,64 @@ static void odd_strategies_are_warned_about(void **state)
                    "(did you mean hybrid?), found hybryd; hybrid is used\n");
 }
 
+#define SIMULATED(mode)                                                                            \
+    "s/scheduling_param:/execution_backend: {model: astra, astra: {mode: " mode                    \
+    "}}\\nscheduling_param:/; "
+#define REPLICAS(n) "s/num_devices_per_node: 4/num_devices_per_node: " #n "/; s/dp: 4/dp: " #n "/; "
+
+/* What is printed on stderr for this run after `sed SCRIPT` on the hardware file. */
+static void assert_told(const char *dir, const char *run_type, const char *script, const char *told)
+{
+    char command[1024];
+    char ignored[2048];
+    int exit_code;
+    snprintf(command, sizeof command, "sed '%s' " HARDWARE " >%s/hw.yaml", script, dir);
+    df_run(command, &exit_code, NULL, NULL);
+    assert_int_equal(exit_code, 0);
+    write_llm(dir, run_type, 4, ignored);
+    snprintf(command, sizeof command, "sed -i 's/batch_size: 16/batch_size: 640/' %s/llm.yaml",
+             dir);
+    df_run(command, &exit_code, NULL, NULL);
+    assert_int_equal(exit_code, 0);
+    snprintf(command, sizeof command,
+             "predict --hardware_config %s/hw.yaml --model_config %s/llm.yaml --ignore_memory "
+             "--exp_dir %s",
+             dir, dir, dir);
+    df_outcome o = df_program(command);
+    assert_int_equal(o.exit_code, 0);
+    if (!(told[0] != '\0' ? strstr(o.err, told) != NULL : o.err[0] == '\0')) {
+        fail_msg("%s: expected %s in: %s", script, told, o.err);
+    }
+    df_outcome_free(&o);
+}
+
+/* A ring of n: n - 1 steps gather, 2 (n - 1) reduce. Replicas in inference have nothing to say to
+ * each other. On one ring of 40 replicas of 2 stages, these are 2 hops apart, and the far side is
+ * 40 away. */
+static void long_rings_are_warned_about(void **state)
+{
+    (void)state;
+    static const char steps[] = "warning: scheduling_param.dp: a ring of 128 devices takes 127 "
+                                "steps, one after another, for an all-gather and 254 for an "
+                                "all-reduce; faster would be fewer devices on this axis, ";
+    char dir[256];
+    df_make_dir(dir);
+    assert_told(dir, "training", REPLICAS(64), "");
+    assert_told(dir, "training", REPLICAS(128), steps);
+    assert_told(dir, "inference", REPLICAS(128), "");
+    assert_told(dir, "training", REPLICAS(128) SIMULATED("hybrid"), steps);
+    assert_told(dir, "training",
+                REPLICAS(128) SIMULATED("hybrid") "s/intra_node: ring/intra_node: switch/", "");
+    assert_told(dir, "training",
+                SIMULATED("full_astrasim_hierarchical") "s/num_devices_per_node: "
+                                                        "4/num_devices_per_node: 80/; s/dp: 4/dp: "
+                                                        "40/; s/lp: 1/lp: 2/",
+                "warning: network_topology.intra_node: the simulated ring has 80 devices, of which "
+                "a message may pass 40; along dp neighbours are 2 hops apart; faster would be "
+                "switch, ");
+    df_remove_dir(dir);
+}
+
 static void left_out_micro_batches_are_warned_about(void **state)
 {
     (void)state;
@@ -640,6 +698,7 @@ int main(void)
         cmocka_unit_test(replicas_are_counted_once),
         cmocka_unit_test(results_are_left_where_users_expect_them),
         cmocka_unit_test(odd_strategies_are_warned_about),
+        cmocka_unit_test(long_rings_are_warned_about),
         cmocka_unit_test(left_out_micro_batches_are_warned_about),
         cmocka_unit_test(families_reduce_to_llama),
 #ifndef __SANITIZE_ADDRESS__
