@@ -147,7 +147,7 @@ typedef struct {
 
 df_compat_search df_compat_search_read(const df_rules *rules);
 
-/* How leniently a configuration is read, in bits of df_cfg_need. */
+/* How strictly a configuration is read, in bits of df_cfg_need. */
 unsigned df_compat_reading(const df_rules *rules);
 
 /* Whether a prediction that is not finite is a result. */

@@ -33,6 +33,11 @@ const df_rule df_rule_table[] = {
     RULE(infinite_times_printed,
          "a prediction that is not finite is printed, with a warning",
          "it is an error that says what the device lacks"),
+    RULE(
+        absent_technology_tenth,
+        "technology that a file leaves out is 0.1 of its unit, a count of links or a budget 1, and "
+        "sizes and rates are derived from that",
+        "what a size or rate is derived from must be there"),
     RULE(pointwise_on_registers,
          "operators that stream once are counted against the register file",
          "they are counted against the DRAM"),

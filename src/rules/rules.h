@@ -20,6 +20,7 @@ typedef struct {
     bool budgets_unchecked;
     bool networks_unchecked;
     bool infinite_times_printed;
+    bool absent_technology_tenth;
     /* roofline and GEMM */
     bool pointwise_on_registers;
     bool l1_rate_of_each_bundle;
