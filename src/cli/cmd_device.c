@@ -78,7 +78,7 @@ static void add_interface(json_t *o, const df_cfg *cfg, const df_hw_mem *mem)
     const bool volts = given(tech->nominal_voltage_v);
     add_known(o, "num_links", mem->num_links, knows_units(cfg, mem));
     add_known(o, "operating_freq", mem->operating_freq_hz,
-              volts || tech->operating_frequency_hz > 0);
+              tech->operating_frequency_hz > 0 || (volts && tech->nominal_frequency_hz > 0));
     add_known(o, "operating_voltage", mem->operating_voltage_v, volts);
 }
 

@@ -1,11 +1,13 @@
 #include "llm_warn.h"
 
 #include <inttypes.h>
+#include <math.h>
 #include <stdbool.h>
 #include <string.h>
 
 #include "base/units.h"
 #include "compat/compat.h"
+#include "model/exchange.h"
 #include "predict/predict.h"
 
 /* ---- Strategies ---- */
@@ -43,6 +45,77 @@ static void warn_batches(const df_cfg *cfg, const df_rules *rules, FILE *out)
           out);
 }
 
+/* ---- Rings ---- */
+
+/* The steps of a ring follow one another, so that its latency grows with its members, which is why
+ * collective libraries take trees for many (NCCL 2.4). From here on that is worth a word. */
+enum { MANY_MEMBERS = 64 };
+
+static void warn_steps(const char *axis, double members, bool simulates, FILE *out)
+{
+    if (members > MANY_MEMBERS) {
+        fprintf(out,
+                "deepflow: warning: scheduling_param.%s: a ring of %.0f devices takes %.0f steps, "
+                "one after another, for an all-gather and %.0f for an all-reduce; faster would be "
+                "fewer devices on this axis, one axis inside nodes and another between them, or "
+                "network_topology.intra_node: switch%s\n",
+                axis, members, members - 1.0, 2.0 * (members - 1.0),
+                simulates ? "" : " with execution_backend.model: astra");
+    }
+}
+
+/* All devices of a simulated step on one ring: those of the next replica follow the stages of one,
+ * each of which is `ranks` devices. */
+static void warn_hops(const df_split *s, double ranks, double replicas, FILE *out)
+{
+    const double apart = s->pp * ranks;
+    const double members = apart * replicas;
+    if (!(members > MANY_MEMBERS)) {
+        return;
+    }
+    fprintf(out,
+            "deepflow: warning: network_topology.intra_node: the simulated ring has %.0f devices, "
+            "of which a message may pass %.0f",
+            members, floor(members / 2.0));
+    fprintf(out, "; along %s neighbours are %.0f hops apart", replicas > 1.0 ? "dp" : "lp",
+            replicas > 1.0 ? apart : ranks);
+    fputs("; faster would be switch, fewer devices on this axis, or mode hybrid, where each axis "
+          "has a ring of its own\n",
+          out);
+}
+
+/* Formulas have rings only; the simulator has what the file says. */
+static void warn_rings(const df_cfg *cfg, const df_rules *rules, FILE *out)
+{
+    const bool simulates = df_backend_simulates(&cfg->backend);
+    const df_astra_mode mode = simulates ? cfg->backend.mode : DF_ASTRA_ANALYTICAL;
+    df_dims dims;
+    df_split split;
+    if (simulates && cfg->intra_topology != DF_TOPO_RING) {
+        return;
+    }
+    df_dims_read(cfg, &dims);
+    df_split_read(cfg, &split);
+    df_exchange exchange = {.replicas = 1.0};
+    if (cfg->llm.run_type == DF_RUN_TRAINING) {
+        exchange = df_exchange_of(&dims, &split, cfg->sw.dp_zero_stage);
+        df_compat_exchange(rules, &dims, &split, cfg->sw.dp_zero_stage, &exchange);
+    }
+    const df_coll_algo algorithm = cfg->backend.all_reduce;
+    const bool rings = !simulates || algorithm == DF_ALGO_AUTO || algorithm == DF_ALGO_RING;
+    if (rings) {
+        warn_steps("tp", split.tp, simulates, out);
+        warn_steps("cp", split.cp, simulates, out);
+    }
+    if (mode == DF_ASTRA_FLATTENED) {
+        warn_hops(&split, split.tp * split.cp, fmin(exchange.replicas, split.dp), out);
+    } else if (mode == DF_ASTRA_HIERARCHICAL) {
+        warn_hops(&split, 1.0, exchange.replicas, out);
+    } else if (rings && !(simulates && df_compat_read(rules).edges_free)) {
+        warn_steps("dp", exchange.replicas, simulates, out);
+    }
+}
+
 void df_llm_warn_strategy(const df_cfg *cfg, const df_rules *rules, FILE *out)
 {
     const int64_t tp = at_least_1(cfg->sched.tp);
@@ -60,6 +133,7 @@ void df_llm_warn_strategy(const df_cfg *cfg, const df_rules *rules, FILE *out)
                 cfg->llm.num_layers, cfg->sched.lp);
     }
     warn_batches(cfg, rules, out);
+    warn_rings(cfg, rules, out);
 }
 
 /* ---- Memory ---- */

@@ -19,9 +19,11 @@
 
 /* What a prediction does otherwise beside its operators, as plain options. */
 typedef struct {
-    bool flags_alone;    /* df_topo_derive has what it means */
-    bool hop_whole;      /* one link carries all activations from a stage to the next */
-    bool counted_energy; /* an inference's energies are those of df_compat_pass_energy_j */
+    bool flags_alone;         /* df_topo_derive has what it means */
+    bool hop_whole;           /* one link carries all activations from a stage to the next */
+    bool flops_unmasked;      /* df_transformer_flops has what it means */
+    bool counted_energy;      /* an inference's energies are those of df_compat_pass_energy_j */
+    bool first_token_decoded; /* a decode step, too, comes before the first token */
     /* In the network simulator: */
     bool edges_free;        /* hybrid: hops and exchanges among replicas cost nothing */
     bool collectives_twice; /* a block's operators last as long as with their collectives */
@@ -145,7 +147,7 @@ typedef struct {
 
 df_compat_search df_compat_search_read(const df_rules *rules);
 
-/* How leniently a configuration is read, in bits of df_cfg_need. */
+/* How strictly a configuration is read, in bits of df_cfg_need. */
 unsigned df_compat_reading(const df_rules *rules);
 
 /* Whether a prediction that is not finite is a result. */

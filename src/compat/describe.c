@@ -8,6 +8,8 @@ df_compat_options df_compat_read(const df_rules *rules)
         .flags_alone = rules->axes_follow_flags,
         .hop_whole = rules->llm_hop_whole,
         .counted_energy = rules->llm_energy_one_layer,
+        .flops_unmasked = rules->llm_model_flops_unmasked,
+        .first_token_decoded = rules->ttft_with_decode_step,
         .rejects_two_stages = rules->two_stages_rejected,
         .frees_last_link = rules->memory_edge_frees_last_link,
         .edges_free = rules->astra_hybrid_edges_free,
@@ -107,7 +109,8 @@ unsigned df_compat_reading(const df_rules *rules)
 {
     return (rules->budgets_unchecked ? (unsigned)DF_CFG_ANY_BUDGETS : 0) |
            (rules->networks_unchecked ? (unsigned)DF_CFG_ANY_NETWORKS : 0) |
-           (rules->astra_topology_connected ? (unsigned)DF_CFG_ANY_TOPOLOGY : 0);
+           (rules->astra_topology_connected ? (unsigned)DF_CFG_ANY_TOPOLOGY : 0) |
+           (rules->absent_technology_tenth ? 0 : (unsigned)DF_CFG_NEED_FIGURES);
 }
 
 bool df_compat_prints_infinite(const df_rules *rules)

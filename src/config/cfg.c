@@ -190,6 +190,32 @@ static df_status cross_check(const df_cfg_reader *reader, bool degrees, df_err *
                    mark.key ? mark.key : key, DF_ERR_TEXT / 2, cause.text, hint);
 }
 
+/* Nothing may be derived from the presets of what the file leaves out. */
+static df_status check_figures(const df_cfg_reader *reader, unsigned need, df_err *err)
+{
+    df_cfg_figure figures[DF_FIGURES_MAX];
+    if ((need & DF_CFG_NEED_FIGURES) == 0) {
+        return DF_OK;
+    }
+    const int count = df_cfg_find_figures(&reader->cfg, (need & DF_CFG_ANY_DEGREES) != 0, figures);
+    for (int i = 0; i < count; i++) {
+        const char *const path = figures[i].path;
+        const int option = df_opt_find(path, 0);
+        const bool zero_is_none =
+            !df_opts[option].absent.required && df_opts[option].absent.preset == 0;
+        const bool none = zero_is_none && df_opt_load(&df_opts[option], &reader->cfg) == 0;
+        if (reader->option[option].line == 0 || none) {
+            const df_cfg_mark own = mark_of(reader, path);
+            const df_cfg_mark mark = own.file ? own : mark_of(reader, figures[i].instead);
+            return df_fail(err, DF_EINVAL,
+                           "%s:%d: %s: expected this, or %s in its place, to derive the device "
+                           "from, found nothing",
+                           mark.file, mark.line, path, figures[i].instead);
+        }
+    }
+    return DF_OK;
+}
+
 static df_status
 check_machine(const df_cfg_reader *reader, unsigned need, df_err *warning, df_err *err)
 {
@@ -251,6 +277,7 @@ df_status df_cfg_parse(
     if (need & DF_CFG_NEED_HARDWARE) {
         DF_TRY(cross_check(&reader, (need & DF_CFG_ANY_DEGREES) == 0, err));
     }
+    DF_TRY(check_figures(&reader, need, err));
     DF_TRY(check_machine(&reader, need, &machine, err));
     note_warnings(&reader, &machine, err);
     *cfg = reader.cfg;

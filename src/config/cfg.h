@@ -132,7 +132,8 @@ typedef struct {
     df_cfg_link intra, inter;
 } df_cfg_tech;
 
-/* Energies that a file leaves out have this value, as in the Python DeepFlow. */
+/* Technology that a file leaves out has this value, in its unit, as in the Python DeepFlow. With
+ * DF_CFG_NEED_FIGURES nothing is derived from it. */
 #define DF_CFG_ABSENT_J 0.1
 
 /* An energy of a file, 0 where the file leaves it out. */
@@ -254,6 +255,7 @@ typedef enum {
     DF_CFG_ANY_SHARES = 64,   /* shares do not matter: a search divides the budgets anew */
     DF_CFG_ANY_NETWORKS = 16, /* an axis over a network that is not there, too */
     DF_CFG_ANY_TOPOLOGY = 32, /* and a topology that is simulated as fully connected */
+    DF_CFG_NEED_FIGURES = 64, /* the technology and the budgets that parts are derived from */
 } df_cfg_need;
 
 /* Reads hardware and model files into *cfg. Either path may be NULL; one combined

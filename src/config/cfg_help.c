@@ -18,6 +18,8 @@ static void print_default(const df_opt *opt, FILE *out)
         fputs("optional", out);
     } else if (word) {
         fprintf(out, "default %s", word);
+    } else if (df_opt_is_under(opt->path, "tech_param") && opt->absent.preset > 0) {
+        fputs("required where the device is derived from it", out);
     } else {
         fprintf(out, "default %g", opt->absent.preset);
     }

@@ -7,6 +7,7 @@
  *   cfg_fit.c    what to say where a check fails: a value that would work
  *   cfg_yaml.c   documents: libyaml, lines, required keys
  *   cfg_check.c  checks that need several options at once
+ *   cfg_derive.c what the parts of a device are derived from
  *   cfg_help.c   the table as text
  *   cfg_write.c  a configuration as a file
  *   cfg.c        the public functions; files to texts */
@@ -126,6 +127,19 @@ DF_NODISCARD df_status df_cfg_cross_check(const df_cfg *cfg,
                                           bool degrees,
                                           const char **key,
                                           df_err *err);
+
+/* ---- Derived parts (cfg_derive.c) ---- */
+enum { DF_FIGURES_MAX = 80, DF_FIGURE_PATH = 64 };
+
+/* A figure that the size or rate of a part is derived from, and that size or rate. */
+typedef struct {
+    char path[DF_FIGURE_PATH], instead[DF_FIGURE_PATH];
+} df_cfg_figure;
+
+/* Lists the figures that src/hw needs to derive what the file does not give: not of memories that
+ * no level is of, and of networks only where there are such, unless `any_system`. Returns how
+ * many. */
+int df_cfg_find_figures(const df_cfg *cfg, bool any_system, df_cfg_figure figures[DF_FIGURES_MAX]);
 
 /* ---- What would work (cfg_fit.c) ---- */
 enum { DF_FIT_TEXT = 96 };

@@ -230,7 +230,8 @@ static const df_word words_attention[] = {DF_CFG_ATTENTION_TYPES(ATTENTION_WORD)
      AT(llm.attention.name),         meaning},
 
 /* Technology values that a file leaves out are 0.1, link counts 1: so the Python
- * DeepFlow has it, whose newer files give sizes and bandwidths instead. */
+ * DeepFlow has it, whose newer files give sizes and bandwidths instead. By the corrected rules
+ * nothing is derived from them (cfg_derive.c). */
 #define TECH OPTIONAL(DF_CFG_ABSENT_J)
 #define LINKS OPTIONAL(1)
 

@@ -28,7 +28,20 @@ static double absent_value(const df_opt *opt, const df_cfg *cfg)
     return followed ? df_opt_load(followed, cfg) : opt->absent.preset;
 }
 
-/* Whether the option has to stand in the file: what is at its preset need not. */
+/* Whether the device is derived from the option. */
+static bool is_derived_from(const df_opt *opt, const df_cfg *cfg)
+{
+    df_cfg_figure figures[DF_FIGURES_MAX];
+    const int count = df_cfg_find_figures(cfg, false, figures);
+    bool found = false;
+    for (int i = 0; i < count; i++) {
+        found = found || strcmp(figures[i].path, opt->path) == 0;
+    }
+    return found;
+}
+
+/* Whether the option has to stand in the file: what is at its preset need not, unless the device is
+ * derived from it. */
 static bool is_written(const df_opt *opt, const df_cfg *cfg)
 {
     static const char *const budgets[] = {"power_breakdown", "area_breakdown",
@@ -50,7 +63,8 @@ static bool is_written(const df_opt *opt, const df_cfg *cfg)
     if (opt->kind == DF_OPT_TEXT) {
         return *text_of(opt, cfg) != '\0';
     }
-    return opt->absent.required || df_opt_load(opt, cfg) != absent_value(opt, cfg);
+    return opt->absent.required || df_opt_load(opt, cfg) != absent_value(opt, cfg) ||
+           is_derived_from(opt, cfg);
 }
 
 /* Prints the keys above the option that the one before it did not have. */

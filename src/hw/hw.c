@@ -9,7 +9,8 @@
  * inter-node network one. */
 static const double INTRA_DEGREE = 4.0;
 static const double INTER_DEGREE = 1.0;
-/* Assumed nominal frequency of a DRAM that has none: the reference's default. */
+/* Assumed nominal frequency of a DRAM that has none: the reference's default. Its bandwidth follows
+ * from that by rule absent_technology_tenth alone. */
 static const double DRAM_DEFAULT_FREQUENCY_HZ = 0.1;
 enum { NEWTON_MAX_STEPS = 100 };
 

@@ -266,10 +266,14 @@ void df_transformer_build(const df_dims *dims,
 
 /* ---- Of the whole model ---- */
 
-double df_transformer_flops(const df_dims *dims, const df_span *span, double sequences)
+double
+df_transformer_flops(const df_dims *dims, const df_span *span, double sequences, bool unmasked)
 {
+    /* The positions are the last of the context: the first of them sees tokens - 1 keys less than
+     * the last, which sees all. This is the mean over them. */
+    const double keys = unmasked ? span->context : span->context - 0.5 * (span->tokens - 1.0);
     const double layer = df_dims_attention_params(dims) + dims->top_k * df_dims_ffn_params(dims);
     const double weights = dims->layers * layer + df_dims_table_params(dims);
-    const double attention = dims->layers * 2.0 * span->context * dims->hidden;
+    const double attention = dims->layers * 2.0 * keys * dims->hidden;
     return 2.0 * sequences * span->tokens * (weights + attention);
 }

@@ -13,9 +13,10 @@ void df_transformer_build(const df_dims *dims,
                           const df_span *span,
                           df_ops *ops);
 
-/* Flops that the forward pass of `sequences` needs at least, in products of matrices: without
- * recomputation, and without regard to the causal mask (Vaswani et al., 2017). */
-double df_transformer_flops(const df_dims *dims, const df_span *span, double sequences);
+/* Flops that the forward pass of `sequences` needs at least, in products of matrices, without
+ * recomputation. A position attends to those before it and to itself; unmasked: to all. */
+double
+df_transformer_flops(const df_dims *dims, const df_span *span, double sequences, bool unmasked);
 
 /* Bytes of the keys and values of `positions`, of all sequences together, in the cache that one
  * of `devices` keeps of a layer whose heads they share: at least one head each. */

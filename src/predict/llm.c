@@ -118,7 +118,8 @@ static df_status train(df_job *x, df_llm_result *out)
     df_llm_pass_energy(x, &out->energy);
     df_llm_add_exchange_energy(x, &out->energy);
     /* backward takes twice the products: Chowdhery et al., JMLR 24, 2023, appendix B */
-    out->model_flops = 3.0 * df_transformer_flops(&x->dims, &span, sequences);
+    out->model_flops =
+        3.0 * df_transformer_flops(&x->dims, &span, sequences, x->options.flops_unmasked);
     return DF_OK;
 }
 

@@ -90,7 +90,9 @@ static df_status decode(df_job *x, int64_t prefill, df_llm_result *out)
     out->decode_s = sum.time_s;
     out->decode_energy_j = sum.energy_j;
     df_energy_add(&out->energy, &sum.energy, 1.0);
-    out->first_token_s = out->prefill_s + first_s;
+    /* A prefill ends with the logits of the first token; where there is none, a step does. */
+    const bool decoded = x->options.first_token_decoded || prefill == 0;
+    out->first_token_s = out->prefill_s + (decoded ? first_s : 0.0);
     out->tokens_ps =
         (df_llm_rates){per_second(first_s), per_second(sum.midpoint_s), per_second(sum.last.time_s),
                        sum.time_s > 0 ? (double)steps / sum.time_s : 0.0, sum.midpoint};
@@ -101,13 +103,14 @@ static df_status decode(df_job *x, int64_t prefill, df_llm_result *out)
 static double decode_flops(const df_job *x, double prefill, double steps, double sequences)
 {
     const df_span middle = span_of(x, 1.0, prefill + 0.5 * (steps + 1.0), true);
-    return steps * df_transformer_flops(&x->dims, &middle, sequences);
+    return steps * df_transformer_flops(&x->dims, &middle, sequences, x->options.flops_unmasked);
 }
 
 static df_status prefill(df_job *x, double tokens, df_llm_result *out)
 {
     const df_span span = span_of(x, tokens, tokens, false);
-    out->model_flops = df_transformer_flops(&x->dims, &span, (double)x->cfg->llm.batch_size);
+    const double sequences = (double)x->cfg->llm.batch_size;
+    out->model_flops = df_transformer_flops(&x->dims, &span, sequences, x->options.flops_unmasked);
     DF_TRY(df_llm_time_pass(x, &span, &out->pass));
     out->prefill_energy_j = df_llm_pass_energy(x, &out->energy);
     return df_llm_run_step(x, NULL, &out->prefill_s);

@@ -50,9 +50,10 @@ typedef struct {
     double micro_batch; /* sequences of one micro-batch on one replica */
     bool cut_short;     /* training ends with the logits' backward pass of the first micro-batch */
     df_energy energy;   /* of the whole run on all devices */
-    double model_flops; /* that training or inference needs at least: without recomputation */
+    double model_flops; /* that the run needs at least, by the rules: without recomputation */
     /* inference */
-    double prefill_s, decode_s, first_token_s;
+    double prefill_s, decode_s;
+    double first_token_s; /* from the start, by the rules; 0: neither prompt nor decoded tokens */
     df_llm_rates tokens_ps;
     double prefill_energy_j, decode_energy_j; /* by the rules */
     double kv_prefill_store_bytes, kv_decode_store_bytes, kv_decode_fetch_bytes;

@@ -33,6 +33,11 @@ const df_rule df_rule_table[] = {
     RULE(infinite_times_printed,
          "a prediction that is not finite is printed, with a warning",
          "it is an error that says what the device lacks"),
+    RULE(
+        absent_technology_tenth,
+        "technology that a file leaves out is 0.1 of its unit, a count of links or a budget 1, and "
+        "sizes and rates are derived from that",
+        "what a size or rate is derived from must be there"),
     RULE(pointwise_on_registers,
          "operators that stream once are counted against the register file",
          "they are counted against the DRAM"),
@@ -302,6 +307,14 @@ const df_rule df_rule_table[] = {
     RULE(llm_replicas_counted_twice,
          "the printed rate of all sequences multiplies the whole batch by dp",
          "it is that of the whole batch"),
+    SOURCED(ttft_with_decode_step,
+            "the time to the first token is that of the prefill and of a decode step",
+            "it is that of the prefill, whose logits are the first token's",
+            "Agrawal et al., OSDI 2024 (Sarathi-Serve)"),
+    SOURCED(llm_model_flops_unmasked,
+            "model FLOPs utilization counts attention to all positions",
+            "it counts attention to the positions that the causal mask leaves",
+            "Dao, ICLR 2024, section 4.1 (causal: half the flops)"),
 };
 const size_t df_rule_count = sizeof df_rule_table / sizeof df_rule_table[0];
 

@@ -20,6 +20,7 @@ typedef struct {
     bool budgets_unchecked;
     bool networks_unchecked;
     bool infinite_times_printed;
+    bool absent_technology_tenth;
     /* roofline and GEMM */
     bool pointwise_on_registers;
     bool l1_rate_of_each_bundle;
@@ -103,6 +104,8 @@ typedef struct {
     bool llm_energy_default_link;
     bool llm_energy_prefill_whole_sequence;
     bool llm_replicas_counted_twice;
+    bool ttft_with_decode_step;
+    bool llm_model_flops_unmasked;
 } df_rules;
 
 typedef struct {

@@ -81,8 +81,7 @@ static void llm_inference_is_prefill_and_decode(void **state)
     const json_t *rates = json_object_get(root, "decode_tokens_per_s");
     df_assert_rel(df_number(root, "time_s"),
                   df_number(root, "prefill_s") + df_number(root, "decode_s"), 1e-15);
-    df_assert_rel(df_number(root, "ttft_s"),
-                  df_number(root, "prefill_s") + 1 / df_number(rates, "start"), 1e-12);
+    df_assert_rel(df_number(root, "ttft_s"), df_number(root, "prefill_s"), 0);
     df_assert_rel(df_number(rates, "overall"), 64 / df_number(root, "decode_s"), 1e-12);
     /* 16 sequences of 64 tokens on 4 devices */
     df_assert_rel(df_number(root, "tpot_s"), df_number(root, "decode_s") / 64, 1e-12);
@@ -283,6 +282,53 @@ static void json_tells_memory_and_energy(void **state)
     df_remove_dir(dir);
 }
 
+/* Of a model of 8 billion parameters: attention, most of a long sequence's work, is masked in its
+ * flops as in its time. */
+static void no_more_than_the_peak_is_used(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *run_type, *lengths;
+        double unmasked; /* what it is without the mask: above this */
+    } cases[] = {
+        {"training", "seq_len: 32768", 1},
+        {"training", "seq_len: 131072", 1},
+        {"inference", "seq_len: 8192, decode_len: 0", 1},
+        {"inference", "seq_len: 131072, decode_len: 0", 1},
+        {"inference", "seq_len: 131072, decode_len: 16", 1},
+        {"inference", "seq_len: 8192, decode_len: 8192", 0},
+    };
+    char dir[256];
+    char path[512];
+    df_make_dir(dir);
+    snprintf(path, sizeof path, "%s/model.yaml", dir);
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        char text[1024];
+        char arguments[2048];
+        snprintf(
+            text, sizeof text,
+            "model_param: {mode: LLM, run_type: %s, model_type: llama, tied_embeddings: false, "
+            "num_layers: 32, hidden_dim: 4096, batch_size: 1, %s, intermediate_size: 14336, "
+            "vocab_size: 128256, num_experts: 1, top_k: 1, attention: {attention_type: gqa, "
+            "num_heads: 32, kv_heads: 8, use_flashattention: true, "
+            "attention_tile_size: 128}}\n",
+            cases[i].run_type, cases[i].lengths);
+        df_write_file(path, text);
+        snprintf(arguments, sizeof arguments,
+                 "predict --hardware_config " DF_CONFIGS "/hardware/a100_80gb.yaml "
+                 "--model_config %s --exp_dir %s --format json",
+                 path, dir);
+        json_t *root = df_program_json(arguments);
+        assert_true(df_number(root, "mfu") > 0 && df_number(root, "mfu") <= 1);
+        json_decref(root);
+        append(arguments, " --rules corrected,llm_model_flops_unmasked=reference");
+        root = df_program_json(arguments);
+        assert_true(df_number(root, "mfu") > cases[i].unmasked);
+        json_decref(root);
+    }
+    df_remove_dir(dir);
+}
+
 /* The change that the warning names makes the model fit. */
 static void the_warning_names_a_way_out(void **state)
 {
@@ -479,6 +525,64 @@ static void odd_strategies_are_warned_about(void **state)
                    "(did you mean hybrid?), found hybryd; hybrid is used\n");
 }
 
+#define SIMULATED(mode)                                                                            \
+    "s/scheduling_param:/execution_backend: {model: astra, astra: {mode: " mode                    \
+    "}}\\nscheduling_param:/; "
+#define REPLICAS(n) "s/num_devices_per_node: 4/num_devices_per_node: " #n "/; s/dp: 4/dp: " #n "/; "
+
+/* What is printed on stderr for this run after `sed SCRIPT` on the hardware file. */
+static void assert_told(const char *dir, const char *run_type, const char *script, const char *told)
+{
+    char command[1024];
+    char ignored[2048];
+    int exit_code;
+    snprintf(command, sizeof command, "sed '%s' " HARDWARE " >%s/hw.yaml", script, dir);
+    df_run(command, &exit_code, NULL, NULL);
+    assert_int_equal(exit_code, 0);
+    write_llm(dir, run_type, 4, ignored);
+    snprintf(command, sizeof command, "sed -i 's/batch_size: 16/batch_size: 640/' %s/llm.yaml",
+             dir);
+    df_run(command, &exit_code, NULL, NULL);
+    assert_int_equal(exit_code, 0);
+    snprintf(command, sizeof command,
+             "predict --hardware_config %s/hw.yaml --model_config %s/llm.yaml --ignore_memory "
+             "--exp_dir %s",
+             dir, dir, dir);
+    df_outcome o = df_program(command);
+    assert_int_equal(o.exit_code, 0);
+    if (!(told[0] != '\0' ? strstr(o.err, told) != NULL : o.err[0] == '\0')) {
+        fail_msg("%s: expected %s in: %s", script, told, o.err);
+    }
+    df_outcome_free(&o);
+}
+
+/* A ring of n: n - 1 steps gather, 2 (n - 1) reduce. Replicas in inference have nothing to say to
+ * each other. On one ring of 40 replicas of 2 stages, these are 2 hops apart, and the far side is
+ * 40 away. */
+static void long_rings_are_warned_about(void **state)
+{
+    (void)state;
+    static const char steps[] = "warning: scheduling_param.dp: a ring of 128 devices takes 127 "
+                                "steps, one after another, for an all-gather and 254 for an "
+                                "all-reduce; faster would be fewer devices on this axis, ";
+    char dir[256];
+    df_make_dir(dir);
+    assert_told(dir, "training", REPLICAS(64), "");
+    assert_told(dir, "training", REPLICAS(128), steps);
+    assert_told(dir, "inference", REPLICAS(128), "");
+    assert_told(dir, "training", REPLICAS(128) SIMULATED("hybrid"), steps);
+    assert_told(dir, "training",
+                REPLICAS(128) SIMULATED("hybrid") "s/intra_node: ring/intra_node: switch/", "");
+    assert_told(dir, "training",
+                SIMULATED("full_astrasim_hierarchical") "s/num_devices_per_node: "
+                                                        "4/num_devices_per_node: 80/; s/dp: 4/dp: "
+                                                        "40/; s/lp: 1/lp: 2/",
+                "warning: network_topology.intra_node: the simulated ring has 80 devices, of which "
+                "a message may pass 40; along dp neighbours are 2 hops apart; faster would be "
+                "switch, ");
+    df_remove_dir(dir);
+}
+
 static void left_out_micro_batches_are_warned_about(void **state)
 {
     (void)state;
@@ -588,11 +692,13 @@ int main(void)
         cmocka_unit_test(breakdown_adds_up),
         cmocka_unit_test(parts_of_a_run_are_no_zeros),
         cmocka_unit_test(json_tells_memory_and_energy),
+        cmocka_unit_test(no_more_than_the_peak_is_used),
         cmocka_unit_test(the_warning_names_a_way_out),
         cmocka_unit_test(explained_rules_have_their_effect),
         cmocka_unit_test(replicas_are_counted_once),
         cmocka_unit_test(results_are_left_where_users_expect_them),
         cmocka_unit_test(odd_strategies_are_warned_about),
+        cmocka_unit_test(long_rings_are_warned_about),
         cmocka_unit_test(left_out_micro_batches_are_warned_about),
         cmocka_unit_test(families_reduce_to_llama),
 #ifndef __SANITIZE_ADDRESS__

@@ -427,6 +427,74 @@ static void shares_are_within_their_budget(void **state)
     df_remove_dir(dir);
 }
 
+/* The JSON of a device; the caller frees it. */
+static char *device_of(const char *dir, const char *rules)
+{
+    char arguments[1024];
+    snprintf(arguments, sizeof arguments, "device --hardware_config %s/hw.yaml --format json%s",
+             dir, rules);
+    df_outcome o = df_program(arguments);
+    assert_int_equal(o.exit_code, 0);
+    char *const text = strdup(o.out);
+    df_outcome_free(&o);
+    return text;
+}
+
+/* A file without a size or a rate, nor what it would follow from. */
+static void devices_are_derived_from_what_is_given(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *edit, *message;
+    } cases[] = {
+        {"s/^    overhead: 0.25//", "tech_param.SRAM-R.overhead: expected this, or "
+                                    "tech_param.SRAM-R.size in its place, to derive the device "
+                                    "from, found nothing"},
+        {"s/^    max_voltage: .*//", "hw.yaml:30: tech_param.DRAM.max_voltage: expected this, or "
+                                     "tech_param.DRAM.bandwidth in its place"},
+        {"s/^    nominal_frequency: 1.38e9.*//",
+         "tech_param.DRAM.nominal_frequency: expected this, or tech_param.DRAM.bandwidth"},
+        {"s/^    operating_area_per_mcu: .*//",
+         "tech_param.core.operating_area_per_mcu: expected this, or tech_param.core.num_bundles"},
+        {"s/^    nominal_power_per_mcu: .*//", "tech_param.core.nominal_power_per_mcu: expected "
+                                               "this, or tech_param.core.operating_frequency"},
+        {"/^power/,/^perimeter/ d; s/^  DRAM: 0.5/perimeter_breakdown:\\n  DRAM: 0.5/",
+         "power_breakdown.core: expected this, or tech_param.core.operating_frequency"},
+        {"s/^  num_nodes: 1/  num_nodes: 2/; s/^      nominal_frequency: 20e9.*//",
+         "tech_param.network.inter_node.nominal_frequency: expected this, or "
+         "tech_param.network.inter_node.bandwidth in its place"},
+    };
+    char dir[256];
+    df_make_dir(dir);
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        refuse_device(dir, cases[i].edit, 2, cases[i].message);
+    }
+    edit_detailed(dir, "s/^      nominal_frequency: 20e9.*//"); /* one node */
+    free(device_of(dir, ""));
+    df_remove_dir(dir);
+}
+
+/* What is 0.1 in a file is given; the reference rules take it for what is not. */
+static void a_tenth_is_a_figure(void **state)
+{
+    (void)state;
+    char dir[256];
+    df_make_dir(dir);
+    edit_detailed(dir, "s/^    max_voltage: .*//; s/^    overhead: 0.25//");
+    char *const absent = device_of(dir, " --rules corrected,absent_technology_tenth=reference");
+    edit_detailed(dir, "s/^    max_voltage: .*/    max_voltage: 0.1/; "
+                       "s/^    overhead: 0.25/    overhead: 0.1/");
+    char *const tenth = device_of(dir, "");
+    assert_string_equal(absent, tenth);
+    edit_detailed(dir, "");
+    char *const whole = device_of(dir, "");
+    assert_string_not_equal(whole, tenth);
+    free(absent);
+    free(tenth);
+    free(whole);
+    df_remove_dir(dir);
+}
+
 /* 643 MCUs own a bank of 16 KB each: 10,534,912 bytes. Registers that are given need no banks, but
  * the operands of 4 x 4 x 4 steps in fp16, 96 bytes each. */
 static void owners_have_their_memory(void **state)
@@ -671,6 +739,8 @@ static void what_cannot_be_simulated_is_refused(void **state)
              "predict --hardware_config %s/hw.yaml --model_config " LSTM, dir);
     df_refuse(arguments, 2, "all-reduce: expected a power of two of ranks");
     write_astra(dir, "s/bandwidth: 400 Gib/bandwidth: 0/", "");
+    df_refuse(arguments, 2, "tech_param.network.intra_node.nominal_area_per_link: expected this");
+    strcat(arguments, " --rules corrected,absent_technology_tenth=reference");
     df_refuse(arguments, 2,
               "tech_param.network: expected links with a bandwidth between 4 devices");
     df_remove_dir(dir);
@@ -806,6 +876,8 @@ int main(void)
         cmocka_unit_test(the_dram_names_its_limit),
         cmocka_unit_test(infinite_times_are_readable),
         cmocka_unit_test(shares_are_within_their_budget),
+        cmocka_unit_test(devices_are_derived_from_what_is_given),
+        cmocka_unit_test(a_tenth_is_a_figure),
         cmocka_unit_test(owners_have_their_memory),
         cmocka_unit_test(starved_cores_are_named),
         cmocka_unit_test(networks_are_those_that_there_are),

@@ -40,6 +40,9 @@ static const char *const tested_elsewhere[] = {
     "networks_unchecked",             /* the same */
     "infinite_times_printed",         /* the same */
     "astra_topology_connected",       /* the same */
+    "absent_technology_tenth",        /* the same: cli.predict */
+    "ttft_with_decode_step",          /* a figure of its own: unit.llm.rules */
+    "llm_model_flops_unmasked",       /* the same */
 };
 enum { TESTED_ELSEWHERE = sizeof tested_elsewhere / sizeof tested_elsewhere[0] };
 

@@ -427,6 +427,27 @@ static void written_files_read_back(void **state)
     }
 }
 
+/* What the device is derived from is written even where it is as large as what is not given. */
+static void written_files_hold_what_is_derived_from(void **state)
+{
+    (void)state;
+    const unsigned need = DF_CFG_NEED_HARDWARE | DF_CFG_NEED_FIGURES;
+    df_cfg cfg;
+    df_cfg again;
+    df_err err;
+    assert_int_equal(df_cfg_load(DF_CONFIGS "/hardware/detailed_2023.yaml", NULL, need, &cfg, &err),
+                     DF_OK);
+    cfg.tech.sram[DF_MEM_SRAM_L2].overhead = DF_CFG_ABSENT_J;
+    cfg.tech.dram.num_links_per_stack = 1;
+    char *const text = written(&cfg);
+    const df_cfg_text file = {text, "written"};
+    if (df_cfg_parse(&file, NULL, need, &again, &err) != DF_OK) {
+        fail_msg("%s", err.text);
+    }
+    assert_same(&cfg, &again);
+    free(text);
+}
+
 static void degrees_are_checked_after_changes(void **state)
 {
     const texts *t = *state;
@@ -459,6 +480,7 @@ int main(void)
         cmocka_unit_test(hardware_alone_is_enough),
         cmocka_unit_test(examples_load),
         cmocka_unit_test(written_files_read_back),
+        cmocka_unit_test(written_files_hold_what_is_derived_from),
         cmocka_unit_test(degrees_are_checked_after_changes),
     };
     return cmocka_run_group_tests(tests, setup, teardown);

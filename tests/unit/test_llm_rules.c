@@ -980,6 +980,39 @@ static void energy_prefill_whole_sequence(void **state)
     df_assert_rel(c.prefill_energy_j, 8e-12 * A * B * (S - 16) * D, 1e-12);
 }
 
+/* Where there is no prompt, the first token is the first decode step's by any rules. */
+static void ttft_with_decode_step(void **state)
+{
+    (void)state;
+    df_cfg cfg = df_llm_case(DF_RUN_INFERENCE);
+    df_llm_case_split(&cfg, 1, 1, 1, 1);
+    const df_llm_result r = df_llm_case_reference(&cfg);
+    const df_llm_result c = CORRECTED(&cfg, ttft_with_decode_step);
+    df_assert_rel(r.first_token_s, r.prefill_s + 1 / r.tokens_ps.start, 1e-12);
+    df_assert_rel(c.first_token_s, r.prefill_s, 0);
+    cfg.llm.decode_len = cfg.llm.seq_len;
+    const df_llm_result unprompted = CORRECTED(&cfg, ttft_with_decode_step);
+    df_assert_rel(unprompted.first_token_s, 1 / unprompted.tokens_ps.start, 1e-12);
+}
+
+/* With the mask, n positions see n (n - 1) / 2 keys less; each costs two products of 2 D flops a
+ * layer, and a decode step sees all. */
+static void model_flops_unmasked(void **state)
+{
+    (void)state;
+    static const double passes[] = {[DF_RUN_TRAINING] = 3, [DF_RUN_INFERENCE] = 1};
+    static const double positions[] = {[DF_RUN_TRAINING] = S, [DF_RUN_INFERENCE] = S - 16};
+    for (df_run_type type = DF_RUN_TRAINING; type <= DF_RUN_INFERENCE; type++) {
+        df_cfg cfg = df_llm_case(type);
+        df_llm_case_split(&cfg, 1, 1, 1, 1);
+        const df_llm_result r = df_llm_case_reference(&cfg);
+        const df_llm_result c = CORRECTED(&cfg, llm_model_flops_unmasked);
+        const double n = positions[type];
+        df_assert_rel(r.model_flops - c.model_flops,
+                      passes[type] * B * L * 4.0 * D * n * (n - 1) / 2, 1e-9);
+    }
+}
+
 /* Local copies of a collective: two matrices' parts at the DRAM's speed. */
 static void collectives_copy_in_dram(void **state)
 {
@@ -1041,6 +1074,8 @@ int main(void)
         cmocka_unit_test(energy_one_head),
         cmocka_unit_test(energy_default_link),
         cmocka_unit_test(energy_prefill_whole_sequence),
+        cmocka_unit_test(ttft_with_decode_step),
+        cmocka_unit_test(model_flops_unmasked),
         cmocka_unit_test(collectives_copy_in_dram),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -284,14 +284,24 @@ static void experts_share_the_tokens(void **state)
 }
 
 /* 16 * 32 + 16 * 16 in attention, 3 * 16 * 32 in the feed-forward network; 2 * 8 * 16 products of
- * queries and keys and of scores and values for each token. */
+ * queries and keys and of scores and values for each token. With the mask, the 8 positions see
+ * 1 + 2 + ... + 8 = 36 keys instead of 64, the last 2 of the 8 see 7 + 8, and the last alone all.
+ */
 static void flops_of_the_model_are_counted(void **state)
 {
     (void)state;
     const df_split split = split_of(1, 1, false);
     const df_span span = df_span_of(&small, &split, 8, 8, false);
     df_assert_rel(df_dims_layer_params(&small), 512 + 256 + 1536, 0);
-    df_assert_rel(df_transformer_flops(&small, &span, 3), 2 * 24 * (2304 + 1600 + 256), 0);
+    df_assert_rel(df_transformer_flops(&small, &span, 3, true), 2 * 24 * (2304 + 1600 + 256), 0);
+    df_assert_rel(df_transformer_flops(&small, &span, 3, false),
+                  2 * 24 * (2304 + 1600) + 2 * 3 * 36 * 32, 0);
+    const df_span two = df_span_of(&small, &split, 2, 8, false);
+    df_assert_rel(df_transformer_flops(&small, &two, 3, false),
+                  2 * 6 * (2304 + 1600) + 2 * 3 * 15 * 32, 0);
+    const df_span last = df_span_of(&small, &split, 1, 8, true);
+    df_assert_rel(df_transformer_flops(&small, &last, 3, false),
+                  df_transformer_flops(&small, &last, 3, true), 0);
 }
 
 int main(void)
