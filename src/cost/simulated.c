@@ -1,6 +1,7 @@
 #include "cost/simulated.h"
 
 #include <math.h>
+#include <stdio.h>
 #include <stdlib.h>
 
 #include <xxhash.h>
@@ -191,6 +192,31 @@ df_simulator_time(df_simulator *simulator, const df_simulator_op *op, double *ti
     return DF_OK;
 }
 
+/* ---- Limits ---- */
+
+df_status df_simulated_check_ranks(const df_topo *topo, unsigned axes, double ranks, df_err *err)
+{
+    char degrees[256] = "";
+    size_t length = 0;
+    int largest = DF_AXIS_TP;
+    if (ranks <= (double)DF_NET_RANKS_MAX) {
+        return DF_OK;
+    }
+    for (int axis = 0; axis < DF_AXES; axis++) {
+        const double members = topo->axis[axis].members;
+        if ((axes >> axis & 1U) == 0 || !(members > 1.0)) {
+            continue;
+        }
+        length += (size_t)snprintf(degrees + length, sizeof degrees - length, "%s%s %.0f",
+                                   length > 0 ? ", " : "", df_axis_table[axis].name, members);
+        largest = members > topo->axis[largest].members ? axis : largest;
+    }
+    return df_fail(err, DF_EINVAL,
+                   "scheduling_param.%s: expected at most %d devices at once for the network "
+                   "simulator, found %.0f (%s)",
+                   df_axis_table[largest].name, DF_NET_RANKS_MAX, ranks, degrees);
+}
+
 /* ---- Prices ---- */
 
 double df_simulated_bytes(const df_simulated *s, df_coll_kind kind, double bytes, double members)
@@ -204,7 +230,7 @@ df_simulated_time(const df_coster *c, const df_op *op, const df_topo_group *grou
 {
     const df_simulated *const s = c->simulated;
     const double n = group->members;
-    DF_TRY(df_net_check_ranks(n, c->err));
+    DF_TRY(df_simulated_check_ranks(&c->topo, op->coll.axes, n, c->err));
     const df_hw_link *const link = df_simulated_link(&c->topo, s->links_underated, &group->link);
     const df_coll_kind kind = op->coll.kind;
     const double chosen_for = s->algorithm_ranks ? s->algorithm_ranks(s->context, op, n) : n;

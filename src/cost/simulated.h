@@ -57,6 +57,13 @@ DF_NODISCARD df_status df_simulated_time(const df_coster *c,
                                          const df_topo_group *group,
                                          double *time_s);
 
+/* DF_EINVAL: more ranks than the simulator takes. The error names the largest degree of `axes`
+ * (bit a for df_axis a), over which the ranks are. */
+DF_NODISCARD df_status df_simulated_check_ranks(const df_topo *topo,
+                                                unsigned axes,
+                                                double ranks,
+                                                df_err *err);
+
 /* Bytes that the simulator is given for a collective: of an all-gather, of one shard. */
 double df_simulated_bytes(const df_simulated *s, df_coll_kind kind, double bytes, double members);
 

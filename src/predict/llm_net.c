@@ -128,6 +128,27 @@ static df_lower_host host_of(df_job *x)
     return host;
 }
 
+/* A block runs alone, on `ranks` devices, unless the mode is flattened; but for hybrid, all stages
+ * with layers run together, in training with their replicas. */
+static df_status check_ranks(const df_job *x, const df_step *step, double ranks, double replicas)
+{
+    const unsigned block = 1U << DF_AXIS_TP | 1U << DF_AXIS_CP;
+    const unsigned copies = step->training ? 1U << DF_AXIS_DP | 1U << DF_AXIS_CP : 0;
+    const df_astra_mode mode = x->cfg->backend.mode;
+    const bool flattened = mode == DF_ASTRA_FLATTENED;
+    const df_topo *const topo = &x->coster.topo;
+    const df_pipe pipe = df_sched_trim(&step->pipe);
+    const bool idle = df_sched_layers(&pipe, pipe.stages * pipe.virtual_stages - 1) == 0;
+    const double stages = (double)(pipe.stages - idle);
+    const double twins = !step->training ? 1.0 : flattened ? x->split.dp : replicas;
+    DF_TRY(df_simulated_check_ranks(topo, block, ranks, x->err));
+    if (mode == DF_ASTRA_HYBRID) {
+        return DF_OK;
+    }
+    return df_simulated_check_ranks(topo, copies | 1U << DF_AXIS_LP | (flattened ? block : 0),
+                                    (flattened ? ranks : 1.0) * stages * twins, x->err);
+}
+
 df_status
 df_llm_run_net_step(df_job *x, df_step *step, const df_lower_traffic *traffic, double *time_s)
 {
@@ -138,7 +159,7 @@ df_llm_run_net_step(df_job *x, df_step *step, const df_lower_traffic *traffic, d
         read_chain(x, i, &chains[i]);
     }
     const double ranks = mode == DF_ASTRA_FLATTENED ? x->split.tp * x->split.cp : block_ranks(x);
-    DF_TRY(df_net_check_ranks(ranks, x->err));
+    DF_TRY(check_ranks(x, step, ranks, traffic->replicas));
     if (step->training && x->order->splits_backward) {
         return df_fail(x->err, DF_EINVAL,
                        "scheduling_param.schedule: expected an order that does not split the "

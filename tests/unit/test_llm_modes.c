@@ -1,7 +1,7 @@
 /* The three ways to simulate a step time the same model, so they must nearly agree where they
  * should: one replica, and a network on which nobody is in another's way. */
 #include <math.h>
-#include <string.h>
+#include <stdio.h>
 
 #include "support/llm_case.h"
 
@@ -177,6 +177,41 @@ static void steps_that_would_be_stuck_end(void **state)
     }
 }
 
+/* A degree that is alone more than the simulator takes is named in every mode: 40000 devices that
+ * share a layer, or a context. */
+static void degrees_that_are_too_many_are_named(void **state)
+{
+    (void)state;
+    static const struct {
+        int64_t tp, cp;
+        const char *text;
+    } cases[] = {{40000, 1,
+                  "scheduling_param.tp: expected at most 32768 devices at once for the "
+                  "network simulator, found 40000 (tp 40000)"},
+                 {1, 40000,
+                  "scheduling_param.cp: expected at most 32768 devices at once for the "
+                  "network simulator, found 40000 (cp 40000)"}};
+    const df_rules rules = df_rules_corrected();
+    for (int i = 0; i < 2 * MODES; i++) {
+        df_cfg cfg = df_llm_case(DF_RUN_TRAINING);
+        df_prediction result;
+        df_err err;
+        cfg.sched.cp = cases[i % 2].cp;
+        df_llm_case_split(&cfg, cases[i % 2].tp, 1, 1, 1);
+        cfg.intra_topology = DF_TOPO_SWITCH;
+        cfg.backend.model = DF_BACKEND_ASTRA;
+        cfg.backend.mode = modes[i / 2];
+        const df_hw_device dev = df_llm_case_device(&cfg);
+        df_predictor *const predictor = df_predictor_new();
+        assert_non_null(predictor);
+        assert_int_equal(
+            df_predict(predictor, &(df_design){&cfg, &dev, &rules}, DF_WANT_TIMES, &result, &err),
+            DF_EINVAL);
+        assert_string_equal(err.text, cases[i % 2].text);
+        df_predictor_free(predictor);
+    }
+}
+
 /* Replicas beyond any number of ranks are refused before they are counted in 32 bits. */
 static void too_many_ranks_are_refused(void **state)
 {
@@ -187,6 +222,7 @@ static void too_many_ranks_are_refused(void **state)
         df_cfg cfg = df_llm_case(DF_RUN_TRAINING);
         df_prediction result;
         df_err err;
+        char expected[160];
         const int64_t replicas = INT64_C(1) << (i < 2 ? 31 : 32);
         cfg.llm.batch_size = replicas;
         cfg.intra_topology = DF_TOPO_SWITCH;
@@ -199,7 +235,12 @@ static void too_many_ranks_are_refused(void **state)
         assert_int_equal(
             df_predict(predictor, &(df_design){&cfg, &dev, &rules}, DF_WANT_TIMES, &result, &err),
             DF_EINVAL);
-        assert_non_null(strstr(err.text, "expected 1 to 32768 devices"));
+        snprintf(expected, sizeof expected,
+                 "scheduling_param.dp: expected at most 32768 devices at once for the network "
+                 "simulator, found %lld (dp %lld%s)",
+                 (long long)(replicas * (i % 2 == 1 ? 2 : 1)), (long long)replicas,
+                 i % 2 == 1 ? ", tp 2" : "");
+        assert_string_equal(err.text, expected);
         df_predictor_free(predictor);
     }
 }
@@ -211,6 +252,7 @@ int main(void)
         cmocka_unit_test(hops_are_alike_in_every_mode),
         cmocka_unit_test(gradients_are_reduced_over_the_context_in_every_mode),
         cmocka_unit_test(steps_that_would_be_stuck_end),
+        cmocka_unit_test(degrees_that_are_too_many_are_named),
         cmocka_unit_test(too_many_ranks_are_refused),
         cmocka_unit_test(pipelines_take_their_turns_in_every_mode),
     };
