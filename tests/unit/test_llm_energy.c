@@ -109,8 +109,8 @@ static void interleaved_parts_send_more_often(void **state)
 }
 
 /* With an energy between nodes alone, what tensor and context parallelism send there adds up to
- * what both send, but for the logits over both: counted twice, as each of the two alone takes them
- * between nodes. Each of the 4 devices runs them once. */
+ * what both send, but for the logits over both (llm_head_split_twice): counted twice, as each of
+ * the two alone takes them between nodes. Each of the 4 devices runs them once. */
 static void axes_pay_for_their_own_links(void **state)
 {
     (void)state;
@@ -118,6 +118,7 @@ static void axes_pay_for_their_own_links(void **state)
     double network_j[2][2];
     df_llm_result r;
     rules.axes_follow_flags = true; /* else one of them leaves the node in any case */
+    rules.llm_head_split_twice = true;
     df_cfg cfg = without_energies(DF_RUN_TRAINING);
     cfg.tech.inter.nominal_energy_per_link_j = 1e-12;
     cfg.sched.cp = 2;
