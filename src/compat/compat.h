@@ -20,6 +20,7 @@
 /* What a prediction does otherwise beside its operators, as plain options. */
 typedef struct {
     bool flags_alone;         /* df_topo_derive has what it means */
+    bool hops_of_stages;      /* energies count no hops between the parts of a stage */
     bool hop_whole;           /* one link carries all activations from a stage to the next */
     bool flops_unmasked;      /* df_transformer_flops has what it means */
     bool counted_energy;      /* an inference's energies are those of df_compat_pass_energy_j */

@@ -35,7 +35,8 @@ double df_llm_pass_energy(const df_job *x, df_energy *energy)
                                  .backward = x->training,
                                  .layer_again = again == DF_RECOMPUTE_FULL,
                                  .attention_again = again == DF_RECOMPUTE_SELECTIVE};
-    const double parts = x->split.pp * (double)x->pipe.virtual_stages;
+    const double on_a_stage = x->options.hops_of_stages ? 1.0 : (double)x->pipe.virtual_stages;
+    const double parts = x->split.pp * on_a_stage;
     const double hops = (parts - 1.0) * x->split.dp * batches * (x->training ? 2.0 : 1.0);
     memset(energy, 0, sizeof *energy);
     df_energy_add_ops(&x->tariff, &pass->ops, pass->price, &runs, energy);

@@ -294,6 +294,9 @@ const df_rule df_rule_table[] = {
     RULE(llm_energy_one_layer,
          "the energy of an inference has flops and DRAM traffic of one layer and one device",
          "it has those of all layers and devices, and all memory levels"),
+    RULE(llm_energy_hops_of_stages,
+         "energies count one hop between two stages, also where these have several parts",
+         "there is one between any two parts"),
     RULE(llm_energy_one_head,
          "the energy's DRAM traffic of attention is that of one head, and none without tensor "
          "parallelism",

@@ -100,6 +100,7 @@ typedef struct {
     bool astra_order_open;
     /* LLMs: energy, output */
     bool llm_energy_one_layer;
+    bool llm_energy_hops_of_stages;
     bool llm_energy_one_head;
     bool llm_energy_default_link;
     bool llm_energy_prefill_whole_sequence;
