@@ -141,6 +141,7 @@ static df_llm_result split_over_nodes(df_cfg *cfg, bool tensor, bool context)
 {
     df_rules rules = df_rules_corrected();
     rules.axes_follow_flags = true; /* else one of them leaves the node in any case */
+    rules.llm_head_split_twice = true;
     cfg->sched.cp = 2;
     df_llm_case_split(cfg, 2, 1, 1, 1);
     cfg->system.num_devices_per_node = 2;
@@ -151,7 +152,7 @@ static df_llm_result split_over_nodes(df_cfg *cfg, bool tensor, bool context)
 }
 
 /* Norms gather over tensor parallelism, keys and values over context parallelism, and logits over
- * both, which is between nodes as soon as one of the two is. */
+ * both where the rules have that, which is between nodes as soon as one of the two is. */
 static void axes_have_links_of_their_own(void **state)
 {
     (void)state;

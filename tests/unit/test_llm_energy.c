@@ -117,8 +117,8 @@ static void axes_pay_for_their_own_links(void **state)
     df_rules rules = df_rules_corrected();
     double network_j[2][2];
     df_llm_result r;
-    rules.axes_follow_flags = true; /* else one of them leaves the node in any case */
-    rules.llm_head_split_twice = true;
+    rules.axes_follow_flags = true;    /* else one of them leaves the node in any case */
+    rules.llm_head_split_twice = true; /* collectives over both */
     df_cfg cfg = without_energies(DF_RUN_TRAINING);
     cfg.tech.inter.nominal_energy_per_link_j = 1e-12;
     cfg.sched.cp = 2;
