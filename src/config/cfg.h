@@ -249,13 +249,13 @@ typedef struct {
 typedef enum {
     DF_CFG_NEED_HARDWARE = 1, /* everything but model_param */
     DF_CFG_NEED_MODEL = 2,
-    DF_CFG_ANY_DEGREES = 4,   /* the degrees of parallelism need not fit the system: a search
-                                 overwrites both */
-    DF_CFG_ANY_BUDGETS = 8,   /* shares above their budget are a warning */
-    DF_CFG_ANY_SHARES = 64,   /* shares do not matter: a search divides the budgets anew */
-    DF_CFG_ANY_NETWORKS = 16, /* an axis over a network that is not there, too */
-    DF_CFG_ANY_TOPOLOGY = 32, /* and a topology that is simulated as fully connected */
-    DF_CFG_NEED_FIGURES = 64, /* the technology and the budgets that parts are derived from */
+    DF_CFG_ANY_DEGREES = 4,    /* the degrees of parallelism need not fit the system: a search
+                                  overwrites both */
+    DF_CFG_ANY_BUDGETS = 8,    /* shares above their budget are a warning */
+    DF_CFG_ANY_NETWORKS = 16,  /* an axis over a network that is not there, too */
+    DF_CFG_ANY_TOPOLOGY = 32,  /* and a topology that is simulated as fully connected */
+    DF_CFG_ANY_SHARES = 64,    /* shares do not matter: a search divides the budgets anew */
+    DF_CFG_NEED_FIGURES = 128, /* the technology and the budgets that parts are derived from */
 } df_cfg_need;
 
 /* Reads hardware and model files into *cfg. Either path may be NULL; one combined
