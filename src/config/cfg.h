@@ -286,6 +286,9 @@ DF_NODISCARD df_status df_cfg_parse(
  * there with file and line. */
 DF_NODISCARD df_status df_cfg_check(const df_cfg *cfg, df_err *err);
 
+/* The most parts of a model that each stage may have: virtual_stages. */
+int64_t df_cfg_most_parts(int64_t layers, int64_t stages);
+
 /* Prints the option table as `deepflow help config` shows it. */
 void df_cfg_print_help(FILE *out);
 

@@ -109,7 +109,8 @@ static df_status check_llm_degrees(const df_cfg *cfg, const char **key, df_err *
     return DF_OK;
 }
 
-/* Interleaved stages take turns in groups of lp micro-batches, with as many layers each. */
+/* Interleaved stages take turns in groups of lp micro-batches; each part of the model has a layer,
+ * but the first and the last, which have the embedding and the logits. */
 static df_status check_schedule(const df_cfg *cfg, const char **key, df_err *err)
 {
     const df_cfg_sched *const s = &cfg->sched;
@@ -130,20 +131,28 @@ static df_status check_schedule(const df_cfg *cfg, const char **key, df_err *err
                        " with schedule interleaved, found %" PRId64,
                        s->lp, s->mb);
     }
-    if (layers % s->lp != 0) {
+    if (s->lp > layers) {
         *key = "scheduling_param.lp";
         return df_fail(err, DF_EINVAL,
-                       "expected a divisor of num_layers %" PRId64
+                       "expected at most num_layers %" PRId64
                        " with schedule interleaved, found %" PRId64,
                        layers, s->lp);
     }
-    if (layers / s->lp % s->virtual_stages != 0) {
+    if (s->virtual_stages > df_cfg_most_parts(layers, s->lp)) {
         *key = "scheduling_param.virtual_stages";
         return df_fail(err, DF_EINVAL,
-                       "expected a divisor of the layers of a stage, %" PRId64 ", found %" PRId64,
-                       layers / s->lp, s->virtual_stages);
+                       "expected at most %" PRId64 " (lp * virtual_stages <= num_layers + 2, found "
+                       "%" PRId64 " * %" PRId64 " and %" PRId64 "), found %" PRId64,
+                       df_cfg_most_parts(layers, s->lp), s->lp, s->virtual_stages, layers,
+                       s->virtual_stages);
     }
     return DF_OK;
+}
+
+int64_t df_cfg_most_parts(int64_t layers, int64_t stages)
+{
+    const int64_t most = (layers + 2) / stages;
+    return most > 1 ? most : 1;
 }
 
 /* The pipeline's graph has elements for each layer of each micro-batch. */
