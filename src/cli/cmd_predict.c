@@ -123,7 +123,7 @@ static df_status predict_loaded(const predict_args *a, df_runner *runner, outcom
     DF_TRY(df_hw_derive(&o->cfg, &a->rules, &o->dev, err));
     fill_memory(o);
     if (o->cfg.mode == DF_MODE_LLM) {
-        df_llm_warn_strategy(&o->cfg, &a->rules, stderr);
+        df_llm_warn_batches(&o->cfg, &a->rules, stderr);
     }
     df_predictor *const predictor = df_predictor_new();
     if (!predictor) {

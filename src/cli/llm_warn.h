@@ -6,8 +6,8 @@
 #include "llm_out.h"
 #include "rules/rules.h"
 
-/* Strategies that the models take but nobody would run: a line for each. */
-void df_llm_warn_strategy(const df_cfg *cfg, const df_rules *rules, FILE *out);
+/* One line where the rules leave micro-batches out. */
+void df_llm_warn_batches(const df_cfg *cfg, const df_rules *rules, FILE *out);
 
 /* One line on what does not fit in memory, and the changes with which it would. */
 void df_llm_warn_memory(const df_llm_report *report, FILE *out);

@@ -253,6 +253,7 @@ typedef enum {
     DF_CFG_ANY_BUDGETS = 8,   /* shares above their budget are a warning */
     DF_CFG_ANY_NETWORKS = 16, /* an axis over a network that is not there, too */
     DF_CFG_ANY_TOPOLOGY = 32, /* and a topology that is simulated as fully connected */
+    DF_CFG_ANY_SPLITS = 64,   /* and degrees that do not split an LLM evenly */
 } df_cfg_need;
 
 /* Reads hardware and model files into *cfg. Either path may be NULL; one combined
@@ -285,6 +286,28 @@ DF_NODISCARD df_status df_cfg_parse(
  * The message names no line, since flags have none. Done by df_cfg_load too,
  * there with file and line. */
 DF_NODISCARD df_status df_cfg_check(const df_cfg *cfg, df_err *err);
+
+/* A condition that degrees of parallelism do not meet. The texts live forever. */
+typedef struct {
+    const char *key;      /* the option at fault */
+    const char *reason;   /* "tp does not divide num_heads" */
+    const char *expected; /* "a divisor of num_heads", then `of` unless it is 0 */
+    int64_t of, found;
+} df_cfg_misfit;
+
+/* Which conditions count. */
+typedef enum {
+    DF_SPLIT_ANY,  /* those without which there is no prediction at all */
+    DF_SPLIT_EVEN, /* all: no device has a fraction of a head, no stage is without a layer */
+} df_split_demand;
+
+/* The first condition on a split of an LLM that is not met. False: it can be split so. Degrees of
+ * less than 1 count as 1. */
+bool df_cfg_find_misfit(const df_cfg_llm *model,
+                        const int64_t degree[DF_AXES],
+                        bool tp_sp,
+                        df_split_demand demand,
+                        df_cfg_misfit *out);
 
 /* The most parts of a model that each stage may have: virtual_stages. */
 int64_t df_cfg_most_parts(int64_t layers, int64_t stages);
