@@ -167,12 +167,14 @@ typedef struct {
     size_t count;
 } df_strategy_choices;
 
-/* All strategies of an LLM on all workers of a system: every product of degrees = workers, every
- * number of micro-batches, and what else `space` names, where it makes a difference. Those that
- * need the same GEMMs follow one another: tp outermost, then cp, then the micro-batch. Degrees
- * that do not divide the model are there once, with their reason. out->all is malloc'ed,
- * the caller frees it. `cfg` is the template, of mode LLM.
- * DF_EINVAL: a size out of bounds. DF_ENOMEM. */
+/* All strategies of an LLM on all workers of a system: every product of degrees = workers that the
+ * model can be split by as predictions take it (df_cfg_find_misfit), every number of micro-batches,
+ * and what else `space` names, where it makes a difference. Those that need the same GEMMs follow
+ * one another: tp outermost, then cp, then the micro-batch. Degrees that do not split the model are
+ * there once, with their reason. Where `space` names no number of parts for interleaved stages,
+ * those are taken with which all parts have as many layers, or would if the model had two more.
+ * out->all is malloc'ed, the caller frees it. `cfg` is the template, of mode LLM. DF_EINVAL: a size
+ * out of bounds. DF_ENOMEM. */
 DF_NODISCARD df_status df_strategy_list_llm(const df_system_size *size,
                                             const df_cfg *cfg,
                                             const df_rules *rules,
@@ -181,7 +183,8 @@ DF_NODISCARD df_status df_strategy_list_llm(const df_system_size *size,
                                             df_err *err);
 
 /* Why the degrees of an LLM's strategy cannot split the model; NULL: they can. */
-const char *df_strategy_reason_llm(const df_strategy *strategy, const df_cfg *cfg);
+const char *
+df_strategy_reason_llm(const df_strategy *strategy, const df_cfg *cfg, const df_rules *rules);
 
 /* Whether two reasons differ in numbers at the most. */
 bool df_strategy_same_reason(const char *a, const char *b);

@@ -57,40 +57,15 @@ static bool in_set(unsigned set, int64_t value)
 
 /* ---- Degrees ---- */
 
-static bool is_split(const df_strategy *s)
+const char *df_strategy_reason_llm(const df_strategy *s, const df_cfg *cfg, const df_rules *rules)
 {
-    bool split = false;
-    for (int axis = 0; axis < DF_AXES; axis++) {
-        split = split || s->degree[axis] > 1; /* of kp1 and kp2 an LLM has 1 */
+    df_cfg_misfit misfit;
+    if (df_cfg_find_misfit(&cfg->llm, s->degree, s->tp_sp, DF_SPLIT_EVEN, &misfit)) {
+        return misfit.reason;
     }
-    return split;
-}
-
-const char *df_strategy_reason_llm(const df_strategy *s, const df_cfg *cfg)
-{
-    const df_cfg_llm *const m = &cfg->llm;
-    if (m->num_experts > 1 && is_split(s)) {
-        return "a mixture of experts is known on one device only";
-    }
-    if (m->attention.num_heads % s->tp != 0) {
-        return "tp does not divide num_heads";
-    }
-    if (m->intermediate_size % s->tp != 0) {
-        return "tp does not divide intermediate_size";
-    }
-    if (s->cp > 1 && m->run_type == DF_RUN_INFERENCE) {
-        return "cp is for training";
-    }
-    if (m->seq_len % s->cp != 0) {
-        return "cp does not divide seq_len";
-    }
-    if (m->batch_size % s->dp != 0) {
-        return "dp does not divide batch_size";
-    }
-    if (m->num_layers % s->lp != 0) {
-        return "lp does not divide num_layers";
-    }
-    return NULL;
+    return rules->uneven_stages_left_out && cfg->llm.num_layers % s->lp != 0
+               ? "lp does not divide num_layers"
+               : NULL;
 }
 
 /* ---- The list ---- */
@@ -166,25 +141,35 @@ static df_status add_sequence(builder *b, df_strategy s, df_err *err)
     const unsigned set = !split ? 1U : b->space->tp_sp != 0 ? b->space->tp_sp : both;
     for (int on = 0; on <= 1; on++) {
         s.tp_sp = on != 0;
-        if (in_set(set, on) && (on == 0 || b->cfg->llm.seq_len % s.tp == 0)) {
+        if (in_set(set, on) && !df_strategy_reason_llm(&s, b->cfg, b->rules)) {
             DF_TRY(add_zero_stages(b, s, err));
         }
     }
     return DF_OK;
 }
 
+/* Whether all parts have as many layers; or would if the model had two more, as those at both ends
+ * then have one less: the two ways of which few parts are better than either. */
+static bool deals_out_well(const builder *b, int64_t parts)
+{
+    const int64_t layers = b->cfg->llm.num_layers;
+    return layers % parts == 0 || (!b->rules->uneven_stages_left_out && (layers + 2) % parts == 0);
+}
+
 /* Parts of the model on each stage: those of the space, or of the template's own schedule, or
- * all that divide. */
+ * all that deal the layers out well. */
 static df_status add_parts(builder *b, df_strategy s, df_err *err)
 {
     const df_cfg_sched *const template = &b->cfg->sched;
-    const int64_t layers = b->cfg->llm.num_layers / s.lp;
+    const int64_t most = df_cfg_most_parts(b->cfg->llm.num_layers, s.lp);
     const bool fixed = b->space->schedule == 0 && b->space->virtual_stages.count == 0;
-    for (int64_t parts = 2; s.mb % s.lp == 0 && parts <= layers; parts++) {
+    for (int64_t parts = 2; s.mb % s.lp == 0 && parts <= most; parts++) {
+        const bool named = fixed || b->space->virtual_stages.count > 0;
         const bool wanted =
             fixed ? parts == template->virtual_stages : allowed(&b->space->virtual_stages, parts);
+        const bool any = named && !b->rules->uneven_stages_left_out;
         s.virtual_stages = parts;
-        if (layers % parts == 0 && wanted) {
+        if (wanted && (any || deals_out_well(b, s.lp * parts))) {
             DF_TRY(add_sequence(b, s, err));
         }
     }
@@ -226,7 +211,7 @@ static df_status add_refused(builder *b, df_strategy s, int64_t rest, df_err *er
 {
     for (int i = 0; i < b->workers.count; i++) {
         if (take_split(b, rest, b->workers.value[i], &s)) {
-            const char *const reason = df_strategy_reason_llm(&s, b->cfg);
+            const char *const reason = df_strategy_reason_llm(&s, b->cfg, b->rules);
             if (reason) {
                 DF_TRY(add(b, &s, reason, err));
             }
@@ -241,7 +226,7 @@ add_micro_batch(builder *b, df_strategy s, int64_t rest, int64_t micro_batch, df
     const int64_t batch = b->cfg->llm.batch_size;
     for (int i = 0; i < b->workers.count; i++) {
         if (take_split(b, rest, b->workers.value[i], &s) && batch / s.dp % micro_batch == 0 &&
-            !df_strategy_reason_llm(&s, b->cfg)) {
+            !df_strategy_reason_llm(&s, b->cfg, b->rules)) {
             s.mb = batch / s.dp / micro_batch;
             if (allowed(&b->space->mb, s.mb)) {
                 DF_TRY(add_schedules(b, s, err));

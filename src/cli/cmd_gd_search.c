@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "commands.h"
+#include "compat/compat.h"
 #include "search_run.h"
 
 /* What the flags of one field of the strategy are read into. */
@@ -194,6 +195,17 @@ static double count_workers(const df_strategy *s)
     return workers;
 }
 
+/* As predictions do. */
+static df_status check_split(const df_strategy *s, const df_sweep_options *o, df_err *err)
+{
+    df_cfg_misfit misfit;
+    const bool any = (df_compat_reading(&o->eval.rules) & DF_CFG_ANY_SPLITS) != 0;
+    if (any || !df_cfg_find_misfit(&o->cfg.llm, s->degree, s->tp_sp, DF_SPLIT_EVEN, &misfit)) {
+        return DF_OK;
+    }
+    return df_fail(err, DF_EINVAL, "%s: %s", misfit.key, misfit.reason);
+}
+
 static df_status add_strategy(const gd_args *a, df_sweep_plan *plan, df_err *err)
 {
     const bool llm = plan->options.cfg.mode == DF_MODE_LLM;
@@ -201,6 +213,9 @@ static df_status add_strategy(const gd_args *a, df_sweep_plan *plan, df_err *err
     df_layout layout;
     DF_TRY(read_strategy(a, &s, err));
     df_strategy_settle(&s, llm ? DF_STRATEGY_LLM : DF_STRATEGY_KERNELS);
+    if (llm) {
+        DF_TRY(check_split(&s, &plan->options, err));
+    }
     const double workers = count_workers(&s);
     if (workers > DF_SYSTEM_DEVICES_MAX) {
         return df_fail(err, DF_EINVAL, "--dp: expected at most %d devices in all, found %.17g",

@@ -17,18 +17,6 @@ static int64_t at_least_1(int64_t degree)
     return degree > 0 ? degree : 1;
 }
 
-/* The divisor of n that is nearest to x, of two the larger. */
-static int64_t nearest_divisor(int64_t n, int64_t x)
-{
-    int64_t best = 1;
-    for (int64_t d = 1; d <= n && d <= 2 * x; d++) {
-        const int64_t off = d > x ? d - x : x - d;
-        const int64_t least = best > x ? best - x : x - best;
-        best = n % d == 0 && off <= least ? d : best;
-    }
-    return best;
-}
-
 /* One stage: the reference leaves micro-batches out. */
 static void warn_batches(const df_cfg *cfg, const df_rules *rules, FILE *out)
 {
@@ -118,20 +106,6 @@ static void warn_rings(const df_cfg *cfg, const df_rules *rules, FILE *out)
 
 void df_llm_warn_strategy(const df_cfg *cfg, const df_rules *rules, FILE *out)
 {
-    const int64_t tp = at_least_1(cfg->sched.tp);
-    const int64_t heads = cfg->llm.attention.num_heads;
-    if (heads % tp != 0) {
-        fprintf(out,
-                "deepflow: warning: scheduling_param.tp: expected a divisor of num_heads %" PRId64
-                ", found %" PRId64 "; tp %" PRId64 " would fit\n",
-                heads, tp, nearest_divisor(heads, tp));
-    }
-    if (cfg->sched.lp > cfg->llm.num_layers) {
-        fprintf(out,
-                "deepflow: warning: scheduling_param.lp: expected at most num_layers %" PRId64
-                ", found %" PRId64 ": stages are left without a layer\n",
-                cfg->llm.num_layers, cfg->sched.lp);
-    }
     warn_batches(cfg, rules, out);
     warn_rings(cfg, rules, out);
 }
@@ -209,7 +183,8 @@ static bool split(df_cfg *cfg, int64_t times, char name[NAME_ROOM])
     cfg->system.num_devices_per_node *= times;
     snprintf(name, NAME_ROOM, "scheduling_param.tp: %" PRId64 " (on %" PRId64 " devices)", s->tp,
              df_cfg_workers(cfg));
-    return cfg->llm.attention.num_heads % s->tp == 0 && cfg->llm.num_experts == 1;
+    df_cfg_misfit misfit;
+    return !df_cfg_find_misfit(&cfg->llm, s->degree, s->tp_sp, DF_SPLIT_EVEN, &misfit);
 }
 
 /* From what costs nothing to what costs time, then devices. */

@@ -6,8 +6,8 @@
 #include "llm_out.h"
 #include "rules/rules.h"
 
-/* Strategies that the models take but nobody would run, and rings that are slow because they are
- * long: a line for each. */
+/* A line where the rules leave micro-batches out, and one for each ring that is slow because it is
+ * long. */
 void df_llm_warn_strategy(const df_cfg *cfg, const df_rules *rules, FILE *out);
 
 /* One line on what does not fit in memory, and the changes with which it would. */

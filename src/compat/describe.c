@@ -111,7 +111,8 @@ unsigned df_compat_reading(const df_rules *rules)
     return (rules->budgets_unchecked ? (unsigned)DF_CFG_ANY_BUDGETS : 0) |
            (rules->networks_unchecked ? (unsigned)DF_CFG_ANY_NETWORKS : 0) |
            (rules->astra_topology_connected ? (unsigned)DF_CFG_ANY_TOPOLOGY : 0) |
-           (rules->absent_technology_tenth ? 0 : (unsigned)DF_CFG_NEED_FIGURES);
+           (rules->absent_technology_tenth ? 0 : (unsigned)DF_CFG_NEED_FIGURES) |
+           (rules->splits_unchecked ? (unsigned)DF_CFG_ANY_SPLITS : 0);
 }
 
 bool df_compat_prints_infinite(const df_rules *rules)

@@ -226,9 +226,11 @@ check_machine(const df_cfg_reader *reader, unsigned need, df_err *warning, df_er
     warning->text[0] = '\0';
     if (status != DF_OK || mild.text[0] != '\0') {
         const df_cfg_mark mark = mark_of(reader, key);
-        (void)df_fail(status == DF_OK ? warning : err, status, "%s:%d: %s: %.*s",
-                      mark.file ? mark.file : "", mark.line, key, DF_ERR_TEXT / 2,
-                      status == DF_OK ? mild.text : cause.text);
+        char hint[DF_FIT_TEXT];
+        df_cfg_suggest_split(&reader->cfg, key, hint);
+        (void)df_fail(status == DF_OK ? warning : err, status, "%s:%d: %s: %.*s%s",
+                      mark.file ? mark.file : "", mark.line, mark.key ? mark.key : key,
+                      DF_ERR_TEXT / 2, status == DF_OK ? mild.text : cause.text, hint);
     }
     return status;
 }

@@ -256,6 +256,7 @@ typedef enum {
     DF_CFG_ANY_TOPOLOGY = 32,  /* and a topology that is simulated as fully connected */
     DF_CFG_ANY_SHARES = 64,    /* shares do not matter: a search divides the budgets anew */
     DF_CFG_NEED_FIGURES = 128, /* the technology and the budgets that parts are derived from */
+    DF_CFG_ANY_SPLITS = 256,   /* degrees that do not split an LLM evenly are a warning */
 } df_cfg_need;
 
 /* Reads hardware and model files into *cfg. Either path may be NULL; one combined
@@ -288,6 +289,31 @@ DF_NODISCARD df_status df_cfg_parse(
  * The message names no line, since flags have none. Done by df_cfg_load too,
  * there with file and line. */
 DF_NODISCARD df_status df_cfg_check(const df_cfg *cfg, df_err *err);
+
+/* A condition that degrees of parallelism do not meet. The texts live forever. */
+typedef struct {
+    const char *key;      /* the option at fault */
+    const char *reason;   /* "tp does not divide num_heads" */
+    const char *expected; /* "a divisor of num_heads", then `of` unless it is 0 */
+    int64_t of, found;
+} df_cfg_misfit;
+
+/* Which conditions count. */
+typedef enum {
+    DF_SPLIT_ANY,  /* those without which there is no prediction at all */
+    DF_SPLIT_EVEN, /* all: no device has a fraction of a head, no stage is without a layer */
+} df_split_demand;
+
+/* The first condition on a split of an LLM that is not met. False: it can be split so. Degrees of
+ * less than 1 count as 1. */
+bool df_cfg_find_misfit(const df_cfg_llm *model,
+                        const int64_t degree[DF_AXES],
+                        bool tp_sp,
+                        df_split_demand demand,
+                        df_cfg_misfit *out);
+
+/* The most parts of a model that each stage may have: virtual_stages. */
+int64_t df_cfg_most_parts(int64_t layers, int64_t stages);
 
 /* Prints the option table as `deepflow help config` shows it. */
 void df_cfg_print_help(FILE *out);

@@ -85,6 +85,7 @@ static df_status check_llm_degrees(const df_cfg *cfg, const char **key, df_err *
     const df_cfg_sched *const s = &cfg->sched;
     const int64_t batch = cfg->llm.batch_size;
     const int64_t workers = df_cfg_workers(cfg);
+    df_cfg_misfit misfit;
     const double product =
         (double)at_least_1(s->tp) * (double)at_least_1(s->cp) * (double)s->dp * (double)s->lp;
     if (product != (double)workers) {
@@ -95,10 +96,8 @@ static df_status check_llm_degrees(const df_cfg *cfg, const char **key, df_err *
                        " * %" PRId64 " * %" PRId64 " = %.17g",
                        workers, at_least_1(s->tp), at_least_1(s->cp), s->dp, s->lp, product);
     }
-    if (batch % s->dp != 0) {
-        *key = "model_param.batch_size";
-        return df_fail(err, DF_EINVAL, "expected a multiple of dp %" PRId64 ", found %" PRId64,
-                       s->dp, batch);
+    if (df_cfg_find_misfit(&cfg->llm, s->degree, s->tp_sp, DF_SPLIT_ANY, &misfit)) {
+        return df_cfg_fail_misfit(&misfit, key, err);
     }
     if (batch / s->dp % s->mb != 0) {
         *key = "scheduling_param.mb";
@@ -109,7 +108,8 @@ static df_status check_llm_degrees(const df_cfg *cfg, const char **key, df_err *
     return DF_OK;
 }
 
-/* Interleaved stages take turns in groups of lp micro-batches, with as many layers each. */
+/* Interleaved stages take turns in groups of lp micro-batches; each part of the model has a layer,
+ * but the first and the last, which have the embedding and the logits. */
 static df_status check_schedule(const df_cfg *cfg, const char **key, df_err *err)
 {
     const df_cfg_sched *const s = &cfg->sched;
@@ -130,20 +130,28 @@ static df_status check_schedule(const df_cfg *cfg, const char **key, df_err *err
                        " with schedule interleaved, found %" PRId64,
                        s->lp, s->mb);
     }
-    if (layers % s->lp != 0) {
+    if (s->lp > layers) {
         *key = "scheduling_param.lp";
         return df_fail(err, DF_EINVAL,
-                       "expected a divisor of num_layers %" PRId64
+                       "expected at most num_layers %" PRId64
                        " with schedule interleaved, found %" PRId64,
                        layers, s->lp);
     }
-    if (layers / s->lp % s->virtual_stages != 0) {
+    if (s->virtual_stages > df_cfg_most_parts(layers, s->lp)) {
         *key = "scheduling_param.virtual_stages";
         return df_fail(err, DF_EINVAL,
-                       "expected a divisor of the layers of a stage, %" PRId64 ", found %" PRId64,
-                       layers / s->lp, s->virtual_stages);
+                       "expected at most %" PRId64 " (lp * virtual_stages <= num_layers + 2, found "
+                       "%" PRId64 " * %" PRId64 " and %" PRId64 "), found %" PRId64,
+                       df_cfg_most_parts(layers, s->lp), s->lp, s->virtual_stages, layers,
+                       s->virtual_stages);
     }
     return DF_OK;
+}
+
+int64_t df_cfg_most_parts(int64_t layers, int64_t stages)
+{
+    const int64_t most = (layers + 2) / stages;
+    return most > 1 ? most : 1;
 }
 
 /* The pipeline's graph has elements for each layer of each micro-batch. */
@@ -168,20 +176,9 @@ static df_status check_llm_size(const df_cfg *cfg, const char **key, df_err *err
 /* What depends on the degrees of parallelism. */
 static df_status check_llm_split(const df_cfg *cfg, const char **key, df_err *err)
 {
-    const df_cfg_llm *const m = &cfg->llm;
     DF_TRY(check_llm_degrees(cfg, key, err));
     DF_TRY(check_schedule(cfg, key, err));
-    DF_TRY(check_llm_size(cfg, key, err));
-    if (m->num_experts > 1 && df_cfg_workers(cfg) > 1) {
-        *key = "model_param.num_experts";
-        return df_fail(err, DF_EINVAL, "expected 1 on several devices, found %" PRId64,
-                       m->num_experts);
-    }
-    if (m->run_type == DF_RUN_INFERENCE && cfg->sched.cp > 1) {
-        *key = "scheduling_param.cp";
-        return df_fail(err, DF_EINVAL, "expected 1 for inference, found %" PRId64, cfg->sched.cp);
-    }
-    return DF_OK;
+    return check_llm_size(cfg, key, err);
 }
 
 static df_status check_llm_run(const df_cfg *cfg, const char **key, df_err *err)
@@ -318,24 +315,39 @@ static df_status check_simulated_topology(const df_cfg *cfg, const char **key, d
                    df_opt_word_of(df_words_topology, kind));
 }
 
+/* ---- Splits ---- */
+
+static df_status check_split(const df_cfg *cfg, const char **key, df_err *err)
+{
+    df_cfg_misfit misfit;
+    if (!cfg->has_model || cfg->mode != DF_MODE_LLM ||
+        !df_cfg_find_misfit(&cfg->llm, cfg->sched.degree, cfg->sched.tp_sp, DF_SPLIT_EVEN,
+                            &misfit)) {
+        return DF_OK;
+    }
+    return df_cfg_fail_misfit(&misfit, key, err);
+}
+
 /* ---- All ---- */
 
 df_status df_cfg_check_machine(
     const df_cfg *cfg, unsigned need, const char **key, df_err *warning, df_err *err)
 {
     static const struct {
-        unsigned lenient;
+        unsigned lenient, off; /* what makes it a warning, and what leaves it out */
         df_status (*check)(const df_cfg *cfg, const char **key, df_err *err);
-    } checks[] = {{DF_CFG_ANY_BUDGETS, check_budgets},
-                  {DF_CFG_ANY_NETWORKS | DF_CFG_ANY_DEGREES, check_networks},
-                  {DF_CFG_ANY_TOPOLOGY, check_simulated_topology}};
+    } checks[] = {{DF_CFG_ANY_SPLITS, DF_CFG_ANY_DEGREES, check_split},
+                  {DF_CFG_ANY_BUDGETS, 0, check_budgets},
+                  {DF_CFG_ANY_NETWORKS | DF_CFG_ANY_DEGREES, 0, check_networks},
+                  {DF_CFG_ANY_TOPOLOGY, 0, check_simulated_topology}};
     warning->text[0] = '\0';
     for (size_t i = (need & DF_CFG_ANY_SHARES) != 0 ? 1 : 0; i < sizeof checks / sizeof checks[0];
          i++) {
         const char *failed = NULL;
         df_err cause;
         const bool lenient = (need & checks[i].lenient) != 0;
-        const df_status status = checks[i].check(cfg, &failed, &cause);
+        const df_status status =
+            (need & checks[i].off) != 0 ? DF_OK : checks[i].check(cfg, &failed, &cause);
         if (status != DF_OK && (!lenient || warning->text[0] == '\0')) {
             *key = failed;
             *(lenient ? warning : err) = cause;

@@ -27,14 +27,14 @@ static int64_t *field_of(df_cfg *cfg, const df_opt *opt)
     return (int64_t *)(void *)((char *)cfg + opt->offset);
 }
 
-/* Whether it passes all checks; and heads are split evenly, layers over no more stages. */
+/* Whether it passes all checks, and an LLM is split evenly. */
 static bool fits(const df_cfg *cfg, bool degrees)
 {
     const char *key;
-    const df_cfg_llm *const m = &cfg->llm;
-    const int64_t tp = cfg->sched.tp > 1 ? cfg->sched.tp : 1;
-    if (cfg->mode == DF_MODE_LLM &&
-        (m->attention.num_heads % tp != 0 || cfg->sched.lp > m->num_layers)) {
+    df_cfg_misfit misfit;
+    if (cfg->mode == DF_MODE_LLM && degrees &&
+        df_cfg_find_misfit(&cfg->llm, cfg->sched.degree, cfg->sched.tp_sp, DF_SPLIT_EVEN,
+                           &misfit)) {
         return false;
     }
     return df_cfg_cross_check(cfg, degrees, &key, NULL) == DF_OK;
@@ -89,6 +89,59 @@ static bool suggest_for_context(const df_cfg *cfg, bool degrees, char text[DF_FI
         return true;
     }
     return false;
+}
+
+/* Gives an axis another degree, and another one or the number of devices of a node what makes up
+ * for it. Writes it where that fits. */
+static bool try_degree(const df_cfg *cfg, df_axis axis, int64_t degree, char text[DF_FIT_TEXT])
+{
+    static const df_axis others[] = {DF_AXIS_DP, DF_AXIS_TP, DF_AXIS_LP};
+    const char *const name = df_axis_table[axis].name;
+    const double least = (double)(cfg->sched.degree[axis] > 1 ? cfg->sched.degree[axis] : 1);
+    for (size_t i = 0; i < sizeof others / sizeof others[0]; i++) {
+        df_cfg changed = *cfg;
+        int64_t *const other = &changed.sched.degree[others[i]];
+        const double wanted = least * (double)(*other > 1 ? *other : 1) / (double)degree;
+        changed.sched.degree[axis] = degree;
+        *other = (int64_t)wanted;
+        if (others[i] != axis && wanted == (double)*other && fits(&changed, true)) {
+            snprintf(text, DF_FIT_TEXT, "; %s %" PRId64 " with %s %" PRId64 " would fit", name,
+                     degree, df_axis_table[others[i]].name, *other);
+            return true;
+        }
+    }
+    df_cfg changed = *cfg;
+    int64_t *const devices = &changed.system.num_devices_per_node;
+    const double wanted = (double)*devices / least * (double)degree;
+    changed.sched.degree[axis] = degree;
+    *devices = (int64_t)wanted;
+    if (wanted != (double)*devices || *devices < 1 || !fits(&changed, true)) {
+        return false;
+    }
+    snprintf(text, DF_FIT_TEXT, "; %s %" PRId64 " with num_devices_per_node %" PRId64 " would fit",
+             name, degree, *devices);
+    return true;
+}
+
+void df_cfg_suggest_split(const df_cfg *cfg, const char *key, char text[DF_FIT_TEXT])
+{
+    static const struct {
+        const char *key;
+        df_axis axis;
+    } degrees[] = {{"scheduling_param.tp", DF_AXIS_TP},
+                   {"scheduling_param.cp", DF_AXIS_CP},
+                   {"scheduling_param.lp", DF_AXIS_LP}};
+    text[0] = '\0';
+    for (size_t i = 0; i < sizeof degrees / sizeof degrees[0]; i++) {
+        const int64_t now = cfg->sched.degree[degrees[i].axis];
+        const bool named = strcmp(degrees[i].key, key) == 0;
+        for (int64_t step = 1; named && step <= FAR; step++) {
+            if (try_degree(cfg, degrees[i].axis, now + step, text) ||
+                (now > step && try_degree(cfg, degrees[i].axis, now - step, text))) {
+                return;
+            }
+        }
+    }
 }
 
 void df_cfg_suggest(const df_cfg *cfg, bool degrees, const char *key, char text[DF_FIT_TEXT])

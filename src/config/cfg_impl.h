@@ -8,6 +8,7 @@
  *   cfg_yaml.c   documents: libyaml, lines, required keys
  *   cfg_check.c  checks that need several options at once
  *   cfg_derive.c what the parts of a device are derived from
+ *   cfg_split.c  whether degrees of parallelism split an LLM
  *   cfg_help.c   the table as text
  *   cfg_write.c  a configuration as a file
  *   cfg.c        the public functions; files to texts */
@@ -117,9 +118,9 @@ DF_NODISCARD df_status df_cfg_read_document(df_cfg_reader *reader,
 /* Does the checks of df_cfg_check, those of degrees only if `degrees`; a failure names the
  * option in *key, and *err has the text behind it. */
 /* Whether the shares of area, power and perimeter are within their budgets, and the chip within
- * the device; whether axes have a network; whether a topology is simulated. What `need` leaves
- * unchecked is a warning, which is empty when there is none. *key is that of the failure or
- * warning. */
+ * the device; whether axes have a network; whether a topology is simulated; whether degrees split
+ * an LLM evenly. What `need` leaves unchecked is a warning, which is empty when there is none. *key
+ * is that of the failure or warning. */
 DF_NODISCARD df_status df_cfg_check_machine(
     const df_cfg *cfg, unsigned need, const char **key, df_err *warning, df_err *err);
 
@@ -141,10 +142,17 @@ typedef struct {
  * many. */
 int df_cfg_find_figures(const df_cfg *cfg, bool any_system, df_cfg_figure figures[DF_FIGURES_MAX]);
 
+/* ---- Splits (cfg_split.c) ---- */
+/* DF_EINVAL, with the misfit's key and "expected ..., found ...". */
+df_status df_cfg_fail_misfit(const df_cfg_misfit *misfit, const char **key, df_err *err);
+
 /* ---- What would work (cfg_fit.c) ---- */
 enum { DF_FIT_TEXT = 96 };
 /* After a failed check of `key`: writes "; mb 4 would fit", the nearest change with which all
  * checks hold, or nothing. Tries some thousands of values. */
 void df_cfg_suggest(const df_cfg *cfg, bool degrees, const char *key, char text[DF_FIT_TEXT]);
+/* The same after a degree, `key`, that does not split an LLM evenly: "; tp 4 with dp 2 would fit".
+ * Of other keys nothing. */
+void df_cfg_suggest_split(const df_cfg *cfg, const char *key, char text[DF_FIT_TEXT]);
 
 #endif

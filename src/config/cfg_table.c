@@ -682,11 +682,13 @@ const df_opt df_opts[] = {
          OPTIONAL(DF_ORDER_GPIPE),
          sched.schedule,
          "order of the micro-batches in a pipeline, training (LLM)"),
-    INTEGER("scheduling_param.virtual_stages",
-            WHOLE_FROM(1),
-            OPTIONAL(1),
-            sched.virtual_stages,
-            "parts of the model on each stage, with schedule interleaved (LLM)"),
+    INTEGER(
+        "scheduling_param.virtual_stages",
+        WHOLE_FROM(1),
+        OPTIONAL(1),
+        sched.virtual_stages,
+        "parts of the model on each stage, with schedule interleaved (LLM); num_layers + 2 in all "
+        "at the most"),
     WORD("scheduling_param.t",
          words_split,
          OPTIONAL(DF_T_NONE),

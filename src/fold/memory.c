@@ -124,13 +124,16 @@ void df_memory_of_stage(const df_ops *ops, const df_memory_use *use, int64_t sta
 
 void df_memory_peak(const df_ops *ops, const df_memory_use *use, df_memory *out)
 {
-    /* between the ends every stage holds no more than the one before */
-    const int64_t candidates[4] = {0, 1, use->pipe.stages - 2, use->pipe.stages - 1};
+    /* between the ends every stage holds no more than the one before, unless it has more layers */
+    enum { CANDIDATES = 5 };
+    const int64_t stages = use->pipe.stages;
+    const int64_t candidates[CANDIDATES] = {0, 1, stages - 2, stages - 1,
+                                            df_sched_first_full(&use->pipe)};
     const sums all = sum(ops);
     add_stage(&all, use, 0, out);
-    for (int i = 1; i < 4; i++) {
+    for (int i = 1; i < CANDIDATES; i++) {
         df_memory other;
-        if (candidates[i] > 0 && candidates[i] < use->pipe.stages) {
+        if (candidates[i] > 0 && candidates[i] < stages) {
             add_stage(&all, use, candidates[i], &other);
             *out = other.total_bytes > out->total_bytes ? other : *out;
         }

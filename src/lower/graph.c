@@ -32,7 +32,7 @@ typedef struct {
     df_dag *dag;
     const df_step *step;
     const df_lower_traffic *traffic;
-    int64_t layers, batches, stages, layers_of_part;
+    int64_t layers, batches, stages;
     int64_t logits;       /* their place */
     int32_t *elements[2]; /* [batch * (layers + 2) + place] */
 } pipeline;
@@ -49,10 +49,9 @@ static int part_of(const pipeline *p, int64_t place)
 
 static int32_t stage_of(const pipeline *p, int64_t place)
 {
-    const int64_t of_part[] = {[EMBEDDING] = 0,
-                               [LAYER] = (place - 1) / p->layers_of_part % p->stages,
-                               [LOGITS] = p->stages - 1};
-    return (int32_t)of_part[part_of(p, place)];
+    const int64_t of_part[] = {[EMBEDDING] = 0, [LOGITS] = p->stages - 1};
+    const int part = part_of(p, place);
+    return (int32_t)(part == LAYER ? df_sched_stage_of(&p->step->pipe, place - 1) : of_part[part]);
 }
 
 /* ---- Passes ---- */
@@ -151,7 +150,7 @@ static int32_t end_of(const pipeline *p, const df_pipe *pipe, const df_task *tas
 {
     const bool lowest = begin == (task->kind == DF_TASK_FORWARD);
     const bool last = task->part == pipe->stages * pipe->virtual_stages - 1;
-    int64_t place = task->part * p->layers_of_part; /* of the last layer before the part */
+    int64_t place = df_sched_first_layer(pipe, task->part); /* of the last layer before the part */
     if (lowest) {
         place = task->part == 0 ? 0 : place + 1;
     } else {
@@ -330,7 +329,6 @@ df_dag *df_lower_graph(const df_step *step, const df_lower_traffic *traffic, int
                   .layers = pipe->layers,
                   .batches = pipe->batches,
                   .stages = pipe->stages,
-                  .layers_of_part = df_sched_layers(pipe, 0),
                   .logits = pipe->layers + 1};
     const size_t size = (size_t)pipe->batches * ((size_t)pipe->layers + 2);
     int32_t *const elements = calloc(2 * size, sizeof *elements);

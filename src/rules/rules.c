@@ -30,6 +30,11 @@ const df_rule df_rule_table[] = {
     RULE(networks_unchecked,
          "an axis may lie over a network that is not there, with a warning",
          "it is an error"),
+    RULE(splits_unchecked,
+         "tp need not divide heads, FFN and (tp_sp) sequence, cp the sequence, and there may be "
+         "more "
+         "stages than layers: a prediction has fractions of a head, with a warning",
+         "it is an error, as searches leave such strategies out"),
     RULE(infinite_times_printed,
          "a prediction that is not finite is printed, with a warning",
          "it is an error that says what the device lacks"),
@@ -96,6 +101,9 @@ const df_rule df_rule_table[] = {
     RULE(rc_batch_unchecked,
          "row-column strategies may have more replicas than sequences in the batch",
          "they are left out, as column-row ones are"),
+    RULE(uneven_stages_left_out,
+         "searches of LLMs have stages, and parts of interleaved ones, of equally many layers only",
+         "they have any that a prediction takes"),
     RULE(downward_hops_shifted,
          "a hop towards smaller y counts on the link beside the one that it takes",
          "it counts on the link that it takes"),

@@ -19,6 +19,7 @@ typedef struct {
     bool memory_without_units;
     bool budgets_unchecked;
     bool networks_unchecked;
+    bool splits_unchecked;
     bool infinite_times_printed;
     bool absent_technology_tenth;
     /* roofline and GEMM */
@@ -45,6 +46,7 @@ typedef struct {
     bool footprint_lp2_zero;
     /* strategies, layouts, descent */
     bool rc_batch_unchecked;
+    bool uneven_stages_left_out;
     bool downward_hops_shifted;
     bool cross_wafer_traffic_on_start;
     bool infinite_start_shrinks;

@@ -12,20 +12,64 @@ static int64_t ceil_div(int64_t a, int64_t b)
     return (a + b - 1) / b;
 }
 
+static int64_t parts_of(const df_pipe *pipe)
+{
+    return pipe->stages * pipe->virtual_stages;
+}
+
+/* Of several parts a stage, how many from the first on have a layer less than most, and how many
+ * up to the last: they lose one in turns, the first part first. Llama 3 takes a layer from its
+ * first and its last stage, which have the embedding and the logits (arXiv:2407.21783, 3.3.2). */
+static int64_t short_parts(const df_pipe *pipe, bool first)
+{
+    const int64_t parts = parts_of(pipe);
+    const int64_t missing = ceil_div(pipe->layers, parts) * parts - pipe->layers;
+    return (first ? missing + 1 : missing) / 2;
+}
+
+int64_t df_sched_first_layer(const df_pipe *pipe, int64_t part)
+{
+    const int64_t parts = parts_of(pipe);
+    const int64_t before = part * ceil_div(pipe->layers, parts);
+    if (pipe->virtual_stages == 1) {
+        return least(before, pipe->layers);
+    }
+    const int64_t full_until = parts - short_parts(pipe, false);
+    return before - least(part, short_parts(pipe, true)) -
+           (part > full_until ? part - full_until : 0);
+}
+
 int64_t df_sched_layers(const df_pipe *pipe, int64_t part)
 {
-    const int64_t most = ceil_div(pipe->layers, pipe->stages * pipe->virtual_stages);
-    const int64_t left = pipe->layers - part * most;
-    return left <= 0 ? 0 : least(left, most);
+    return df_sched_first_layer(pipe, part + 1) - df_sched_first_layer(pipe, part);
+}
+
+int64_t df_sched_stage_of(const df_pipe *pipe, int64_t layer)
+{
+    const int64_t most = ceil_div(pipe->layers, parts_of(pipe));
+    const bool several = pipe->virtual_stages > 1;
+    const int64_t full_from = several ? short_parts(pipe, true) : 0;
+    const int64_t full_until = parts_of(pipe) - (several ? short_parts(pipe, false) : 0);
+    const int64_t middle = df_sched_first_layer(pipe, full_from);
+    const int64_t end = df_sched_first_layer(pipe, full_until);
+    const int64_t part = layer < middle ? layer / (most - 1)
+                         : layer < end  ? full_from + (layer - middle) / most
+                                        : full_until + (layer - end) / (most - 1);
+    return part % pipe->stages;
 }
 
 int64_t df_sched_stage_layers(const df_pipe *pipe, int64_t stage)
 {
     int64_t layers = 0;
-    for (int64_t part = stage; part < pipe->stages * pipe->virtual_stages; part += pipe->stages) {
+    for (int64_t part = stage; part < parts_of(pipe); part += pipe->stages) {
         layers += df_sched_layers(pipe, part);
     }
     return layers;
+}
+
+int64_t df_sched_first_full(const df_pipe *pipe)
+{
+    return pipe->virtual_stages == 1 ? 0 : short_parts(pipe, true) % pipe->stages;
 }
 
 df_pipe df_sched_trim(const df_pipe *pipe)
@@ -139,8 +183,27 @@ int64_t df_sched_count(const df_order *order, const df_pipe *pipe)
     return (order->splits_backward ? 3 : 2) * passes(pipe);
 }
 
+/* The same as a sum over the tasks. From the warm-up on what is kept repeats itself when all parts
+ * have had their turns; the warm-up and a repetition are less than four rounds. */
+static int64_t kept_of_parts(const df_order *order, const df_pipe *pipe, int64_t stage)
+{
+    const int64_t shown = least(df_sched_count(order, pipe), 4 * parts_of(pipe));
+    int64_t kept = 0;
+    int64_t most = 0;
+    for (int64_t i = 0; i < shown; i++) {
+        const df_task task = order->task(pipe, stage, i);
+        const int64_t layers = df_sched_layers(pipe, task.part);
+        kept += task.kind == DF_TASK_FORWARD ? layers : task.kind == DF_TASK_BACKWARD ? -layers : 0;
+        most = kept > most ? kept : most;
+    }
+    return most;
+}
+
 double df_sched_kept(const df_order *order, const df_pipe *pipe, int64_t stage)
 {
+    if (pipe->virtual_stages > 1 && pipe->layers % parts_of(pipe) != 0) {
+        return (double)kept_of_parts(order, pipe, stage);
+    }
     const double layers = (double)df_sched_stage_layers(pipe, stage);
     return (double)order->in_flight(pipe, stage) * layers / (double)pipe->virtual_stages;
 }

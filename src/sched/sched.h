@@ -16,8 +16,10 @@
 
 /* ---- Orders ---- */
 
-/* Part i of the model, of stages * virtual_stages, is on stage i % stages. All parts have the same
- * number of layers, except that the last ones may have fewer or none where virtual_stages is 1. */
+/* Part i of the model, of stages * virtual_stages, is on stage i % stages. Where the layers cannot
+ * be dealt out evenly, the last parts have fewer or none if virtual_stages is 1; else parts differ
+ * by one layer at the most, those at both ends having one less. Then layers >= parts - 2: only the
+ * first and the last part may have none, which have the embedding and the logits. */
 typedef struct {
     int64_t layers, stages, virtual_stages, batches;
 } df_pipe;
@@ -25,6 +27,11 @@ typedef struct {
 /* Layers of a part, and of all parts of a stage. */
 int64_t df_sched_layers(const df_pipe *pipe, int64_t part);
 int64_t df_sched_stage_layers(const df_pipe *pipe, int64_t stage);
+/* Layers before a part, and the stage that a layer, counted from 0, is on. */
+int64_t df_sched_first_layer(const df_pipe *pipe, int64_t part);
+int64_t df_sched_stage_of(const df_pipe *pipe, int64_t layer);
+/* The first stage that has more layers than the one before; 0: none has. */
+int64_t df_sched_first_full(const df_pipe *pipe);
 /* The pipeline without the stages that have neither layers nor the logits. */
 df_pipe df_sched_trim(const df_pipe *pipe);
 

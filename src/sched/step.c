@@ -82,7 +82,7 @@ static part part_of(const run *r, int64_t number)
         p.duration_s[kind] += number == 0 ? t->embedding[kind] : 0.0;
         p.duration_s[kind] += number == r->last ? t->logits[kind] : 0.0;
     }
-    p.duration_s[FORWARD] += number == 0 ? r->beside_embedding_s : 0.0;
+    p.duration_s[FORWARD] += number == 0 && p.layers > 0 ? r->beside_embedding_s : 0.0;
     p.duration_s[FORWARD] += number == r->last && p.layers > 0 ? r->before_logits_s : 0.0;
     return p;
 }

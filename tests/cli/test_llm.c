@@ -484,9 +484,9 @@ static void results_are_left_where_users_expect_them(void **state)
     df_remove_dir(dir);
 }
 
-/* What the command prints on stderr, under the reference rules, after `sed SCRIPT` on the hardware
- * file. */
-static void assert_warning(const char *script, const char *warning)
+/* What the command prints on stderr, and whether it is an error, under these rules, after `sed
+ * SCRIPT` on the hardware file. */
+static void assert_message(const char *rules, const char *script, int expected, const char *message)
 {
     char dir[256];
     char command[1024];
@@ -498,31 +498,73 @@ static void assert_warning(const char *script, const char *warning)
     assert_int_equal(exit_code, 0);
     write_llm(dir, "training", 4, ignored);
     snprintf(command, sizeof command,
-             "predict --hardware_config %s/hw.yaml --model_config %s/llm.yaml --rules reference",
-             dir, dir);
+             "predict --hardware_config %s/hw.yaml --model_config %s/llm.yaml --rules %s", dir, dir,
+             rules);
     df_outcome o = df_program(command);
-    assert_int_equal(o.exit_code, 0);
-    if (!strstr(o.err, warning) || strlen(o.err) < strlen(warning)) {
-        fail_msg("expected %s in: %s", warning, o.err);
+    assert_int_equal(o.exit_code, expected);
+    if (!strstr(o.err, message)) {
+        fail_msg("expected %s in: %s", message, o.err);
     }
     df_outcome_free(&o);
     df_remove_dir(dir);
 }
 
-/* The models take them, as the reference does; nobody runs them. */
-static void odd_strategies_are_warned_about(void **state)
+/* What searches leave out, predictions refuse; by the reference rules the models take it. The model
+ * has 16 heads, 8 layers and 512 tokens. */
+static void odd_strategies_are_refused(void **state)
 {
     (void)state;
-    assert_warning("s/num_devices_per_node: 4/num_devices_per_node: 3/; s/dp: 4/dp: 1\\n  tp: 3/",
-                   "warning: scheduling_param.tp: expected a divisor of num_heads 16, found 3; tp "
-                   "4 would fit\n");
-    assert_warning("s/num_devices_per_node: 4/num_devices_per_node: 9/; s/dp: 4/dp: 1/; "
-                   "s/lp: 1/lp: 9/",
-                   "warning: scheduling_param.lp: expected at most num_layers 8, found 9");
-    assert_warning("s/scheduling_param:/execution_backend: {model: astra, astra: {mode: "
+    static const struct {
+        const char *script, *message;
+    } odd[] = {
+        {"s/num_devices_per_node: 4/num_devices_per_node: 3/; s/dp: 4/dp: 1\\n  tp: 3/",
+         "scheduling_param.tp: expected a divisor of num_heads 16, found 3; tp 4 with "
+         "num_devices_per_node 4 would fit\n"},
+        {"s/num_devices_per_node: 4/num_devices_per_node: 32/; s/dp: 4/dp: 1\\n  tp: 32/",
+         "scheduling_param.tp: expected a divisor of num_heads 16, found 32; tp 16 with dp 2 would "
+         "fit\n"},
+        {"s/num_devices_per_node: 4/num_devices_per_node: 6/; s/dp: 4/dp: 2\\n  cp: 3/",
+         "scheduling_param.cp: expected a divisor of seq_len 512, found 3; cp 4 with "
+         "num_devices_per_node 8 would fit\n"},
+        {"s/num_devices_per_node: 4/num_devices_per_node: 9/; s/dp: 4/dp: 1/; s/lp: 1/lp: 9/",
+         "scheduling_param.lp: expected at most num_layers 8, found 9; lp 8 with "
+         "num_devices_per_node 8 would fit\n"}};
+    for (size_t i = 0; i < sizeof odd / sizeof odd[0]; i++) {
+        assert_message("corrected", odd[i].script, 2, odd[i].message);
+        assert_message("corrected", odd[i].script, 2, "hw.yaml:");
+        assert_message("reference", odd[i].script, 0, odd[i].message);
+        assert_message("reference", odd[i].script, 0, "warning: ");
+    }
+}
+
+/* So does a search of one strategy; nothing is written. */
+static void odd_strategies_are_not_searched(void **state)
+{
+    (void)state;
+    char dir[256];
+    char command[1024];
+    char ignored[2048];
+    df_make_dir(dir);
+    write_llm(dir, "training", 4, ignored);
+    snprintf(command, sizeof command,
+             "GD_search --hardware_config " HARDWARE " --model_config %s/llm.yaml --exp_dir %s/out "
+             "--dp 1 --tp 3 --wafer_dim 2 --inter_derate 0",
+             dir, dir);
+    df_outcome o = df_program(command);
+    assert_int_equal(o.exit_code, 2);
+    assert_non_null(strstr(o.err, "scheduling_param.tp: tp does not divide num_heads\n"));
+    df_outcome_free(&o);
+    df_remove_dir(dir);
+}
+
+static void replaced_words_are_warned_about(void **state)
+{
+    (void)state;
+    assert_message("reference",
+                   "s/scheduling_param:/execution_backend: {model: astra, astra: {mode: "
                    "hybryd}}\\nscheduling_param:/; s/num_devices_per_node: "
                    "4/num_devices_per_node: 1/; s/dp: 4/dp: 1/",
-                   "(did you mean hybrid?), found hybryd; hybrid is used\n");
+                   0, "(did you mean hybrid?), found hybryd; hybrid is used\n");
 }
 
 #define SIMULATED(mode)                                                                            \
@@ -697,8 +739,10 @@ int main(void)
         cmocka_unit_test(explained_rules_have_their_effect),
         cmocka_unit_test(replicas_are_counted_once),
         cmocka_unit_test(results_are_left_where_users_expect_them),
-        cmocka_unit_test(odd_strategies_are_warned_about),
         cmocka_unit_test(long_rings_are_warned_about),
+        cmocka_unit_test(odd_strategies_are_refused),
+        cmocka_unit_test(odd_strategies_are_not_searched),
+        cmocka_unit_test(replaced_words_are_warned_about),
         cmocka_unit_test(left_out_micro_batches_are_warned_about),
         cmocka_unit_test(families_reduce_to_llama),
 #ifndef __SANITIZE_ADDRESS__

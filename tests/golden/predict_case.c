@@ -7,7 +7,7 @@ predict(df_predict_case *run, const df_case *c, df_prediction *prediction, df_er
     df_hw_device dev;
     DF_TRY(df_cfg_parse(&(df_cfg_text){c->hardware, "hardware"}, &(df_cfg_text){c->model, "model"},
                         DF_CFG_NEED_HARDWARE | DF_CFG_NEED_MODEL | DF_CFG_ANY_BUDGETS |
-                            DF_CFG_ANY_NETWORKS | DF_CFG_ANY_TOPOLOGY,
+                            DF_CFG_ANY_NETWORKS | DF_CFG_ANY_TOPOLOGY | DF_CFG_ANY_SPLITS,
                         &cfg, err));
     DF_TRY(df_hw_derive(&cfg, &run->rules, &dev, err));
     return df_predict(run->predictor, &(df_design){&cfg, &dev, &run->rules}, DF_WANT_TIMES,

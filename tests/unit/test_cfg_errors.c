@@ -214,9 +214,9 @@ static const mistake in_llm_hardware[] = {
     {"dp: 4\n  lp: 1", "dp: 2\n  lp: 2\n  schedule: interleaved", "scheduling_param:",
      "scheduling_param.mb: expected a multiple of lp 2 with schedule interleaved, found 1; mb 2 "
      "would fit"},
-    {"dp: 4", "dp: 4\n  schedule: interleaved\n  virtual_stages: 5", "virtual_stages",
-     "scheduling_param.virtual_stages: expected a divisor of the layers of a stage, 4, found 5; "
-     "virtual_stages 4 would fit"},
+    {"dp: 4", "dp: 4\n  schedule: interleaved\n  virtual_stages: 7", "virtual_stages",
+     "scheduling_param.virtual_stages: expected at most 6 (lp * virtual_stages <= num_layers + 2, "
+     "found 1 * 7 and 4), found 7; virtual_stages 6 would fit"},
     {"dp: 4", "dp: 4\n  auto: true", "auto: true",
      "scheduling_param.auto: expected false for an LLM, found true"},
     {"dp: 4", "dp: 4\n  tp: 3", "dp: 4",
@@ -342,7 +342,7 @@ static void checks_name_the_word_of_the_file(void **state)
     df_err err;
     refuse(hardware, model, &err);
     snprintf(expected, sizeof expected,
-             "hardware:%d: scheduling_param.pp: expected a divisor of num_layers 4 with schedule "
+             "hardware:%d: scheduling_param.pp: expected at most num_layers 4 with schedule "
              "interleaved, found 8; num_layers 8 would fit",
              line_of(hardware, "pp: 8"));
     assert_string_equal(err.text, expected);

@@ -50,7 +50,10 @@ static void orders_take_the_time_of_their_graphs(void **state)
         step.data_parallel = false;
         if (id == DF_ORDER_INTERLEAVED) {
             pipe->virtual_stages = df_step_case_draw(&rng, 1, 3);
-            pipe->layers = pipe->stages * pipe->virtual_stages * df_step_case_draw(&rng, 1, 2);
+            const int64_t parts = pipe->stages * pipe->virtual_stages;
+            pipe->layers = pipe->virtual_stages == 1
+                               ? parts * df_step_case_draw(&rng, 1, 2)
+                               : df_step_case_draw(&rng, parts > 2 ? parts - 2 : 1, 2 * parts);
             pipe->batches = pipe->stages * df_step_case_draw(&rng, 1, 4);
         }
         if (id == DF_ORDER_GPIPE) {

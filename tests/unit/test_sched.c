@@ -33,6 +33,63 @@ static void first_stages_are_full(void **state)
     assert_int_equal(df_sched_stage_layers(&parts, 3), 6);
 }
 
+/* Of 126 layers on 16 stages of 8 parts, as Llama 3 has them, the first and the last part have
+ * none: stages 0 and 15 have 7 layers. 9 layers on 2 stages of 3 parts: of 6 parts with 2 layers
+ * the first, the last and the second lose one: 1, 1, 2, 2, 2, 1; so stage 0 has 1 + 2 + 2. */
+static void parts_at_both_ends_are_short(void **state)
+{
+    (void)state;
+    const df_pipe llama = {.layers = 126, .stages = 16, .virtual_stages = 8, .batches = 16};
+    for (int64_t i = 0; i < 128; i++) {
+        assert_int_equal(df_sched_layers(&llama, i), i > 0 && i < 127);
+        assert_int_equal(df_sched_first_layer(&llama, i), i == 0 ? 0 : i - 1);
+    }
+    for (int64_t i = 0; i < 16; i++) {
+        assert_int_equal(df_sched_stage_layers(&llama, i), i == 0 || i == 15 ? 7 : 8);
+    }
+    assert_int_equal(df_sched_first_full(&llama), 1);
+    static const int64_t expected[] = {1, 1, 2, 2, 2, 1};
+    static const int64_t stages[] = {0, 1, 0, 0, 1, 1, 0, 0, 1};
+    const df_pipe odd = {.layers = 9, .stages = 2, .virtual_stages = 3, .batches = 2};
+    for (int64_t i = 0; i < 6; i++) {
+        assert_int_equal(df_sched_layers(&odd, i), expected[i]);
+    }
+    for (int64_t i = 0; i < 9; i++) {
+        assert_int_equal(df_sched_stage_of(&odd, i), stages[i]);
+    }
+    assert_int_equal(df_sched_stage_layers(&odd, 0), 5);
+    assert_int_equal(df_sched_stage_layers(&odd, 1), 4);
+    assert_int_equal(df_sched_first_full(&odd), 0);
+}
+
+/* The same by counting, for all small pipelines of several parts: all layers once, in order, parts
+ * that differ by one at most and are shorter only towards the ends. */
+static void layers_are_dealt_out_evenly(void **state)
+{
+    (void)state;
+    for (int64_t layers = 1; layers <= 30; layers++) {
+        for (int64_t parts = 2; parts <= layers + 2; parts++) {
+            for (int64_t stages = 1; stages <= parts / 2; stages++) {
+                const df_pipe pipe = {layers, stages, parts / stages, 1};
+                const int64_t least = layers / parts;
+                int64_t layer = 0;
+                for (int64_t i = 0; i < parts && parts % stages == 0; i++) {
+                    const int64_t own = df_sched_layers(&pipe, i);
+                    assert_in_range(own, least, least + 1);
+                    assert_int_equal(df_sched_first_layer(&pipe, i), layer);
+                    for (int64_t end = layer + own; layer < end; layer++) {
+                        assert_int_equal(df_sched_stage_of(&pipe, layer), i % stages);
+                    }
+                    if (i > 0 && i < parts / 2) {
+                        assert_true(own >= df_sched_layers(&pipe, i - 1));
+                    }
+                }
+                assert_int_equal(layer, parts % stages == 0 ? layers : 0);
+            }
+        }
+    }
+}
+
 /* What is left has all layers, each where it was, and at most one stage without: the logits'. */
 static void idle_stages_are_left_out(void **state)
 {
@@ -60,6 +117,8 @@ static void idle_stages_are_left_out(void **state)
 static void check_stage(const df_order *order, const df_pipe *pipe, int64_t stage)
 {
     int8_t done[PASSES_MAX] = {0};
+    int64_t layers = 0;
+    int64_t most_layers = 0;
     int64_t in_flight = 0;
     int64_t most = 0;
     const int64_t count = df_sched_count(order, pipe);
@@ -74,10 +133,11 @@ static void check_stage(const df_order *order, const df_pipe *pipe, int64_t stag
         ++*pass;
         in_flight += task.kind == DF_TASK_FORWARD ? 1 : -1;
         most = in_flight > most ? in_flight : most;
+        layers += (task.kind == DF_TASK_FORWARD ? 1 : -1) * df_sched_layers(pipe, task.part);
+        most_layers = layers > most_layers ? layers : most_layers;
     }
     assert_int_equal(order->in_flight(pipe, stage), most);
-    df_assert_rel(df_sched_kept(order, pipe, stage),
-                  (double)most * (double)df_sched_layers(pipe, stage), 0);
+    df_assert_rel(df_sched_kept(order, pipe, stage), (double)most_layers, 0);
 }
 
 static void rows_are_orders(void **state)
@@ -92,6 +152,13 @@ static void rows_are_orders(void **state)
                                           interleaved ? rounds * stages : 2 * rounds - 1};
                     for (int64_t i = 0; i < stages; i++) {
                         check_stage(&df_orders[id], &pipe, i);
+                    }
+                    for (int64_t less = 1; parts > 1 && less < parts * stages; less++) {
+                        const df_pipe uneven = {3 * parts * stages - less, stages, parts,
+                                                pipe.batches};
+                        for (int64_t i = 0; i < stages; i++) {
+                            check_stage(&df_orders[id], &uneven, i);
+                        }
                     }
                 }
             }
@@ -133,6 +200,26 @@ static void flow_shops_take_as_long_as_their_tasks(void **state)
         step.order = &by_task;
         df_assert_rel(time_s(&step), formula_s, 0);
     }
+}
+
+/* Two stages of two parts, of 0, 1, 1 and 0 layers, and two micro-batches, whose forward pass takes
+ * 1 s a layer and backward pass 2 s; embedding and logits take 3 s, and 5 s backward; a hop 1 s.
+ *
+ *     stage 0: embedding of batch 0 from 0 to 3, of batch 1 from 3 to 6; part 2 of batch 0, which
+ *              part 1 had from 4 to 5, from 6 to 7; of batch 1, there from 7 to 8, from 9 to 10
+ *     stage 1: logits of batch 0 from 8 to 11, of batch 1 from 11 to 14; then backward 14-19 and
+ *              19-24 (all forward passes are first: as many micro-batches as stages)
+ *     stage 0: part 2 backward from 20 to 22 and from 25 to 27
+ *     stage 1: part 1 backward, handed on at 23 and 28, from 24 to 26 and from 28 to 30
+ *     stage 0: embedding backward of batch 0 from 27 to 32, of batch 1 from 32 to 37 */
+static void parts_without_layers_have_the_ends(void **state)
+{
+    (void)state;
+    const df_step step = {.t = {.embedding = {3, 5}, .block = {1, 2}, .logits = {3, 5}, .hop = 1},
+                          .pipe = {2, 2, 2, 2},
+                          .order = &df_orders[DF_ORDER_INTERLEAVED],
+                          .training = true};
+    df_assert_rel(time_s(&step), 37, 0);
 }
 
 /* One stage of two layers: forward 2 s, backward 4 s; link times count from 2 s on. */
@@ -271,10 +358,13 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(first_stages_are_full),
+        cmocka_unit_test(parts_at_both_ends_are_short),
+        cmocka_unit_test(layers_are_dealt_out_evenly),
         cmocka_unit_test(idle_stages_are_left_out),
         cmocka_unit_test(rows_are_orders),
         cmocka_unit_test(interleaved_is_as_published),
         cmocka_unit_test(flow_shops_take_as_long_as_their_tasks),
+        cmocka_unit_test(parts_without_layers_have_the_ends),
         cmocka_unit_test(reductions_queue),
         cmocka_unit_test(reductions_run_side_by_side),
         cmocka_unit_test(gathers_come_first),

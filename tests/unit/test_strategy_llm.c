@@ -57,7 +57,7 @@ static size_t variants(int64_t tp, int64_t cp, int64_t dp)
 }
 
 /* Every degree up to the number of workers is tried; mb up to the batch. */
-static size_t count_all(const df_cfg *cfg, int64_t workers, size_t *refused)
+static size_t count_all(const df_cfg *cfg, int64_t workers, bool even, size_t *refused)
 {
     size_t count = 0;
     *refused = 0;
@@ -69,7 +69,7 @@ static size_t count_all(const df_cfg *cfg, int64_t workers, size_t *refused)
                 }
                 const int64_t lp = workers / (tp * cp * dp);
                 if (!divides(tp, 8) || !divides(tp, 96) || !divides(cp, 64) || !divides(dp, 24) ||
-                    !divides(lp, 12)) {
+                    (even ? !divides(lp, 12) : lp > 12)) {
                     *refused += 1;
                     continue;
                 }
@@ -86,13 +86,14 @@ static void all_that_divide_are_listed(void **state)
 {
     (void)state;
     const df_cfg cfg = model();
-    const df_rules rules = df_rules_corrected();
+    df_rules rules = df_rules_corrected();
     const df_strategy_space space = {.tp_sp = 0};
     const int64_t workers[] = {1, 2, 6, 16, 24, 30, 36, 64, 7};
-    for (size_t i = 0; i < sizeof workers / sizeof workers[0]; i++) {
+    for (size_t i = 0; i < 2 * sizeof workers / sizeof workers[0]; i++) {
         size_t refused;
-        const size_t count = count_all(&cfg, workers[i], &refused);
-        const found f = list_of(&cfg, workers[i], &rules, &space);
+        rules.uneven_stages_left_out = i % 2 == 1;
+        const size_t count = count_all(&cfg, workers[i / 2], i % 2 == 1, &refused);
+        const found f = list_of(&cfg, workers[i / 2], &rules, &space);
         assert_int_equal(f.feasible, count);
         assert_int_equal(f.count - f.feasible, refused);
         free(f.list);
@@ -150,23 +151,69 @@ static size_t count_where(const found *f, df_order_id schedule, int64_t lp, int6
 }
 
 /* Two devices as two stages: no tp, cp or dp. The batch of 24 has 8 divisors, 6 of them even;
- * each of three recomputations. The 6 layers of a stage make 2, 3 or 6 parts. */
+ * each of three recomputations. The 6 layers of a stage make 2, 3 or 6 parts,
+ * and 7 with one less at both ends; 4 are uneven, and 8 too many. */
 static void schedules_and_recomputation_multiply(void **state)
 {
     (void)state;
     const df_cfg cfg = model();
-    const df_rules rules = df_rules_corrected();
+    df_rules rules = df_rules_corrected();
     df_strategy_space space = {.lp = {.value = {2}, .count = 1}, .recompute = 7, .schedule = 7};
     found f = list_of(&cfg, 2, &rules, &space);
-    assert_int_equal(f.count, 3 * (8 + 8 + 3 * 6));
+    assert_int_equal(f.count, 3 * (8 + 8 + 4 * 6));
     assert_int_equal(count_where(&f, DF_ORDER_GPIPE, 2, 1), 24);
     assert_int_equal(count_where(&f, DF_ORDER_1F1B, 2, 1), 24);
     assert_int_equal(count_where(&f, DF_ORDER_INTERLEAVED, 2, 3), 18);
+    assert_int_equal(count_where(&f, DF_ORDER_INTERLEAVED, 2, 7), 18);
     free(f.list);
-    space.virtual_stages = (df_int_list){.value = {2, 4}, .count = 2};
+    space.virtual_stages = (df_int_list){.value = {2, 4, 8}, .count = 3};
     f = list_of(&cfg, 2, &rules, &space);
     assert_int_equal(count_where(&f, DF_ORDER_INTERLEAVED, 2, 2), 18);
+    assert_int_equal(count_where(&f, DF_ORDER_INTERLEAVED, 2, 4), 18);
+    assert_int_equal(f.count, 3 * (8 + 8 + 2 * 6));
+    free(f.list);
+    rules.uneven_stages_left_out = true;
+    f = list_of(&cfg, 2, &rules, &space);
     assert_int_equal(f.count, 3 * (8 + 8 + 6));
+    free(f.list);
+}
+
+/* 126 layers on 2,048 x 8 devices, as Llama 3 405B was trained: also interleaved, with every number
+ * of parts that is named up to (126 + 2) / 16 = 8. Of those that are not, 126 = 2 * 63 has none for
+ * 16 stages, and of 128 the parts 2, 4 and 8. By the rule there is none. */
+static void stages_may_be_uneven(void **state)
+{
+    (void)state;
+    df_cfg cfg = model();
+    df_rules rules = df_rules_corrected();
+    df_strategy_space space = {.tp = {.value = {8}, .count = 1},
+                               .lp = {.value = {16}, .count = 1},
+                               .dp = {.value = {128}, .count = 1},
+                               .mb = {.value = {16}, .count = 1},
+                               .tp_sp = 2,
+                               .zero_stage = 2,
+                               .schedule = 6,
+                               .virtual_stages = {.value = {3, 8, 9}, .count = 3}};
+    cfg.llm.num_layers = 126;
+    cfg.llm.batch_size = 2048;
+    found f = list_of(&cfg, 16384, &rules, &space);
+    assert_int_equal(f.count, 3);
+    assert_int_equal(f.feasible, 3);
+    assert_int_equal(count_where(&f, DF_ORDER_1F1B, 16, 1), 1);
+    assert_int_equal(count_where(&f, DF_ORDER_INTERLEAVED, 16, 3), 1);
+    assert_int_equal(count_where(&f, DF_ORDER_INTERLEAVED, 16, 8), 1);
+    free(f.list);
+    space.virtual_stages.count = 0;
+    f = list_of(&cfg, 16384, &rules, &space);
+    assert_int_equal(f.feasible, 4);
+    for (int64_t parts = 2; parts <= 8; parts *= 2) {
+        assert_int_equal(count_where(&f, DF_ORDER_INTERLEAVED, 16, parts), 1);
+    }
+    free(f.list);
+    rules.uneven_stages_left_out = true;
+    f = list_of(&cfg, 16384, &rules, &space);
+    assert_int_equal(f.feasible, 0);
+    assert_string_equal(f.list[0].reason, "lp does not divide num_layers");
     free(f.list);
 }
 
@@ -308,6 +355,7 @@ int main(void)
         cmocka_unit_test(all_that_divide_are_listed),
         cmocka_unit_test(each_is_listed_once),
         cmocka_unit_test(schedules_and_recomputation_multiply),
+        cmocka_unit_test(stages_may_be_uneven),
         cmocka_unit_test(the_space_bounds_the_list),
         cmocka_unit_test(left_out_batches_are_refused),
         cmocka_unit_test(inference_has_fewer_choices),
