@@ -1,14 +1,25 @@
-/* Collectives in the simulator, and the rate of their reductions: with rule astra_algorithm_stale,
- * which number of ranks the algorithm of one is for, where the Python DeepFlow keeps the algorithms
- * of an earlier run. */
+/* With rule astra_algorithm_stale, which number of ranks the algorithms of a run of the simulator
+ * are for, where the Python DeepFlow keeps those of an earlier run.
+ *
+ * It has one file of algorithms, which it writes at the first run of each number of ranks: a later
+ * one of the same ranks has what was written last. What a run finds so depends on all that the
+ * process did before. A GEMM or an LSTM is taken to be the first thing that it does.
+ *
+ * A transformer is not: the recorded prediction that shows it (th_gpt27_tp2_cp4_ring of
+ * tests/golden/llm_astra.txt) is that of a process that had met two ranks. Two are the only number
+ * whose algorithm by topology can differ from that of more (a ring of two is connected), and they
+ * take the same time with either. So each collective has its own algorithm after all, and what is
+ * written last is for the most ranks that one has: the devices that share a layer. Graphs have
+ * that. A process that begins with such a transformer would meet two only after the four on a ring
+ * of the forward gather, and reduce over the four directly.
+ *
+ * And the rate of the simulator's reductions. */
 #include <assert.h>
 #include <math.h>
 
 #include "compat/compat.h"
 
-/* The reference keeps the algorithms in one place, which it writes at the first collective of
- * each number of ranks: a later one of the same ranks has what was written last. It keeps times
- * too: the same collective again takes the time that it took first. */
+/* It keeps times too: the same collective again takes the time that it took first. */
 static double history_ranks(void *context, const df_op *op, double members)
 {
     df_compat_history *const history = context;
@@ -30,17 +41,6 @@ static double history_ranks(void *context, const df_op *op, double members)
     return run.chosen_for;
 }
 
-/* The backward reductions of context parallelism come after those of tensor parallelism. Its
- * gathers took their time forward already: the same collective again takes the time that is
- * kept. */
-static double split_ranks(void *context, const df_op *op, double members)
-{
-    const df_split *const split = context;
-    const bool after = op->pass != DF_PASS_FORWARD && op->coll.kind == DF_COLL_REDUCE_SCATTER &&
-                       split->tp > 1.0 && split->cp > 1.0 && members == split->cp;
-    return after ? split->tp : members;
-}
-
 /* Bytes a second that the Python DeepFlow writes into the system file of whatever device. */
 static const double reference_reduction_bytes_ps = 1600e9;
 
@@ -50,5 +50,6 @@ void df_compat_simulated(const df_rules *rules, df_mode mode, df_simulated *s)
     s->links_underated = rules->astra_links_underated;
     s->gather_whole = llm && rules->llm_all_gather_whole_steps;
     s->reduction_bytes_ps = rules->astra_reductions_at_1600 ? reference_reduction_bytes_ps : 0.0;
-    s->algorithm_ranks = !rules->astra_algorithm_stale ? NULL : llm ? split_ranks : history_ranks;
+    s->algorithm_ranks = !llm && rules->astra_algorithm_stale ? history_ranks : NULL;
+    s->graph_as_layer = llm && rules->astra_algorithm_stale;
 }

@@ -133,9 +133,9 @@ typedef struct {
     int count;
 } df_compat_history;
 
-/* Sets the rules' options of *s. With rule astra_algorithm_stale, collectives have algorithms for
- * numbers of ranks that s->context leads to: of a transformer its df_split, in other modes a
- * df_compat_history, empty at the beginning of the prediction. */
+/* Sets the rules' options of *s. With rule astra_algorithm_stale, collectives of a GEMM or LSTM
+ * have algorithms for numbers of ranks that s->context leads to, a df_compat_history, empty at the
+ * beginning of the prediction. */
 void df_compat_simulated(const df_rules *rules, df_mode mode, df_simulated *s);
 
 /* What a search does otherwise with a device. */

@@ -49,6 +49,8 @@ struct df_simulated {
     /* Number of ranks whose algorithm a collective takes; NULL: that of its own members. */
     double (*algorithm_ranks)(void *context, const df_op *op, double members);
     void *context;
+    /* The graph of a step has the algorithms for the devices that share a layer, if several do. */
+    bool graph_as_layer;
 };
 
 /* Seconds of a collective of more than one member, with its launch. */

@@ -99,7 +99,7 @@ static df_status run_job(void *context, const df_runner_job *job, double *time_s
     df_job *const x = context;
     const double ranks = df_net_program_ranks(job->program);
     const double shared = x->split.tp * x->split.cp;
-    const bool stale = x->simulated.algorithm_ranks && shared > 1.0;
+    const bool stale = x->simulated.graph_as_layer && shared > 1.0;
     const df_net_network network = network_of(x, ranks);
     const df_net_system system =
         df_simulated_system(&x->coster.topo, x->simulated.backend, stale ? shared : ranks,

@@ -95,7 +95,7 @@ static df_status use_simulator(df_job *job)
     memory->history.count = 0;
     s->net = memory->net;
     s->backend = &job->cfg->backend;
-    s->context = job->cfg->mode == DF_MODE_LLM ? (void *)&job->split : &memory->history;
+    s->context = &memory->history;
     df_compat_simulated(job->rules, job->cfg->mode, s);
     job->coster.simulated = simulates ? s : NULL;
     return DF_OK;

@@ -120,32 +120,78 @@ collective_s(const df_cfg *cfg, df_coll_kind kind, double bytes, double n, doubl
     return time_s + O;
 }
 
-/* Two for tensors, four for context on a ring. Forward, keys and values are gathered around it.
- * The two are connected, and from then on all is direct: the reductions of the scores over the
- * four. The backward gather is the forward one again. */
-static void algorithms_stale(void **state)
+static void set_ring(df_cfg *cfg, int64_t tp, int64_t cp)
+{
+    df_llm_case_split(cfg, tp, 1, 1, 1);
+    cfg->sched.cp = cp;
+    cfg->system.num_devices_per_node = tp * cp;
+    cfg->intra_topology = DF_TOPO_RING;
+    cfg->backend.model = DF_BACKEND_ASTRA;
+    cfg->backend.mode = DF_ASTRA_HYBRID;
+}
+
+/* Over context on a ring, keys and values are gathered forward and, again, backward, and the
+ * gradients of the scores are reduced. In between come collectives over two for tensors, which are
+ * connected and so direct. A reference that has met two before keeps to the ring all the same. */
+static void algorithms_of_operators_own(void **state)
+{
+    (void)state;
+    static const int64_t splits[][2] = {{2, 3}, {2, 4}, {2, 8}, {4, 2}};
+    for (size_t i = 0; i < sizeof splits / sizeof *splits; i++) {
+        const int64_t tp = splits[i][0];
+        const double cp = (double)splits[i][1];
+        df_cfg cfg = df_llm_case(DF_RUN_TRAINING);
+        set_ring(&cfg, tp, splits[i][1]);
+        const double kv_bytes = 2.0 * A * B * S * HK * E / (double)tp;
+        const double gather_s = collective_s(&cfg, DF_COLL_ALL_GATHER, kv_bytes, cp, cp);
+        const double scatter_s = collective_s(&cfg, DF_COLL_REDUCE_SCATTER, kv_bytes, cp, cp);
+        const double direct_s = collective_s(&cfg, DF_COLL_REDUCE_SCATTER, kv_bytes, cp, 2);
+        assert_int_equal(direct_s != scatter_s, cp > 2);
+        const df_llm_result r = df_llm_case_reference(&cfg);
+        const df_llm_result c = CORRECTED(&cfg, astra_algorithm_stale);
+        const df_llm_result *const both[] = {&r, &c};
+        for (size_t k = 0; k < 2; k++) {
+            df_assert_rel(row_of(both[k], DF_ROW_QKV)->side[DF_FORWARD].comm_s, gather_s, 1e-12);
+            df_assert_rel(row_of(both[k], DF_ROW_SCORE)->side[DF_BACKWARD].comm_s, scatter_s,
+                          1e-12);
+            df_assert_rel(row_of(both[k], DF_ROW_OUT)->side[DF_BACKWARD].comm_s, gather_s, 1e-12);
+        }
+    }
+}
+
+/* Why it is no matter whose algorithm a collective of two has: one message each way. */
+static void algorithms_alike_for_two(void **state)
+{
+    (void)state;
+    static const df_coll_kind kinds[] = {DF_COLL_ALL_REDUCE, DF_COLL_ALL_GATHER,
+                                         DF_COLL_REDUCE_SCATTER};
+    df_cfg cfg = df_llm_case(DF_RUN_TRAINING);
+    set_ring(&cfg, 2, 4);
+    for (size_t i = 0; i < sizeof kinds / sizeof *kinds; i++) {
+        for (int chunks = 1; chunks <= 4; chunks++) {
+            cfg.backend.preferred_dataset_splits = 4;
+            cfg.backend.active_chunks_per_dimension = chunks;
+            const double own_s = collective_s(&cfg, kinds[i], 5e6, 2, 2);
+            df_assert_rel(collective_s(&cfg, kinds[i], 5e6, 2, 8), own_s, 1e-15);
+        }
+    }
+}
+
+/* Replicas of two devices for tensors: the graph over the replicas, on a ring, has the algorithms
+ * of two, and is direct. With all named, nothing depends on numbers of devices. */
+static void algorithms_stale_in_graphs(void **state)
 {
     (void)state;
     df_cfg cfg = df_llm_case(DF_RUN_TRAINING);
-    df_llm_case_split(&cfg, 2, 1, 1, 1);
-    cfg.sched.cp = 4;
+    set_ring(&cfg, 2, 1);
+    df_llm_case_split(&cfg, 2, 4, 1, 1);
     cfg.system.num_devices_per_node = 8;
-    cfg.intra_topology = DF_TOPO_RING;
-    cfg.backend.model = DF_BACKEND_ASTRA;
-    cfg.backend.mode = DF_ASTRA_HYBRID;
-    const double kv_bytes = 2.0 * A * B * S * HK * E / 2;
-    const double ring_s = collective_s(&cfg, DF_COLL_ALL_GATHER, kv_bytes, 4, 4);
-    const double direct_s = collective_s(&cfg, DF_COLL_REDUCE_SCATTER, kv_bytes, 4, 2);
-    const double scatter_s = collective_s(&cfg, DF_COLL_REDUCE_SCATTER, kv_bytes, 4, 4);
-    assert_true(direct_s != scatter_s);
-    assert_true(collective_s(&cfg, DF_COLL_ALL_GATHER, kv_bytes, 4, 2) != ring_s);
+    cfg.backend.mode = DF_ASTRA_HIERARCHICAL;
     const df_llm_result r = df_llm_case_reference(&cfg);
     const df_llm_result c = CORRECTED(&cfg, astra_algorithm_stale);
-    df_assert_rel(row_of(&r, DF_ROW_QKV)->side[DF_FORWARD].comm_s, ring_s, 1e-12);
-    df_assert_rel(row_of(&r, DF_ROW_SCORE)->side[DF_BACKWARD].comm_s, direct_s, 1e-12);
-    df_assert_rel(row_of(&c, DF_ROW_SCORE)->side[DF_BACKWARD].comm_s, scatter_s, 1e-12);
-    df_assert_rel(row_of(&r, DF_ROW_OUT)->side[DF_BACKWARD].comm_s, ring_s, 1e-12);
-    df_assert_rel(row_of(&c, DF_ROW_OUT)->side[DF_BACKWARD].comm_s, ring_s, 1e-12);
+    assert_true(r.time_s != c.time_s);
+    cfg.backend.all_reduce = DF_ALGO_DIRECT;
+    df_assert_rel(CORRECTED(&cfg, astra_algorithm_stale).time_s, r.time_s, 1e-15);
 }
 
 /* ZeRO 3 over four replicas: its gathers are in the graph of the step, and take less. */
@@ -1034,7 +1080,9 @@ int main(void)
         cmocka_unit_test(all_gather_whole_steps),
         cmocka_unit_test(all_gather_whole_steps_simulated),
         cmocka_unit_test(all_gather_whole_steps_in_graphs),
-        cmocka_unit_test(algorithms_stale),
+        cmocka_unit_test(algorithms_of_operators_own),
+        cmocka_unit_test(algorithms_alike_for_two),
+        cmocka_unit_test(algorithms_stale_in_graphs),
         cmocka_unit_test(single_gradient_as_forward),
         cmocka_unit_test(hybrid_launches_scaled),
         cmocka_unit_test(flash_launch_on_heads),
