@@ -337,12 +337,11 @@ df_status df_cfg_check_machine(
         unsigned lenient, off; /* what makes it a warning, and what leaves it out */
         df_status (*check)(const df_cfg *cfg, const char **key, df_err *err);
     } checks[] = {{DF_CFG_ANY_SPLITS, DF_CFG_ANY_DEGREES, check_split},
-                  {DF_CFG_ANY_BUDGETS, 0, check_budgets},
+                  {DF_CFG_ANY_BUDGETS, DF_CFG_ANY_SHARES, check_budgets},
                   {DF_CFG_ANY_NETWORKS | DF_CFG_ANY_DEGREES, 0, check_networks},
                   {DF_CFG_ANY_TOPOLOGY, 0, check_simulated_topology}};
     warning->text[0] = '\0';
-    for (size_t i = (need & DF_CFG_ANY_SHARES) != 0 ? 1 : 0; i < sizeof checks / sizeof checks[0];
-         i++) {
+    for (size_t i = 0; i < sizeof checks / sizeof checks[0]; i++) {
         const char *failed = NULL;
         df_err cause;
         const bool lenient = (need & checks[i].lenient) != 0;

@@ -548,7 +548,7 @@ static void odd_strategies_are_not_searched(void **state)
     write_llm(dir, "training", 4, ignored);
     snprintf(command, sizeof command,
              "GD_search --hardware_config " HARDWARE " --model_config %s/llm.yaml --exp_dir %s/out "
-             "--dp 1 --tp 3 --wafer_dim 2 --inter_derate 0",
+             "--index 0 --dp 1 --tp 3 --wafer_dim 2 --inter_derate 0",
              dir, dir);
     df_outcome o = df_program(command);
     assert_int_equal(o.exit_code, 2);

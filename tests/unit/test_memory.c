@@ -336,10 +336,11 @@ static void uneven_parts_are_counted_as_they_are(void **state)
     const double mask = 2048.0 * 12288 / 8;
     df_assert_rel(stage_of(&cfg, 0).part_bytes[DF_MEMORY_ACTIVATIONS],
                   109 * input + 109.0 / 11 * mask, 1e-12);
+    const df_rules rules = df_rules_corrected();
     for (int64_t layers = 22; layers <= 96; layers++) {
         df_memory peak;
         cfg.llm.num_layers = layers;
-        df_predict_memory_peak(&cfg, &peak);
+        df_predict_memory_peak(&cfg, &rules, &peak);
         for (int64_t stage = 0; stage < 8; stage++) {
             assert_true(stage_of(&cfg, stage).total_bytes <= peak.total_bytes);
         }
