@@ -17,6 +17,8 @@ enum { NEWTON_MAX_STEPS = 100 };
 /* Supply voltage, and how frequency follows it. */
 typedef struct {
     double nominal_v, threshold_v, margin_v;
+    bool outruns_power; /* below the lowest supply the frequency follows the voltage, not the power
+                         */
 } voltage_tech;
 
 typedef struct {
@@ -69,7 +71,14 @@ static double frequency_at(const voltage_tech *tech, double nominal_hz, double v
     return nominal > 0.0 ? nominal_hz * (drive(v, tech->threshold_v) / nominal) : 0.0;
 }
 
-/* Dynamic power is proportional to f V^2, so to V (V - vt)^2. */
+static double square(double x)
+{
+    return x * x;
+}
+
+/* Dynamic power is proportional to f V^2, so to V (V - vt)^2. The lowest supply is a margin above
+ * the threshold; where the power does not suffice for it, the clock is slowed down in proportion.
+ */
 static voltage_point solve_operating_point(const voltage_tech *tech, double power_ratio)
 {
     const double d = tech->nominal_v - tech->threshold_v;
@@ -80,7 +89,9 @@ static voltage_point solve_operating_point(const voltage_tech *tech, double powe
     const double lowest_v = tech->threshold_v + tech->margin_v;
     if (p.raw_v < lowest_v) {
         const double ratio = p.raw_v / lowest_v;
-        p.scaling = ratio * ratio;
+        p.scaling = tech->outruns_power
+                        ? ratio * ratio
+                        : ratio * square((p.raw_v - tech->threshold_v) / tech->margin_v);
         p.clamped_v = lowest_v;
     }
     return p;
@@ -99,7 +110,8 @@ static void count_core_units(const df_cfg_core *tech, double area_mm2, df_hw_cor
     core->count_limit = DF_LIMIT_AREA;
 }
 
-static df_status derive_core(const df_cfg *cfg, df_hw_core *core, df_err *err)
+static df_status
+derive_core(const df_cfg *cfg, const df_rules *rules, df_hw_core *core, df_err *err)
 {
     const df_cfg_core *tech = &cfg->tech.core;
     memset(core, 0, sizeof *core);
@@ -112,7 +124,7 @@ static df_status derive_core(const df_cfg *cfg, df_hw_core *core, df_err *err)
     core->freq_limit = DF_LIMIT_POWER;
     if (cfg->power.of.core > 0.0 && nominal_w > 0.0) {
         const voltage_tech vt = {tech->nominal_voltage_v, tech->threshold_voltage_v,
-                                 tech->margin_voltage_v};
+                                 tech->margin_voltage_v, rules->lowest_supply_outruns_power};
         const voltage_point point = solve_operating_point(&vt, cfg->power.of.core / nominal_w);
         core->operating_voltage_v = point.clamped_v;
         if (tech->operating_frequency_hz > 0.0) {
@@ -233,7 +245,8 @@ static double dram_static_w(const df_cfg_dram *tech, double size_bytes)
 }
 
 /* Sets frequency and voltage of the DRAM's interface. */
-static void derive_dram_frequency(const df_cfg *cfg, double links, df_hw_mem *mem)
+static void
+derive_dram_frequency(const df_cfg *cfg, const df_rules *rules, double links, df_hw_mem *mem)
 {
     const df_cfg_dram *tech = &cfg->tech.dram;
     double nominal_hz = DRAM_DEFAULT_FREQUENCY_HZ;
@@ -251,7 +264,7 @@ static void derive_dram_frequency(const df_cfg *cfg, double links, df_hw_mem *me
         return;
     }
     const voltage_tech vt = {tech->nominal_voltage_v, tech->threshold_voltage_v,
-                             tech->margin_voltage_v};
+                             tech->margin_voltage_v, rules->lowest_supply_outruns_power};
     voltage_point point = solve_operating_point(&vt, dynamic_w / nominal_w);
     const bool above =
         tech->max_voltage_v > 0.0 && point.clamped_v > tech->max_voltage_v && point.scaling == 1.0;
@@ -269,7 +282,7 @@ static void derive_dram(const df_cfg *cfg, const df_rules *rules, df_hw_mem *mem
 {
     const df_cfg_dram *tech = &cfg->tech.dram;
     const double links = derive_dram_size(cfg, rules, mem);
-    derive_dram_frequency(cfg, links, mem);
+    derive_dram_frequency(cfg, rules, links, mem);
     if (tech->bandwidth_bytes_ps > 0.0) {
         mem->dynamic_throughput_bytes_ps = tech->bandwidth_bytes_ps;
         mem->bandwidth_limit = DF_LIMIT_GIVEN;
@@ -411,7 +424,7 @@ static void power_links(const net_budget *b, const df_rules *rules, df_hw_net *n
 {
     const df_cfg_link *const tech = b->tech;
     const voltage_tech vt = {tech->nominal_voltage_v, tech->threshold_voltage_v,
-                             tech->margin_voltage_v};
+                             tech->margin_voltage_v, rules->lowest_supply_outruns_power};
     const double nominal_w =
         tech->nominal_energy_per_link_j * net->num_links * tech->nominal_frequency_hz;
     const voltage_point point = solve_operating_point(&vt, b->power_w / nominal_w);
@@ -459,7 +472,7 @@ df_status df_hw_derive(const df_cfg *cfg, const df_rules *rules, df_hw_device *o
     dev.fma_d1 = (double)cfg->tech.core.fma_d1;
     dev.fma_d2 = (double)cfg->tech.core.fma_d2;
     dev.latency_if_memory_bound = rules->latency_if_memory_bound;
-    DF_TRY(derive_core(cfg, &dev.core, err));
+    DF_TRY(derive_core(cfg, rules, &dev.core, err));
     const df_status status = derive_memory(cfg, rules, &dev, err);
     const net_budget intra = {&cfg->tech.intra, cfg->power.of.intra, cfg->area.of.intra,
                               cfg->perimeter.intra, INTRA_DEGREE};

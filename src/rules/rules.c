@@ -20,6 +20,9 @@ const df_rule df_rule_table[] = {
     RULE(network_voltage_unclamped,
          "a link's frequency below the lowest supply follows from the unclamped voltage",
          "it follows from the lowest supply, as a core's does"),
+    RULE(lowest_supply_outruns_power,
+         "with less power than the lowest supply takes, even with none, a part keeps a frequency",
+         "the frequency falls in proportion to the power"),
     RULE(memory_without_units,
          "a memory may have fewer banks than owners, and registers less room than their cores' "
          "operands",

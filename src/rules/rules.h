@@ -16,6 +16,7 @@ typedef struct {
     bool sram_banks_come_back;
     bool dram_links_recomputed;
     bool network_voltage_unclamped;
+    bool lowest_supply_outruns_power;
     bool memory_without_units;
     bool budgets_unchecked;
     bool networks_unchecked;

@@ -72,6 +72,29 @@ static void network_voltage_unclamped(void **state)
     assert_true(corrected.operating_freq_hz > reference.operating_freq_hz);
 }
 
+/* A thousandth of the power is far below the lowest supply: twice of it buys twice the frequency,
+ * and none buys none. */
+static void lowest_supply_outruns_power(void **state)
+{
+    (void)state;
+    df_rules rules = df_rules_corrected();
+    df_cfg cfg = detailed();
+    cfg.power.of.intra *= 0.001;
+    const double once_hz = df_case_device(&cfg, &rules).intra.operating_freq_hz;
+    cfg.power.of.intra *= 2;
+    const df_hw_net twice = df_case_device(&cfg, &rules).intra;
+    const df_cfg_link *const tech = &cfg.tech.intra;
+    df_assert_rel(twice.operating_freq_hz, 2 * once_hz, 1e-12);
+    /* energy of a bit at nominal voltage, by the square of the lowest: 0.7 of 1 V */
+    df_assert_rel(twice.operating_freq_hz * twice.num_links * tech->nominal_energy_per_link_j *
+                      0.7 * 0.7,
+                  cfg.power.of.intra, 1e-12);
+    cfg.power.of.intra = 0;
+    assert_true(df_case_device(&cfg, &rules).intra.operating_freq_hz == 0);
+    rules.lowest_supply_outruns_power = true;
+    assert_true(df_case_device(&cfg, &rules).intra.operating_freq_hz > 0);
+}
+
 /* 1 MB: over 80 TB/s in registers, over 1000 GB/s * 0.9 of DRAM and its latency. */
 static void pointwise_on_registers(void **state)
 {
@@ -387,16 +410,16 @@ static void footprint_lp2_zero(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(sram_banks_come_back),       cmocka_unit_test(dram_links_recomputed),
-        cmocka_unit_test(network_voltage_unclamped),  cmocka_unit_test(pointwise_on_registers),
-        cmocka_unit_test(gemm_output_uncounted),      cmocka_unit_test(gemm_dram_reuse_floored),
-        cmocka_unit_test(l1_rate_of_each_bundle),     cmocka_unit_test(latency_if_memory_bound),
-        cmocka_unit_test(gemm_output_takes_no_room),  cmocka_unit_test(all_gather_staging_divided),
-        cmocka_unit_test(pipeline_hop_free),          cmocka_unit_test(gemm_mode_adds_lstm_cell),
-        cmocka_unit_test(rc_backward_exchange_whole), cmocka_unit_test(rc_exchange_follows_softmax),
-        cmocka_unit_test(reduction_follows_hidden),   cmocka_unit_test(memory_edge_frees_last_link),
-        cmocka_unit_test(two_stages_rejected),        cmocka_unit_test(footprint_omits_softmax),
-        cmocka_unit_test(footprint_lp2_zero),
+        cmocka_unit_test(sram_banks_come_back),        cmocka_unit_test(dram_links_recomputed),
+        cmocka_unit_test(network_voltage_unclamped),   cmocka_unit_test(pointwise_on_registers),
+        cmocka_unit_test(gemm_output_uncounted),       cmocka_unit_test(gemm_dram_reuse_floored),
+        cmocka_unit_test(lowest_supply_outruns_power), cmocka_unit_test(l1_rate_of_each_bundle),
+        cmocka_unit_test(latency_if_memory_bound),     cmocka_unit_test(gemm_output_takes_no_room),
+        cmocka_unit_test(all_gather_staging_divided),  cmocka_unit_test(pipeline_hop_free),
+        cmocka_unit_test(gemm_mode_adds_lstm_cell),    cmocka_unit_test(rc_backward_exchange_whole),
+        cmocka_unit_test(rc_exchange_follows_softmax), cmocka_unit_test(reduction_follows_hidden),
+        cmocka_unit_test(memory_edge_frees_last_link), cmocka_unit_test(two_stages_rejected),
+        cmocka_unit_test(footprint_omits_softmax),     cmocka_unit_test(footprint_lp2_zero),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
