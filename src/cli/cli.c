@@ -64,7 +64,14 @@ df_cli_check_finite(double figure, const df_hw_device *dev, const df_rules *rule
         return DF_OK;
     }
     if (df_hw_check_rates(dev, &lack) == DF_OK) {
-        (void)df_fail(&lack, DF_INFEASIBLE, "a network: expected bandwidth, found none");
+        const bool inside = !(dev->intra.throughput_bytes_ps > 0);
+        const df_hw_net *const net = inside ? &dev->intra : &dev->inter;
+        (void)df_fail(
+            &lack, DF_INFEASIBLE,
+            "network %s: expected bandwidth above 0, found %.4g B/s over %.0f links "
+            "(limit: %s)",
+            inside ? "intra_node" : "inter_node", net->throughput_bytes_ps, net->num_links,
+            df_hw_limit_name(net->num_links > 0 ? net->bandwidth_limit : net->links_limit));
     }
     if (!df_compat_prints_infinite(rules)) {
         return df_fail(err, DF_INFEASIBLE, "the time is not finite: %.*s", DF_ERR_TEXT / 2,

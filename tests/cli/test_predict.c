@@ -515,6 +515,22 @@ static void owners_have_their_memory(void **state)
     df_remove_dir(dir);
 }
 
+/* Two devices whose network has no power never end what they reduce. */
+static void a_network_without_power_is_named(void **state)
+{
+    (void)state;
+    char dir[256];
+    char arguments[1024];
+    df_make_dir(dir);
+    edit_detailed(dir, "/^power/,/^perimeter/ s/^    intra_node: .*/    intra_node: 0/; "
+                       "s/num_devices_per_node: 1/num_devices_per_node: 2/; s/^  dp: 1/  dp: 2/");
+    snprintf(arguments, sizeof arguments,
+             "predict --hardware_config %s/hw.yaml --model_config " LSTM " --exp_dir %s/out", dir,
+             dir);
+    df_refuse(arguments, 3, "the time is not finite: network intra_node: expected bandwidth");
+    df_remove_dir(dir);
+}
+
 /* The A100's 432 MCUs do 512 flops a cycle at 1.41 GHz, in steps of 8 x 4 x 8: for each of 8
  * columns 7 flops a row read 8 operands of 2 bytes. */
 static void starved_cores_are_named(void **state)
@@ -879,6 +895,7 @@ int main(void)
         cmocka_unit_test(devices_are_derived_from_what_is_given),
         cmocka_unit_test(a_tenth_is_a_figure),
         cmocka_unit_test(owners_have_their_memory),
+        cmocka_unit_test(a_network_without_power_is_named),
         cmocka_unit_test(starved_cores_are_named),
         cmocka_unit_test(networks_are_those_that_there_are),
         cmocka_unit_test(bad_input_is_refused),
