@@ -87,7 +87,8 @@ static int count_files(const char *dir, char last[ROOM])
     /* cppcheck-suppress readdirCalled ; the stream is ours alone */
     while (folder && (entry = readdir(folder)) != NULL) {
         if (entry->d_name[0] != '.' || strlen(entry->d_name) > 2) {
-            snprintf(last, ROOM, "%s/%s", dir, entry->d_name);
+            const int length = snprintf(last, ROOM, "%s/%s", dir, entry->d_name);
+            assert_in_range(length, 1, ROOM - 1);
             count++;
         }
     }
