@@ -113,11 +113,11 @@ typedef struct {
 } df_sched_ws;
 
 void df_sched_ws_free(df_sched_ws *ws);
-/* Makes ws->memory at least that large. DF_ENOMEM. */
+/* Makes ws->memory at least that large. DF_ENOMEM; DF_INFEASIBLE: 16 GiB are not enough. */
 DF_NODISCARD df_status df_sched_ws_reserve(df_sched_ws *ws, double bytes, df_err *err);
 
 /* Time of a step whose durations are finite. Allocates only for a step that is larger than all
- * before. DF_ENOMEM. */
+ * before. As df_sched_ws_reserve. */
 DF_NODISCARD df_status df_sched_time(df_sched_ws *ws,
                                      const df_step *step,
                                      double *time_s,

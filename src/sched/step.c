@@ -249,7 +249,14 @@ df_status df_sched_ws_reserve(df_sched_ws *ws, double bytes, df_err *err)
     if (bytes <= (double)ws->bytes) {
         return DF_OK;
     }
-    void *const larger = bytes <= most ? realloc(ws->memory, (size_t)bytes) : NULL;
+    if (bytes > most) {
+        return df_fail(
+            err, DF_INFEASIBLE,
+            "scheduling_param.mb: expected a schedule of at most 16 GiB, found %.3g GiB; "
+            "fewer micro-batches or stages would fit",
+            bytes / 0x1p30);
+    }
+    void *const larger = realloc(ws->memory, (size_t)bytes);
     if (!larger) {
         return df_fail(err, DF_ENOMEM, "out of memory for the schedule of the pipeline");
     }
