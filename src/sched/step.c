@@ -260,7 +260,8 @@ df_status df_sched_ws_reserve(df_sched_ws *ws, double bytes, df_err *err)
     if (!larger) {
         return df_fail(err, DF_ENOMEM, "out of memory for the schedule of the pipeline");
     }
-    *ws = (df_sched_ws){larger, (size_t)bytes};
+    ws->memory = larger;
+    ws->bytes = (size_t)bytes;
     return DF_OK;
 }
 

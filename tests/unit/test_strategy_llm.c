@@ -56,6 +56,14 @@ static size_t variants(int64_t tp, int64_t cp, int64_t dp)
     return sequences * (dp * cp > 1 ? 4 : 1);
 }
 
+/* Whether the model has what each degree divides: 8 key/value heads and 96 heads, 64 tokens, 24
+ * sequences, 12 layers. */
+static bool fits(int64_t tp, int64_t cp, int64_t dp, int64_t lp, bool even)
+{
+    const bool stages = even ? divides(lp, 12) : lp <= 12;
+    return divides(tp, 8) && divides(tp, 96) && divides(cp, 64) && divides(dp, 24) && stages;
+}
+
 /* Every degree up to the number of workers is tried; mb up to the batch. */
 static size_t count_all(const df_cfg *cfg, int64_t workers, bool even, size_t *refused)
 {
@@ -67,9 +75,7 @@ static size_t count_all(const df_cfg *cfg, int64_t workers, bool even, size_t *r
                 if (!divides(tp * cp * dp, workers)) {
                     continue;
                 }
-                const int64_t lp = workers / (tp * cp * dp);
-                if (!divides(tp, 8) || !divides(tp, 96) || !divides(cp, 64) || !divides(dp, 24) ||
-                    (even ? !divides(lp, 12) : lp > 12)) {
+                if (!fits(tp, cp, dp, workers / (tp * cp * dp), even)) {
                     *refused += 1;
                     continue;
                 }
