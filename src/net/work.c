@@ -139,13 +139,12 @@ static void issue(df_net_sim *sim, uint32_t rank, uint32_t node)
     }
     r->running++;
     r->busy[op->unit] = op->unit != DF_UNIT_NONE;
-    if (op->timing == DF_NET_REPLAYED) {
-        issue_delay(sim, rank, node, op);
-    } else if (op->type == DF_NET_SEND) {
+    const bool simulated = op->timing != DF_NET_REPLAYED;
+    if (simulated && op->type == DF_NET_SEND) {
         issue_send(sim, rank, node, op);
-    } else if (op->type == DF_NET_RECEIVE) {
+    } else if (simulated && op->type == DF_NET_RECEIVE) {
         issue_receive(sim, rank, node, op);
-    } else if (op->type == DF_NET_COMM && op->collective != DF_NET_BROADCAST) {
+    } else if (simulated && op->type == DF_NET_COMM && op->collective != DF_NET_BROADCAST) {
         df_net_start_collective(sim, rank, node);
     } else {
         issue_delay(sim, rank, node, op);

@@ -8,6 +8,14 @@
 #define HARDWARE DF_TEST_DATA "/data/hardware.yaml"
 #define LSTM DF_TEST_DATA "/data/lstm.yaml"
 
+/* Adds a word to a command line. */
+static void append(char *arguments, size_t bytes, const char *more)
+{
+    const size_t length = strlen(arguments);
+    assert_in_range(snprintf(arguments + length, bytes - length, "%s", more), 1,
+                    bytes - length - 1);
+}
+
 /* A GEMM model beside the data. */
 static void write_gemm(const char *dir, char path[512])
 {
@@ -375,7 +383,7 @@ static void infinite_times_are_readable(void **state)
                  "gemm --hardware_config %s/hw.yaml --m 64 --k 64 --n 64 --format %s", dir,
                  formats[i]);
         df_refuse(arguments, 3, "core: expected a rate above 0, found none with 643 MCUs");
-        strcat(arguments, " --rules reference");
+        append(arguments, sizeof arguments, " --rules reference");
         df_outcome o = df_program(arguments);
         assert_int_equal(o.exit_code, 0);
         assert_non_null(strstr(o.err, "warning: the time is not finite: core: "));
@@ -418,7 +426,7 @@ static void shares_are_within_their_budget(void **state)
     assert_int_equal(o.exit_code, 0);
     df_outcome_free(&o);
     edit_detailed(dir, "/^power/,/^perimeter/ s/^  core: .*/  core: 1120/");
-    strcat(arguments, " --rules reference");
+    append(arguments, sizeof arguments, " --rules reference");
     o = df_program(arguments);
     assert_int_equal(o.exit_code, 0);
     assert_non_null(strstr(o.err, "warning: "));
@@ -756,7 +764,7 @@ static void what_cannot_be_simulated_is_refused(void **state)
     df_refuse(arguments, 2, "all-reduce: expected a power of two of ranks");
     write_astra(dir, "s/bandwidth: 400 Gib/bandwidth: 0/", "");
     df_refuse(arguments, 2, "tech_param.network.intra_node.nominal_area_per_link: expected this");
-    strcat(arguments, " --rules corrected,absent_technology_tenth=reference");
+    append(arguments, sizeof arguments, " --rules corrected,absent_technology_tenth=reference");
     df_refuse(arguments, 2,
               "tech_param.network: expected links with a bandwidth between 4 devices");
     df_remove_dir(dir);

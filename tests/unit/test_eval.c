@@ -170,8 +170,8 @@ static void missing_units_have_a_slope(void **state)
     df_eval_result r;
     double last = HUGE_VAL;
     point.p[DF_P_AREA_CORE] = 0.5; /* 1,072 MCUs of 0.38 mm2, whose banks take 15.0 mm2 */
-    for (double mm2 = 1; mm2 < 14.9; mm2 += 2) {
-        point.p[DF_P_AREA_REG] = mm2 / 815;
+    for (int mm2 = 1; mm2 < 15; mm2 += 2) {
+        point.p[DF_P_AREA_REG] = mm2 / 815.0;
         df_eval_point(eval, &point, &r);
         assert_true(isinf(r.time_s) && r.shortfall > 0 && r.shortfall < last);
         last = r.shortfall;

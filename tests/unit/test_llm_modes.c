@@ -238,7 +238,7 @@ static void too_many_ranks_are_refused(void **state)
         snprintf(expected, sizeof expected,
                  "scheduling_param.dp: expected at most 32768 devices at once for the network "
                  "simulator, found %lld (dp %lld%s)",
-                 (long long)(replicas * (i % 2 == 1 ? 2 : 1)), (long long)replicas,
+                 i % 2 == 1 ? 2LL * replicas : (long long)replicas, (long long)replicas,
                  i % 2 == 1 ? ", tp 2" : "");
         assert_string_equal(err.text, expected);
         df_predictor_free(predictor);

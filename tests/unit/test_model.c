@@ -235,7 +235,7 @@ static void heads_are_copied_where_devices_are_more(void **state)
     const df_span span = df_span_of(&dims, &split, 8, 8, false);
     const df_ops ops = build(&dims, &split, &span);
     assert_gemm(&ops, DF_ROW_QKV, DF_PASS_FORWARD, &(df_op_gemm){12, 16, 12, 0});
-    df_assert_rel(ops.op[0].memory.params, 16 * 48 / 4, 0);
+    df_assert_rel(ops.op[0].memory.params, 16 * 48 / 4.0, 0);
     assert_collective(&ops, DF_ROW_QKV, DF_PASS_FORWARD,
                       &(df_op_collective){DF_COLL_ALL_GATHER, CP, 2 * 8 * 3 * 4 * 2});
     const df_op *const kernel =

@@ -140,6 +140,23 @@ static void check_stage(const df_order *order, const df_pipe *pipe, int64_t stag
     df_assert_rel(df_sched_kept(order, pipe, stage), (double)most_layers, 0);
 }
 
+static void check_stages(const df_order *order, const df_pipe *pipe)
+{
+    for (int64_t i = 0; i < pipe->stages; i++) {
+        check_stage(order, pipe, i);
+    }
+}
+
+/* With parts of 12 layers each, and, where stages have several, with fewer layers than parts take.
+ */
+static void check_layers(const df_order *order, int64_t stages, int64_t parts, int64_t batches)
+{
+    check_stages(order, &(df_pipe){12 * parts * stages, stages, parts, batches});
+    for (int64_t less = 1; parts > 1 && less < parts * stages; less++) {
+        check_stages(order, &(df_pipe){3 * parts * stages - less, stages, parts, batches});
+    }
+}
+
 static void rows_are_orders(void **state)
 {
     (void)state;
@@ -147,19 +164,9 @@ static void rows_are_orders(void **state)
         const bool interleaved = id == DF_ORDER_INTERLEAVED;
         for (int64_t stages = 1; stages <= 5; stages++) {
             for (int64_t rounds = 1; rounds <= 4; rounds++) {
+                const int64_t batches = interleaved ? rounds * stages : 2 * rounds - 1;
                 for (int64_t parts = 1; parts <= (interleaved ? 3 : 1); parts++) {
-                    const df_pipe pipe = {12 * parts * stages, stages, parts,
-                                          interleaved ? rounds * stages : 2 * rounds - 1};
-                    for (int64_t i = 0; i < stages; i++) {
-                        check_stage(&df_orders[id], &pipe, i);
-                    }
-                    for (int64_t less = 1; parts > 1 && less < parts * stages; less++) {
-                        const df_pipe uneven = {3 * parts * stages - less, stages, parts,
-                                                pipe.batches};
-                        for (int64_t i = 0; i < stages; i++) {
-                            check_stage(&df_orders[id], &uneven, i);
-                        }
-                    }
+                    check_layers(&df_orders[id], stages, parts, batches);
                 }
             }
         }
