@@ -13,6 +13,7 @@
 #include "base/status.h"
 #include "config/axis.h"
 #include "config/cfg_attention.h"
+#include "config/cfg_calibration.h"
 #include "sched/sched.h"
 
 enum { DF_CFG_LEVELS = 4, DF_CFG_SRAMS = 3 };
@@ -48,6 +49,22 @@ typedef enum {
     DF_PART_PROJECTION,
     DF_PARTS
 } df_part;
+/* Number formats of an element. bf16 and fp16 have the rate of the core's peak; those with scales
+ * for blocks have one entry for each way in which kernels scale. */
+typedef enum {
+    DF_FORMAT_BF16,
+    DF_FORMAT_FP8,
+    DF_FORMAT_FP8_BLOCK,
+    DF_FORMAT_MXFP8,
+    DF_FORMAT_NVFP4,
+    DF_FORMAT_MXFP4,
+    DF_FORMAT_INT8,
+    DF_FORMAT_INT4,
+    DF_FORMAT_TF32,
+    DF_FORMAT_FP32,
+    DF_FORMATS
+} df_format;
+
 /* Room for a text, with its end. */
 enum { DF_CFG_TEXT = 256 };
 
@@ -95,6 +112,7 @@ typedef struct {
     int64_t fma_d1, fma_d2;
     df_dataflow dataflow;
     double util;
+    double format_rate[DF_FORMATS]; /* dense rate over bf16's; 0: the device has none */
 } df_cfg_core;
 
 typedef struct {
@@ -104,8 +122,9 @@ typedef struct {
     double nominal_voltage_v, threshold_voltage_v, margin_voltage_v, max_voltage_v;
     double num_links_per_mm, num_links_per_stack;
     double util;
-    double size_bytes, bandwidth_bytes_ps;               /* 0: not given */
-    double num_stacks;                                   /* 0: not given */
+    double usable;                         /* share of the capacity that a training job may fill */
+    double size_bytes, bandwidth_bytes_ps; /* 0: not given */
+    double num_stacks;                     /* 0: not given */
     double operating_frequency_hz, nominal_frequency_hz; /* 0: not given */
 } df_cfg_dram;
 
@@ -131,6 +150,13 @@ typedef struct {
     df_cfg_sram sram[DF_CFG_SRAMS]; /* by df_mem_type: R, L1, L2 */
     df_cfg_link intra, inter;
 } df_cfg_tech;
+
+/* Of a board as it was measured, not of energies of the technology. */
+typedef struct {
+    double base_w; /* while it runs, not idle; 0: not given */
+    double flop_j, byte_j, cache_byte_j;
+    double limit_w; /* 0: not given */
+} df_cfg_board;
 
 /* Technology that a file leaves out has this value, in its unit, as in the Python DeepFlow. With
  * DF_CFG_NEED_FIGURES nothing is derived from it. */
@@ -230,6 +256,8 @@ typedef struct {
     df_cfg_tech tech;
     df_cfg_area area;
     df_cfg_power power;
+    df_cfg_board board;
+    df_cfg_calibration calibration;
     df_cfg_perimeter perimeter;
     df_cfg_system system;
     df_topology intra_topology, inter_topology;

@@ -20,8 +20,8 @@
 #include "config/opt.h"
 
 enum {
-    DF_OPT_MAX = 256,    /* at least the number of options */
-    DF_SECTION_MAX = 16, /* at least the number of top-level sections */
+    DF_OPT_MAX = 512,    /* at least the number of options */
+    DF_SECTION_MAX = 32, /* at least the number of top-level sections */
     DF_OPT_PATH = 192,   /* room for a path, also one with an unknown key */
 };
 

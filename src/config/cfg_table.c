@@ -59,6 +59,14 @@ static const df_word words_kv_format[] = {{"as_tensor_format", 0, false},
                                           {"fp32", 4, false},
                                           {"single", 4, false},
                                           {NULL, 0, false}};
+static const df_word words_arch[] = {{"a100", DF_ARCH_A100, false},
+                                     {"h100", DF_ARCH_H100, false},
+                                     {"l40s", DF_ARCH_L40S, false},
+                                     {NULL, 0, false}};
+static const df_word words_basis[] = {{"measured", DF_BASIS_MEASURED, false},
+                                      {"sister", DF_BASIS_SISTER, false},
+                                      {"rule", DF_BASIS_RULE, false},
+                                      {NULL, 0, false}};
 static const df_word words_split[] = {
     {"none", DF_T_NONE, false}, {"CR", DF_T_CR, false}, {"RC", DF_T_RC, false}, {NULL, 0, false}};
 static const df_word words_kp_type[] = {
@@ -232,6 +240,23 @@ static const df_word words_attention[] = {DF_CFG_ATTENTION_TYPES(ATTENTION_WORD)
 /* Technology values that a file leaves out are 0.1, link counts 1: so the Python
  * DeepFlow has it, whose newer files give sizes and bandwidths instead. By the corrected rules
  * nothing is derived from them (cfg_derive.c). */
+#define CALIBRATION_ROW(section, field, key, unit, range, a100, h100, l40s, meaning)               \
+    {"calibration." key,                                                                           \
+     DF_OPT_REAL,                                                                                  \
+     unit,                                                                                         \
+     range,                                                                                        \
+     NULL,                                                                                         \
+     OPTIONAL(DF_CALIBRATION_ABSENT),                                                              \
+     0,                                                                                            \
+     AT(calibration.own.section##_##field),                                                        \
+     meaning},
+#define SHARED_ROW(symbol, unit, value, meaning)                                                   \
+    {"calibration.shared." #symbol, DF_OPT_REAL, unit, FROM_0, NULL, OPTIONAL(value), 0,           \
+     AT(calibration.shared.symbol), meaning},
+#define FORMAT_RATE(name, format)                                                                  \
+    REAL("tech_param.core.format_rate." name, "", ABOVE_0, NOT_GIVEN,                              \
+         tech.core.format_rate[format], "dense rate of " name " over bf16's")
+
 #define TECH OPTIONAL(DF_CFG_ABSENT_J)
 #define LINKS OPTIONAL(1)
 
@@ -446,6 +471,13 @@ const df_opt df_opts[] = {
          REQUIRED,
          tech.core.util,
          "share of the peak throughput that is reached"),
+    FORMAT_RATE("fp8", DF_FORMAT_FP8),
+    FORMAT_RATE("nvfp4", DF_FORMAT_NVFP4),
+    FORMAT_RATE("mxfp4", DF_FORMAT_MXFP4),
+    FORMAT_RATE("int8", DF_FORMAT_INT8),
+    FORMAT_RATE("int4", DF_FORMAT_INT4),
+    FORMAT_RATE("tf32", DF_FORMAT_TF32),
+    FORMAT_RATE("fp32", DF_FORMAT_FP32),
 
     REAL("tech_param.DRAM.dynamic_energy_per_bit",
          "J",
@@ -530,6 +562,12 @@ const df_opt df_opts[] = {
          REQUIRED,
          tech.dram.util,
          "share of the peak bandwidth that is reached"),
+    REAL("tech_param.DRAM.usable",
+         "",
+         UTIL,
+         OPTIONAL(0.95),
+         tech.dram.usable,
+         "share of the capacity that a training job may fill (calibrated rules)"),
     BYTES("tech_param.DRAM.size",
           FROM_0,
           NOT_GIVEN,
@@ -592,6 +630,30 @@ const df_opt df_opts[] = {
          DUMMY(0.1),
          perimeter.inter,
          "for the network between nodes"),
+
+    WORD("calibration.like",
+         words_arch,
+         OPTIONAL(DF_ARCH_H100),
+         calibration.like,
+         "the measured architecture whose values stand in for those that are absent"),
+    WORD("calibration.basis",
+         words_basis,
+         OPTIONAL(-1),
+         calibration.basis,
+         "what it rests on: measured with gemm, prefill and decode in the file, else rule"),
+    DF_CALIBRATION_KEYS(CALIBRATION_ROW) /* ends with a comma */
+    DF_CALIBRATION_SHARED(SHARED_ROW)    /* ends with a comma */
+
+    REAL("power.base", "W", ABOVE_0, NOT_GIVEN, board.base_w, "of a running board without work"),
+    REAL("power.flop", "J", FROM_0, OPTIONAL(0.5e-12), board.flop_j, "of a flop"),
+    REAL("power.byte", "J", FROM_0, OPTIONAL(60e-12), board.byte_j, "of a byte from memory"),
+    REAL("power.cache_byte",
+         "J",
+         FROM_0,
+         NOT_GIVEN,
+         board.cache_byte_j,
+         "more of a byte of the KV cache"),
+    REAL("power.limit", "W", ABOVE_0, NOT_GIVEN, board.limit_w, "the most that the board takes"),
 
     INTEGER("system_hierarchy.num_devices_per_node",
             WHOLE_FROM(1),
@@ -929,6 +991,8 @@ const df_opt_section df_opt_sections[] = {
     {"area_breakdown", 0, "Area budgets; without this section sizes are given"},
     {"power_breakdown", 0, "Power budgets; without this section bandwidths are given"},
     {"perimeter_breakdown", 0, "Fractions of the chip's perimeter for links"},
+    {"calibration", 0, "What a card reaches of its data sheet (calibrated rules)"},
+    {"power", 0, "Power of the board (calibrated rules)"},
     {"system_hierarchy", DF_CFG_NEED_HARDWARE, "Devices, nodes, and what crosses nodes"},
     {"network_topology", DF_CFG_NEED_HARDWARE, "Networks"},
     {"memory_hierarchy", DF_CFG_NEED_HARDWARE, "Memory levels from the registers outwards"},
