@@ -93,7 +93,7 @@ static choice fp8_choice(const df_card *card, df_tiles tiles, double m)
     return tiles == DF_TILES_FP8_LARGE ? CHOICE(large_tiles) : CHOICE(middle_tiles);
 }
 
-static choice choice_of(const df_card *card, df_tiles tiles, const df_product *p)
+static choice choice_of(const df_card *card, df_tiles tiles, const df_matmul *p)
 {
     switch (tiles) {
     case DF_TILES_CUBLAS:
@@ -114,7 +114,7 @@ typedef struct {
     const df_card *card;
     const df_gemm_kernel *kernel;
     const df_load *load;
-    const df_product *of;
+    const df_matmul *of;
     double bundle_flops_ps, bundle_bytes_ps; /* of tensor cores, of tiles through the L2 */
     double step_s;                           /* the least of a step along k, an element */
     double byte_s;                           /* of the memories */
@@ -156,7 +156,7 @@ static double byte_s(const df_card *card, const df_load *load)
 static product product_of(const df_card *card,
                           const df_gemm_kernel *kernel,
                           const df_load *load,
-                          const df_product *p)
+                          const df_matmul *p)
 {
     const double line_bytes = 128.0;
     const df_calibration_shared *const g = &card->shared;
@@ -195,7 +195,7 @@ static tile group_of(const product *x, double rows, double columns)
  * group of tiles. */
 static double memory_s(const product *x, const tile *t, double rows, double columns)
 {
-    const df_product *const p = x->of;
+    const df_matmul *const p = x->of;
     const tile group = group_of(x, rows, columns);
     const double held_bytes = group.columns * t->columns * p->k * x->kernel->operand_bytes;
     const double b_hit = fmin(1.0, x->card->shared.g_cl2 * x->card->l2_bytes / held_bytes);
@@ -281,7 +281,7 @@ static double quantise_s(const product *x)
 double df_kernel_gemm_s(const df_card *card,
                         const df_gemm_kernel *kernel,
                         const df_load *load,
-                        const df_product *p)
+                        const df_matmul *p)
 {
     static const double splits[] = {1, 2, 4, 8, 16, 32};
     const int most_splits = sizeof splits / sizeof splits[0];

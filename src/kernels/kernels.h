@@ -93,13 +93,13 @@ extern const df_load df_load_sustained;
 typedef struct {
     double m, n, k, count;
     double quantise; /* of A: 1, or 0 where that was done before; a factor between */
-} df_product;
+} df_matmul;
 
 /* Seconds of a product. HUGE_VAL: the card has no rate for the format. */
 double df_kernel_gemm_s(const df_card *card,
                         const df_gemm_kernel *kernel,
                         const df_load *load,
-                        const df_product *product);
+                        const df_matmul *product);
 
 /* ---- Attention ---- */
 

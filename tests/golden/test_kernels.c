@@ -92,7 +92,7 @@ static const df_gemm_kernel *gemm_kernel(const row *r, bool training)
 static double gemm_s(const row *r)
 {
     const df_load load = {.throttle = -1, .ws_over_l2 = number(r, 6), .as_fitted = true};
-    const df_product p = {number(r, 3), number(r, 4), number(r, 5), 1, 1};
+    const df_matmul p = {number(r, 3), number(r, 4), number(r, 5), 1, 1};
     return df_kernel_gemm_s(&r->card, gemm_kernel(r, false), &load, &p);
 }
 
@@ -102,7 +102,7 @@ static double training_gemm_s(const row *r)
                           .throttle_after = true,
                           .throttle = number(r, 9),
                           .ws_over_l2 = HUGE_VAL};
-    const df_product p = {number(r, 3), number(r, 4), number(r, 5), number(r, 6), number(r, 7)};
+    const df_matmul p = {number(r, 3), number(r, 4), number(r, 5), number(r, 6), number(r, 7)};
     return df_kernel_gemm_s(&r->card, gemm_kernel(r, number(r, 10) > 0), &load, &p);
 }
 
