@@ -294,6 +294,7 @@ typedef enum {
     DF_CFG_ANY_TOPOLOGY = 32,  /* and a topology that is simulated as fully connected */
     DF_CFG_ANY_SHARES = 64,    /* shares do not matter: a search divides the budgets anew */
     DF_CFG_NEED_FIGURES = 128, /* the technology and the budgets that parts are derived from */
+    DF_CFG_ANY_KIND = 512,     /* formulas know networks of any kind, not rings alone */
     DF_CFG_ANY_SPLITS = 256,   /* degrees that do not split an LLM evenly are a warning */
 } df_cfg_need;
 

@@ -13,7 +13,9 @@ static const df_calibrated *options_of(const df_coster *c)
 
 void df_fabric_of(const df_cfg *cfg, const df_hw_device *dev, df_fabric *out)
 {
-    static const df_axis inner_first[] = {DF_AXIS_TP, DF_AXIS_CP, DF_AXIS_DP, DF_AXIS_LP};
+    static const df_axis llm[] = {DF_AXIS_TP, DF_AXIS_CP, DF_AXIS_DP, DF_AXIS_LP};
+    static const df_axis others[] = {DF_AXIS_KP1, DF_AXIS_KP2, DF_AXIS_DP, DF_AXIS_LP};
+    const df_axis *const inner_first = cfg->mode == DF_MODE_LLM ? llm : others;
     const double devices = (double)df_cfg_workers(cfg);
     double stride = 1.0;
     *out = (df_fabric){.node = fmin((double)cfg->system.num_devices_per_node, devices),
@@ -24,7 +26,7 @@ void df_fabric_of(const df_cfg *cfg, const df_hw_device *dev, df_fabric *out)
     for (int axis = 0; axis < DF_AXES; axis++) {
         out->inside[axis] = 1.0;
     }
-    for (size_t i = 0; i < sizeof inner_first / sizeof inner_first[0]; i++) {
+    for (size_t i = 0; i < sizeof llm / sizeof llm[0]; i++) {
         const df_axis axis = inner_first[i];
         const double degree = fmax(1.0, (double)cfg->sched.degree[axis]);
         if (stride <= out->node) {
@@ -76,6 +78,11 @@ double df_calibrated_ring_s(
     if (!(n > 1.0) || !(bytes > 0.0)) {
         return 0.0;
     }
+    if (kind == DF_COLL_P2P) {
+        const double bytes_ps =
+            inside > 1.0 ? df_calibrated_link_bytes_ps(c, 2.0) : c->fabric.port_bytes_ps;
+        return c->fabric.message_s + bytes / bytes_ps;
+    }
     if (inside >= n) {
         return df_kernel_comm_s(&c->card, c->all_reduce, comm_kind(kind), n, bytes);
     }
@@ -107,17 +114,20 @@ df_calibrated_gemm_s(const df_calibrated *c, const df_gemm_kernel *kernel, const
  * in bf16. */
 static const df_gemm_kernel *kernel_of(const df_calibrated *c, const df_op *op)
 {
+    if (!c->transformer) {
+        return c->product;
+    }
     const bool projects = op->row == DF_ROW_QKV || op->row == DF_ROW_OUT ||
                           op->row == DF_ROW_FFN1 || op->row == DF_ROW_FFN2;
     return op->block == DF_BLOCK_LAYER && projects ? c->product : &df_gemm_kernels[DF_GEMM_CUBLAS];
 }
 
-/* Products of attention's heads are a batch, for which one kernel is launched. The product of a weight gradient reads
- * what the other two have quantised. */
+/* Products of attention's heads are a batch, for which one kernel is launched. The product of a
+ * weight gradient reads what the other two have quantised. */
 static df_status price_gemm(const df_coster *coster, const df_op *op, df_price *price)
 {
     const df_calibrated *const c = options_of(coster);
-    const bool batch = op->row == DF_ROW_SCORE || op->row == DF_ROW_AV;
+    const bool batch = c->transformer && (op->row == DF_ROW_SCORE || op->row == DF_ROW_AV);
     const df_gemm_kernel *const kernel = kernel_of(c, op);
     const df_matmul p = {.m = fmax(1.0, op->gemm.m),
                          .n = fmax(1.0, op->gemm.n),
@@ -215,4 +225,5 @@ const df_cost_model df_cost_calibrated = {
     .attention = price_attention,
     .stream_s = stream_s,
     .collective_s = collective_s,
+    .launches_inside = true,
 };

@@ -27,6 +27,7 @@ typedef struct {
     df_card card;
     df_load load;
     df_fabric fabric;
+    bool transformer; /* rows of operators are df_row_name, not those of another model */
     const df_gemm_kernel *product; /* of products with weights */
     double low_share;              /* of their time in that format; the rest is in bf16 */
     double quantise;               /* factor */

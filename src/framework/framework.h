@@ -97,6 +97,11 @@ void df_train_step(const df_framework *w,
 double df_train_stage_layers(const df_framework *w, const df_train *t, int64_t stage);
 
 /* Bytes that a device of a stage needs: docs/calibrated.md, section "Memory". */
-double df_train_memory_bytes(const df_framework *w, const df_train *t, int64_t stage);
+typedef struct {
+    double state; /* parameters, gradients, optimizer */
+    double activations, logits;
+} df_train_bytes;
+
+df_train_bytes df_train_memory_bytes(const df_framework *w, const df_train *t, int64_t stage);
 
 #endif

@@ -224,6 +224,9 @@ static const df_gemm_kernel *product_kernel(const df_framework *w, df_format for
     case DF_FORMAT_FP8:
     case DF_FORMAT_MXFP8:
         return &df_gemm_kernels[fp8[low]];
+    case DF_FORMAT_TF32:
+    case DF_FORMAT_FP32:
+        return &df_gemm_kernels[DF_GEMM_TF32];
     case DF_FORMAT_FP8_BLOCK:
         return &df_gemm_kernels[DF_GEMM_FP8_BLOCK];
     case DF_FORMAT_NVFP4:
@@ -259,6 +262,7 @@ df_calibrated df_train_prices(const df_framework *w,
                  .throttle = df_framework_throttle(w, card),
                  .ws_over_l2 = HUGE_VAL},
         .fabric = *fabric,
+        .transformer = true,
         .product = product_kernel(w, products),
         .low_share = low_share(w, products),
         .quantise = w->quantise * (products == DF_FORMAT_MXFP8 ? w->quantise_mx : 1.0),

@@ -44,8 +44,7 @@ static void keep_products(df_ops *ops)
     int kept = 0;
     for (int i = 0; i < ops->count; i++) {
         if (keeps(&ops->op[i])) {
-            ops->op[kept] = ops->op[i];
-            ops->op[kept++].launches = 0.0; /* a kernel's time has its launch */
+            ops->op[kept++] = ops->op[i];
         }
     }
     ops->count = kept;

@@ -289,7 +289,7 @@ static double param_bytes(const df_train *t)
     }
 }
 
-double df_train_memory_bytes(const df_framework *w, const df_train *t, int64_t stage)
+df_train_bytes df_train_memory_bytes(const df_framework *w, const df_train *t, int64_t stage)
 {
     const df_dims *const d = t->dims;
     const df_split *const s = t->split;
@@ -301,7 +301,8 @@ double df_train_memory_bytes(const df_framework *w, const df_train *t, int64_t s
     const double layer_bytes =
         (22.0 * hidden + 6.7 * tokens * d->ffn) / s->tp + w->kept_bytes * hidden;
     const double embedding_bytes = stage == 0 ? 12.0 * hidden : 0.0;
-    const double shared_bytes = 8.0 * hidden + 6.7 * logits / s->tp + w->kept_logit_bytes * logits;
-    return stage_params(w, t, stage) * param_bytes(t) +
-           in_flight * (layers * layer_bytes + embedding_bytes) + shared_bytes;
+    return (df_train_bytes){.state = stage_params(w, t, stage) * param_bytes(t),
+                            .activations =
+                                in_flight * (layers * layer_bytes + embedding_bytes) + 8.0 * hidden,
+                            .logits = 6.7 * logits / s->tp + w->kept_logit_bytes * logits};
 }

@@ -7,6 +7,9 @@
 const df_gemm_kernel df_gemm_kernels[DF_GEMM_KERNELS] = {
     [DF_GEMM_CUBLAS] =
         {"cublas", DF_FORMAT_BF16, DF_TILES_CUBLAS, DF_RASTER_SQUARE, 2.0, {1.0, 1.0, 1.0}, true},
+    /* no product of this width was measured: the same tiles on wider operands */
+    [DF_GEMM_TF32] =
+        {"cublas", DF_FORMAT_TF32, DF_TILES_CUBLAS, DF_RASTER_SQUARE, 4.0, {1.0, 1.0, 1.0}, true},
     [DF_GEMM_FP8_MEASURED] =
         {"measured", DF_FORMAT_FP8, DF_TILES_FP8_ROWS, DF_RASTER_ROWS, 1.0, {0.0, 0.0, 0.0}, true},
     /* fitted to the fastest measured fp8 products of m, n, k >= 512 */
@@ -137,18 +140,25 @@ static double throttle_of(const df_card *card, const df_gemm_kernel *kernel, con
     if (!kernel->throttled) {
         return 0.0;
     }
-    return kernel->format == DF_FORMAT_BF16 ? of_card : of_card * card->shared.g_phi8;
+    return kernel->operand_bytes >= 2.0 ? of_card : of_card * card->shared.g_phi8;
+}
+
+/* The working set of a product that is repeated alone. */
+static double own_set(const df_card *card, const df_gemm_kernel *kernel, const df_matmul *p)
+{
+    const double operands = kernel->operand_bytes * (p->m * p->k + p->k * p->n);
+    return p->count * (operands + 2.0 * p->m * p->n) / card->l2_bytes;
 }
 
 /* Seconds of a byte, some of which come from the L2. */
-static double byte_s(const df_card *card, const df_load *load)
+static double byte_s(const df_card *card, const df_load *load, double ws_over_l2)
 {
     const df_calibration_shared *const g = &card->shared;
     const double dram_bytes_ps = card->dram_bytes_ps * card->is.gemm_dram;
     const double fitted_bytes_ps = card->l2_bytes_ps * g->g_bl2;
     const double l2_bytes_ps =
         load->as_fitted ? fitted_bytes_ps : fmax(fitted_bytes_ps, dram_bytes_ps);
-    const double cycled = g->g_wsk * load->ws_over_l2;
+    const double cycled = g->g_wsk * ws_over_l2;
     const double hit = 1.0 / (1.0 + cycled * cycled * (cycled * cycled));
     return (1.0 - hit) / dram_bytes_ps + hit / l2_bytes_ps;
 }
@@ -163,19 +173,20 @@ static product product_of(const df_card *card,
     const double peak = card->flops_ps * card->format_rate[kernel->format];
     const double cycles = kernel->tiles == DF_TILES_BLOCK ? g->g_lamb : g->g_lam;
     const double a_bytes = p->m * p->k * kernel->operand_bytes;
-    return (product){.card = card,
-                     .kernel = kernel,
-                     .load = load,
-                     .of = p,
-                     .bundle_flops_ps =
-                         peak / card->bundles * card->is.gemm_tensor * tensor_rate(card, kernel),
-                     .bundle_bytes_ps = card->is.gemm_l2_share * card->l2_bytes_ps / card->bundles,
-                     .step_s = cycles / card->clock_hz * kernel->operand_bytes / line_bytes,
-                     .byte_s = byte_s(card, load),
-                     .throttle = throttle_of(card, kernel, load),
-                     .a_bytes = a_bytes,
-                     .b_bytes = p->n * p->k * kernel->operand_bytes,
-                     .a_hit = fmin(1.0, g->g_cl2 * card->l2_bytes / a_bytes)};
+    return (product){
+        .card = card,
+        .kernel = kernel,
+        .load = load,
+        .of = p,
+        .bundle_flops_ps = peak / card->bundles * card->is.gemm_tensor * tensor_rate(card, kernel),
+        .bundle_bytes_ps = card->is.gemm_l2_share * card->l2_bytes_ps / card->bundles,
+        .step_s = cycles / card->clock_hz * kernel->operand_bytes / line_bytes,
+        .byte_s = byte_s(card, load,
+                         load->ws_over_l2 < 0.0 ? own_set(card, kernel, p) : load->ws_over_l2),
+        .throttle = throttle_of(card, kernel, load),
+        .a_bytes = a_bytes,
+        .b_bytes = p->n * p->k * kernel->operand_bytes,
+        .a_hit = fmin(1.0, g->g_cl2 * card->l2_bytes / a_bytes)};
 }
 
 /* Rows and columns of tiles that run side by side. */
@@ -291,6 +302,6 @@ double df_kernel_gemm_s(const df_card *card,
     for (int i = c.count - 1; i >= 0; i--) { /* large tiles are most often the fastest */
         best_s = tile_s(&x, &c.list[i], splits, c.splits ? most_splits : 1, best_s);
     }
-    const bool quantises = kernel->format != DF_FORMAT_BF16 && p->quantise > 0.0;
+    const bool quantises = kernel->operand_bytes < 2.0 && p->quantise > 0.0;
     return card->is.gemm_kernel_s + best_s + (quantises ? p->quantise * quantise_s(&x) : 0.0);
 }

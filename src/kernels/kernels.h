@@ -65,6 +65,7 @@ typedef struct {
 
 typedef enum {
     DF_GEMM_CUBLAS,
+    DF_GEMM_TF32,
     DF_GEMM_FP8_MEASURED,
     DF_GEMM_FP8_VENDOR,
     DF_GEMM_FP8_TRAINING,
@@ -81,7 +82,8 @@ typedef struct {
     bool throttle_after; /* sustained: the slowdown counts after the wait for the DRAM, not inside;
                             kernels alone have it after in any case */
     double throttle;     /* in place of the card's; < 0: the card's */
-    double ws_over_l2;   /* bytes that are cycled through over the L2; inf: nothing is resident */
+    double ws_over_l2;   /* bytes that are cycled through over the L2; inf: nothing is resident;
+                            < 0: a product's own matrices, as when it is repeated alone */
     bool as_fitted;      /* what is resident in the L2 comes as slowly as was fitted, even where the
                             DRAM is faster; else the faster of the two counts, so that a larger L2
                             never makes a kernel slower */
