@@ -78,6 +78,8 @@ bool df_opt_section_needed(const char *path, unsigned modes);
 int df_opt_section_index(const char *name);
 
 /* ---- Values (cfg_value.c) ---- */
+/* Whether a number is within the bounds. */
+bool df_opt_takes(const df_opt *opt, double value);
 /* The bounds alone: " >= 0", or nothing. */
 void df_opt_range_text(const df_opt *opt, char text[DF_OPT_EXPECTED]);
 void df_opt_store(const df_opt *opt, double value, df_cfg *cfg);
