@@ -45,7 +45,7 @@ static df_status print_device(const char *name, const char *path, df_err *err)
     DF_TRY(df_hw_derive(&cfg, &rules, &dev, err));
     DF_TRY(df_cfg_read_text(path, &text, err));
     const df_hw_mem *const dram = &dev.mem[DF_HW_LEVELS - 1];
-    printf("%-17s %7" PRId64 " %8.5g Tflop/s %9s %11s  %-14s %s\n", name, df_cfg_workers(&cfg),
+    printf("%-17s %7" PRId64 " %8.5g Tflop/s %9s %11s  %-14s  %s\n", name, df_cfg_workers(&cfg),
            dev.core.operating_throughput_flops_ps / 1e12, df_size_text(dram->size_bytes, size),
            df_rate_text(dram->throughput_bytes_ps, rate), basis_text(&cfg, basis), title_of(text));
     free(text);

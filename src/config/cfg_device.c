@@ -227,13 +227,15 @@ static double at_least_1(int64_t degree)
     return degree > 0 ? (double)degree : 1;
 }
 
-/* Devices that the degrees of the mode make. */
+/* Devices that the degrees make: those of the mode, all without one. */
 static double count_devices(const df_cfg_reader *reader)
 {
     const df_cfg_sched *const s = &reader->cfg.sched;
-    const double both = at_least_1(s->dp) * at_least_1(s->lp);
-    return reader->modes == DF_OPT_IN(DF_MODE_LLM) ? both * at_least_1(s->tp) * at_least_1(s->cp)
-                                                   : both * at_least_1(s->kp1) * at_least_1(s->kp2);
+    const double tokens = at_least_1(s->tp) * at_least_1(s->cp);
+    const double kernels = at_least_1(s->kp1) * at_least_1(s->kp2);
+    const bool llm = reader->modes == DF_OPT_IN(DF_MODE_LLM);
+    return at_least_1(s->dp) * at_least_1(s->lp) * (llm || reader->modes == 0 ? tokens : 1) *
+           (llm ? 1 : kernels);
 }
 
 void df_cfg_count_nodes(df_cfg_reader *reader)
