@@ -254,12 +254,56 @@ static void note_warnings(const df_cfg_reader *reader, const df_err *machine, df
     }
 }
 
+/* ---- Devices ---- */
+
+/* A file names a device, whose file may name another: a node its card, a card its sister. */
+enum { DEVICE_DEPTH = 3 };
+
+/* Fills up what the documents so far leave out with the device that they name; `path` is the
+ * file's, which marks name. */
+static df_status read_device(df_cfg_reader *reader, char path[DF_DEVICE_PATH], df_err *err)
+{
+    df_cfg_mark *const mark = &reader->option[df_opt_find("device", 0)];
+    char *text = NULL;
+    DF_TRY(df_cfg_find_device(reader->cfg.device, mark, path, err));
+    DF_TRY(df_cfg_read_text(path, &text, err));
+    *mark = (df_cfg_mark){NULL, 0, NULL}; /* until that file names one */
+    reader->of_device = true;
+    const df_status status = df_cfg_read_document(reader, text, path, err);
+    free(text);
+    return status;
+}
+
+static df_status
+read_devices(df_cfg_reader *reader, char path[DEVICE_DEPTH][DF_DEVICE_PATH], df_err *err)
+{
+    const df_cfg_mark *const mark = &reader->option[df_opt_find("device", 0)];
+    const df_cfg_mark first = *mark;
+    char named[DF_CFG_TEXT];
+    memcpy(named, reader->cfg.device, sizeof named);
+    df_cfg_apply_cluster(reader);
+    for (int depth = 0; mark->line != 0; depth++) {
+        if (depth == DEVICE_DEPTH) {
+            return df_fail(err, DF_EINVAL,
+                           "%s:%d: device: expected at most %d files of devices that name one "
+                           "another, found %.64s, too",
+                           mark->file, mark->line, DEVICE_DEPTH, reader->cfg.device);
+        }
+        DF_TRY(read_device(reader, path[depth], err));
+        df_cfg_apply_cluster(reader);
+    }
+    reader->option[df_opt_find("device", 0)] = first;
+    memcpy(reader->cfg.device, named, sizeof named);
+    return DF_OK;
+}
+
 /* ---- Public ---- */
 
 df_status df_cfg_parse(
     const df_cfg_text *hardware, const df_cfg_text *model, unsigned need, df_cfg *cfg, df_err *err)
 {
     df_cfg_reader reader;
+    char device[DEVICE_DEPTH][DF_DEVICE_PATH];
     df_err machine;
     memset(&reader, 0, sizeof reader);
     df_opt_store_presets(&reader.cfg);
@@ -269,9 +313,11 @@ df_status df_cfg_parse(
     if (hardware) {
         DF_TRY(df_cfg_read_document(&reader, hardware->text, hardware->name, err));
     }
+    DF_TRY(read_devices(&reader, device, err));
     DF_TRY(require_sections(&reader, need, hardware, model, err));
     DF_TRY(require_options(&reader, err));
     follow_others(&reader);
+    df_cfg_count_nodes(&reader);
     reader.cfg.has_model = has_section(&reader, "model_param");
     reader.cfg.has_breakdown = has_section(&reader, "area_breakdown") &&
                                has_section(&reader, "power_breakdown") &&
@@ -330,6 +376,24 @@ const char *df_scope_name(df_scope scope)
 const char *df_mode_name(df_mode mode)
 {
     return df_opt_word_of(df_words_mode, mode);
+}
+
+const char *df_arch_name(df_arch arch)
+{
+    return df_opt_word_of(df_words_arch, arch);
+}
+
+df_basis df_cfg_basis(const df_cfg *cfg)
+{
+    const df_calibration *const own = &cfg->calibration.own;
+    if (cfg->calibration.basis >= 0) {
+        return (df_basis)cfg->calibration.basis;
+    }
+    return own->gemm_tensor != DF_CALIBRATION_ABSENT &&
+                   own->prefill_tensor != DF_CALIBRATION_ABSENT &&
+                   own->decode_dram != DF_CALIBRATION_ABSENT
+               ? DF_BASIS_MEASURED
+               : DF_BASIS_RULE;
 }
 
 const char *df_backend_name(const df_cfg_backend *backend)

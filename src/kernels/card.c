@@ -85,6 +85,7 @@ void df_card_of(const df_cfg *cfg, const df_hw_device *dev, df_card *card)
                       .link_bytes_ps = cfg->tech.intra.util > 0.0
                                            ? dev->intra.throughput_bytes_ps / cfg->tech.intra.util
                                            : 0.0,
+                      .in_switch = cfg->tech.intra.in_switch,
                       .like = c->like,
                       .basis = basis_of(c),
                       .shared = c->shared};
