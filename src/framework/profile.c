@@ -60,8 +60,13 @@ static const setting megatron_2022[] = {
     {AT(accumulate_bytes), 0}, {AT(gradient_bytes), 4}, {AT(overlap_tensor), DF_OVERLAP_BACKWARD}};
 static const setting gated_eager[] = {{AT(elementwise), DF_POINTWISE_GATED_EAGER},
                                       {AT(prefill), DF_PREFILL_FA2}};
-static const setting nanotron_early[] = {
-    {AT(accumulate_bytes), 10}, {AT(gradient_bytes), 4}, {AT(stage_split), DF_STAGES_BALANCED}};
+/* The earlier version keeps the gathered inputs of products for the backward pass, and a byte more
+ * of each logit: both fitted on the peaks of its runs. */
+static const setting nanotron_early[] = {{AT(accumulate_bytes), 10},
+                                         {AT(gradient_bytes), 4},
+                                         {AT(kept_bytes), 1.5},
+                                         {AT(kept_logit_bytes), 1},
+                                         {AT(stage_split), DF_STAGES_BALANCED}};
 static const setting nanotron_late[] = {
     {AT(collective_member_s), 213e-6}, {AT(kept_bytes), 0}, {AT(kept_logit_bytes), 0}};
 static const setting fsdp_uci[] = {{AT(optimizer_bytes), 40}, {AT(split_hops), 0}};

@@ -54,6 +54,7 @@ static df_status load_device(df_val_row *r, const char *name, df_val_device *dev
     *device = (df_val_device){.name = name,
                               .node_gpus = node_gpus >= 1 ? node_gpus : 8,
                               .fp8_over_tensor = tensor > 0 ? fp8 / tensor : 0,
+                              .cluster = field_of(data, name, "cluster"),
                               .usable = *file != '\0'};
     if (!device->usable) {
         return DF_OK;
@@ -94,13 +95,57 @@ df_val_set_format(const df_val_device *device, const char *format, df_cfg *cfg, 
         cfg->sw.precision.kv_cache_bytes = strcmp(format, "fp8_kv") == 0 ? 1 : 0;
         return DF_OK;
     }
-    if (strncmp(format, "fp8", 3) == 0 && device->fp8_over_tensor > 0) {
+    if ((strncmp(format, "fp8", 3) == 0 || strcmp(format, "mxfp8") == 0) &&
+        device->fp8_over_tensor > 0) {
         cfg->sw.precision.tensor_bytes = 1;
         cfg->tech.core.nominal_flop_rate_per_mcu *= device->fp8_over_tensor;
         return DF_OK;
     }
     return df_fail(err, DF_INFEASIBLE, "number format %s is not modelled on %s", format,
                    device->name);
+}
+
+/* ---- Clusters ---- */
+
+/* What a file says that puts the device into the cluster. */
+static df_status
+read_cluster(df_val_row *r, const char *device, const char *name, df_val_cluster *cluster)
+{
+    char path[4096];
+    char text[512];
+    df_cfg cfg;
+    const df_cfg_text file = {text, path};
+    snprintf(path, sizeof path, "%s/%s", r->data->hardware, device);
+    snprintf(text, sizeof text,
+             "device: ./%.200s\nnetwork: {like: %.200s}\n"
+             "scheduling_param: {dp: 1048576}\n", /* more than a node of any cluster has */
+             device, name);
+    DF_TRY(df_cfg_parse(&file, NULL, DF_CFG_NEED_HARDWARE, &cfg, r->err));
+    *cluster = (df_val_cluster){name, (double)cfg.system.num_devices_per_node, cfg.tech.inter};
+    return DF_OK;
+}
+
+df_status df_val_find_cluster(df_val_row *r,
+                              const df_val_device *device,
+                              const char *name,
+                              const df_val_cluster **out)
+{
+    df_val_data *const data = r->data;
+    int at = 0;
+    while (at < data->num_clusters && strcmp(data->cluster[at].name, name) != 0) {
+        at++;
+    }
+    if (at == data->num_clusters) {
+        if (at == DF_VAL_CLUSTERS) {
+            return df_fail(r->err, DF_EINVAL, "%s: expected at most %d clusters, found more",
+                           r->point.id, (int)DF_VAL_CLUSTERS);
+        }
+        const char *const file = field_of(data, device->name, "hardware");
+        DF_TRY(read_cluster(r, file, name, &data->cluster[at]));
+        data->num_clusters++;
+    }
+    *out = &data->cluster[at];
+    return DF_OK;
 }
 
 /* ---- Placement ---- */

@@ -4,26 +4,38 @@
  *   val_row.c      the numbers of a row, and the points that it becomes
  *   val_device.c   devices and how they are connected
  *   val_case.c     a row as the configuration of a transformer
+ *   val_set.c      with which software and on which network a set was measured
  *   val_run.c      end-to-end runs: training, inference, memory
  *   val_ops.c      single operators
+ *   val_kernels.c  these by the calibrated rules
  *   validate.c     the folder, its sets, and which of these functions runs a set
  *   val_score.c    errors and rankings */
 #ifndef DF_VAL_IMPL_H
 #define DF_VAL_IMPL_H
 #include "compat/compat.h"
+#include "framework/framework.h"
+#include "kernels/kernels.h"
 #include "predict/predict.h"
 #include "validate/csv.h"
 #include "validate/validate.h"
 
-enum { DF_VAL_DEVICES = 32 };
+enum { DF_VAL_DEVICES = 64, DF_VAL_CLUSTERS = 32 };
 
 typedef struct {
     const char *name;
     df_cfg cfg;             /* of its hardware file */
     double node_gpus;       /* devices that the fast network connects */
     double fp8_over_tensor; /* peak rate in fp8 / in 16 bits; 0: none */
+    const char *cluster;    /* where it usually stands; "": unknown */
     bool usable;            /* its hardware file is known */
 } df_val_device;
+
+/* A named cluster: its nodes, and the network between them. */
+typedef struct {
+    const char *name;
+    double node_gpus;
+    df_cfg_link inter;
+} df_val_cluster;
 
 typedef struct {
     char *name; /* file name without .csv */
@@ -38,6 +50,8 @@ struct df_val_data {
     char *hardware;                       /* folder of hardware files */
     df_val_device device[DF_VAL_DEVICES]; /* those met so far */
     int num_devices;
+    df_val_cluster cluster[DF_VAL_CLUSTERS];
+    int num_clusters;
     char **text; /* reasons and names of groups, each once */
     size_t num_texts;
     df_predictor *predictor;
@@ -80,14 +94,71 @@ DF_NODISCARD df_status df_val_set_format(const df_val_device *device,
                                          df_cfg *cfg,
                                          df_err *err);
 
-/* Configuration of a training or inference run. DF_INFEASIBLE: not modelled. */
-DF_NODISCARD df_status df_val_read_case(df_val_row *r, df_cfg *cfg);
+/* ---- Runs ---- */
 
-/* Adds a point with the predictions filled in, or skipped for the reason in r->err. */
+/* How a set was measured, as far as the calibrated rules ask. */
+typedef struct {
+    df_framework_id framework;
+    const char *cluster; /* NULL: where the device usually stands */
+    df_recompute unknown_recompute;
+    bool parts_of_one_layer; /* where nobody says how many parts a stage has */
+} df_val_software;
+
+/* Of the row's set. DF_INFEASIBLE: a training set of which it is not known. */
+DF_NODISCARD df_status df_val_find_software(const df_val_row *r, int64_t lp, df_val_software *out);
+
+/* The nodes and the network of a cluster. DF_EINVAL: there is none of this name. */
+DF_NODISCARD df_status df_val_find_cluster(df_val_row *r,
+                                           const df_val_device *device,
+                                           const char *name,
+                                           const df_val_cluster **out);
+
+/* A training or inference run. */
+typedef struct {
+    const df_val_device *device;
+    df_cfg cfg; /* all that rules do not decide: without number format, network, software */
+    int64_t num_gpus;
+    bool batches_known;
+} df_val_case;
+
+/* DF_INFEASIBLE: not modelled, by any rules. */
+DF_NODISCARD df_status df_val_read_case(df_val_row *r, df_val_case *out);
+/* Its configuration under rule set number `rules`. DF_INFEASIBLE: these do not have it. */
+DF_NODISCARD df_status df_val_configure(df_val_row *r,
+                                        const df_val_case *c,
+                                        int rules,
+                                        df_cfg *out);
+
+bool df_val_is_calibrated(const df_val_row *r, int rules);
+
+/* ---- Operators ---- */
+
+/* Seconds of the row's operator on a card, as its kernel was measured. DF_INFEASIBLE: none was. */
+typedef df_status df_val_kernel(df_val_row *r, const df_card *card, double *time_s);
+
+df_val_kernel df_val_gemm_kernel, df_val_profiled_kernel, df_val_prefill_kernel,
+    df_val_decode_kernel, df_val_collective_kernel, df_val_experts_kernel;
+
+/* ---- Points ---- */
+
+/* Predictions of one value under each set of rules. */
+typedef struct {
+    double value[DF_VAL_RULE_SETS];
+    const char *why[DF_VAL_RULE_SETS]; /* there is none; NULL: there is one */
+} df_val_values;
+
+/* Takes in how the prediction under one set of rules, values->value[rules], went: a reason where
+ * `status` is DF_INFEASIBLE, whose text is in r->err. Another failure is returned. */
+DF_NODISCARD df_status df_val_take(df_val_row *r,
+                                   df_status status,
+                                   int rules,
+                                   df_val_values *values);
+
+/* Adds a point, or one that is skipped under all rules for the reason in r->err. */
 DF_NODISCARD df_status df_val_add(df_val_row *r,
                                   const char *metric,
                                   double measured,
-                                  const double *predicted);
+                                  const df_val_values *values);
 DF_NODISCARD df_status df_val_skip(df_val_row *r, const char *metric, double measured);
 
 /* Adds the points of a row of one kind of file. DF_INFEASIBLE: it is to be skipped. */
@@ -100,5 +171,6 @@ DF_NODISCARD df_status df_val_run_prefill(df_val_row *r);
 DF_NODISCARD df_status df_val_run_decode(df_val_row *r);
 DF_NODISCARD df_status df_val_run_collective(df_val_row *r);
 DF_NODISCARD df_status df_val_run_experts(df_val_row *r);
+DF_NODISCARD df_status df_val_run_nothing(df_val_row *r); /* of a kind that is not modelled */
 
 #endif

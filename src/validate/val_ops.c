@@ -11,25 +11,60 @@ typedef df_status (*predict_fn)(df_val_row *r,
                                 const df_rules *rules,
                                 double *time_s);
 
-/* The device, and the configuration with the row's number format. */
-static df_status
-read_device(df_val_row *r, const char *format, const df_val_device **device, df_cfg *cfg)
+/* The operator of a row: its configuration, but for the number format that rules without kernels
+ * need, and how to predict it. */
+typedef struct {
+    const df_val_device *device;
+    df_cfg cfg;
+    const char *format; /* "": it does not matter */
+    predict_fn predict;
+    df_val_kernel *kernel; /* the calibrated rules */
+} operation;
+
+static df_status read_device(df_val_row *r, operation *op)
 {
-    DF_TRY(df_val_find_device(r, device));
-    *cfg = (*device)->cfg;
-    cfg->sw.kernel_launch_overhead_s = 0;
-    return *format != '\0' ? df_val_set_format(*device, format, cfg, r->err) : DF_OK;
+    DF_TRY(df_val_find_device(r, &op->device));
+    op->cfg = op->device->cfg;
+    op->cfg.sw.kernel_launch_overhead_s = 0;
+    return DF_OK;
 }
 
-static df_status add_times(df_val_row *r, const df_cfg *cfg, predict_fn predict)
+static df_status predict_kernel(df_val_row *r, const operation *op, int rules, double *time_s)
 {
-    double predicted[DF_VAL_RULE_SETS];
+    df_hw_device dev;
+    df_card card;
+    DF_TRY(df_hw_derive(&op->cfg, &r->rules[rules], &dev, r->err));
+    df_card_of(&op->cfg, &dev, &card);
+    return op->kernel(r, &card, time_s);
+}
+
+static df_status predict(df_val_row *r, const operation *op, int rules, double *time_s)
+{
+    df_cfg cfg = op->cfg;
+    if (df_val_is_calibrated(r, rules)) {
+        return predict_kernel(r, op, rules, time_s);
+    }
+    if (*op->format != '\0') {
+        DF_TRY(df_val_set_format(op->device, op->format, &cfg, r->err));
+    }
+    return op->predict(r, &cfg, &r->rules[rules], time_s);
+}
+
+static df_status add_times(df_val_row *r, const operation *op)
+{
+    df_val_values values;
     double measured;
     DF_TRY(df_val_number(r, "time_s", NAN, &measured));
     for (int i = 0; i < r->num_rules; i++) {
-        DF_TRY(predict(r, cfg, &r->rules[i], &predicted[i]));
+        const df_status status = predict(r, op, i, &values.value[i]);
+        DF_TRY(df_val_take(r, status, i, &values));
     }
-    return df_val_add(r, "time_s", measured, predicted);
+    return df_val_add(r, "time_s", measured, &values);
+}
+
+static const char *format_of(const df_val_row *r)
+{
+    return df_csv_text(r->csv, r->row, "dtype");
 }
 
 /* ---- GEMMs ---- */
@@ -60,10 +95,9 @@ static df_status gemm_time(df_val_row *r, const df_cfg *cfg, const df_rules *rul
 
 df_status df_val_run_gemm(df_val_row *r)
 {
-    const df_val_device *device;
-    df_cfg cfg;
-    DF_TRY(read_device(r, df_csv_text(r->csv, r->row, "dtype"), &device, &cfg));
-    return add_times(r, &cfg, gemm_time);
+    operation op = {.format = format_of(r), .predict = gemm_time, .kernel = df_val_gemm_kernel};
+    DF_TRY(read_device(r, &op));
+    return add_times(r, &op);
 }
 
 /* Runs what is on the chip at another clock. */
@@ -76,32 +110,48 @@ static void set_clock(df_cfg *cfg, double hz)
     }
 }
 
+/* Time and traffic to the DRAM, of which kernels that were measured say nothing. */
+static df_status
+predict_profile(df_val_row *r, const operation *op, int rules, double *time_s, double *dram_bytes)
+{
+    df_gemm_cost cost;
+    df_cfg cfg = op->cfg;
+    if (df_val_is_calibrated(r, rules)) {
+        *dram_bytes = NAN;
+        return predict_kernel(r, op, rules, time_s);
+    }
+    DF_TRY(df_val_set_format(op->device, op->format, &cfg, r->err));
+    DF_TRY(solve_gemm(r, &cfg, &r->rules[rules], &cost));
+    *time_s = cost.time_s;
+    *dram_bytes = cost.traffic_bytes[DF_HW_LEVELS - 1];
+    return DF_OK;
+}
+
 df_status df_val_run_profile(df_val_row *r)
 {
-    const df_val_device *device;
-    df_cfg cfg;
+    operation op = {.format = df_csv_text(r->csv, r->row, "precision"),
+                    .kernel = df_val_profiled_kernel};
     double clock_ghz;
     double measured_s;
     double read_bytes;
     double write_bytes;
-    double time_s[DF_VAL_RULE_SETS];
-    double dram_bytes[DF_VAL_RULE_SETS];
-    DF_TRY(read_device(r, df_csv_text(r->csv, r->row, "precision"), &device, &cfg));
+    df_val_values time;
+    df_val_values traffic;
+    DF_TRY(read_device(r, &op));
     DF_TRY(df_val_number(r, "clock_ghz", NAN, &clock_ghz));
     DF_TRY(df_val_number(r, "gemm_s", NAN, &measured_s));
     DF_TRY(df_val_number(r, "dram_read_bytes", NAN, &read_bytes));
     DF_TRY(df_val_number(r, "dram_write_bytes", NAN, &write_bytes));
-    if (clock_ghz > 0 && cfg.tech.core.operating_frequency_hz > 0) {
-        set_clock(&cfg, clock_ghz * 1e9);
+    if (clock_ghz > 0 && op.cfg.tech.core.operating_frequency_hz > 0) {
+        set_clock(&op.cfg, clock_ghz * 1e9);
     }
     for (int i = 0; i < r->num_rules; i++) {
-        df_gemm_cost cost;
-        DF_TRY(solve_gemm(r, &cfg, &r->rules[i], &cost));
-        time_s[i] = cost.time_s;
-        dram_bytes[i] = cost.traffic_bytes[DF_HW_LEVELS - 1];
+        const df_status status = predict_profile(r, &op, i, &time.value[i], &traffic.value[i]);
+        DF_TRY(df_val_take(r, status, i, &time));
+        DF_TRY(df_val_take(r, status, i, &traffic));
     }
-    DF_TRY(df_val_add(r, "gemm_s", measured_s, time_s));
-    return df_val_add(r, "dram_bytes", read_bytes + write_bytes, dram_bytes);
+    DF_TRY(df_val_add(r, "gemm_s", measured_s, &time));
+    return df_val_add(r, "dram_bytes", read_bytes + write_bytes, &traffic);
 }
 
 /* ---- Attention and experts: parts of a model of one layer ---- */
@@ -174,33 +224,32 @@ decode_time(df_val_row *r, const df_cfg *cfg, const df_rules *rules, double *tim
 
 df_status df_val_run_prefill(df_val_row *r)
 {
-    const df_val_device *device;
-    df_cfg cfg;
+    operation op = {
+        .format = format_of(r), .predict = prefill_time, .kernel = df_val_prefill_kernel};
     int64_t keys;
     int64_t causal;
-    DF_TRY(read_device(r, df_csv_text(r->csv, r->row, "dtype"), &device, &cfg));
-    DF_TRY(read_heads(r, &cfg));
-    DF_TRY(df_val_count(r, "seq_q", 1, 0, &cfg.llm.seq_len));
-    DF_TRY(df_val_count(r, "seq_kv", 1, cfg.llm.seq_len, &keys));
+    DF_TRY(read_device(r, &op));
+    DF_TRY(read_heads(r, &op.cfg));
+    DF_TRY(df_val_count(r, "seq_q", 1, 0, &op.cfg.llm.seq_len));
+    DF_TRY(df_val_count(r, "seq_kv", 1, op.cfg.llm.seq_len, &keys));
     DF_TRY(df_val_count(r, "causal", 0, 1, &causal));
-    if (keys != cfg.llm.seq_len) {
+    if (keys != op.cfg.llm.seq_len) {
         return df_fail(r->err, DF_INFEASIBLE, "prompts behind a cached prefix are not modelled");
     }
     if (causal == 0) {
         return df_fail(r->err, DF_INFEASIBLE, "attention without a causal mask is not modelled");
     }
-    return add_times(r, &cfg, prefill_time);
+    return add_times(r, &op);
 }
 
 df_status df_val_run_decode(df_val_row *r)
 {
-    const df_val_device *device;
-    df_cfg cfg;
-    DF_TRY(read_device(r, df_csv_text(r->csv, r->row, "dtype"), &device, &cfg));
-    DF_TRY(read_heads(r, &cfg));
-    DF_TRY(df_val_count(r, "context", 1, 0, &cfg.llm.seq_len));
-    cfg.llm.decode_len = 1;
-    return add_times(r, &cfg, decode_time);
+    operation op = {.format = format_of(r), .predict = decode_time, .kernel = df_val_decode_kernel};
+    DF_TRY(read_device(r, &op));
+    DF_TRY(read_heads(r, &op.cfg));
+    DF_TRY(df_val_count(r, "context", 1, 0, &op.cfg.llm.seq_len));
+    op.cfg.llm.decode_len = 1;
+    return add_times(r, &op);
 }
 
 static df_status
@@ -217,13 +266,13 @@ experts_time(df_val_row *r, const df_cfg *cfg, const df_rules *rules, double *ti
 
 df_status df_val_run_experts(df_val_row *r)
 {
-    const df_val_device *device;
-    df_cfg cfg;
-    df_cfg_llm *const m = &cfg.llm;
+    operation op = {
+        .format = format_of(r), .predict = experts_time, .kernel = df_val_experts_kernel};
+    df_cfg_llm *const m = &op.cfg.llm;
     int64_t tp;
     int64_t ep;
-    DF_TRY(read_device(r, df_csv_text(r->csv, r->row, "dtype"), &device, &cfg));
-    one_layer(&cfg);
+    DF_TRY(read_device(r, &op));
+    one_layer(&op.cfg);
     DF_TRY(df_val_count(r, "tokens", 1, 0, &m->seq_len));
     DF_TRY(df_val_count(r, "hidden", 1, 0, &m->hidden_dim));
     DF_TRY(df_val_count(r, "inter", 1, 0, &m->intermediate_size));
@@ -235,7 +284,7 @@ df_status df_val_run_experts(df_val_row *r)
         return df_fail(r->err, DF_INFEASIBLE, "expert parallelism is not modelled");
     }
     m->intermediate_size = (m->intermediate_size + tp - 1) / tp;
-    return add_times(r, &cfg, experts_time);
+    return add_times(r, &op);
 }
 
 /* ---- Collectives ---- */
@@ -270,13 +319,17 @@ collective_time(df_val_row *r, const df_cfg *cfg, const df_rules *rules, double 
 
 df_status df_val_run_collective(df_val_row *r)
 {
-    const df_val_device *device;
-    df_cfg cfg;
+    operation op = {.format = "", .predict = collective_time, .kernel = df_val_collective_kernel};
     double num_gpus;
-    DF_TRY(read_device(r, "", &device, &cfg));
+    DF_TRY(read_device(r, &op));
     DF_TRY(df_val_number(r, "num_gpus", NAN, &num_gpus));
-    if (num_gpus > device->node_gpus) {
+    if (num_gpus > op.device->node_gpus) {
         return df_fail(r->err, DF_INFEASIBLE, "collectives beyond a node are not modelled");
     }
-    return add_times(r, &cfg, collective_time);
+    return add_times(r, &op);
+}
+
+df_status df_val_run_nothing(df_val_row *r)
+{
+    return df_fail(r->err, DF_INFEASIBLE, "what this file measures is not modelled yet");
 }

@@ -1,5 +1,6 @@
 /* The numbers of a row, and the points that it becomes. */
 #include <math.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -13,10 +14,14 @@ df_status df_val_number(df_val_row *r, const char *column, double absent, double
 df_status df_val_count(df_val_row *r, const char *column, int64_t low, int64_t absent, int64_t *out)
 {
     double value;
+    char expected[64];
     DF_TRY(df_val_number(r, column, (double)absent, &value));
+    if (absent < low && *df_csv_text(r->csv, r->row, column) == '\0') {
+        return df_fail(r->err, DF_INFEASIBLE, "%s is not given", column);
+    }
     if (!(value >= (double)low && value <= 0x1p53 && value == floor(value))) {
-        return df_fail(r->err, DF_EINVAL, "%s: %s: expected a whole number >= %.0f, found %g",
-                       r->point.id, column, (double)low, value);
+        snprintf(expected, sizeof expected, "a whole number >= %.0f", (double)low);
+        return df_csv_refuse(r->csv, r->row, column, expected, r->err);
     }
     *out = (int64_t)value;
     return DF_OK;
@@ -57,24 +62,40 @@ static df_status add_point(df_val_row *r)
     return DF_OK;
 }
 
-df_status df_val_add(df_val_row *r, const char *metric, double measured, const double *predicted)
+df_status df_val_take(df_val_row *r, df_status status, int rules, df_val_values *values)
+{
+    values->why[rules] = NULL;
+    if (status == DF_OK && isnan(values->value[rules])) {
+        status = df_fail(r->err, DF_INFEASIBLE, "it has no value for this run");
+    }
+    if (status == DF_INFEASIBLE) {
+        values->value[rules] = NAN;
+        values->why[rules] = df_val_keep(r->data, r->err->text);
+        return values->why[rules] ? DF_OK : df_fail(r->err, DF_ENOMEM, "out of memory");
+    }
+    return status;
+}
+
+df_status
+df_val_add(df_val_row *r, const char *metric, double measured, const df_val_values *values)
 {
     r->point.metric = metric;
     r->point.measured = measured;
-    r->point.skipped = isnan(measured) ? "no measured value" : NULL;
     for (int i = 0; i < DF_VAL_RULE_SETS; i++) {
-        r->point.predicted[i] = i < r->num_rules ? predicted[i] : (double)NAN;
+        const bool used = i < r->num_rules;
+        r->point.predicted[i] = used ? values->value[i] : (double)NAN;
+        r->point.skipped[i] = !used             ? "not asked for"
+                              : isnan(measured) ? "no measured value"
+                                                : values->why[i];
     }
     return add_point(r);
 }
 
 df_status df_val_skip(df_val_row *r, const char *metric, double measured)
 {
-    r->point.metric = metric;
-    r->point.measured = measured;
-    r->point.skipped = df_val_keep(r->data, r->err->text);
-    for (int i = 0; i < DF_VAL_RULE_SETS; i++) {
-        r->point.predicted[i] = NAN;
+    df_val_values values;
+    for (int i = 0; i < r->num_rules; i++) {
+        DF_TRY(df_val_take(r, DF_INFEASIBLE, i, &values));
     }
-    return r->point.skipped ? add_point(r) : df_fail(r->err, DF_ENOMEM, "out of memory");
+    return df_val_add(r, metric, measured, &values);
 }

@@ -24,9 +24,11 @@ static df_status name_group(df_val_row *r, const df_cfg *cfg)
     if (cfg->llm.run_type != DF_RUN_TRAINING || *r->point.group != '\0') {
         return DF_OK;
     }
-    snprintf(text, sizeof text, "%.80s on %" PRId64 " %.40s, batch %" PRId64 ", %" PRId64 " tokens",
+    snprintf(text, sizeof text,
+             "%.80s on %" PRId64 " %.40s, batch %" PRId64 ", %" PRId64 " tokens, %.20s",
              df_csv_text(r->csv, r->row, "model"), df_cfg_workers(cfg),
-             df_csv_text(r->csv, r->row, "device"), cfg->llm.batch_size, cfg->llm.seq_len);
+             df_csv_text(r->csv, r->row, "device"), cfg->llm.batch_size, cfg->llm.seq_len,
+             df_csv_text(r->csv, r->row, "precision"));
     r->point.group = df_val_keep(r->data, text);
     return r->point.group ? DF_OK : df_fail(r->err, DF_ENOMEM, "out of memory");
 }
@@ -86,22 +88,57 @@ static const time_metric time_metrics[] = {
     {"tok_per_s_total", total_rate},
 };
 
-static df_status
-run_time(df_val_row *r, const df_cfg *cfg, const time_metric *metric, double measured)
+/* Where nobody says how a replica's share of the batch is cut: into micro-batches of the power of
+ * two up to 16 that takes the least time. */
+static df_status predict_best(df_val_row *r, df_cfg *cfg, int rules, df_prediction *out)
 {
-    double predicted[DF_VAL_RULE_SETS];
-    DF_TRY(name_group(r, cfg));
-    for (int i = 0; i < r->num_rules; i++) {
-        df_prediction result;
-        DF_TRY(predict(r, cfg, i, &result));
-        predicted[i] = metric->value(cfg, &result.llm);
-    }
-    for (int i = 0; i < r->num_rules; i++) {
-        if (isnan(predicted[i])) { /* a rate of no tokens */
-            return df_fail(r->err, DF_INFEASIBLE, "%s has no value for this run", metric->name);
+    const int64_t most = 16;
+    const int64_t share = cfg->llm.batch_size / cfg->sched.dp;
+    df_status status = df_fail(r->err, DF_INFEASIBLE, "a replica has no sequence");
+    double best_s = HUGE_VAL;
+    for (int64_t size = 1; size <= most && size <= share; size *= 2) {
+        df_prediction one;
+        if (share % size != 0) {
+            continue;
+        }
+        cfg->sched.mb = share / size;
+        status = predict(r, cfg, rules, &one);
+        if (status == DF_OK && one.llm.time_s < best_s) {
+            best_s = one.llm.time_s;
+            *out = one;
         }
     }
-    return df_val_add(r, metric->name, measured, predicted);
+    return best_s < HUGE_VAL ? DF_OK : status;
+}
+
+static df_status predict_run(
+    df_val_row *r, const df_val_case *c, int rules, const time_metric *metric, double *value)
+{
+    df_cfg cfg;
+    df_prediction result;
+    DF_TRY(df_val_configure(r, c, rules, &cfg));
+    const bool training = cfg.llm.run_type == DF_RUN_TRAINING;
+    const df_status status = training && !c->batches_known ? predict_best(r, &cfg, rules, &result)
+                                                           : predict(r, &cfg, rules, &result);
+    if (status != DF_OK) {
+        return status == DF_EINVAL ? DF_INFEASIBLE : status; /* the reason stays */
+    }
+    *value = metric->value(&cfg, &result.llm);
+    return isnan(*value) /* a rate of no tokens */
+               ? df_fail(r->err, DF_INFEASIBLE, "%s has no value for this run", metric->name)
+               : DF_OK;
+}
+
+static df_status
+run_time(df_val_row *r, const df_val_case *c, const time_metric *metric, double measured)
+{
+    df_val_values values;
+    DF_TRY(name_group(r, &c->cfg));
+    for (int i = 0; i < r->num_rules; i++) {
+        const df_status status = predict_run(r, c, i, metric, &values.value[i]);
+        DF_TRY(df_val_take(r, status, i, &values));
+    }
+    return df_val_add(r, metric->name, measured, &values);
 }
 
 /* ---- Memory of the first stage ---- */
@@ -164,9 +201,9 @@ static df_status fail_metric(df_val_row *r, const char *metric)
     return status == DF_EINVAL ? DF_INFEASIBLE : status; /* the reason stays */
 }
 
-static df_status run_stage(df_val_row *r, const df_cfg *cfg, const char *metric, double measured)
+static df_status run_stage(df_val_row *r, const df_val_case *c, const char *metric, double measured)
 {
-    double predicted[DF_VAL_RULE_SETS];
+    df_val_values values;
     int known = 0;
     while (known < MEMORY_METRICS && strcmp(metric, memory_metrics[known]) != 0) {
         known++;
@@ -175,9 +212,12 @@ static df_status run_stage(df_val_row *r, const df_cfg *cfg, const char *metric,
         return fail_metric(r, metric);
     }
     for (int i = 0; i < r->num_rules; i++) {
-        predicted[i] = memory_value(cfg, &r->rules[i], known);
+        df_cfg cfg;
+        const df_status status = df_val_configure(r, c, i, &cfg);
+        values.value[i] = status == DF_OK ? memory_value(&cfg, &r->rules[i], known) : (double)NAN;
+        DF_TRY(df_val_take(r, status, i, &values));
     }
-    return df_val_add(r, metric, measured, predicted);
+    return df_val_add(r, metric, measured, &values);
 }
 
 /* ---- Rows ---- */
@@ -185,43 +225,60 @@ static df_status run_stage(df_val_row *r, const df_cfg *cfg, const char *metric,
 df_status df_val_run_case(df_val_row *r)
 {
     const char *const metric = df_csv_text(r->csv, r->row, "metric");
-    df_cfg cfg;
+    df_val_case c;
     double measured;
     DF_TRY(df_val_number(r, "value", NAN, &measured));
-    DF_TRY(df_val_read_case(r, &cfg));
+    DF_TRY(df_val_read_case(r, &c));
     for (size_t i = 0; i < sizeof time_metrics / sizeof time_metrics[0]; i++) {
         if (strcmp(time_metrics[i].name, metric) == 0) {
-            return run_time(r, &cfg, &time_metrics[i], measured);
+            return run_time(r, &c, &time_metrics[i], measured);
         }
     }
-    return run_stage(r, &cfg, metric, measured);
+    return run_stage(r, &c, metric, measured);
 }
 
 df_status df_val_run_training(df_val_row *r)
 {
-    df_cfg cfg;
+    df_val_case c;
     double measured;
     DF_TRY(df_val_number(r, "step_s", NAN, &measured));
-    DF_TRY(df_val_read_case(r, &cfg));
-    return run_time(r, &cfg, &time_metrics[0], measured);
+    DF_TRY(df_val_read_case(r, &c));
+    return run_time(r, &c, &time_metrics[0], measured);
+}
+
+/* What the fullest stage needs, and what was measured: where a framework keeps the allocator's
+ * reserve in mind, that of the first stage. */
+static df_status
+run_memory(df_val_row *r, const df_val_case *c, int rules, double *fits, double *peak)
+{
+    df_cfg cfg;
+    df_memory memory;
+    df_memory first;
+    const bool calibrated = df_val_is_calibrated(r, rules);
+    DF_TRY(df_val_configure(r, c, rules, &cfg));
+    const double room = calibrated ? cfg.tech.dram.usable : 1.0;
+    df_predict_memory_peak(&cfg, &r->rules[rules], &memory);
+    df_predict_memory_of_stage(&cfg, &r->rules[rules], 0, &first);
+    *fits = memory.total_bytes <= room * cfg.tech.dram.size_bytes;
+    *peak = (calibrated ? first.total_bytes : memory.total_bytes) / DF_GIB;
+    return DF_OK;
 }
 
 df_status df_val_run_memory(df_val_row *r)
 {
-    df_cfg cfg;
-    df_memory memory;
-    double fits;
-    double peak_gb;
-    double predicted[DF_VAL_RULE_SETS];
-    double peak[DF_VAL_RULE_SETS];
-    DF_TRY(df_val_number(r, "fits", NAN, &fits));
-    DF_TRY(df_val_number(r, "peak_mem_gb", NAN, &peak_gb));
-    DF_TRY(df_val_read_case(r, &cfg));
+    df_val_case c;
+    double measured_fits;
+    double measured_gb;
+    df_val_values fits;
+    df_val_values peak;
+    DF_TRY(df_val_number(r, "fits", NAN, &measured_fits));
+    DF_TRY(df_val_number(r, "peak_mem_gb", NAN, &measured_gb));
+    DF_TRY(df_val_read_case(r, &c));
     for (int i = 0; i < r->num_rules; i++) {
-        df_predict_memory_peak(&cfg, &r->rules[i], &memory);
-        predicted[i] = memory.total_bytes <= cfg.tech.dram.size_bytes;
-        peak[i] = memory.total_bytes / DF_GIB;
+        const df_status status = run_memory(r, &c, i, &fits.value[i], &peak.value[i]);
+        DF_TRY(df_val_take(r, status, i, &fits));
+        DF_TRY(df_val_take(r, status, i, &peak));
     }
-    DF_TRY(df_val_add(r, "fits", fits, predicted));
-    return isnan(peak_gb) ? DF_OK : df_val_add(r, "peak_mem_gb", peak_gb, peak);
+    DF_TRY(df_val_add(r, "fits", measured_fits, &fits));
+    return isnan(measured_gb) ? DF_OK : df_val_add(r, "peak_mem_gb", measured_gb, &peak);
 }

@@ -13,7 +13,7 @@ static bool is_class(const char *metric)
 /* NAN where there is no prediction. */
 static double error_of(const df_val_point *p, int rules)
 {
-    if (p->skipped) {
+    if (p->skipped[rules]) {
         return NAN;
     }
     if (is_class(p->metric)) {
@@ -22,9 +22,15 @@ static double error_of(const df_val_point *p, int rules)
     return (p->predicted[rules] - p->measured) / p->measured;
 }
 
-static bool belongs(const df_val_point *p, const char *set, const char *metric)
+static bool matches(const char *wanted, const char *found)
 {
-    return strcmp(p->set, set) == 0 && (!metric || strcmp(p->metric, metric) == 0);
+    return !wanted || strcmp(wanted, found) == 0;
+}
+
+static bool belongs(const df_val_point *p, const df_val_choice *c)
+{
+    return matches(c->set, p->set) && matches(c->metric, p->metric) && matches(c->part, p->part) &&
+           matches(c->device, p->device) && matches(c->model, p->model);
 }
 
 static int by_value(const void *a, const void *b)
@@ -149,7 +155,7 @@ score(const df_val_points *points, list *chosen, double *all, double *trusted, d
 {
     for (size_t i = 0; i < points->count; i++) {
         const df_val_point *const p = &points->point[i];
-        if (!belongs(p, out->set, out->metric)) {
+        if (!belongs(p, &out->of)) {
             continue;
         }
         const double error = error_of(p, chosen->rules);
@@ -166,14 +172,13 @@ score(const df_val_points *points, list *chosen, double *all, double *trusted, d
     }
     finish_errors(&out->all, all);
     finish_errors(&out->trusted, trusted);
-    if (!out->metric || !is_class(out->metric)) {
+    if (!out->of.metric || !is_class(out->of.metric)) {
         rank(chosen, &out->ranking);
     }
 }
 
 df_status df_val_score_points(const df_val_points *points,
-                              const char *set,
-                              const char *metric,
+                              const df_val_choice *choice,
                               int rules,
                               df_val_score *out,
                               df_err *err)
@@ -186,7 +191,7 @@ df_status df_val_score_points(const df_val_points *points,
         free(chosen.point);
         return df_fail(err, DF_ENOMEM, "out of memory");
     }
-    *out = (df_val_score){.set = set, .metric = metric};
+    *out = (df_val_score){.of = *choice};
     score(points, &chosen, all, all + room, out);
     free(all);
     free(chosen.point);

@@ -19,6 +19,9 @@ typedef struct {
 } kind;
 
 static const kind kinds[] = {
+    {{"tokens_per_gpu", "ep", "value"}, NULL, "value", df_val_run_nothing},
+    {{"kernel", "calls", "total_s"}, "total_s", "total_s", df_val_run_nothing},
+    {{"op", "topology", "value"}, NULL, "value", df_val_run_nothing},
     {{"metric", "value", "run_type"}, NULL, "value", df_val_run_case},
     {{"fits", "peak_mem_gb", "layers"}, "fits", "fits", df_val_run_memory},
     {{"step_s", "layers", "seq"}, "step_s", "step_s", df_val_run_training},
@@ -58,12 +61,18 @@ static df_status load_table(const char *folder, const char *name, df_csv **out, 
     return df_csv_load(path, out, err);
 }
 
+/* Files beside the sets: of models, of devices, and of the settings of runs. */
+static bool is_table(const char *file)
+{
+    return strcmp(file, "models.csv") == 0 || strcmp(file, "devices.csv") == 0 ||
+           strcmp(file, "recipes.csv") == 0;
+}
+
 /* Length of the name without .csv, 0 for files that are no sets. */
 static size_t set_length(const char *file)
 {
     const size_t length = strlen(file);
-    if (length < 5 || strcmp(file + length - 4, ".csv") != 0 || file[0] == '.' ||
-        strcmp(file, "models.csv") == 0 || strcmp(file, "devices.csv") == 0) {
+    if (length < 5 || strcmp(file + length - 4, ".csv") != 0 || file[0] == '.' || is_table(file)) {
         return 0;
     }
     return length - 4;
@@ -199,6 +208,21 @@ static df_status skip_row(df_val_row *r, const kind *what)
     return df_val_skip(r, metric, measured);
 }
 
+/* Which part of its set a row is of: where it comes from, what an operator is done with; and
+ * whether replicas hold shares of the model. */
+static const char *part_of(df_val_row *r)
+{
+    static const char *const columns[] = {"set", "implementation", "dtype"};
+    const char *part = "";
+    char text[128];
+    for (size_t i = 0; i < sizeof columns / sizeof columns[0] && *part == '\0'; i++) {
+        part = df_csv_text(r->csv, r->row, columns[i]);
+    }
+    const bool sharded = strcmp(df_csv_text(r->csv, r->row, "zero_stage"), "3") == 0;
+    snprintf(text, sizeof text, "%.100s%s", part, sharded ? ", FSDP" : "");
+    return df_val_keep(r->data, text);
+}
+
 df_status df_val_run(df_val_data *data,
                      size_t set,
                      const df_rules *rules,
@@ -220,6 +244,12 @@ df_status df_val_run(df_val_data *data,
         r.point.id = df_csv_text(csv, r.row, "id");
         r.point.quality = df_csv_text(csv, r.row, "quality");
         r.point.group = df_csv_text(csv, r.row, "group");
+        r.point.device = df_csv_text(csv, r.row, "device");
+        r.point.model = df_csv_text(csv, r.row, "model");
+        r.point.part = part_of(&r);
+        if (!r.point.part) {
+            return df_fail(r.err, DF_ENOMEM, "out of memory");
+        }
         df_status status = what->run(&r);
         if (status == DF_INFEASIBLE) {
             status = skip_row(&r, what);

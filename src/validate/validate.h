@@ -5,7 +5,7 @@
 #include "config/cfg.h"
 #include "rules/rules.h"
 
-enum { DF_VAL_RULE_SETS = 2 }; /* sets of rules side by side, at most */
+enum { DF_VAL_RULE_SETS = 3 }; /* sets of rules side by side, at most */
 
 /* Where things are. */
 typedef struct {
@@ -17,10 +17,13 @@ typedef struct {
 /* One measured value and its predictions. Texts belong to the data. */
 typedef struct {
     const char *set, *metric, *id, *quality;
-    const char *group;   /* equal for runs that differ in their strategy only; "" for none */
-    const char *skipped; /* why there is no prediction; NULL: there is one */
+    const char *part;   /* of a set: where its rows come from, or whether they are FSDP's */
+    const char *device; /* both as the row names them; "" where it does not */
+    const char *model;
+    const char *group; /* equal for runs that differ in their strategy only; "" for none */
     double measured;
     double predicted[DF_VAL_RULE_SETS];
+    const char *skipped[DF_VAL_RULE_SETS]; /* why there is no prediction; NULL: there is one */
 } df_val_point;
 
 typedef struct {
@@ -76,18 +79,21 @@ typedef struct {
                                     predicted fastest / measured time of the fastest - 1 */
 } df_val_ranking;
 
+/* Points with these texts; NULL: whatever they have. */
 typedef struct {
-    const char *set, *metric;
+    const char *set, *metric, *part, *device, *model;
+} df_val_choice;
+
+typedef struct {
+    df_val_choice of;
     size_t total, skipped;
     df_val_errors all, trusted; /* trusted: rows of this quality */
     df_val_ranking ranking;     /* of all rows */
 } df_val_score;
 
-/* Scores the points of one set and metric (NULL metric: all) under rule set number `rules`.
- * DF_ENOMEM. */
+/* Scores the points of a choice under rule set number `rules`. DF_ENOMEM. */
 DF_NODISCARD df_status df_val_score_points(const df_val_points *points,
-                                           const char *set,
-                                           const char *metric,
+                                           const df_val_choice *choice,
                                            int rules,
                                            df_val_score *out,
                                            df_err *err);
