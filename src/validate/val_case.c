@@ -318,6 +318,10 @@ static df_status configure(df_val_row *r, const df_val_case *c, bool calibrated,
     if (calibrated && training) {
         return configure_training(r, c, cfg);
     }
+    if (calibrated) {
+        return df_fail(r->err, DF_INFEASIBLE,
+                       "inference by the calibrated rules is not compared yet");
+    }
     if (cfg->llm.frozen) {
         return df_fail(r->err, DF_INFEASIBLE, "frozen weights need the calibrated rules");
     }

@@ -110,14 +110,14 @@ static void set_clock(df_cfg *cfg, double hz)
     }
 }
 
-/* Time and traffic to the DRAM, of which kernels that were measured say nothing. */
+/* Time and traffic to the DRAM. */
 static df_status
 predict_profile(df_val_row *r, const operation *op, int rules, double *time_s, double *dram_bytes)
 {
     df_gemm_cost cost;
     df_cfg cfg = op->cfg;
     if (df_val_is_calibrated(r, rules)) {
-        *dram_bytes = NAN;
+        *dram_bytes = 0.0;
         return predict_kernel(r, op, rules, time_s);
     }
     DF_TRY(df_val_set_format(op->device, op->format, &cfg, r->err));
@@ -125,6 +125,14 @@ predict_profile(df_val_row *r, const operation *op, int rules, double *time_s, d
     *time_s = cost.time_s;
     *dram_bytes = cost.traffic_bytes[DF_HW_LEVELS - 1];
     return DF_OK;
+}
+
+/* Kernels that were measured have a time, and no traffic. */
+static df_status traffic_status(df_val_row *r, df_status status, int rules)
+{
+    return status == DF_OK && df_val_is_calibrated(r, rules)
+               ? df_fail(r->err, DF_INFEASIBLE, "traffic is not predicted by the calibrated rules")
+               : status;
 }
 
 df_status df_val_run_profile(df_val_row *r)
@@ -148,7 +156,7 @@ df_status df_val_run_profile(df_val_row *r)
     for (int i = 0; i < r->num_rules; i++) {
         const df_status status = predict_profile(r, &op, i, &time.value[i], &traffic.value[i]);
         DF_TRY(df_val_take(r, status, i, &time));
-        DF_TRY(df_val_take(r, status, i, &traffic));
+        DF_TRY(df_val_take(r, traffic_status(r, status, i), i, &traffic));
     }
     DF_TRY(df_val_add(r, "gemm_s", measured_s, &time));
     return df_val_add(r, "dram_bytes", read_bytes + write_bytes, &traffic);

@@ -65,9 +65,6 @@ static df_status add_point(df_val_row *r)
 df_status df_val_take(df_val_row *r, df_status status, int rules, df_val_values *values)
 {
     values->why[rules] = NULL;
-    if (status == DF_OK && isnan(values->value[rules])) {
-        status = df_fail(r->err, DF_INFEASIBLE, "it has no value for this run");
-    }
     if (status == DF_INFEASIBLE) {
         values->value[rules] = NAN;
         values->why[rules] = df_val_keep(r->data, r->err->text);

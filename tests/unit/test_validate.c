@@ -139,7 +139,7 @@ static void collectives_follow_the_formula(void **state)
                          &err),
                      DF_OK);
     assert_int_equal(b.points.count, 1);
-    assert_null(b.points.point[0].skipped);
+    assert_null(b.points.point[0].skipped[0]);
     df_assert_rel(b.points.point[0].predicted[0], 7 * (1e6 / 300e9 + 5e-6), 1e-12);
     df_assert_rel(b.points.point[0].measured, 1e-4, 0);
     end(&b);
@@ -180,7 +180,7 @@ static void stage_memory_is_counted(void **state)
             "a,X,1,tiny,training,1,128,bf16,param_opt_mem_gib,1,trusted\n",
             &err),
         DF_OK);
-    assert_null(b.points.point[0].skipped);
+    assert_null(b.points.point[0].skipped[0]);
     const double params = 2 * (4.0 * 64 * 64 + 2 * 64 * 256) + 1000.0 * 64;
     df_assert_rel(b.points.point[0].predicted[0] * 0x1p30, 18 * params, 0.01); /* norms, biases */
     end(&b);
@@ -226,8 +226,8 @@ static void what_is_not_modelled_says_so(void **state)
                      DF_OK);
     assert_int_equal(b.points.count, sizeof reasons / sizeof reasons[0]);
     for (size_t i = 0; i < b.points.count; i++) {
-        assert_non_null(b.points.point[i].skipped);
-        assert_non_null(strstr(b.points.point[i].skipped, reasons[i]));
+        assert_non_null(b.points.point[i].skipped[0]);
+        assert_non_null(strstr(b.points.point[i].skipped[0], reasons[i]));
     }
     end(&b);
 }
@@ -247,8 +247,8 @@ static void attention_without_a_mask_is_left_out(void **state)
                          &err),
                      DF_OK);
     assert_int_equal(b.points.count, 2);
-    assert_null(b.points.point[0].skipped);
-    assert_string_equal(b.points.point[1].skipped,
+    assert_null(b.points.point[0].skipped[0]);
+    assert_string_equal(b.points.point[1].skipped[0],
                         "attention without a causal mask is not modelled");
     end(&b);
 }
@@ -302,6 +302,9 @@ static df_val_point point(const char *id, double measured, double predicted, con
                           .metric = "step_s",
                           .id = id,
                           .quality = "noisy",
+                          .part = *group == 'h' ? "p" : "",
+                          .device = "",
+                          .model = "",
                           .group = group,
                           .measured = measured,
                           .predicted = {predicted}};
@@ -311,7 +314,8 @@ static df_val_score score_of(df_val_point *list, size_t count, const char *metri
 {
     const df_val_points points = {list, count, count};
     df_val_score score;
-    assert_int_equal(df_val_score_points(&points, "s", metric, 0, &score, NULL), DF_OK);
+    const df_val_choice choice = {.set = "s", .metric = metric};
+    assert_int_equal(df_val_score_points(&points, &choice, 0, &score, NULL), DF_OK);
     return score;
 }
 
@@ -323,7 +327,7 @@ static void errors_are_summed_up(void **state)
                            point("d", 10, 11, ""), point("e", 1, 0, "")};
     list[2].quality = "trusted";
     list[3].quality = "trusted";
-    list[4].skipped = "not modelled";
+    list[4].skipped[0] = "not modelled";
     const df_val_score s = score_of(list, 5, "step_s");
     assert_int_equal(s.total, 5);
     assert_int_equal(s.skipped, 1);
