@@ -100,15 +100,20 @@ double df_calibrated_stream_s(const df_calibrated *c, double bytes, double kerne
     return df_kernel_stream_s(&c->card, c->stream_share, bytes, kernels);
 }
 
+static double gemm_s(const df_calibrated *c, const df_gemm_kernel *kernel, const df_matmul *p)
+{
+    return c->memo ? df_kernel_memo_gemm_s(c->memo, kernel, p)
+                   : df_kernel_gemm_s(&c->card, kernel, &c->load, p);
+}
+
 double
 df_calibrated_gemm_s(const df_calibrated *c, const df_gemm_kernel *kernel, const df_matmul *p)
 {
     const df_gemm_kernel *const wide = &df_gemm_kernels[DF_GEMM_CUBLAS];
     if (kernel == wide || c->low_share >= 1.0) {
-        return df_kernel_gemm_s(&c->card, kernel, &c->load, p);
+        return gemm_s(c, kernel, p);
     }
-    return c->low_share * df_kernel_gemm_s(&c->card, kernel, &c->load, p) +
-           (1.0 - c->low_share) * df_kernel_gemm_s(&c->card, wide, &c->load, p);
+    return c->low_share * gemm_s(c, kernel, p) + (1.0 - c->low_share) * gemm_s(c, wide, p);
 }
 
 /* Products with weights of layers are in their own format; the logits, the router and attention are
@@ -156,7 +161,8 @@ static void price_prompt(const df_calibrated *c, const df_op *op, df_price *pric
                               .kv_heads = a->kv_heads,
                               .head_dim = a->head_dim,
                               .fp8 = c->fp8_attention};
-    const df_prompt_time t = df_kernel_prompt(&c->card, &c->load, &prompt);
+    const df_prompt_time t = c->memo ? df_kernel_memo_prompt(c->memo, &prompt)
+                                     : df_kernel_prompt(&c->card, &c->load, &prompt);
     const double share = c->prompt_balance * a->queries / a->keys;
     const double body_s = share * t.body_s / c->prompt_share;
     /* five products instead of two: Dao, ICLR 2024, section 4.1; and three small kernels around */

@@ -3,7 +3,7 @@
 #ifndef DF_COST_CALIBRATED_H
 #define DF_COST_CALIBRATED_H
 #include "cost/cost.h"
-#include "kernels/kernels.h"
+#include "kernels/memo.h"
 
 /* ---- The network ---- */
 
@@ -39,7 +39,8 @@ typedef struct {
     df_decode_kernel decode;
     double stream_share;
     df_comm_library all_reduce;
-    bool frozen; /* weights have no gradients */
+    df_kernel_memo *memo; /* of the card and the load; NULL: every kernel is computed */
+    bool frozen;          /* weights have no gradients */
 } df_calibrated;
 
 extern const df_cost_model df_cost_calibrated;

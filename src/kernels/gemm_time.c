@@ -118,9 +118,11 @@ typedef struct {
     const df_gemm_kernel *kernel;
     const df_load *load;
     const df_matmul *of;
-    double bundle_flops_ps, bundle_bytes_ps; /* of tensor cores, of tiles through the L2 */
-    double step_s;                           /* the least of a step along k, an element */
-    double byte_s;                           /* of the memories */
+    double flop_s, operand_s; /* of a bundle's tensor cores; of an operand's element that it takes
+                                 in through the L2 */
+    double per_bundle;        /* one over the bundles */
+    double step_s;            /* the least of a step along k, an element */
+    double byte_s;            /* of the memories */
     double throttle;
     double a_bytes, b_bytes, a_hit;
 } product;
@@ -171,6 +173,7 @@ static product product_of(const df_card *card,
     const double line_bytes = 128.0;
     const df_calibration_shared *const g = &card->shared;
     const double peak = card->flops_ps * card->format_rate[kernel->format];
+    const double bundle_bytes_ps = card->is.gemm_l2_share * card->l2_bytes_ps / card->bundles;
     const double cycles = kernel->tiles == DF_TILES_BLOCK ? g->g_lamb : g->g_lam;
     const double a_bytes = p->m * p->k * kernel->operand_bytes;
     return (product){
@@ -178,8 +181,9 @@ static product product_of(const df_card *card,
         .kernel = kernel,
         .load = load,
         .of = p,
-        .bundle_flops_ps = peak / card->bundles * card->is.gemm_tensor * tensor_rate(card, kernel),
-        .bundle_bytes_ps = card->is.gemm_l2_share * card->l2_bytes_ps / card->bundles,
+        .flop_s = card->bundles / (peak * card->is.gemm_tensor * tensor_rate(card, kernel)),
+        .operand_s = kernel->operand_bytes / bundle_bytes_ps,
+        .per_bundle = 1.0 / card->bundles,
         .step_s = cycles / card->clock_hz * kernel->operand_bytes / line_bytes,
         .byte_s = byte_s(card, load,
                          load->ws_over_l2 < 0.0 ? own_set(card, kernel, p) : load->ws_over_l2),
@@ -221,7 +225,7 @@ static double memory_s(const product *x, const tile *t, double rows, double colu
 static double bundles_s(const product *x, double blocks, double element_s, double split)
 {
     const df_calibration_shared *const g = &x->card->shared;
-    const double waves = blocks * split / x->card->bundles;
+    const double waves = blocks * split * x->per_bundle;
     const double softened = fmax(1.0, g->g_al * ceil(waves) + (1.0 - g->g_al) * waves);
     const double k = ceil(x->of->k / split / 64.0) * 64.0;
     return softened * (k + g->g_kf) * element_s;
@@ -248,20 +252,30 @@ static double throttled_s(const product *x, double tensor_s, double dram_s, doub
     return t + (x->load->sustained ? more_s : more_s * t / (t + x->card->shared.g_tau));
 }
 
-/* The fastest of the splits of a tile, if it is faster than `best_s`. */
-static double
-tile_s(const product *x, const tile *t, const double splits[], int count, double best_s)
+/* The splits along k that are tried. */
+static const double splits[] = {1, 2, 4, 8, 16, 32};
+enum { SPLITS = sizeof splits / sizeof splits[0] };
+
+/* The fastest of the splits of a tile, if it is faster than `best_s`. What cannot be is left as
+ * early as that is known: no split does less work, or spreads it over more bundles than there are.
+ */
+static double tile_s(const product *x, const tile *t, int count, double best_s)
 {
     const double least_k = 128.0;
     const double rows = ceil(x->of->m / t->rows);
     const double columns = ceil(x->of->n / t->columns);
+    const double tensor_element_s = 2.0 * t->rows * t->columns * x->flop_s;
+    const double load_element_s = (t->rows + t->columns) * x->operand_s;
+    const double full = x->of->count * rows * columns * x->per_bundle;
+    const double least_element_s = fmax(fmax(tensor_element_s, load_element_s), x->step_s);
+    if (fmax(full, 1.0 / splits[count - 1]) * x->of->k * least_element_s >= best_s) {
+        return best_s;
+    }
     const double dram_s = memory_s(x, t, rows, columns);
     if (dram_s >= best_s) {
         return best_s;
     }
-    const double element_s =
-        df_join4(2.0 * t->rows * t->columns / x->bundle_flops_ps,
-                 (t->rows + t->columns) * x->kernel->operand_bytes / x->bundle_bytes_ps, x->step_s);
+    const double element_s = df_join4(tensor_element_s, load_element_s, x->step_s);
     for (int i = 0; i < count; i++) {
         if (splits[i] > 1.0 && x->of->k / splits[i] < least_k) {
             break;
@@ -294,13 +308,12 @@ double df_kernel_gemm_s(const df_card *card,
                         const df_load *load,
                         const df_matmul *p)
 {
-    static const double splits[] = {1, 2, 4, 8, 16, 32};
-    const int most_splits = sizeof splits / sizeof splits[0];
     const product x = product_of(card, kernel, load, p);
     const choice c = choice_of(card, kernel->tiles, p);
     double best_s = HUGE_VAL;
-    for (int i = c.count - 1; i >= 0; i--) { /* large tiles are most often the fastest */
-        best_s = tile_s(&x, &c.list[i], splits, c.splits ? most_splits : 1, best_s);
+    for (int i = 0; i < c.count; i++) { /* those that are most often the fastest come first */
+        const int at = p->m > 128.0 ? c.count - 1 - i : i;
+        best_s = tile_s(&x, &c.list[at], c.splits ? SPLITS : 1, best_s);
     }
     const bool quantises = kernel->operand_bytes < 2.0 && p->quantise > 0.0;
     return card->is.gemm_kernel_s + best_s + (quantises ? p->quantise * quantise_s(&x) : 0.0);

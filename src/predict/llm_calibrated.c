@@ -125,6 +125,8 @@ df_status df_llm_train_calibrated(df_job *x, const df_span *span, df_llm_result 
     const df_fabric fabric = x->calibrated.fabric;
     const df_card card = x->calibrated.card;
     x->calibrated = df_train_prices(&w, &train, &card, &fabric, products_format(x->cfg));
+    df_kernel_memo_use(x->memory->kernels, &card, &x->calibrated.load);
+    x->calibrated.memo = x->memory->kernels;
     pass->breakdown = &out->pass;
     pass->span = *span;
     df_transformer_build(&x->dims, &x->split, span, &pass->ops);

@@ -14,7 +14,8 @@ df_predictor *df_predictor_new(void)
     predictor->search = df_gemm_search_new();
     predictor->pipe = df_pipeline_new();
     predictor->cache = df_gemm_cache_new();
-    if (!predictor->search || !predictor->pipe || !predictor->cache) {
+    predictor->kernels = df_kernel_memo_new();
+    if (!predictor->search || !predictor->pipe || !predictor->cache || !predictor->kernels) {
         df_predictor_free(predictor);
         return NULL;
     }
@@ -27,6 +28,7 @@ void df_predictor_free(df_predictor *predictor)
         df_gemm_search_free(predictor->search);
         df_pipeline_free(predictor->pipe);
         df_gemm_cache_free(predictor->cache);
+        df_kernel_memo_free(predictor->kernels);
         df_sched_ws_free(&predictor->sched);
         df_simulator_free(predictor->net);
         free(predictor);
@@ -36,6 +38,7 @@ void df_predictor_free(df_predictor *predictor)
 void df_predictor_clear(df_predictor *predictor)
 {
     df_gemm_cache_clear(predictor->cache);
+    df_kernel_memo_clear(predictor->kernels);
 }
 
 void df_predictor_use(df_predictor *predictor, df_runner *runner)

@@ -47,6 +47,7 @@ struct df_predictor {
     /* of LLMs */
     df_gemm_cache *cache;
     df_sched_ws sched;
+    df_kernel_memo *kernels; /* by the calibrated rules */
     df_llm_pass pass;
 };
 

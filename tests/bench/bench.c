@@ -12,6 +12,7 @@
 #include "compat/compat.h"
 #include "golden/cases.h"
 #include "grad/grad.h"
+#include "kernels/kernels.h"
 #include "layout/layout.h"
 #include "predict/predict.h"
 
@@ -212,6 +213,35 @@ static void bench_search(void)
     }
 }
 
+/* ---- A calibrated product ---- */
+
+/* Over shapes of a transformer, on H100, none of which is known before. */
+static void bench_kernel(void)
+{
+    enum { ROUNDS = 200, SHAPES = 500 };
+    const double target_s = 1e-6;
+    df_card card = {.bundles = 132,
+                    .clock_hz = 1.83e9,
+                    .flops_ps = 989.4e12,
+                    .dram_bytes_ps = 3350e9,
+                    .l2_bytes = 50e6,
+                    .l2_bytes_ps = 9370e9,
+                    .like = DF_ARCH_H100};
+    double sum_s = 0;
+    card.format_rate[DF_FORMAT_BF16] = 1;
+    df_calibration_of(card.like, &card.is);
+    df_calibration_shared_preset(&card.shared);
+    const double start = df_clock_s();
+    for (int i = 0; i < ROUNDS * SHAPES; i++) {
+        const double m = 1 + 37.0 * (i % SHAPES);
+        const df_matmul p = {m, 1024.0 * (1 + i % 28), 4096, 1, 1};
+        sum_s += df_kernel_gemm_s(&card, &df_gemm_kernels[DF_GEMM_CUBLAS], &df_load_sustained, &p);
+    }
+    const double each_s = (df_clock_s() - start) / (ROUNDS * SHAPES);
+    df_bench_print("a calibrated product in bf16", sum_s > 0 ? 1e6 * each_s : 0, "us",
+                   target_s / each_s);
+}
+
 /* ---- LLM ---- */
 
 /* A case of the LLM benchmark: the model of a file, changed. */
@@ -220,6 +250,7 @@ typedef struct {
     int64_t tp, dp, lp, mb, layers, hidden, batch;
     bool inference, warm, flattened;
     double target_s;
+    bool calibrated; /* rules */
 } llm_case;
 
 static df_cfg llm_config(const llm_case *c)
@@ -257,7 +288,7 @@ static df_cfg llm_config(const llm_case *c)
 static double llm_prediction_s(const llm_case *c)
 {
     const int predictions = c->flattened ? 20 : 200;
-    const df_rules rules = df_rules_reference();
+    const df_rules rules = c->calibrated ? df_rules_calibrated() : df_rules_reference();
     const df_cfg cfg = llm_config(c);
     df_predictor *const predictor = df_predictor_new();
     df_hw_device dev;
@@ -284,13 +315,16 @@ static void bench_llm(void)
 {
     static const llm_case cases[] = {
         {"7B, tp = dp = lp = 2, training step", 2, 2, 2, 2, 32, 4096, 4, false, false, false,
-         200e-6},
-        {"  with GEMMs solved before", 2, 2, 2, 2, 32, 4096, 4, false, true, false, 20e-6},
-        {"7B, 1,024 tokens decoded", 2, 1, 1, 1, 32, 4096, 4, true, false, false, 1e-3},
+         200e-6, false},
+        {"  with GEMMs solved before", 2, 2, 2, 2, 32, 4096, 4, false, true, false, 20e-6, false},
+        {"7B, 1,024 tokens decoded", 2, 1, 1, 1, 32, 4096, 4, true, false, false, 1e-3, false},
         {"1T, lp = 64, mb = 512, training step", 8, 1, 64, 512, 128, 25600, 512, false, false,
-         false, 20e-3},
+         false, 20e-3, false},
         {"7B, tp = 8, lp = 8, mb = 8, flattened training step", 8, 1, 8, 8, 32, 4096, 8, false,
-         false, true, 50e-3},
+         false, true, 50e-3, false},
+        {"calibrated: 7B, tp = dp = lp = 2, training step", 2, 2, 2, 2, 32, 4096, 4, false, false,
+         false, 100e-6, true},
+        {"  with kernels known", 2, 2, 2, 2, 32, 4096, 4, false, true, false, 5e-6, true},
     };
     puts("LLM predictions, device included");
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
@@ -305,6 +339,7 @@ int main(void)
     df_bench_net(); /* while this process is small */
     bench_gemm();
     bench_search();
+    bench_kernel();
     bench_llm();
     df_bench_sweep();
     return 0;
