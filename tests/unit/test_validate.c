@@ -8,9 +8,9 @@
 #include "validate/validate.h"
 
 #define DEVICES                                                                                    \
-    "device,hardware,node_gpus,peak_bf16_tflops,peak_fp8_tflops\n"                                 \
-    "X-one,a100_80gb.yaml,8,312,\n"                                                                \
-    "Y,,8,1,1\n"
+    "device,hardware,node_gpus,peak_bf16_tflops,peak_fp8_tflops,cluster\n"                         \
+    "X-one,a100_80gb.yaml,8,312,,roce_a100\n"                                                      \
+    "Y,,8,1,1,\n"
 
 /* A folder with devices.csv and one set. */
 typedef struct {
@@ -159,6 +159,79 @@ static void gemms_take_no_launch(void **state)
                      DF_OK);
     df_assert_rel(b.points.point[0].predicted[0],
                   8192.0 * 8192 * (2.0 * 8192 - 1) / (512 * 432 * 1.41e9), 1e-12);
+    end(&b);
+}
+
+/* Runs the set under the calibrated rules; its only row is predicted. */
+static double calibrated(const char *text)
+{
+    const df_rules rules = df_rules_calibrated();
+    bench b;
+    df_err err;
+    begin(&b);
+    write_in(b.dir, "set.csv", text);
+    assert_int_equal(load(&b, &err), DF_OK);
+    assert_int_equal(df_val_run(b.data, 0, &rules, 1, &b.points, &err), DF_OK);
+    assert_int_equal(b.points.count, 1);
+    assert_null(b.points.point[0].skipped[0]);
+    const double time_s = b.points.point[0].predicted[0];
+    end(&b);
+    return time_s;
+}
+
+/* Worked cases of the calibrated operator model, on the A100. */
+static void calibrated_kernels_are_those_that_were_measured(void **state)
+{
+    (void)state;
+    const double digits = 5e-4; /* the file has 311.9 Tflop/s, the case 312 */
+    df_assert_rel(calibrated("id,device,dtype,m,n,k,time_s,ws_over_l2,quality\n"
+                             "a,X-one,bf16,1,4096,4096,1,1000,trusted\n"),
+                  26.8912e-6, digits);
+    df_assert_rel(calibrated("id,device,dtype,m,n,k,time_s,ws_over_l2,quality\n"
+                             "a,X-one,fp16,16,256,7168,1,0.58,trusted\n"),
+                  8.25432e-6, digits);
+    df_assert_rel(calibrated("id,device,dtype,batch,seq_q,heads,kv_heads,head_dim,time_s,seq_kv\n"
+                             "a,X-one,bf16,4,2048,32,8,128,1,2048\n"),
+                  834.696e-6, digits);
+    df_assert_rel(calibrated("id,device,dtype,batch,context,heads,kv_heads,head_dim,time_s,"
+                             "ws_over_l2\na,X-one,bf16,1,2048,32,32,128,1,10\n"),
+                  54.7657e-6, digits);
+    df_assert_rel(calibrated("id,device,dtype,tokens,hidden,inter,experts,topk,tp,distribution,"
+                             "time_s\na,X-one,bf16,1,4096,14336,8,2,1,balanced,1\n"),
+                  459.664e-6, digits);
+    df_assert_rel(calibrated("id,device,op,implementation,num_gpus,bytes,time_s\n"
+                             "a,X-one,all_reduce,nccl,8,268435456,1\n"),
+                  2257.06e-6, digits);
+}
+
+/* A row that only some rules can predict has a reason under the others. */
+static void each_set_of_rules_has_its_reasons(void **state)
+{
+    (void)state;
+    const df_rules rules[] = {df_rules_corrected(), df_rules_calibrated()};
+    bench b;
+    df_err err;
+    begin(&b);
+    write_in(b.dir, "models.csv",
+             "model,hidden,layers,heads,kv_heads,ffn,vocab,ffn_type,tied_embeddings,experts\n"
+             "tiny,1024,2,8,8,4096,1000,gelu (2 matrices),1,\n"
+             "many,1024,2,8,8,4096,1000,gelu (2 matrices),1,8\n");
+    write_in(b.dir, "set.csv",
+             "id,set,device,num_gpus,model,run_type,batch,input_tokens,precision,metric,value\n"
+             "a,mlperf_lora,X-one,1,tiny,training,1,128,bf16,step_s,1\n"
+             "b,elsewhere,X-one,1,tiny,training,1,128,bf16,step_s,1\n"
+             "c,mlperf_lora,X-one,1,many,training,1,128,bf16,step_s,1\n");
+    assert_int_equal(load(&b, &err), DF_OK);
+    assert_int_equal(df_val_run(b.data, 0, rules, 2, &b.points, &err), DF_OK);
+    assert_int_equal(b.points.count, 3);
+    const df_val_point *const p = b.points.point;
+    assert_string_equal(p[0].skipped[0], "frozen weights need the calibrated rules");
+    assert_null(p[0].skipped[1]);
+    assert_null(p[1].skipped[0]);
+    assert_string_equal(p[1].skipped[1],
+                        "the software that set elsewhere was measured with is not known");
+    assert_string_equal(p[2].skipped[0], "a model with experts is not described yet");
+    assert_string_equal(p[2].skipped[1], "a model with experts is not described yet");
     end(&b);
 }
 
@@ -364,6 +437,12 @@ static void groups_are_ranked(void **state)
                            point("c", 3, 3, "g"), point("i1", 1, 2, "i"),  point("h2", 6, 60, "h"),
                            point("d", 4, 3, "g"), point("h3", 7, 70, "h"), point("i2", 2, 1, "i")};
     const df_val_score s = score_of(list, 9, "step_s");
+    const df_val_points points = {list, 9, 9};
+    const df_val_choice choice = {.set = "s", .part = "p"}; /* group h alone */
+    df_val_score of_part;
+    assert_int_equal(df_val_score_points(&points, &choice, 0, &of_part, NULL), DF_OK);
+    assert_int_equal(of_part.total, 3);
+    df_assert_rel(of_part.all.mean, 9, 1e-14);
     assert_int_equal(s.ranking.groups, 2);
     df_assert_rel(s.ranking.tau, 0.5 * (3 / sqrt(30.0) + 1), 1e-14);
     df_assert_rel(s.ranking.regret, 0.5, 1e-14);
@@ -378,6 +457,8 @@ int main(void)
         cmocka_unit_test(empty_folders_are_refused),
         cmocka_unit_test(collectives_follow_the_formula),
         cmocka_unit_test(gemms_take_no_launch),
+        cmocka_unit_test(calibrated_kernels_are_those_that_were_measured),
+        cmocka_unit_test(each_set_of_rules_has_its_reasons),
         cmocka_unit_test(stage_memory_is_counted),
         cmocka_unit_test(what_is_not_modelled_says_so),
         cmocka_unit_test(attention_without_a_mask_is_left_out),
