@@ -11,9 +11,10 @@ import numpy as np
 import pandas as pd
 
 EXAMPLES = """  deepflow validate --points --format csv | validation.py - -o validation.pdf
-  validation.py points.csv --sets koyeb,uci --rules corrected"""
+  validation.py points.csv --sets koyeb,uci --rules corrected,calibrated"""
 
 COLUMNS = {"set", "metric", "id", "quality", "measured"}
+RULES = {"reference": (figures.ORANGE, "^"), "corrected": (figures.BLUE, "o"), "calibrated": (figures.GREEN, "s")}
 
 
 def read(path):
@@ -39,10 +40,13 @@ def ticks(low, high):
 
 def panel(axes, name, points, rules):
     low, high, errors = np.inf, 0, []
-    for rule, colour, marker in zip(("reference", "corrected"), (figures.ORANGE, figures.BLUE), "^o"):
+    for rule, (colour, marker) in RULES.items():
         if rule not in rules:
             continue
         known = points[(points.measured > 0) & (points[rule] > 0)]
+        if known.empty:
+            errors.append("-")
+            continue
         errors.append(f"{100 * (known[rule] / known.measured - 1).abs().mean():.3g} %")
         axes.scatter(known.measured, known[rule], s=9, color=colour, marker=marker, alpha=0.6, linewidths=0, label=rule, rasterized=len(known) > 2000)
         low, high = min(low, known.measured.min(), known[rule].min()), max(high, known.measured.max(), known[rule].max())
@@ -63,11 +67,11 @@ def draw(arguments):
     points = read(arguments.points)
     if arguments.sets:
         points = points[points["set"].str.startswith(tuple(arguments.sets.split(",")))]
-    rules = [rule for rule in (arguments.rules.split(",") if arguments.rules else ["reference", "corrected"]) if rule in points]
+    rules = [rule for rule in (arguments.rules.split(",") if arguments.rules else RULES) if rule in points]
     if not rules:
-        raise figures.Refused("--rules: expected reference, corrected or both, found another")
+        raise figures.Refused("--rules: expected reference, corrected, calibrated or several, found another")
     groups = [(f"{name}\n{metric}", group) for (name, metric), group in points.groupby(["set", "metric"])
-              if metric != "fits" and ((group.measured > 0) & (group[rules] > 0).all(axis=1)).any()]
+              if metric != "fits" and ((group.measured > 0) & (group[rules] > 0).any(axis=1)).any()]
     if not groups:
         raise figures.Refused(f"{arguments.points}: expected points that are measured and predicted, found none")
     across = min(3, len(groups))
@@ -90,7 +94,7 @@ def main(arguments=None):
     parser = figures.parser(__doc__, EXAMPLES, "validation.png")
     parser.add_argument("points", help="what deepflow validate --points printed as csv or json; -: standard input")
     parser.add_argument("--sets", metavar="SET,...", help="sets, or how their names begin (default all)")
-    parser.add_argument("--rules", metavar="RULES", help="reference, corrected or both with a comma (default both)")
+    parser.add_argument("--rules", metavar="RULES", help="reference, corrected, calibrated or several with commas (default all that are there)")
     figures.run(draw, parser.parse_args(arguments))
 
 

@@ -289,6 +289,46 @@ static double param_bytes(const df_train *t)
     }
 }
 
+/* What a layer keeps of a micro-batch for its backward pass, where it computes nothing again. With
+ * a gate: fitted on the peaks of nanotron's runs. Without: counted by Korthikanti et al. (2022),
+ * who also say what tensor parallelism without sequence parallelism leaves whole, and what the
+ * products and the softmax of attention keep. */
+static double kept_bytes(const df_framework *w, const df_train *t)
+{
+    const df_dims *const d = t->dims;
+    const df_split *const s = t->split;
+    const double tokens = s->batch * d->sequence / s->cp;
+    const double hidden = tokens * d->hidden;
+    const double ffn = tokens * d->ffn;
+    const double shared = d->gated ? 22.0 * hidden + 6.7 * ffn : 18.0 * hidden + 4.0 * ffn;
+    const double whole = t->sequence ? 0.0 : 10.0 * hidden * (1.0 - 1.0 / s->tp);
+    const bool matrices = !t->fused && t->recompute != DF_RECOMPUTE_SELECTIVE;
+    const double attention = matrices ? 5.0 * d->heads * tokens * d->sequence : 0.0;
+    return (shared + attention) / s->tp + whole + w->kept_bytes * hidden;
+}
+
+/* Micro-batches whose activations a stage holds. With several parts a stage, as many parts as are
+ * sent ahead in the interleaved order: (p - 1 - i) 2 + (v - 1) p + 1. */
+static double in_flight_of(const df_train *t, int64_t stage)
+{
+    const df_split *const s = t->split;
+    const double behind = s->pp - 1.0 - (double)stage;
+    const double parts = fmax(1.0, t->parts);
+    const double held = parts > 1.0 && s->pp > 1.0
+                            ? (2.0 * behind + (parts - 1.0) * s->pp + 1.0) / parts
+                            : behind + 1.0;
+    return fmin(s->micro_batches, held);
+}
+
+/* Of the embedding: fitted as kept_bytes is, or the mask of a dropout. */
+static double first_bytes(const df_train *t)
+{
+    const df_dims *const d = t->dims;
+    const df_split *const s = t->split;
+    const double hidden = s->batch * d->sequence / s->cp * d->hidden;
+    return d->gated ? 12.0 * hidden : hidden / (t->sequence ? s->tp : 1.0);
+}
+
 df_train_bytes df_train_memory_bytes(const df_framework *w, const df_train *t, int64_t stage)
 {
     const df_dims *const d = t->dims;
@@ -297,12 +337,15 @@ df_train_bytes df_train_memory_bytes(const df_framework *w, const df_train *t, i
     const double tokens = s->batch * d->sequence / s->cp;
     const double hidden = tokens * d->hidden;
     const double logits = stage == (int64_t)s->pp - 1 ? tokens * d->vocab : 0.0;
-    const double in_flight = fmin(s->micro_batches, s->pp - (double)stage);
-    const double layer_bytes =
-        (22.0 * hidden + 6.7 * tokens * d->ffn) / s->tp + w->kept_bytes * hidden;
-    const double embedding_bytes = stage == 0 ? 12.0 * hidden : 0.0;
+    const double in_flight = in_flight_of(t, stage);
+    const double all_bytes = kept_bytes(w, t);
+    const double again = t->recompute == DF_RECOMPUTE_FULL ? t->recompute_layers : 0.0;
+    const double input_bytes = 2.0 * hidden / (t->sequence ? s->tp : 1.0);
+    const double layer_bytes = (1.0 - again) * all_bytes + again * input_bytes;
+    const double at_work_bytes = again > 0.0 ? all_bytes : 0.0; /* the layer that is done again */
+    const double embedding_bytes = stage == 0 ? first_bytes(t) : 0.0;
     return (df_train_bytes){.state = stage_params(w, t, stage) * param_bytes(t),
-                            .activations =
-                                in_flight * (layers * layer_bytes + embedding_bytes) + 8.0 * hidden,
+                            .activations = in_flight * (layers * layer_bytes + embedding_bytes) +
+                                           at_work_bytes + 8.0 * hidden,
                             .logits = 6.7 * logits / s->tp + w->kept_logit_bytes * logits};
 }

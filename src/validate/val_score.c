@@ -122,7 +122,8 @@ static void rank_group(const list *l, size_t first, df_val_ranking *out)
             }
         }
     }
-    if (members >= DF_VAL_GROUP) {
+    const bool differ = c.agree + c.differ + c.tied_measured > 0; /* else repeats of one strategy */
+    if (members >= DF_VAL_GROUP && differ) {
         const double regret = picked->measured / fastest->measured - 1.0;
         out->groups++;
         out->tau += tau_of(&c);

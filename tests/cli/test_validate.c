@@ -125,6 +125,7 @@ static const struct {
     {"hf_nanotron_h100", "hf_nanotron", "step_s", "all", 600, 12.47, 5.69, 0.1},
     {"hf_nanotron_h100_memory", "hf_nanotron_memory", "peak_mem_gb", "all", 600, 9.7, 5.4, 0.1},
     {"hf_nanotron_h100_memory", "hf_nanotron_memory", "fits", "all", 834, 1.3, 0, 0.1},
+    {"korthikanti_memory", "korthikanti_memory", "activation_mem_gib", "all", 8, 2.1, 2.1, 0.1},
     {"mlperf_training", "mlperf_training", "step_s", "all", 9, 7.58, 8.52, 0.1},
     {"mlperf_lora", "mlperf_lora", "step_s", "all", 36, 6.05, 4.84, 0.1},
     {"nemo_training", "nemo_sft", "step_s", "all", 14, 8.18, 6.77, 0.1},
