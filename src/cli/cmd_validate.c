@@ -63,7 +63,8 @@ static bool read_args(int argc, char **argv, validate_args *a, int *exit_code)
         "\nErrors are (predicted - measured) / measured: the mean, median and worst of their\n"
         "sizes, and their mean (bias). Runs that differ only in their strategy are ranked:\n"
         "Kendall's tau, and the regret, by how much the strategy that is predicted to be the\n"
-        "fastest is slower than the fastest.\n",
+        "fastest is slower than the fastest. The part of a row is where it comes from, or with\n"
+        "what an operator was measured.\n",
         args, sizeof args / sizeof args[0]};
     return df_cli_parse(&command, argc, argv, exit_code);
 }

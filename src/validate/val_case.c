@@ -249,7 +249,8 @@ df_status df_val_read_case(df_val_row *r, df_val_case *c)
 
 bool df_val_is_calibrated(const df_val_row *r, int rules)
 {
-    return df_compat_read(&r->rules[rules]).calibrated;
+    const df_compat_options options = df_compat_read(&r->rules[rules]);
+    return options.calibrated;
 }
 
 typedef struct {

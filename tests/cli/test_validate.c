@@ -218,7 +218,8 @@ static void misspelt_rows_are_named(void **state)
         {",training,", ",trainign,",
          "uci.csv:2: run_type: expected training or inference, found trainign"},
         {",unknown,", ",unknwon,",
-         "uci.csv:2: recompute: expected none, selective, selective-op, full or unknown, found unknwon"},
+         "uci.csv:2: recompute: expected none, selective, selective-op, full or unknown, found "
+         "unknwon"},
         {",4,Llama", ",four,Llama", "uci.csv:2: num_gpus: expected a number, found four"},
     };
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
@@ -253,8 +254,9 @@ static void csv_and_text_have_all_rows(void **state)
         lines += *c == '\n';
     }
     assert_int_equal(lines, 1 + 20);
-    assert_true(strncmp(o.out, "set,metric,id,quality,group,part,device,model,measured,corrected,skipped\n", 73) ==
-                0);
+    assert_true(
+        strncmp(o.out, "set,metric,id,quality,group,part,device,model,measured,corrected,skipped\n",
+                73) == 0);
     df_outcome_free(&o);
     o = df_program("validate vtrain");
     assert_int_equal(o.exit_code, 0);
