@@ -50,6 +50,7 @@ typedef struct {
     bool uneven_stages_left_out;
     bool downward_hops_shifted;
     bool cross_wafer_traffic_on_start;
+    bool layout_joins_tp_and_cp;
     bool infinite_start_shrinks;
     bool chip_grows_in_searches;
     bool chip_area_whole_mm2;
