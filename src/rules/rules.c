@@ -194,6 +194,9 @@ const df_rule df_rule_table[] = {
     RULE(llm_decode_logits_one_row,
          "a decode step has logits of one sequence, whatever the batch",
          "it has those of each sequence"),
+    RULE(llm_prefill_logits_whole,
+         "a prefill has logits of all positions of the prompt, which memory does not hold",
+         "it has those of each sequence's last position, from which the first token is drawn"),
     SOURCED(llm_kv_cache_free,
             "keys and values in the cache cost nothing beyond a GEMM's traffic",
             "storing takes time; fetching all heads' keys and values at their precision takes "

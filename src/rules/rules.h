@@ -72,6 +72,7 @@ typedef struct {
     bool llm_embedding_whole_table;
     bool llm_head_split_twice;
     bool llm_decode_logits_one_row;
+    bool llm_prefill_logits_whole;
     bool llm_kv_cache_free;
     bool llm_kv_heads_fraction;
     bool llm_casts_free;

@@ -430,6 +430,33 @@ static void decode_logits_one_row(void **state)
                   gemm_s(&cfg, B, D, V) + softmax_s, 1e-12);
 }
 
+/* The first token of eight sequences is drawn from the logits of eight positions, not of all 240 of
+ * each; nor does the model need more. Tensor-parallel devices have a fourth of the table each. */
+static void prefill_logits_whole(void **state)
+{
+    (void)state;
+    const double prompt = B * (S - 16.0);
+    for (int tp = 1; tp <= 4; tp *= 4) {
+        df_cfg cfg = df_llm_case(DF_RUN_INFERENCE);
+        df_llm_case_split(&cfg, tp, 1, 1, 1);
+        cfg.sched.tp_sp = false;
+        const df_llm_result r = df_llm_case_reference(&cfg);
+        const df_llm_result c = CORRECTED(&cfg, llm_prefill_logits_whole);
+        const double v = (double)V / tp;
+        const df_row_side *const all = &row_of(&r, DF_ROW_LOGITS)->side[DF_FORWARD];
+        const df_row_side *const last = &row_of(&c, DF_ROW_LOGITS)->side[DF_FORWARD];
+        df_assert_rel(all->time_s - all->comm_s,
+                      gemm_s(&cfg, prompt, D, v) +
+                          stream_s(&cfg, 7.0 * prompt * v, 4 * A * prompt * v) + 5 * O,
+                      1e-9);
+        df_assert_rel(last->time_s - last->comm_s,
+                      gemm_s(&cfg, B, D, v) + stream_s(&cfg, 7.0 * B * v, 4 * A * B * v) + 5 * O,
+                      1e-9);
+        df_assert_rel(r.model_flops - c.model_flops, 2.0 * (prompt - B) * D * V, 1e-9);
+        df_assert_rel(c.decode_s, r.decode_s, 0);
+    }
+}
+
 /* The last step reads the keys and values of all S positions, before its products or beside,
  * in as many bytes as the cache has, and writes those of one. */
 static void kv_cache_free(void **state)
@@ -1101,6 +1128,7 @@ int main(void)
         cmocka_unit_test(decode_logits_one_row),
         cmocka_unit_test(kv_cache_free),
         cmocka_unit_test(cached_heads_are_whole),
+        cmocka_unit_test(prefill_logits_whole),
         cmocka_unit_test(kv_heads_fraction),
         cmocka_unit_test(kv_heads_fraction_in_memory),
         cmocka_unit_test(casts_free),
