@@ -205,7 +205,8 @@ const df_rule df_rule_table[] = {
     SOURCED(
         llm_kv_heads_fraction,
         "with fewer key and value heads than tensor-parallel devices, each has a part of a head",
-        "each has a whole one, which others have too: its weights, products and cache",
+        "each has a whole one, which others have too: its weights, products and cache; they add up "
+        "its gradients",
         "Pope et al., MLSys 2023, section 3.3"),
     SOURCED(llm_casts_free,
             "weights kept in 4 bytes are used in the tensor format at no cost",

@@ -532,6 +532,37 @@ static void kv_heads_fraction(void **state)
                   row_of(&r, DF_ROW_SOFTMAX)->side[DF_FORWARD].time_s, 0);
 }
 
+/* Eight devices share two heads, of which four have a copy each, or four or eight: their layers are
+ * the same, but for the sum of the gradients of D * 64 weights of keys and as many of values in
+ * each of a stage's layers. Replicas that keep halves of gradients have sums of halves. */
+static void kv_heads_fraction_in_gradients(void **state)
+{
+    (void)state;
+    static const struct {
+        int64_t dp, lp, zero;
+        double layers, parts;
+    } cases[] = {{1, 1, 0, L, 1}, {1, 2, 0, L / 2.0, 1}, {2, 1, 0, L, 1}, {2, 1, 2, L, 2}};
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        df_cfg cfg = df_llm_case(DF_RUN_TRAINING);
+        df_llm_case_split(&cfg, 8, cases[i].dp, cases[i].lp, 1);
+        cfg.sw.dp_zero_stage = cases[i].zero;
+        cfg.tech.intra.nominal_energy_per_link_j = 1e-12;
+        cfg.llm.attention.kv_heads = H;
+        const df_llm_result own = CORRECTED(&cfg, llm_kv_heads_fraction);
+        for (int copies = 2; copies <= 4; copies *= 2) {
+            const double bytes = cases[i].layers * A * 2 * D * E / cases[i].parts;
+            cfg.llm.attention.kv_heads = H / copies;
+            const df_llm_result c = CORRECTED(&cfg, llm_kv_heads_fraction);
+            df_assert_rel(c.time_s - own.time_s, all_reduce_s(&cfg, bytes, copies), 1e-9);
+            /* 8 bits of each byte that is sent, twice over, to all but one n-th */
+            df_assert_rel(c.energy.network_j - own.energy.network_j,
+                          8e-12 * 8.0 * (double)(cases[i].dp * cases[i].lp) * bytes * 2 *
+                              (copies - 1) / copies,
+                          1e-9);
+        }
+    }
+}
+
 /* Half of a head of 64 columns more, twice, in each of four layers; and a device that has whole
  * heads anyway has no copies. */
 static void kv_heads_fraction_in_memory(void **state)
@@ -1130,6 +1161,7 @@ int main(void)
         cmocka_unit_test(cached_heads_are_whole),
         cmocka_unit_test(prefill_logits_whole),
         cmocka_unit_test(kv_heads_fraction),
+        cmocka_unit_test(kv_heads_fraction_in_gradients),
         cmocka_unit_test(kv_heads_fraction_in_memory),
         cmocka_unit_test(casts_free),
         cmocka_unit_test(idle_experts_run),
