@@ -526,6 +526,7 @@ void df_layout_name(const df_layout *layout, char text[DF_LAYOUT_AXES + 1])
 void df_layout_apply(const df_layout *layout,
                      const df_system_size *size,
                      const df_strategy *strategy,
+                     const df_rules *rules,
                      df_cfg *cfg)
 {
     df_cfg_system *const system = &cfg->system;
@@ -542,7 +543,8 @@ void df_layout_apply(const df_layout *layout,
     for (int i = 0; i < DF_LAYOUT_AXES; i++) {
         system->inter[axes_of(strategy)[i]] = layout->inter[i];
     }
-    /* A layout gives both the links of the one that reaches further. */
-    system->tp_inter = system->tp_inter || system->cp_inter;
-    system->cp_inter = system->tp_inter;
+    if (rules->layout_joins_tp_and_cp) {
+        system->tp_inter = system->tp_inter || system->cp_inter;
+        system->cp_inter = system->tp_inter;
+    }
 }

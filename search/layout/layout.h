@@ -34,6 +34,7 @@ void df_layout_name(const df_layout *layout, char text[DF_LAYOUT_AXES + 1]);
 void df_layout_apply(const df_layout *layout,
                      const df_system_size *size,
                      const df_strategy *strategy,
+                     const df_rules *rules,
                      df_cfg *cfg);
 
 #endif

@@ -78,7 +78,7 @@ static void use_strategy(df_report_source *s, int32_t id)
     df_err ignored;
     s->at_cfg = s->cfg;
     df_strategy_apply(&row->strategy, &s->at_cfg);
-    df_layout_apply(&row->layout, &row->size, &row->strategy, &s->at_cfg);
+    df_layout_apply(&row->layout, &row->size, &row->strategy, &s->options.rules, &s->at_cfg);
     s->works = df_eval_use(s->eval, &s->at_cfg, &ignored) == DF_OK;
     s->at = id;
 }

@@ -24,6 +24,7 @@ typedef struct {
     bool hops_of_stages;      /* energies count no hops between the parts of a stage */
     bool hop_whole;           /* one link carries all activations from a stage to the next */
     bool flops_unmasked;      /* df_transformer_flops has what it means */
+    bool logits_whole;        /* all positions of a prompt have logits */
     bool counted_energy;      /* an inference's energies are those of df_compat_pass_energy_j */
     bool first_token_decoded; /* a decode step, too, comes before the first token */
     /* In the network simulator: */

@@ -42,8 +42,9 @@ typedef struct {
     double tokens;  /* query positions of a sequence */
     double context; /* keys that they attend to */
     bool decode;
-    bool sampled; /* the next token of each sequence is drawn from its last logits: inference */
-    bool cached;  /* keys and values are kept in, and in a decode step come from, a cache */
+    double scored; /* positions of a sequence that have logits */
+    bool sampled;  /* the next token of each sequence is drawn from its last logits: inference */
+    bool cached;   /* keys and values are kept in, and in a decode step come from, a cache */
     double busy_experts, expert_rows; /* experts that get a token, and how many each gets */
 } df_span;
 
@@ -52,6 +53,8 @@ void df_split_read(const df_cfg *cfg, df_split *split);
 /* A pass over `tokens` positions that attend to `context` keys. */
 df_span
 df_span_of(const df_dims *dims, const df_split *split, double tokens, double context, bool decode);
+/* Makes it one of inference: keys and values are cached, and the last position alone has logits. */
+void df_span_infer(df_span *span);
 
 /* ---- Parameters, of the whole model ---- */
 

@@ -17,6 +17,8 @@ typedef struct {
     bool optimizes;      /* an optimizer's step follows */
     bool head_apart;     /* the head's parameters are gathered apart from the embedding's */
     double shared_bytes; /* gradients of a table that both ends of a pipeline have; 0: of none */
+    double copies;       /* tensor-parallel devices that have a copy of the same head; 1: of none */
+    double copied_bytes; /* gradients of a layer's heads that have copies, of one device */
 } df_exchange;
 
 /* zero_stage: 0 to 3, of Rajbhandari et al., SC 2020. */

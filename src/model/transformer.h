@@ -14,7 +14,8 @@ void df_transformer_build(const df_dims *dims,
                           df_ops *ops);
 
 /* Flops that the forward pass of `sequences` needs at least, in products of matrices, without
- * recomputation. A position attends to those before it and to itself; unmasked: to all. */
+ * recomputation. A position attends to those before it and to itself; unmasked: to all. Those that
+ * have logits are multiplied by the table. */
 double
 df_transformer_flops(const df_dims *dims, const df_span *span, double sequences, bool unmasked);
 

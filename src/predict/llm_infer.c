@@ -48,8 +48,8 @@ static void integrate(integral *sum, const sample *next)
 static df_span span_of(const df_job *x, double tokens, double context, bool decode)
 {
     df_span span = df_span_of(&x->dims, &x->split, tokens, context, decode);
-    span.cached = true;
-    span.sampled = true;
+    df_span_infer(&span);
+    span.scored = x->options.logits_whole ? tokens : span.scored;
     return span;
 }
 

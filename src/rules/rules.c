@@ -113,6 +113,9 @@ const df_rule df_rule_table[] = {
     RULE(cross_wafer_traffic_on_start,
          "a hop between wafers counts its y part on the wafer where it starts",
          "it counts where it runs: on the wafer with the smaller number"),
+    RULE(layout_joins_tp_and_cp,
+         "a layout gives tp and cp both the links of the one that reaches further",
+         "each has the links that its members are on"),
     RULE(infinite_start_shrinks,
          "a descent shrinks the share whose growth would make a dead device work",
          "it grows that share"),
@@ -191,6 +194,9 @@ const df_rule df_rule_table[] = {
     RULE(llm_decode_logits_one_row,
          "a decode step has logits of one sequence, whatever the batch",
          "it has those of each sequence"),
+    RULE(llm_prefill_logits_whole,
+         "a prefill has logits of all positions of the prompt, which memory does not hold",
+         "it has those of each sequence's last position, from which the first token is drawn"),
     SOURCED(llm_kv_cache_free,
             "keys and values in the cache cost nothing beyond a GEMM's traffic",
             "storing takes time; fetching all heads' keys and values at their precision takes "
@@ -199,7 +205,8 @@ const df_rule df_rule_table[] = {
     SOURCED(
         llm_kv_heads_fraction,
         "with fewer key and value heads than tensor-parallel devices, each has a part of a head",
-        "each has a whole one, which others have too: its weights, products and cache",
+        "each has a whole one, which others have too: its weights, products and cache; they add up "
+        "its gradients",
         "Pope et al., MLSys 2023, section 3.3"),
     SOURCED(llm_casts_free,
             "weights kept in 4 bytes are used in the tensor format at no cost",

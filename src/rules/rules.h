@@ -50,6 +50,7 @@ typedef struct {
     bool uneven_stages_left_out;
     bool downward_hops_shifted;
     bool cross_wafer_traffic_on_start;
+    bool layout_joins_tp_and_cp;
     bool infinite_start_shrinks;
     bool chip_grows_in_searches;
     bool chip_area_whole_mm2;
@@ -71,6 +72,7 @@ typedef struct {
     bool llm_embedding_whole_table;
     bool llm_head_split_twice;
     bool llm_decode_logits_one_row;
+    bool llm_prefill_logits_whole;
     bool llm_kv_cache_free;
     bool llm_kv_heads_fraction;
     bool llm_casts_free;
