@@ -54,7 +54,7 @@ df_status df_cfg_list_devices(df_cfg_devices *out, df_err *err)
 /* " (did you mean h100_sxm, h100_pcie or h100_nvl?)", or nothing. */
 static void nearest_text(const df_cfg_devices *list, const char *name, char text[DF_OPT_EXPECTED])
 {
-    enum { MOST = 4 };
+    enum { MOST = 6 };
     const char *words[DF_CFG_DEVICES];
     const char *near[MOST];
     size_t left = 0;

@@ -108,11 +108,11 @@ typedef struct {
     unsigned modes; /* DF_OPT_IN(mode); 0 before model_param */
     df_cfg_mark option[DF_OPT_MAX];
     df_cfg_mark section[DF_SECTION_MAX];
-    const char
-        *left_out[DF_OPT_MAX];     /* the file that says null, whatever that of the device says */
-    bool of_device;                /* the document fills up what those before it left out */
-    bool any_nodes, any_node_size; /* the cluster's: as many as the degrees ask for */
-    df_err warning;                /* about a word that was replaced; empty: none */
+    const char *own[2]; /* names of the files that are read, but for those of devices */
+    const char *left_out[DF_OPT_MAX]; /* the file that says null, whatever the device's says */
+    bool of_device;                   /* the document fills up what those before it left out */
+    bool any_nodes, any_node_size;    /* the cluster's: as many as the degrees ask for */
+    df_err warning;                   /* about a word that was replaced; empty: none */
     df_err rate; /* about the first rate with a unit of powers of 1024; empty: none */
 } df_cfg_reader;
 
