@@ -37,12 +37,12 @@ static void add_file(df_cfg_devices *list, const char *file)
 df_status df_cfg_list_devices(df_cfg_devices *out, df_err *err)
 {
     char folder[DF_DATA_PATH];
+    out->count = 0;
     DF_TRY(df_data_find(FOLDER, folder, err));
     DIR *const dir = opendir(folder);
     if (!dir) {
         return df_fail(err, DF_EIO, "%.800s: cannot be read: %s", folder, strerror(errno));
     }
-    out->count = 0;
     for (const struct dirent *file = readdir(dir); file; file = readdir(dir)) {
         add_file(out, file->d_name);
     }
