@@ -19,6 +19,7 @@
 
 /* What a prediction does otherwise beside its operators, as plain options. */
 typedef struct {
+    bool calibrated;          /* kernels, frameworks and engines are as they were measured */
     bool flags_alone;         /* df_topo_derive has what it means */
     bool hops_of_stages;      /* energies count no hops between the parts of a stage */
     bool hop_whole;           /* one link carries all activations from a stage to the next */

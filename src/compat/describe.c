@@ -5,6 +5,7 @@
 df_compat_options df_compat_read(const df_rules *rules)
 {
     return (df_compat_options){
+        .calibrated = rules->calibrated,
         .flags_alone = rules->axes_follow_flags,
         .hops_of_stages = rules->llm_energy_hops_of_stages,
         .hop_whole = rules->llm_hop_whole,
@@ -112,6 +113,7 @@ unsigned df_compat_reading(const df_rules *rules)
            (rules->networks_unchecked ? (unsigned)DF_CFG_ANY_NETWORKS : 0) |
            (rules->astra_topology_connected ? (unsigned)DF_CFG_ANY_TOPOLOGY : 0) |
            (rules->absent_technology_tenth ? 0 : (unsigned)DF_CFG_NEED_FIGURES) |
+           (rules->calibrated ? (unsigned)DF_CFG_ANY_KIND : 0) |
            (rules->splits_unchecked ? (unsigned)DF_CFG_ANY_SPLITS : 0);
 }
 

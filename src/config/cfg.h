@@ -14,6 +14,7 @@
 #include "config/axis.h"
 #include "config/cfg_attention.h"
 #include "config/cfg_calibration.h"
+#include "config/cfg_framework.h"
 #include "sched/sched.h"
 
 enum { DF_CFG_LEVELS = 4, DF_CFG_SRAMS = 3 };
@@ -38,8 +39,13 @@ typedef enum { DF_RUN_TRAINING, DF_RUN_INFERENCE } df_run_type;
 /* qwen2 and phi3 are built as llama is. */
 typedef enum { DF_LLM_GPT, DF_LLM_LLAMA } df_llm_type;
 /* What the backward pass computes again instead of keeping it (Korthikanti et al., 2022):
- * nothing, the core of the attention, or whole layers. */
-typedef enum { DF_RECOMPUTE_NONE, DF_RECOMPUTE_SELECTIVE, DF_RECOMPUTE_FULL } df_recompute;
+ * nothing, the core of the attention, whole layers, or (calibrated rules) some operators. */
+typedef enum {
+    DF_RECOMPUTE_NONE,
+    DF_RECOMPUTE_SELECTIVE,
+    DF_RECOMPUTE_FULL,
+    DF_RECOMPUTE_OPERATORS, /* part of the products and the pointwise work, operator by operator */
+} df_recompute;
 /* Values of kp_*_type in the files. */
 typedef enum { DF_KP_NONE = -1, DF_KP_CR = 1, DF_KP_RC = 2 } df_kp_type;
 /* scheduling_param.t; NONE is both `none` and null. */
@@ -91,6 +97,7 @@ typedef struct {
     bool mixed_precision;
     df_param_storage param_storage;
     double kv_cache_bytes; /* 0: as tensor_bytes */
+    int products;          /* a df_format, or -1: that of tensors */
 } df_cfg_precision;
 
 typedef struct {
@@ -98,6 +105,7 @@ typedef struct {
     double h2d_bandwidth_bytes_ps; /* <= 0: host transfers are not timed */
     int64_t dp_zero_stage;
     df_cfg_precision precision;
+    df_cfg_framework framework;
 } df_cfg_sw;
 
 typedef struct {
@@ -218,6 +226,7 @@ typedef struct {
     int64_t mb;
     bool tp_sp;
     df_recompute recompute;
+    double recompute_layers; /* share of the layers, where whole layers are */
     df_order_id schedule;
     int64_t virtual_stages; /* parts of the model on each stage, when interleaved */
     df_gemm_split t;
@@ -254,6 +263,7 @@ typedef struct {
     int64_t decode_len; /* -1: not given */
     int64_t intermediate_size, vocab_size, num_experts, top_k;
     df_cfg_attention attention;
+    bool frozen;          /* the weights: LoRA */
     int64_t sample_every; /* -1: as few timed decode steps as suffice */
 } df_cfg_llm;
 
@@ -293,6 +303,7 @@ typedef enum {
     DF_CFG_ANY_TOPOLOGY = 32,  /* and a topology that is simulated as fully connected */
     DF_CFG_ANY_SHARES = 64,    /* shares do not matter: a search divides the budgets anew */
     DF_CFG_NEED_FIGURES = 128, /* the technology and the budgets that parts are derived from */
+    DF_CFG_ANY_KIND = 512,     /* formulas know networks of any kind, not rings alone */
     DF_CFG_ANY_SPLITS = 256,   /* degrees that do not split an LLM evenly are a warning */
 } df_cfg_need;
 

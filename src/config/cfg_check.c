@@ -28,7 +28,7 @@ static df_status check_topology(const df_cfg *cfg, const char **key, df_err *err
     const df_topology found[] = {cfg->inter_topology, cfg->intra_topology};
     static const char *const keys[] = {"network_topology.inter_node",
                                        "network_topology.intra_node"};
-    if (cfg->backend.model != DF_BACKEND_ANALYTICAL) {
+    if (!cfg->has_model || cfg->backend.model != DF_BACKEND_ANALYTICAL) {
         return DF_OK;
     }
     for (int i = 0; i < 2; i++) {
@@ -336,7 +336,8 @@ df_status df_cfg_check_machine(
     static const struct {
         unsigned lenient, off; /* what makes it a warning, and what leaves it out */
         df_status (*check)(const df_cfg *cfg, const char **key, df_err *err);
-    } checks[] = {{DF_CFG_ANY_SPLITS, DF_CFG_ANY_DEGREES, check_split},
+    } checks[] = {{0, DF_CFG_ANY_KIND, check_topology},
+                  {DF_CFG_ANY_SPLITS, DF_CFG_ANY_DEGREES, check_split},
                   {DF_CFG_ANY_BUDGETS, DF_CFG_ANY_SHARES, check_budgets},
                   {DF_CFG_ANY_NETWORKS | DF_CFG_ANY_DEGREES, 0, check_networks},
                   {DF_CFG_ANY_TOPOLOGY, 0, check_simulated_topology}};
@@ -364,7 +365,6 @@ df_status df_cfg_cross_check(const df_cfg *cfg, bool degrees, const char **key, 
     if (!cfg->has_model) { /* a device is the same whatever it is used for */
         return DF_OK;
     }
-    DF_TRY(check_topology(cfg, key, err));
     if (cfg->mode == DF_MODE_LLM) {
         return check_llm(cfg, degrees, key, err);
     }

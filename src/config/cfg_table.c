@@ -59,6 +59,44 @@ static const df_word words_kv_format[] = {{"as_tensor_format", 0, false},
                                           {"fp32", 4, false},
                                           {"single", 4, false},
                                           {NULL, 0, false}};
+#define FRAMEWORK_WORD(name, word) {word, name, false},
+static const df_word words_framework[] = {DF_FRAMEWORKS(FRAMEWORK_WORD){NULL, 0, false}};
+static const df_word words_elementwise[] = {{"gpt", DF_POINTWISE_GPT, false},
+                                            {"gated_eager", DF_POINTWISE_GATED_EAGER, false},
+                                            {"gated_fused", DF_POINTWISE_GATED_FUSED, false},
+                                            {NULL, 0, false}};
+static const df_word words_of_device[] = {{"device", DF_STREAM_DEVICE, false}, {NULL, 0, false}};
+static const df_word words_throttle[] = {{"card", DF_THROTTLE_CARD, false},
+                                         {"architecture", DF_THROTTLE_ARCHITECTURE, false},
+                                         {NULL, 0, false}};
+static const df_word words_prefill[] = {
+    {"engine", DF_PREFILL_ENGINE, false},   {"fa2", DF_PREFILL_FA2, false},
+    {"cudnn", DF_PREFILL_CUDNN, false},     {"triton_2023", DF_PREFILL_TRITON_2023, false},
+    {"unfused", DF_PREFILL_UNFUSED, false}, {NULL, 0, false}};
+static const df_word words_low[] = {{"measured", DF_LOW_MEASURED, false},
+                                    {"vendor", DF_LOW_VENDOR, false},
+                                    {"training", DF_LOW_TRAINING, false},
+                                    {NULL, 0, false}};
+static const df_word words_join[] = {{"inside", DF_THROTTLE_INSIDE, false},
+                                     {"outside", DF_THROTTLE_OUTSIDE, false},
+                                     {NULL, 0, false}};
+static const df_word words_overlap[] = {{"none", DF_OVERLAP_NONE, false},
+                                        {"backward", DF_OVERLAP_BACKWARD, false},
+                                        {"chunked", DF_OVERLAP_CHUNKED, false},
+                                        {NULL, 0, false}};
+static const df_word words_stages[] = {{"even", DF_STAGES_EVEN, false},
+                                       {"ends_as_layers", DF_STAGES_ENDS_AS_LAYERS, false},
+                                       {"balanced", DF_STAGES_BALANCED, false},
+                                       {NULL, 0, false}};
+static const df_word words_context[] = {
+    {"gather", DF_CONTEXT_GATHER, false}, {"ring", DF_CONTEXT_RING, false}, {NULL, 0, false}};
+static const df_word words_products[] = {{"bf16", DF_FORMAT_BF16, false},
+                                         {"fp16", DF_FORMAT_BF16, true},
+                                         {"fp8", DF_FORMAT_FP8, false},
+                                         {"fp8_block", DF_FORMAT_FP8_BLOCK, false},
+                                         {"mxfp8", DF_FORMAT_MXFP8, false},
+                                         {"nvfp4", DF_FORMAT_NVFP4, false},
+                                         {NULL, 0, false}};
 const df_word df_words_arch[] = {{"a100", DF_ARCH_A100, false},
                                  {"h100", DF_ARCH_H100, false},
                                  {"l40s", DF_ARCH_L40S, false},
@@ -104,6 +142,7 @@ static const df_word words_llm_type[] = {{"gpt", DF_LLM_GPT, false},
 const df_word df_words_recompute[] = {{"none", DF_RECOMPUTE_NONE, false},
                                       {"selective", DF_RECOMPUTE_SELECTIVE, false},
                                       {"full", DF_RECOMPUTE_FULL, false},
+                                      {"selective_op", DF_RECOMPUTE_OPERATORS, false},
                                       {NULL, 0, false}};
 #define ATTENTION_WORD(name, word) {word, name, false},
 static const df_word words_attention[] = {DF_CFG_ATTENTION_TYPES(ATTENTION_WORD){NULL, 0, false}};
@@ -259,6 +298,14 @@ static const df_word words_attention[] = {DF_CFG_ATTENTION_TYPES(ATTENTION_WORD)
 #define FORMAT_RATE(name, format)                                                                  \
     REAL("tech_param.core.format_rate." name, "", ABOVE_0, NOT_GIVEN,                              \
          tech.core.format_rate[format], "dense rate of " name " over bf16's")
+
+#define FRAMEWORK_ROW(field, path, unit, words, kind, range, meaning)                              \
+    {                                                                                              \
+        path,   kind,                                                                              \
+        unit,   range,                                                                             \
+        words,  OPTIONAL(DF_FRAMEWORK_ABSENT),                                                     \
+        0,      AT(sw.framework.own.field),                                                        \
+        meaning},
 
 #define TECH OPTIONAL(DF_CFG_ABSENT_J)
 #define LINKS OPTIONAL(1)
@@ -659,6 +706,33 @@ const df_opt df_opts[] = {
          OPTIONAL(-1),
          calibration.basis,
          "what it rests on: measured with gemm, prefill and decode in the file, else rule"),
+    WORD("sw_param.framework",
+         words_framework,
+         OPTIONAL(-1),
+         sw.framework.like,
+         "the framework that trains (calibrated rules): `deepflow help profiles`"),
+    WORD("sw_param.framework.like",
+         words_framework,
+         OPTIONAL(-1),
+         sw.framework.like,
+         "the same, beside keys that differ from its profile"),
+    WORD("sw_param.precision.products",
+         words_products,
+         OPTIONAL(-1),
+         sw.precision.products,
+         "format of products with weights (calibrated rules); absent: that of tensors"),
+    DF_FRAMEWORK_KEYS(FRAMEWORK_ROW) /* ends with a comma */
+    REAL("scheduling_param.recompute_layers",
+         "",
+         FRACTION,
+         OPTIONAL(1),
+         sched.recompute_layers,
+         "share of the layers that are recomputed (calibrated rules, recompute full)"),
+    MODEL_BOOL(DF_MODE_LLM,
+               "model_param.frozen",
+               OPTIONAL(0),
+               llm.frozen,
+               "weights that training leaves as they are, as LoRA does (calibrated rules)"),
     DF_CALIBRATION_KEYS(CALIBRATION_ROW) /* ends with a comma */
     DF_CALIBRATION_SHARED(SHARED_ROW)    /* ends with a comma */
 

@@ -192,6 +192,7 @@ df_value_status df_opt_parse(const df_opt *opt, const char *text, double *value)
     case DF_OPT_BOOL:
     case DF_OPT_ENUM:
     case DF_OPT_HABIT:
+    case DF_OPT_CHOICE:
         return read_word(opt->words, text, value) ? DF_VALUE_OK : DF_VALUE_BAD;
     case DF_OPT_FORMAT:
         return read_word(opt->words, text, value) ? DF_VALUE_OK : parse_number(opt, text, value);
@@ -263,12 +264,17 @@ void df_opt_expected(const df_opt *opt, char text[DF_OPT_EXPECTED])
     case DF_OPT_BOOL:
     case DF_OPT_ENUM:
     case DF_OPT_HABIT:
+    case DF_OPT_CHOICE:
         list_words(opt->words, text);
         return;
-    case DF_OPT_FORMAT:
+    case DF_OPT_FORMAT: {
+        char number[DF_OPT_EXPECTED];
         list_words(opt->words, part);
-        snprintf(text, DF_OPT_EXPECTED, "%.160s, or a number of bytes > 0", part);
+        number_text(opt, number);
+        snprintf(text, DF_OPT_EXPECTED, "%.160s, or %.60s", part,
+                 strcmp(opt->unit, "bytes") == 0 ? "a number of bytes > 0" : number);
         return;
+    }
     case DF_OPT_REAL:
     case DF_OPT_BYTES:
     case DF_OPT_RATE:
@@ -313,6 +319,7 @@ void df_opt_store(const df_opt *opt, double value, df_cfg *cfg)
     case DF_OPT_BYTES:
     case DF_OPT_RATE:
     case DF_OPT_COUNT:
+    case DF_OPT_CHOICE:
     case DF_OPT_FORMAT:
         memcpy(field, &value, sizeof value);
         return;
@@ -341,6 +348,7 @@ double df_opt_load(const df_opt *opt, const df_cfg *cfg)
     case DF_OPT_BYTES:
     case DF_OPT_RATE:
     case DF_OPT_COUNT:
+    case DF_OPT_CHOICE:
     case DF_OPT_FORMAT:
         memcpy(&real, field, sizeof real);
         return real;

@@ -23,6 +23,7 @@ typedef enum {
     DF_OPT_BOOL,   /* bool */
     DF_OPT_ENUM,   /* an enum: one of the words */
     DF_OPT_HABIT,  /* the same, but another word is taken as the preset, with a warning */
+    DF_OPT_CHOICE, /* double: one of the words */
     DF_OPT_FORMAT, /* double: one of the words, or a number */
     DF_OPT_TEXT,   /* char[DF_CFG_TEXT] */
 } df_opt_kind;

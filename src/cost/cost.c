@@ -166,7 +166,9 @@ df_status df_price_ops(const df_coster *c, const df_op op[], int count, df_price
             memset(&price[i], 0, sizeof price[i]);
             DF_TRY(price_kernel(c, &op[i], &price[i]));
         }
-        const double launch_s = op[i].launches * c->dev->launch_overhead_s;
+        const bool inside = c->model->launches_inside &&
+                            (op[i].kind == DF_OP_GEMM || op[i].kind == DF_OP_ATTENTION);
+        const double launch_s = inside ? 0.0 : op[i].launches * c->dev->launch_overhead_s;
         price[i].time_s += launch_s;
         price[i].launch_s += launch_s;
     }

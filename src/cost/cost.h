@@ -28,6 +28,7 @@ typedef struct {
     double (*collective_s)(const df_coster *c,
                            const df_op_collective *what,
                            const df_topo_group *group);
+    bool launches_inside; /* of the first two: launches are in their times */
 } df_cost_model;
 
 extern const df_cost_model df_cost_roofline;

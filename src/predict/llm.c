@@ -112,8 +112,12 @@ static df_status train(df_job *x, df_llm_result *out)
 {
     const df_span span = df_span_of(&x->dims, &x->split, x->dims.sequence, x->dims.sequence, false);
     const double sequences = (double)x->cfg->llm.batch_size;
-    DF_TRY(df_llm_time_pass(x, &span, &out->pass));
-    DF_TRY(df_llm_run_step(x, &out->optimizer_s, &out->time_s));
+    if (x->options.calibrated) {
+        DF_TRY(df_llm_train_calibrated(x, &span, out));
+    } else {
+        DF_TRY(df_llm_time_pass(x, &span, &out->pass));
+        DF_TRY(df_llm_run_step(x, &out->optimizer_s, &out->time_s));
+    }
     out->cut_short = df_llm_batches(x) < x->split.micro_batches;
     df_llm_pass_energy(x, &out->energy);
     df_llm_add_exchange_energy(x, &out->energy);

@@ -11,6 +11,7 @@ static double recompute_s(df_recompute kind, const df_pass_times *times)
     case DF_RECOMPUTE_FULL:
         return times->block_s[DF_BLOCK_LAYER][DF_PASS_FORWARD];
     case DF_RECOMPUTE_SELECTIVE:
+    case DF_RECOMPUTE_OPERATORS: /* of which these rules know no more */
         return times->attention_core_s;
     case DF_RECOMPUTE_NONE:
         break;

@@ -70,9 +70,13 @@ df_status df_predict_check(const df_cfg *cfg, const df_rules *rules, df_err *err
 
 /* ---- A prediction ---- */
 
-/* Whether any rate that every kernel needs is missing. */
-static bool cannot_compute(const df_hw_device *dev)
+/* Whether any rate that every kernel needs is missing. Measured kernels say so themselves. */
+static bool lacks_rate(const df_job *job)
 {
+    const df_hw_device *const dev = job->coster.dev;
+    if (job->options.calibrated) {
+        return false;
+    }
     bool missing = !(dev->core.throughput_flops_ps > 0.0);
     for (int i = 0; i < DF_HW_LEVELS; i++) {
         missing = missing || !(dev->mem[i].throughput_bytes_ps > 0.0);
@@ -130,7 +134,7 @@ static df_status begin(df_predictor *predictor, const df_design *design, df_err 
     coster->err = err;
     df_topo_derive(design->cfg, design->dev, job->options.flags_alone, &coster->topo);
     DF_TRY(use_simulator(job));
-    return use_products(job);
+    return job->options.calibrated ? df_calibrated_begin(job) : use_products(job);
 }
 
 df_status df_predict(
@@ -143,11 +147,11 @@ df_status df_predict(
     switch (design->cfg->mode) {
     case DF_MODE_GEMM:
         DF_TRY(df_predict_gemm(&job, &out->gemm));
-        time_s = cannot_compute(design->dev) ? HUGE_VAL : out->gemm.time_s;
+        time_s = lacks_rate(&job) ? HUGE_VAL : out->gemm.time_s;
         break;
     case DF_MODE_LSTM:
         DF_TRY(df_predict_lstm(&job, &out->lstm));
-        time_s = cannot_compute(design->dev) ? HUGE_VAL : out->lstm.time_s;
+        time_s = lacks_rate(&job) ? HUGE_VAL : out->lstm.time_s;
         break;
     case DF_MODE_LLM:
         DF_TRY(df_predict_llm(&job, &out->llm));

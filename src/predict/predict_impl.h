@@ -8,11 +8,13 @@
  *   llm_infer.c        prefill and decode
  *   llm_step.c         a step through the pipeline: what it is made of, and its time
  *   llm_net.c          the same timed by the network simulator
+ *   llm_calibrated.c   training on measured kernels, as a framework runs it
  *   llm_energy.c       energy of a run
  *   predict_memory.c   what a device must hold */
 #ifndef DF_PREDICT_IMPL_H
 #define DF_PREDICT_IMPL_H
 #include "compat/compat.h"
+#include "framework/framework.h"
 #include "model/lstm.h"
 #include "model/transformer.h"
 #include "predict/predict.h"
@@ -55,9 +57,11 @@ typedef struct {
     const df_rules *rules;
     df_compat_options options; /* of the rules */
     df_coster coster;
-    df_compat_prices prices; /* of the coster */
-    df_simulated simulated;  /* of the coster */
-    df_usages *usages;       /* to fill; NULL: only times are wanted */
+    df_compat_prices prices;  /* of the coster */
+    df_simulated simulated;   /* of the coster */
+    df_calibrated calibrated; /* of the coster, by the calibrated rules */
+    df_hw_device card_device; /* the device, with the card's time of a launch */
+    df_usages *usages;        /* to fill; NULL: only times are wanted */
     df_err *err;
 
     /* of an LLM */
@@ -111,6 +115,16 @@ DF_NODISCARD df_status df_llm_run_net_step(df_job *x,
                                            df_step *step,
                                            const df_lower_traffic *traffic,
                                            double *time_s);
+
+/* Makes the coster that of the calibrated rules.
+ * DF_EINVAL: the file lacks what they need. DF_INFEASIBLE: so does the device. */
+DF_NODISCARD df_status df_calibrated_begin(df_job *x);
+
+/* What a stage needs in training by the calibrated rules. */
+void df_train_memory(const df_cfg *cfg, int64_t stage, df_memory *out);
+
+/* Training by the calibrated rules: all figures but energies. */
+DF_NODISCARD df_status df_llm_train_calibrated(df_job *x, const df_span *span, df_llm_result *out);
 
 /* Inference: all figures but what follows from the time of the run. */
 DF_NODISCARD df_status df_llm_infer(df_job *x, df_llm_result *out);

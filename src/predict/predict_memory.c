@@ -1,7 +1,7 @@
 /* The memory that a model needs of each device. */
 #include "compat/compat.h"
 #include "model/transformer.h"
-#include "predict/predict.h"
+#include "predict/predict_impl.h"
 
 df_pipe df_pipe_read(const df_cfg *cfg)
 {
@@ -47,6 +47,21 @@ static void read_use(const df_cfg *cfg, const df_rules *rules, df_ops *ops, df_m
                            .moment_bytes = dims.bytes.optimizer};
 }
 
+static bool is_calibrated_training(const df_cfg *cfg, const df_rules *rules)
+{
+    return df_compat_read(rules).calibrated && cfg->llm.run_type == DF_RUN_TRAINING;
+}
+
+static void find_training_peak(const df_cfg *cfg, df_memory *out)
+{
+    df_train_memory(cfg, 0, out);
+    for (int64_t stage = 1; stage < cfg->sched.lp; stage++) {
+        df_memory other;
+        df_train_memory(cfg, stage, &other);
+        *out = other.total_bytes > out->total_bytes ? other : *out;
+    }
+}
+
 void df_predict_memory_of_stage(const df_cfg *cfg,
                                 const df_rules *rules,
                                 int64_t stage,
@@ -54,6 +69,10 @@ void df_predict_memory_of_stage(const df_cfg *cfg,
 {
     df_ops ops;
     df_memory_use use;
+    if (is_calibrated_training(cfg, rules)) {
+        df_train_memory(cfg, stage, out);
+        return;
+    }
     read_use(cfg, rules, &ops, &use);
     df_memory_of_stage(&ops, &use, stage, out);
 }
@@ -62,6 +81,10 @@ void df_predict_memory_peak(const df_cfg *cfg, const df_rules *rules, df_memory 
 {
     df_ops ops;
     df_memory_use use;
+    if (is_calibrated_training(cfg, rules)) {
+        find_training_peak(cfg, out);
+        return;
+    }
     read_use(cfg, rules, &ops, &use);
     df_memory_peak(&ops, &use, out);
 }

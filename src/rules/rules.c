@@ -332,7 +332,8 @@ const df_rule df_rule_table[] = {
 };
 const size_t df_rule_count = sizeof df_rule_table / sizeof df_rule_table[0];
 
-_Static_assert(sizeof df_rule_table / sizeof df_rule_table[0] == sizeof(df_rules) / sizeof(bool),
+_Static_assert(sizeof df_rule_table / sizeof df_rule_table[0] ==
+                   offsetof(df_rules, calibrated) / sizeof(bool),
                "every field has a row");
 
 static bool *field_of(df_rules *rules, const df_rule *rule)
@@ -347,7 +348,7 @@ static bool value_of(const df_rules *rules, const df_rule *rule)
 
 static df_rules all(bool value)
 {
-    df_rules rules;
+    df_rules rules = {.calibrated = false};
     for (size_t i = 0; i < df_rule_count; i++) {
         *field_of(&rules, &df_rule_table[i]) = value;
     }
@@ -362,6 +363,13 @@ df_rules df_rules_reference(void)
 df_rules df_rules_corrected(void)
 {
     return all(false);
+}
+
+df_rules df_rules_calibrated(void)
+{
+    df_rules rules = all(false);
+    rules.calibrated = true;
+    return rules;
 }
 
 /* Whether the `length` characters at text are `word`. */
@@ -405,13 +413,14 @@ static df_status parse_exception(const char *text, size_t length, df_rules *rule
 df_status df_rules_parse(const char *text, df_rules *rules, df_err *err)
 {
     size_t length = strcspn(text, ",");
-    bool value;
-    if (!parse_value(text, length, &value)) {
-        return df_fail(err, DF_EINVAL, "--rules: expected reference or corrected, found %.*s",
-                       length > 0 ? (int)length : (int)strlen("nothing"),
-                       length > 0 ? text : "nothing");
+    const bool calibrated = is_word(text, length, "calibrated");
+    bool value = false;
+    if (!calibrated && !parse_value(text, length, &value)) {
+        return df_fail(
+            err, DF_EINVAL, "--rules: expected reference, corrected or calibrated, found %.*s",
+            length > 0 ? (int)length : (int)strlen("nothing"), length > 0 ? text : "nothing");
     }
-    df_rules result = all(value);
+    df_rules result = calibrated ? df_rules_calibrated() : all(value);
     while (text[length] == ',') {
         text += length + 1;
         length = strcspn(text, ",");
@@ -428,8 +437,9 @@ int df_rules_format(const df_rules *rules, char *text, size_t size)
         set += value_of(rules, &df_rule_table[i]);
     }
     /* The value that most have comes first. */
-    const bool common = 2 * set >= df_rule_count;
-    int used = snprintf(text, size, "%s", common ? "reference" : "corrected");
+    const bool common = !rules->calibrated && 2 * set >= df_rule_count;
+    const char *const base = common ? "reference" : "corrected";
+    int used = snprintf(text, size, "%s", rules->calibrated ? "calibrated" : base);
     for (size_t i = 0; i < df_rule_count; i++) {
         const size_t at = (size_t)used < size ? (size_t)used : size;
         if (value_of(rules, &df_rule_table[i]) != common) {
@@ -452,6 +462,7 @@ void df_rules_print_help(FILE *out)
     fputs(
         "The Python DeepFlow does some things that were not meant, and they change its numbers.\n"
         "`--rules corrected` (the default) does what was meant, `--rules reference` what it does,\n"
+        "`--rules calibrated` what was meant on kernels as they were measured,\n"
         "and exceptions follow after commas: --rules corrected,pipeline_hop_free=reference\n",
         out);
     for (size_t i = 0; i < df_rule_count; i++) {

@@ -110,6 +110,9 @@ typedef struct {
     bool llm_replicas_counted_twice;
     bool ttft_with_decode_step;
     bool llm_model_flops_unmasked;
+    /* not a rule of the table: prices of kernels as they were measured, in place of an ideal
+     * device's (src/kernels, src/framework, src/engine) */
+    bool calibrated;
 } df_rules;
 
 typedef struct {
@@ -129,8 +132,10 @@ extern const size_t df_rule_count;
 
 df_rules df_rules_reference(void);
 df_rules df_rules_corrected(void);
+/* The corrected ones, with measured kernels. */
+df_rules df_rules_calibrated(void);
 
-/* Reads "reference" or "corrected", then any ",FIELD=reference|corrected".
+/* Reads "reference", "corrected" or "calibrated", then any ",FIELD=reference|corrected".
  * DF_EINVAL names the nearest known field. On failure *rules is untouched. */
 DF_NODISCARD df_status df_rules_parse(const char *text, df_rules *rules, df_err *err);
 

@@ -619,7 +619,7 @@ static void bad_input_is_refused(void **state)
     df_refuse("predict --hardware_config /nowhere.yaml --model_config " LSTM, 2,
               "/nowhere.yaml: expected a file");
     df_refuse("predict --hardware_config " HARDWARE " --model_config " LSTM " --rules wrong", 2,
-              "--rules: expected reference or corrected, found wrong");
+              "--rules: expected reference, corrected or calibrated, found wrong");
     df_refuse("gemm --hardware_config " HARDWARE " --m 0 --k 1 --n 1", 2,
               "--m: expected a whole number from 1 to 1099511627776, found 0");
     df_refuse("device", 2, "--hardware_config: expected a file");

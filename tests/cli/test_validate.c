@@ -138,7 +138,8 @@ static void mistakes_are_refused(void **state)
     df_refuse("validate nonsense", 2,
               "SET: expected a set that is there (such as hf_nanotron_h100), found nonsense");
     df_refuse("validate --data /nonexistent", 2, "--data: expected a folder, found /nonexistent");
-    df_refuse("validate --rules good", 2, "--rules: expected reference or corrected, found good");
+    df_refuse("validate --rules good", 2,
+              "--rules: expected reference, corrected or calibrated, found good");
 }
 
 /* What `validate vtrain` prints for a copy of the program in `dir`, with `environment` set. */

@@ -53,7 +53,7 @@ static void a_cost_model_is_a_table(void **state)
 {
     (void)state;
     static const df_cost_model own = {gemm_in_a_second, attention_in_an_hour,
-                                      stream_at_a_byte_a_second, ring_in_a_minute};
+                                      stream_at_a_byte_a_second, ring_in_a_minute, false};
     const df_cfg cfg = df_lstm_case();
     const df_hw_device dev = derive(&cfg);
     const df_op list[] = {

@@ -65,8 +65,8 @@ static void mistakes_are_named(void **state)
     static const struct {
         const char *text, *message;
     } cases[] = {
-        {"refrence", "--rules: expected reference or corrected, found refrence"},
-        {"", "--rules: expected reference or corrected, found nothing"},
+        {"refrence", "--rules: expected reference, corrected or calibrated, found refrence"},
+        {"", "--rules: expected reference, corrected or calibrated, found nothing"},
         {"corrected,", "--rules: expected a known rule, found nothing"},
         {"corrected,pipeline_hop_fre=reference",
          "--rules: expected a known rule (did you mean pipeline_hop_free?), found "

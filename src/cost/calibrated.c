@@ -1,0 +1,229 @@
+#include "cost/calibrated.h"
+
+#include <math.h>
+
+enum { DRAM = DF_HW_LEVELS - 1 };
+
+static const df_calibrated *options_of(const df_coster *c)
+{
+    return c->options;
+}
+
+/* ---- The network ---- */
+
+void df_fabric_of(const df_cfg *cfg, const df_hw_device *dev, df_fabric *out)
+{
+    static const df_axis llm[] = {DF_AXIS_TP, DF_AXIS_CP, DF_AXIS_DP, DF_AXIS_LP};
+    static const df_axis others[] = {DF_AXIS_KP1, DF_AXIS_KP2, DF_AXIS_DP, DF_AXIS_LP};
+    const df_axis *const inner_first = cfg->mode == DF_MODE_LLM ? llm : others;
+    const double devices = (double)df_cfg_workers(cfg);
+    double stride = 1.0;
+    *out = (df_fabric){.node = fmin((double)cfg->system.num_devices_per_node, devices),
+                       .devices = devices,
+                       .port_bytes_ps = dev->inter.throughput_bytes_ps,
+                       .step_s = dev->inter.latency_s,
+                       .message_s = dev->inter.latency_s};
+    for (int axis = 0; axis < DF_AXES; axis++) {
+        out->inside[axis] = 1.0;
+    }
+    for (size_t i = 0; i < sizeof llm / sizeof llm[0]; i++) {
+        const df_axis axis = inner_first[i];
+        const double degree = fmax(1.0, (double)cfg->sched.degree[axis]);
+        if (stride <= out->node) {
+            out->inside[axis] = fmax(1.0, fmin(degree, floor(out->node / stride)));
+        }
+        stride *= degree;
+    }
+}
+
+static df_comm_kind comm_kind(df_coll_kind kind)
+{
+    switch (kind) {
+    case DF_COLL_ALL_REDUCE:
+        return DF_COMM_ALL_REDUCE;
+    case DF_COLL_ALL_GATHER:
+        return DF_COMM_ALL_GATHER;
+    case DF_COLL_REDUCE_SCATTER:
+        return DF_COMM_REDUCE_SCATTER;
+    case DF_COLL_ALL_TO_ALL:
+    case DF_COLL_P2P:
+        break;
+    }
+    return DF_COMM_ALL_TO_ALL;
+}
+
+double df_calibrated_link_bytes_ps(const df_calibrated *c, double n)
+{
+    const double endless_bytes = 8e9;               /* any that takes far longer than its start */
+    const double members = fmin(fmax(2.0, n), 8.0); /* as many as were measured */
+    const double bytes = endless_bytes * (fmax(2.0, n) - 1.0) / fmax(2.0, n);
+    return bytes /
+           df_kernel_comm_s(&c->card, DF_COMM_NCCL, DF_COMM_ALL_GATHER, members, endless_bytes);
+}
+
+double df_calibrated_port_bytes_ps(const df_calibrated *c, double inside, double rings)
+{
+    const df_fabric *const f = &c->fabric;
+    if (f->pooled) {
+        return f->port_bytes_ps * f->node / fmax(1.0, rings);
+    }
+    const double ports_bytes_ps = f->port_bytes_ps * inside;
+    return inside > 1.0 ? fmin(ports_bytes_ps, df_calibrated_link_bytes_ps(c, inside))
+                        : ports_bytes_ps;
+}
+
+double df_calibrated_ring_s(
+    const df_calibrated *c, df_coll_kind kind, double bytes, double n, double inside, double rings)
+{
+    if (!(n > 1.0) || !(bytes > 0.0)) {
+        return 0.0;
+    }
+    if (kind == DF_COLL_P2P) {
+        const double bytes_ps =
+            inside > 1.0 ? df_calibrated_link_bytes_ps(c, 2.0) : c->fabric.port_bytes_ps;
+        return c->fabric.message_s + bytes / bytes_ps;
+    }
+    if (inside >= n) {
+        return df_kernel_comm_s(&c->card, c->all_reduce, comm_kind(kind), n, bytes);
+    }
+    const double passes = kind == DF_COLL_ALL_REDUCE ? 2.0 : 1.0;
+    const double sent_bytes = passes * bytes * (n - 1.0) / n;
+    return passes * (n - 1.0) * c->fabric.step_s +
+           sent_bytes / df_calibrated_port_bytes_ps(c, inside, rings);
+}
+
+/* ---- Kernels ---- */
+
+double df_calibrated_stream_s(const df_calibrated *c, double bytes, double kernels)
+{
+    return df_kernel_stream_s(&c->card, c->stream_share, bytes, kernels);
+}
+
+double
+df_calibrated_gemm_s(const df_calibrated *c, const df_gemm_kernel *kernel, const df_matmul *p)
+{
+    const df_gemm_kernel *const wide = &df_gemm_kernels[DF_GEMM_CUBLAS];
+    if (kernel == wide || c->low_share >= 1.0) {
+        return df_kernel_gemm_s(&c->card, kernel, &c->load, p);
+    }
+    return c->low_share * df_kernel_gemm_s(&c->card, kernel, &c->load, p) +
+           (1.0 - c->low_share) * df_kernel_gemm_s(&c->card, wide, &c->load, p);
+}
+
+/* Products with weights of layers are in their own format; the logits, the router and attention are
+ * in bf16. */
+static const df_gemm_kernel *kernel_of(const df_calibrated *c, const df_op *op)
+{
+    if (!c->transformer) {
+        return c->product;
+    }
+    const bool projects = op->row == DF_ROW_QKV || op->row == DF_ROW_OUT ||
+                          op->row == DF_ROW_FFN1 || op->row == DF_ROW_FFN2;
+    return op->block == DF_BLOCK_LAYER && projects ? c->product : &df_gemm_kernels[DF_GEMM_CUBLAS];
+}
+
+/* Products of attention's heads are a batch, for which one kernel is launched. The product of a
+ * weight gradient reads what the other two have quantised. */
+static df_status price_gemm(const df_coster *coster, const df_op *op, df_price *price)
+{
+    const df_calibrated *const c = options_of(coster);
+    const bool batch = c->transformer && (op->row == DF_ROW_SCORE || op->row == DF_ROW_AV);
+    const df_gemm_kernel *const kernel = kernel_of(c, op);
+    const df_matmul p = {.m = fmax(1.0, op->gemm.m),
+                         .n = fmax(1.0, op->gemm.n),
+                         .k = fmax(1.0, op->gemm.k),
+                         .count = batch ? op->repeats : 1.0,
+                         .quantise = op->pass == DF_PASS_WEIGHT_GRAD ? 0.0 : c->quantise};
+    const double times = batch ? 1.0 : op->repeats;
+    const bool free = op->pass == DF_PASS_WEIGHT_GRAD && c->frozen;
+    if (free) {
+        return DF_OK;
+    }
+    price->time_s = times * df_calibrated_gemm_s(c, kernel, &p);
+    price->flops = 2.0 * p.m * p.n * p.k * op->repeats;
+    price->traffic_bytes[DRAM] =
+        op->repeats * (kernel->operand_bytes * (p.m * p.k + p.k * p.n) + 2.0 * p.m * p.n);
+    return DF_OK;
+}
+
+static void price_prompt(const df_calibrated *c, const df_op *op, df_price *price)
+{
+    const df_op_attention *const a = &op->attention;
+    const df_prompt prompt = {.sequences = 1.0, /* all heads are counted together */
+                              .fresh = a->keys,
+                              .heads = a->heads,
+                              .kv_heads = a->kv_heads,
+                              .head_dim = a->head_dim,
+                              .fp8 = c->fp8_attention};
+    const df_prompt_time t = df_kernel_prompt(&c->card, &c->load, &prompt);
+    const double share = c->prompt_balance * a->queries / a->keys;
+    const double body_s = share * t.body_s / c->prompt_share;
+    /* five products instead of two: Dao, ICLR 2024, section 4.1; and three small kernels around */
+    price->time_s =
+        op->pass == DF_PASS_FORWARD
+            ? t.fixed_s + body_s + (c->prompt_writes ? t.write_s : 0.0)
+            : t.fixed_s + 3.0 * c->card.is.gemm_kernel_s + 2.5 * body_s / c->prompt_back;
+    const double causal = 0.5;
+    const double products = op->pass == DF_PASS_FORWARD ? 2.0 : 5.0;
+    price->flops = 2.0 * products * causal * a->heads * a->queries * a->keys * a->head_dim;
+    price->traffic_bytes[DRAM] =
+        products * a->head_dim * (2.0 * a->queries * a->heads + 2.0 * a->keys * a->kv_heads);
+}
+
+static void price_token(const df_calibrated *c, const df_op *op, df_price *price)
+{
+    const df_op_attention *const a = &op->attention;
+    const df_token token = {.sequences = 1.0,
+                            .context = a->keys,
+                            .heads = a->heads,
+                            .kv_heads = a->kv_heads,
+                            .head_dim = a->head_dim,
+                            .fp8_cache = c->fp8_cache};
+    price->time_s = df_kernel_decode_s(&c->card, &c->decode, &c->load, &token);
+    price->flops = 4.0 * a->heads * a->keys * a->head_dim;
+    price->traffic_bytes[DRAM] =
+        2.0 * a->keys * a->kv_heads * a->head_dim * (c->fp8_cache ? 1.0 : 2.0);
+}
+
+static df_status price_attention(const df_coster *coster, const df_op *op, df_price *price)
+{
+    if (op->attention.causal) {
+        price_prompt(options_of(coster), op, price);
+    } else {
+        price_token(options_of(coster), op, price);
+    }
+    return DF_OK;
+}
+
+static double stream_s(const df_coster *coster, double flops, double bytes)
+{
+    (void)flops; /* of which pointwise kernels have too few to count */
+    return df_calibrated_stream_s(options_of(coster), bytes, 0.0);
+}
+
+/* The members along several axes that are in one node. */
+static double inside_of(const df_fabric *f, unsigned axes)
+{
+    double inside = 1.0;
+    for (int axis = 0; axis < DF_AXES; axis++) {
+        inside *= (axes >> axis & 1U) != 0 ? f->inside[axis] : 1.0;
+    }
+    return inside;
+}
+
+static double
+collective_s(const df_coster *coster, const df_op_collective *what, const df_topo_group *group)
+{
+    const df_calibrated *const c = options_of(coster);
+    const double inside = fmin(inside_of(&c->fabric, what->axes), group->members);
+    return df_calibrated_ring_s(c, what->kind, what->bytes, group->members, inside,
+                                c->fabric.node / inside);
+}
+
+const df_cost_model df_cost_calibrated = {
+    .gemm = price_gemm,
+    .attention = price_attention,
+    .stream_s = stream_s,
+    .collective_s = collective_s,
+    .launches_inside = true,
+};

@@ -1,0 +1,107 @@
+/* framework.h: a training step as a framework runs it on the kernels of a card: pointwise kernels,
+ * host time, collectives beside products, stages, exchange, memory. Equations: docs/calibrated.md,
+ * section "Training". Nothing is allocated. */
+#ifndef DF_FRAMEWORK_H
+#define DF_FRAMEWORK_H
+#include "cost/calibrated.h"
+#include "fold/breakdown.h"
+#include "model/transformer.h"
+
+/* ---- Profiles ---- */
+
+typedef struct {
+    const char *name, *source; /* what its numbers were fitted to, or where they were read */
+} df_framework_row;
+
+extern const df_framework_row df_framework_rows[DF_FRAMEWORK_COUNT];
+
+void df_framework_preset(df_framework_id id, df_framework *out);
+/* The profile that a file names, or the newest there is, with the file's own values. */
+void df_framework_of(const df_cfg *cfg, df_framework *out);
+
+/* Slowdown of long products as the profile has it: the card's, or its architecture's. */
+double df_framework_throttle(const df_framework *w, const df_card *card);
+
+/* ---- What is trained ---- */
+
+typedef struct {
+    const df_dims *dims;
+    const df_split *split;
+    bool sequence; /* sequence parallelism, whatever cp */
+    bool frozen;   /* weights: LoRA */
+    bool fused;    /* attention in one kernel */
+    df_recompute recompute;
+    double recompute_layers;
+    int64_t zero_stage;
+    double parts; /* of the model on each stage: interleaved */
+} df_train;
+
+/* What the operators of a step are priced by, with products of layers in a format. */
+df_calibrated df_train_prices(const df_framework *w,
+                              const df_train *t,
+                              const df_card *card,
+                              const df_fabric *fabric,
+                              df_format products);
+
+/* The list of operators of a training step, of a layer and of both ends: the products of `ops`,
+ * with everything else as the framework runs it. */
+void df_train_edit(const df_framework *w, const df_train *t, df_ops *ops);
+
+/* ---- A layer ---- */
+
+/* Seconds of a layer by what they go to, forward and backward. */
+typedef struct {
+    double product_s[DF_DIRECTIONS], attention_s[DF_DIRECTIONS], pointwise_s[DF_DIRECTIONS];
+    double exposed_s[DF_DIRECTIONS]; /* of collectives: what no product hides */
+    double host_s[DF_DIRECTIONS];
+    double again_s, again_host_s; /* forward work that the backward pass does again */
+    double time_s[DF_DIRECTIONS]; /* the longer one of device and host */
+} df_layer_times;
+
+/* `price` is of `ops`, which df_train_edit made. */
+void df_train_layer(const df_framework *w,
+                    const df_train *t,
+                    const df_fabric *fabric,
+                    const df_ops *ops,
+                    const df_price price[],
+                    df_layer_times *out);
+
+/* Seconds of both ends: the embedding, and the logits with their loss. */
+typedef struct {
+    double embedding_s[DF_DIRECTIONS], logits_s[DF_DIRECTIONS];
+} df_end_times;
+
+void df_train_ends(const df_ops *ops, const df_price price[], df_end_times *out);
+
+/* ---- The step ---- */
+
+typedef struct {
+    double longest_s;     /* a micro-batch on the stage that takes longest */
+    double steady_s;      /* all of them there */
+    double fill_s;        /* of the pipeline, and its draining */
+    double hop_s, hops_s; /* a transfer between stages; those that nothing hides */
+    double accumulate_s;
+    double exchange_s, optimizer_s;
+    double time_s;
+} df_train_times;
+
+/* `c` prices collectives and streams. */
+void df_train_step(const df_framework *w,
+                   const df_train *t,
+                   const df_calibrated *c,
+                   const df_layer_times *layer,
+                   const df_end_times *ends,
+                   df_train_times *out);
+
+/* Layers of a stage. */
+double df_train_stage_layers(const df_framework *w, const df_train *t, int64_t stage);
+
+/* Bytes that a device of a stage needs: docs/calibrated.md, section "Memory". */
+typedef struct {
+    double state; /* parameters, gradients, optimizer */
+    double activations, logits;
+} df_train_bytes;
+
+df_train_bytes df_train_memory_bytes(const df_framework *w, const df_train *t, int64_t stage);
+
+#endif

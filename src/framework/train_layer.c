@@ -1,0 +1,220 @@
+/* A layer of a training step: what collectives products hide, what is done again, and whether the
+ * device waits for the host. */
+#include <math.h>
+#include <string.h>
+
+#include "framework/framework.h"
+#include "model/build.h"
+
+/* What is left of collectives that run beside products, at least: Megatron-LM's overlap of the
+ * backward pass. */
+#define LEAST_LEFT 0.15
+
+/* A priced list. */
+typedef struct {
+    const df_framework *w;
+    const df_train *t;
+    const df_ops *ops;
+    const df_price *price;
+} list;
+
+static bool is_collective_over(const df_op *op, unsigned axis)
+{
+    return op->kind == DF_OP_COLLECTIVE && op->block == DF_BLOCK_LAYER && op->coll.axes == axis;
+}
+
+/* Seconds of the products of a row in a pass. */
+static double products_s(const list *x, int row, df_op_pass pass)
+{
+    double sum_s = 0.0;
+    for (int i = 0; i < x->ops->count; i++) {
+        const df_op *const op = &x->ops->op[i];
+        if (op->kind == DF_OP_GEMM && op->row == row && op->pass == pass) {
+            sum_s += x->price[i].time_s;
+        }
+    }
+    return sum_s;
+}
+
+/* Seconds of a collective in `pieces` beside a product: all but one of them hides. */
+static double chunked_s(const df_framework *w, double time_s, double cover_s, double pieces)
+{
+    const double left_s = fmax(time_s / pieces, time_s - cover_s * (pieces - 1.0) / pieces);
+    return time_s - w->overlap_hide * (time_s - left_s);
+}
+
+/* Collectives of one kind, and the products beside them. */
+typedef struct {
+    double time_s, cover_s;
+} overlap;
+
+static double left_s(const overlap *o)
+{
+    return fmax(o->time_s - o->cover_s, LEAST_LEFT * o->time_s);
+}
+
+static void expose_chunked(const list *x, df_layer_times *out)
+{
+    for (int i = 0; i < x->ops->count; i++) {
+        const df_op *const op = &x->ops->op[i];
+        if (is_collective_over(op, DF_OVER_TP)) {
+            out->exposed_s[df_op_direction(op)] +=
+                chunked_s(x->w, x->price[i].time_s, products_s(x, op->row, (df_op_pass)op->pass),
+                          x->t->split->tp);
+        }
+    }
+}
+
+/* Those whose results the next product does not need run beside it: sums of input gradients beside
+ * products of weight gradients, and inputs are gathered again beside products of input gradients.
+ */
+static void expose_whole(const list *x, bool overlaps, df_layer_times *out)
+{
+    overlap sums = {0.0, 0.0};
+    overlap gathers = {0.0, 0.0};
+    for (int i = 0; i < x->ops->count; i++) {
+        const df_op *const op = &x->ops->op[i];
+        const double time_s = x->price[i].time_s;
+        if (!is_collective_over(op, DF_OVER_TP)) {
+            continue;
+        }
+        const bool sum = op->pass == DF_PASS_INPUT_GRAD && op->coll.kind != DF_COLL_ALL_GATHER;
+        if (overlaps && sum) {
+            sums.time_s += time_s;
+            sums.cover_s += products_s(x, op->row, DF_PASS_WEIGHT_GRAD);
+        } else if (overlaps && op->pass == DF_PASS_WEIGHT_GRAD) {
+            gathers.time_s += time_s;
+            gathers.cover_s += products_s(x, op->row, DF_PASS_INPUT_GRAD);
+        } else {
+            out->exposed_s[df_op_direction(op)] += time_s;
+        }
+    }
+    out->exposed_s[DF_BACKWARD] += left_s(&sums) + left_s(&gathers);
+}
+
+static void expose_context(const list *x, df_layer_times *out)
+{
+    double time_s[DF_DIRECTIONS] = {0.0, 0.0};
+    for (int i = 0; i < x->ops->count; i++) {
+        const df_op *const op = &x->ops->op[i];
+        if (is_collective_over(op, DF_OVER_CP)) {
+            time_s[df_op_direction(op)] += x->price[i].time_s;
+        }
+    }
+    for (int i = 0; i < DF_DIRECTIONS; i++) {
+        out->exposed_s[i] += x->w->context == DF_CONTEXT_RING
+                                 ? chunked_s(x->w, time_s[i], out->attention_s[i], x->t->split->cp)
+                                 : time_s[i];
+    }
+}
+
+/* All but collectives. */
+static void sum_kernels(const list *x, df_layer_times *out)
+{
+    for (int i = 0; i < x->ops->count; i++) {
+        const df_op *const op = &x->ops->op[i];
+        const int direction = df_op_direction(op);
+        if (op->block != DF_BLOCK_LAYER || op->kind == DF_OP_COLLECTIVE) {
+            continue;
+        }
+        if (df_row_is_within((df_row_name)op->row, DF_ROW_ATTENTION)) {
+            out->attention_s[direction] += x->price[i].time_s;
+        } else if (op->kind == DF_OP_STREAM) {
+            out->pointwise_s[direction] += x->price[i].time_s;
+        } else {
+            out->product_s[direction] += x->price[i].time_s;
+        }
+    }
+}
+
+/* ---- The host ---- */
+
+static double host_collective_s(const list *x, const df_fabric *fabric)
+{
+    const df_framework *const w = x->w;
+    const double tp = x->t->split->tp;
+    if (!(w->collective_member_s > 0.0) || !(fabric->devices > fabric->node)) {
+        return w->collective_time_s;
+    }
+    const bool leaves = tp > fabric->inside[DF_AXIS_TP];
+    return w->collective_time_s + w->collective_member_s * tp +
+           (leaves ? (tp - 1.0) * fabric->step_s : 0.0);
+}
+
+static void time_host(const list *x, const df_fabric *fabric, df_layer_times *out)
+{
+    const double collective_s = host_collective_s(x, fabric);
+    out->host_s[DF_FORWARD] = x->w->ops_forward * x->w->op_time_s;
+    out->host_s[DF_BACKWARD] = x->w->ops_backward * x->w->op_time_s;
+    for (int i = 0; i < x->ops->count; i++) {
+        const df_op *const op = &x->ops->op[i];
+        if (is_collective_over(op, DF_OVER_TP)) {
+            out->host_s[df_op_direction(op)] += collective_s;
+        }
+    }
+}
+
+/* ---- What is done again ---- */
+
+static void recompute(const list *x, double forward_s, df_layer_times *out)
+{
+    switch (x->t->recompute) {
+    case DF_RECOMPUTE_FULL:
+        out->again_s = x->t->recompute_layers * forward_s;
+        out->again_host_s = x->t->recompute_layers * out->host_s[DF_FORWARD];
+        return;
+    case DF_RECOMPUTE_SELECTIVE: /* which fused attention does anyway */
+        out->again_s = x->t->fused ? 0.0 : out->attention_s[DF_FORWARD];
+        return;
+    case DF_RECOMPUTE_OPERATORS:
+        out->again_s =
+            x->w->recompute_products * out->product_s[DF_FORWARD] + out->pointwise_s[DF_FORWARD];
+        out->again_host_s = 0.5 * out->host_s[DF_FORWARD];
+        return;
+    case DF_RECOMPUTE_NONE:
+        return;
+    }
+}
+
+static double device_s(const df_layer_times *t, int direction)
+{
+    return t->product_s[direction] + t->attention_s[direction] + t->pointwise_s[direction] +
+           t->exposed_s[direction];
+}
+
+void df_train_layer(const df_framework *w,
+                    const df_train *t,
+                    const df_fabric *fabric,
+                    const df_ops *ops,
+                    const df_price price[],
+                    df_layer_times *out)
+{
+    const list x = {w, t, ops, price};
+    const bool pieces = w->overlap_tensor == DF_OVERLAP_CHUNKED && t->sequence;
+    memset(out, 0, sizeof *out);
+    sum_kernels(&x, out);
+    if (pieces) {
+        expose_chunked(&x, out);
+    } else {
+        expose_whole(&x, w->overlap_tensor != DF_OVERLAP_NONE, out);
+    }
+    expose_context(&x, out);
+    time_host(&x, fabric, out);
+    recompute(&x, device_s(out, DF_FORWARD), out);
+    out->time_s[DF_FORWARD] = fmax(device_s(out, DF_FORWARD), out->host_s[DF_FORWARD]);
+    out->time_s[DF_BACKWARD] = fmax(device_s(out, DF_BACKWARD) + out->again_s,
+                                    out->host_s[DF_BACKWARD] + out->again_host_s);
+}
+
+void df_train_ends(const df_ops *ops, const df_price price[], df_end_times *out)
+{
+    memset(out, 0, sizeof *out);
+    for (int i = 0; i < ops->count; i++) {
+        const df_op *const op = &ops->op[i];
+        if (op->block == DF_BLOCK_EMBEDDING) {
+            out->embedding_s[df_op_direction(op)] += price[i].time_s;
+        } else if (op->block == DF_BLOCK_HEAD) {
+            out->logits_s[df_op_direction(op)] += price[i].time_s;
+        }
+    }
+}

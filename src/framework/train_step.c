@@ -1,0 +1,308 @@
+/* A training step: stages, micro-batches, exchange, optimizer. */
+#include <math.h>
+#include <string.h>
+
+#include "framework/framework.h"
+
+/* ---- Parameters ---- */
+
+/* Of a layer on a device. */
+static double layer_params(const df_train *t)
+{
+    return df_dims_layer_params(t->dims) / t->split->tp;
+}
+
+/* Of the embedding or of the logits. */
+static double table_params(const df_train *t)
+{
+    return df_dims_table_params(t->dims) / t->split->tp;
+}
+
+static double stage_params(const df_framework *w, const df_train *t, int64_t stage)
+{
+    const int64_t last = (int64_t)t->split->pp - 1;
+    const bool head_apart = last > 0 || !t->dims->tied;
+    return df_train_stage_layers(w, t, stage) * layer_params(t) +
+           (stage == 0 ? table_params(t) : 0.0) +
+           (stage == last && head_apart ? table_params(t) : 0.0);
+}
+
+/* ---- Stages ---- */
+
+/* The last of `stages` has as many layers fewer as its logits stand for, so that the longest is as
+ * short as can be; the others share the rest. */
+static double balanced_layers(const df_train *t, double stages, int64_t stage)
+{
+    const double layers = t->dims->layers;
+    const double head = table_params(t) / layer_params(t);
+    double least = HUGE_VAL;
+    double last = 0.0;
+    for (double n = 0.0; n <= layers; n++) {
+        const double longest = fmax(ceil((layers - n) / (stages - 1.0)), n + head);
+        if (longest < least - 1e-9) {
+            least = longest;
+            last = n;
+        }
+    }
+    double left = layers - last;
+    double take = last;
+    for (int64_t i = 0; i <= stage && i < (int64_t)stages - 1; i++) {
+        take = fmin(ceil(left / (stages - 1.0 - (double)i)), left);
+        left -= take;
+    }
+    return stage == (int64_t)stages - 1 ? last : take;
+}
+
+double df_train_stage_layers(const df_framework *w, const df_train *t, int64_t stage)
+{
+    const double stages = t->split->pp;
+    const double layers = t->dims->layers;
+    const double base = floor(layers / stages);
+    const double extra = layers - base * stages;
+    if (!(stages > 1.0)) {
+        return layers;
+    }
+    if (w->stage_split == DF_STAGES_BALANCED) {
+        return balanced_layers(t, stages, stage);
+    }
+    const bool asked = w->stage_split == DF_STAGES_ENDS_AS_LAYERS;
+    const bool ends = fmod(layers + 2.0, stages) == 0.0 && (asked || extra > 0.0);
+    if (ends) { /* the embedding and the logits count as a layer each */
+        const bool end = stage == 0 || stage == (int64_t)stages - 1;
+        return (layers + 2.0) / stages - (end ? 1.0 : 0.0);
+    }
+    return base + ((double)stage < extra ? 1.0 : 0.0);
+}
+
+/* ---- The pipeline ---- */
+
+/* Seconds of a micro-batch on a stage. */
+typedef struct {
+    double forward_s, backward_s, accumulate_s;
+} stage_times;
+
+/* What a step is made of. */
+typedef struct {
+    const df_framework *w;
+    const df_train *t;
+    const df_calibrated *c;
+    const df_layer_times *layer;
+    const df_end_times *ends;
+    double batches, stages, parts;
+} step;
+
+static stage_times time_stage(const step *x, int64_t stage)
+{
+    const double n = df_train_stage_layers(x->w, x->t, stage);
+    const bool first = stage == 0;
+    const bool last = stage == (int64_t)x->stages - 1;
+    const double params = stage_params(x->w, x->t, stage);
+    stage_times s = {.forward_s = n * x->layer->time_s[DF_FORWARD],
+                     .backward_s = n * x->layer->time_s[DF_BACKWARD]};
+    s.forward_s += (first ? x->ends->embedding_s[DF_FORWARD] : 0.0) +
+                   (last ? x->ends->logits_s[DF_FORWARD] : 0.0);
+    s.backward_s += (first ? x->ends->embedding_s[DF_BACKWARD] : 0.0) +
+                    (last ? x->ends->logits_s[DF_BACKWARD] : 0.0);
+    s.accumulate_s =
+        x->t->frozen ? 0.0 : df_calibrated_stream_s(x->c, x->w->accumulate_bytes * params, 0.0);
+    s.backward_s += s.accumulate_s;
+    return s;
+}
+
+/* A transfer from a stage to the next. Where the devices of a stage hand on a part each, they
+ * gather them inside the node. */
+static double hop_s(const step *x)
+{
+    const df_split *const s = x->t->split;
+    const df_fabric *const f = &x->c->fabric;
+    const bool split = x->w->split_hops != 0.0;
+    const double whole_bytes = 2.0 * s->batch * x->t->dims->sequence * x->t->dims->hidden;
+    const double bytes = whole_bytes / s->cp / (split || x->t->sequence ? s->tp : 1.0);
+    const double node_bytes_ps =
+        f->pooled ? f->port_bytes_ps * f->node : df_calibrated_link_bytes_ps(x->c, 2.0);
+    const double bytes_ps = f->devices <= f->node ? node_bytes_ps : f->port_bytes_ps;
+    if (!(x->stages > 1.0)) {
+        return 0.0;
+    }
+    const bool gathers = split && s->tp > 1.0 && !x->t->sequence;
+    return bytes / bytes_ps + f->message_s +
+           (gathers ? df_calibrated_ring_s(x->c, DF_COLL_ALL_GATHER, whole_bytes, s->tp,
+                                           f->inside[DF_AXIS_TP], 1.0)
+                    : 0.0);
+}
+
+/* ---- The exchange among replicas ---- */
+
+/* The devices that hold the same parameters. */
+typedef struct {
+    double n, inside, rings;
+    double layers; /* of the fullest stage */
+    double params; /* of the same */
+} peers;
+
+static peers peers_of(const step *x)
+{
+    const df_split *const s = x->t->split;
+    const df_fabric *const f = &x->c->fabric;
+    peers r = {.n = df_split_replicas(s), .layers = 0.0, .params = 0.0};
+    r.inside = fmin(f->inside[DF_AXIS_DP] * (s->cp > 1.0 ? f->inside[DF_AXIS_CP] : 1.0), r.n);
+    r.rings = f->node / r.inside;
+    for (int64_t i = 0; i < (int64_t)x->stages; i++) {
+        r.layers = fmax(r.layers, df_train_stage_layers(x->w, x->t, i));
+        r.params = fmax(r.params, stage_params(x->w, x->t, i));
+    }
+    return r;
+}
+
+static double ring_s(const step *x, const peers *r, df_coll_kind kind, double bytes)
+{
+    return df_calibrated_ring_s(x->c, kind, bytes, r->n, r->inside, r->rings);
+}
+
+/* What is left of an exchange beside `cover_s` of computation: at least that of one layer. */
+static double shown_s(const step *x, double time_s, double cover_s, double layers)
+{
+    const double k = x->w->overlap_exchange;
+    return fmax(fmax(time_s - k * cover_s, (1.0 - k) * time_s), time_s / layers);
+}
+
+/* Gradients beside the last backward pass of the last stage, parameters (ZeRO 1, 2) beside the next
+ * forward pass of the first one. */
+static double
+exchange_s(const step *x, const peers *r, const stage_times *first, const stage_times *last)
+{
+    const bool shards = x->t->zero_stage >= 1;
+    const df_coll_kind kind = shards ? DF_COLL_REDUCE_SCATTER : DF_COLL_ALL_REDUCE;
+    double reduce_s = ring_s(x, r, kind, x->w->gradient_bytes * r->params);
+    const double gather_s =
+        shards ? ring_s(x, r, DF_COLL_ALL_GATHER, x->w->parameter_bytes * r->params) : 0.0;
+    if (r->inside < r->n) { /* a bucket for each layer */
+        reduce_s += r->layers * 2.0 * (r->n - 1.0) * x->c->fabric.step_s;
+    }
+    return shown_s(x, reduce_s, last->backward_s, r->layers) +
+           shown_s(x, gather_s, first->forward_s, r->layers);
+}
+
+/* ZeRO 3 gathers parameters for both passes, and scatters gradients. A gather beside computation
+ * slows it, so that a part of it always shows. Stages of a pipeline keep what they have gathered
+ * for the step. */
+static double sharded_s(const step *x, const peers *r, double longest_s)
+{
+    const double gather_s = ring_s(x, r, DF_COLL_ALL_GATHER, x->w->parameter_bytes * r->params);
+    const double scatter_s = ring_s(x, r, DF_COLL_REDUCE_SCATTER, x->w->gradient_bytes * r->params);
+    const double all_s = 2.0 * gather_s + scatter_s;
+    if (x->stages > 1.0) {
+        return x->w->gather_least * (gather_s + scatter_s);
+    }
+    return x->batches * fmax(all_s - x->w->overlap_gather * longest_s, x->w->gather_least * all_s);
+}
+
+static double update_s(const step *x, const peers *r)
+{
+    const double shards = x->t->zero_stage >= 1 ? r->n : 1.0;
+    return df_calibrated_stream_s(x->c, x->w->optimizer_bytes * r->params / shards, 0.0);
+}
+
+/* The ends of a pipeline add up the gradients of the table that both have. */
+static double tied_s(const step *x)
+{
+    const df_fabric *const f = &x->c->fabric;
+    const bool apart = x->t->dims->tied && x->stages > 1.0 && f->devices > f->node;
+    return apart ? 2.0 * table_params(x->t) / f->port_bytes_ps : 0.0;
+}
+
+static void time_pipeline(const step *x, stage_times *first, stage_times *last, df_train_times *out)
+{
+    double sum_s = 0.0;
+    for (int64_t i = 0; i < (int64_t)x->stages; i++) {
+        const stage_times s = time_stage(x, i);
+        const double batch_s = s.forward_s + s.backward_s;
+        sum_s += batch_s;
+        out->longest_s = fmax(out->longest_s, batch_s);
+        out->accumulate_s = fmax(out->accumulate_s, s.accumulate_s);
+        *first = i == 0 ? s : *first;
+        *last = s;
+    }
+    const bool hidden = x->w->overlap_hops != 0.0 && x->parts > 1.0;
+    out->hop_s = hop_s(x);
+    out->hops_s = hidden ? 0.0 : 2.0 * out->hop_s * x->batches * x->parts;
+    out->steady_s = x->batches * out->longest_s;
+    out->fill_s = (sum_s - out->longest_s) / x->parts + 2.0 * (x->stages - 1.0) * out->hop_s;
+}
+
+void df_train_step(const df_framework *w,
+                   const df_train *t,
+                   const df_calibrated *c,
+                   const df_layer_times *layer,
+                   const df_end_times *ends,
+                   df_train_times *out)
+{
+    const step x = {.w = w,
+                    .t = t,
+                    .c = c,
+                    .layer = layer,
+                    .ends = ends,
+                    .batches = t->split->micro_batches,
+                    .stages = t->split->pp,
+                    .parts = t->split->pp > 1.0 ? t->parts : 1.0};
+    stage_times first;
+    stage_times last;
+    memset(out, 0, sizeof *out);
+    memset(&first, 0, sizeof first);
+    memset(&last, 0, sizeof last);
+    time_pipeline(&x, &first, &last, out);
+    if (!t->frozen) {
+        const peers r = peers_of(&x);
+        if (r.n > 1.0) {
+            out->exchange_s = t->zero_stage >= 3 ? sharded_s(&x, &r, out->longest_s)
+                                                 : exchange_s(&x, &r, &first, &last);
+        }
+        out->exchange_s += tied_s(&x);
+        out->optimizer_s = update_s(&x, &r);
+    } else if (t->zero_stage >= 3 && df_split_replicas(t->split) > 1.0) {
+        const peers r = peers_of(&x);
+        out->exchange_s = sharded_s(&x, &r, out->longest_s);
+    }
+    out->time_s = out->steady_s + out->hops_s + out->fill_s + out->exchange_s + out->optimizer_s;
+}
+
+/* ---- Memory ---- */
+
+/* Bytes of a parameter and what belongs to it: weights 2, master copies 4, gradients 4, moments 8;
+ * a bucket of gradients on the wire. Read off what nanotron holds between steps. */
+static double param_bytes(const df_train *t)
+{
+    const double unsharded = t->zero_stage == 0 ? 1.7 : 0.0;
+    const double replicas = df_split_replicas(t->split);
+    if (!(replicas > 1.0)) {
+        return 18.0 + unsharded;
+    }
+    switch (t->zero_stage) {
+    case 0:
+        return 20.0 + unsharded;
+    case 1:
+        return 10.0 + 14.0 / replicas;
+    case 2: /* gradients, too */
+        return 2.0 + 18.0 / replicas;
+    default: /* and weights */
+        return 20.0 / replicas;
+    }
+}
+
+df_train_bytes df_train_memory_bytes(const df_framework *w, const df_train *t, int64_t stage)
+{
+    const df_dims *const d = t->dims;
+    const df_split *const s = t->split;
+    const double layers = df_train_stage_layers(w, t, stage);
+    const double tokens = s->batch * d->sequence / s->cp;
+    const double hidden = tokens * d->hidden;
+    const double logits = stage == (int64_t)s->pp - 1 ? tokens * d->vocab : 0.0;
+    const double in_flight = fmin(s->micro_batches, s->pp - (double)stage);
+    const double layer_bytes =
+        (22.0 * hidden + 6.7 * tokens * d->ffn) / s->tp + w->kept_bytes * hidden;
+    const double embedding_bytes = stage == 0 ? 12.0 * hidden : 0.0;
+    return (df_train_bytes){.state = stage_params(w, t, stage) * param_bytes(t),
+                            .activations =
+                                in_flight * (layers * layer_bytes + embedding_bytes) + 8.0 * hidden,
+                            .logits = 6.7 * logits / s->tp + w->kept_logit_bytes * logits};
+}

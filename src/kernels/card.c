@@ -1,0 +1,99 @@
+#include "kernels/kernels.h"
+
+#include <math.h>
+
+/* NOLINTBEGIN(bugprone-macro-parentheses): names cannot stand in parentheses */
+
+void df_calibration_of(df_arch like, df_calibration *out)
+{
+#define VALUE(section, field, key, unit, range, a100, h100, l40s, meaning)                         \
+    .section##_##field = a100,
+    static const df_calibration a100 = {DF_CALIBRATION_KEYS(VALUE)};
+#undef VALUE
+#define VALUE(section, field, key, unit, range, a100, h100, l40s, meaning)                         \
+    .section##_##field = h100,
+    static const df_calibration h100 = {DF_CALIBRATION_KEYS(VALUE)};
+#undef VALUE
+#define VALUE(section, field, key, unit, range, a100, h100, l40s, meaning)                         \
+    .section##_##field = l40s,
+    static const df_calibration l40s = {DF_CALIBRATION_KEYS(VALUE)};
+#undef VALUE
+    static const df_calibration *const all[DF_ARCHS] = {
+        [DF_ARCH_A100] = &a100, [DF_ARCH_H100] = &h100, [DF_ARCH_L40S] = &l40s};
+    *out = *all[like];
+}
+
+void df_calibration_shared_preset(df_calibration_shared *out)
+{
+#define VALUE(symbol, unit, value, meaning) .symbol = value,
+    *out = (df_calibration_shared){DF_CALIBRATION_SHARED(VALUE)};
+#undef VALUE
+}
+
+/* Those of `like` where the file has none. */
+static void take(const df_calibration *own, df_calibration *is)
+{
+#define TAKE(section, field, ...)                                                                  \
+    is->section##_##field =                                                                        \
+        own->section##_##field >= 0.0 ? own->section##_##field : is->section##_##field;
+    DF_CALIBRATION_KEYS(TAKE)
+#undef TAKE
+}
+
+/* NOLINTEND(bugprone-macro-parentheses) */
+
+/* Measured is what has constants of its own for products and both kinds of attention. */
+static df_basis basis_of(const df_cfg_calibration *c)
+{
+    if (c->basis >= 0) {
+        return (df_basis)c->basis;
+    }
+    const bool measured =
+        c->own.gemm_tensor >= 0.0 && c->own.prefill_tensor >= 0.0 && c->own.decode_dram >= 0.0;
+    return measured ? DF_BASIS_MEASURED : DF_BASIS_RULE;
+}
+
+/* A bundle is built to pull a bit more than its share of the DRAM, and no less than measured ones:
+ * what an architecture without measured kernels is taken to do. */
+static double pulled_bytes_per_cycle(const df_card *card)
+{
+    const double least = 20.0;
+    const double share = card->dram_bytes_ps / (card->bundles * card->clock_hz);
+    return fmax(least, card->shared.d_kap * share);
+}
+
+void df_calibration_complete(df_card *card, const df_calibration *own)
+{
+    if (own) {
+        take(own, &card->is);
+    }
+    if (card->basis == DF_BASIS_RULE && !(own && own->decode_sm_bytes_per_cycle >= 0.0)) {
+        card->is.decode_sm_bytes_per_cycle = pulled_bytes_per_cycle(card);
+    }
+}
+
+void df_card_of(const df_cfg *cfg, const df_hw_device *dev, df_card *card)
+{
+    const double binary_mb = 1.048576; /* a file's MB over that of the fit */
+    const df_cfg_calibration *const c = &cfg->calibration;
+    *card = (df_card){.bundles = dev->core.num_bundle,
+                      .clock_hz = dev->core.operating_freq_hz,
+                      .flops_ps = dev->core.operating_throughput_flops_ps,
+                      .dram_bytes_ps = dev->mem[3].dynamic_throughput_bytes_ps,
+                      .l2_bytes = dev->mem[2].size_bytes / binary_mb,
+                      .l2_bytes_ps = dev->mem[2].dynamic_throughput_bytes_ps,
+                      .link_bytes_ps = cfg->tech.intra.util > 0.0
+                                           ? dev->intra.throughput_bytes_ps / cfg->tech.intra.util
+                                           : 0.0,
+                      .like = c->like,
+                      .basis = basis_of(c),
+                      .shared = c->shared};
+    for (int format = 0; format < DF_FORMATS; format++) {
+        card->format_rate[format] = cfg->tech.core.format_rate[format];
+    }
+    card->format_rate[DF_FORMAT_BF16] = 1.0;
+    card->format_rate[DF_FORMAT_FP8_BLOCK] = card->format_rate[DF_FORMAT_FP8];
+    card->format_rate[DF_FORMAT_MXFP8] = card->format_rate[DF_FORMAT_FP8];
+    df_calibration_of(c->like, &card->is);
+    df_calibration_complete(card, &c->own);
+}
