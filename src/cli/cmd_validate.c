@@ -2,9 +2,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/data_dir.h"
 #include "cli.h"
 #include "commands.h"
-#include "data_dir.h"
 #include "json_out.h"
 #include "validate/validate.h"
 

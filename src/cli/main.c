@@ -30,7 +30,8 @@ static const subcommand commands[] = {
     {"validate", "how far off predictions are from measured runs", df_cmd_validate},
     {"import-hf", "a model file from a model of HuggingFace", df_cmd_import_hf},
     {"version", "the version of this program; also --version, -V, -v", version},
-    {"help", "this text; `help config`, `help rules`, `help search`: those tables", help},
+    {"help", "this text; `help config`, `help devices`, `help rules`, `help search`: those tables",
+     help},
 };
 enum {
     COMMANDS = sizeof commands / sizeof commands[0],
@@ -68,6 +69,8 @@ static int help(int argc, char **argv)
         df_cfg_print_help(stdout);
     } else if (strcmp(topic, "rules") == 0) {
         df_rules_print_help(stdout);
+    } else if (strcmp(topic, "devices") == 0) {
+        return df_cmd_help_devices();
     } else if (strcmp(topic, "search") == 0) {
         return df_cmd_help_search();
     } else if (argc == 0) {
@@ -80,7 +83,7 @@ static int help(int argc, char **argv)
                 return commands[i].run(1, words);
             }
         }
-        return fail_usage("expected config, rules, search or a command", topic, NULL);
+        return fail_usage("expected config, devices, rules, search or a command", topic, NULL);
     }
     return df_cli_finish(0);
 }

@@ -175,6 +175,18 @@ static df_status read_texts(const df_cli_files *files, df_search_texts *texts, d
     return files->model_config ? df_cfg_read_text(files->model_config, &texts->model, err) : DF_OK;
 }
 
+/* The file of a device may change: what a search read of it is kept. */
+static df_status write_text(const df_cfg *cfg, df_search_texts *texts, df_err *err)
+{
+    size_t length = 0;
+    FILE *const out = open_memstream(&texts->hardware, &length);
+    if (!out) {
+        return df_fail(err, DF_ENOMEM, "out of memory");
+    }
+    df_cfg_write(cfg, out);
+    return fclose(out) == 0 ? DF_OK : df_fail(err, DF_ENOMEM, "out of memory");
+}
+
 static df_status apply_flags(const df_search_args *a, df_cfg *cfg, df_err *err)
 {
     if (a->batch_size != 0 && cfg->mode == DF_MODE_GEMM) {
@@ -339,7 +351,8 @@ df_status df_search_init(df_search *search,
     note_options(search);
     df_cli_files files = a->files;
     settle_files(a, &files);
-    return read_texts(&files, &search->texts, err);
+    return options->cfg.device[0] == '\0' ? read_texts(&files, &search->texts, err)
+                                          : write_text(&options->cfg, &search->texts, err);
 }
 
 void df_search_fini(df_search *search)

@@ -34,7 +34,7 @@ int df_search_common_args(df_search_args *a, df_arg args[DF_SEARCH_COMMON_ARGS])
  * the defaults of the flags. Before the flags are parsed; DF_EINVAL as df_spec_load. */
 DF_NODISCARD df_status df_search_read_spec(df_search_args *a, int argc, char **argv, df_err *err);
 
-/* The texts of the configuration files. */
+/* The texts of the configuration files; of files that name a device what was read, in one. */
 typedef struct {
     char *hardware, *model; /* model NULL: one combined file */
 } df_search_texts;

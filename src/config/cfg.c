@@ -104,12 +104,19 @@ static bool given_in_short(const df_cfg_reader *reader, const char *path)
     return false;
 }
 
-/* Where an option stands; one that is not given: where what is beside it begins. */
+/* Whether a mark is in a file that the caller named, not in that of a device. */
+static bool is_own(const df_cfg_reader *reader, const df_cfg_mark *mark)
+{
+    return mark->line != 0 && (mark->file == reader->own[0] || mark->file == reader->own[1]);
+}
+
+/* Where an option stands; one that is not given: where what is beside it begins; what only the
+ * device's file has: where the device is named. */
 static df_cfg_mark mark_of(const df_cfg_reader *reader, const char *key)
 {
     char section[DF_OPT_PATH];
     const int option = df_opt_find(key, reader->modes);
-    if (option >= 0 && reader->option[option].line != 0) {
+    if (option >= 0 && is_own(reader, &reader->option[option])) {
         return reader->option[option];
     }
     snprintf(section, sizeof section, "%s", key);
@@ -117,12 +124,12 @@ static df_cfg_mark mark_of(const df_cfg_reader *reader, const char *key)
         df_cfg_mark first = {NULL, 0, NULL};
         *dot = '\0';
         const int index = df_opt_section_index(section);
-        if (index >= 0) {
+        if (index >= 0 && is_own(reader, &reader->section[index])) {
             return reader->section[index];
         }
         for (int i = 0; i < df_num_opts; i++) {
             const df_cfg_mark *const mark = &reader->option[i];
-            if (mark->line != 0 && df_opt_is_under(df_opts[i].path, section) &&
+            if (is_own(reader, mark) && df_opt_is_under(df_opts[i].path, section) &&
                 (first.line == 0 || mark->line < first.line)) {
                 first = *mark;
             }
@@ -132,7 +139,8 @@ static df_cfg_mark mark_of(const df_cfg_reader *reader, const char *key)
             return first;
         }
     }
-    return (df_cfg_mark){NULL, 0, NULL};
+    const df_cfg_mark *const device = &reader->option[df_opt_find("device", 0)];
+    return (df_cfg_mark){device->file, device->line, NULL};
 }
 
 static df_status require_options(const df_cfg_reader *reader, df_err *err)
@@ -254,24 +262,72 @@ static void note_warnings(const df_cfg_reader *reader, const df_err *machine, df
     }
 }
 
+/* ---- Devices ---- */
+
+/* A file names a device, whose file may name another: a node its card, a card its sister. */
+enum { DEVICE_DEPTH = 3 };
+
+/* Fills up what the documents so far leave out with the device that they name; `path` is the
+ * file's, which marks name. */
+static df_status read_device(df_cfg_reader *reader, char path[DF_DEVICE_PATH], df_err *err)
+{
+    df_cfg_mark *const mark = &reader->option[df_opt_find("device", 0)];
+    char *text = NULL;
+    DF_TRY(df_cfg_find_device(reader->cfg.device, mark, path, err));
+    DF_TRY(df_cfg_read_text(path, &text, err));
+    *mark = (df_cfg_mark){NULL, 0, NULL}; /* until that file names one */
+    reader->of_device = true;
+    const df_status status = df_cfg_read_document(reader, text, path, err);
+    free(text);
+    return status;
+}
+
+static df_status
+read_devices(df_cfg_reader *reader, char path[DEVICE_DEPTH][DF_DEVICE_PATH], df_err *err)
+{
+    const df_cfg_mark *const mark = &reader->option[df_opt_find("device", 0)];
+    const df_cfg_mark first = *mark;
+    char named[DF_CFG_TEXT];
+    memcpy(named, reader->cfg.device, sizeof named);
+    df_cfg_apply_cluster(reader);
+    for (int depth = 0; mark->line != 0; depth++) {
+        if (depth == DEVICE_DEPTH) {
+            return df_fail(err, DF_EINVAL,
+                           "%s:%d: device: expected at most %d files of devices that name one "
+                           "another, found %.64s, too",
+                           mark->file, mark->line, DEVICE_DEPTH, reader->cfg.device);
+        }
+        DF_TRY(read_device(reader, path[depth], err));
+        df_cfg_apply_cluster(reader);
+    }
+    reader->option[df_opt_find("device", 0)] = first;
+    memcpy(reader->cfg.device, named, sizeof named);
+    return DF_OK;
+}
+
 /* ---- Public ---- */
 
 df_status df_cfg_parse(
     const df_cfg_text *hardware, const df_cfg_text *model, unsigned need, df_cfg *cfg, df_err *err)
 {
     df_cfg_reader reader;
+    char device[DEVICE_DEPTH][DF_DEVICE_PATH];
     df_err machine;
     memset(&reader, 0, sizeof reader);
     df_opt_store_presets(&reader.cfg);
+    reader.own[0] = hardware ? hardware->name : NULL;
+    reader.own[1] = model ? model->name : NULL;
     if (model) { /* first, for the mode */
         DF_TRY(df_cfg_read_document(&reader, model->text, model->name, err));
     }
     if (hardware) {
         DF_TRY(df_cfg_read_document(&reader, hardware->text, hardware->name, err));
     }
+    DF_TRY(read_devices(&reader, device, err));
     DF_TRY(require_sections(&reader, need, hardware, model, err));
     DF_TRY(require_options(&reader, err));
     follow_others(&reader);
+    df_cfg_count_nodes(&reader);
     reader.cfg.has_model = has_section(&reader, "model_param");
     reader.cfg.has_breakdown = has_section(&reader, "area_breakdown") &&
                                has_section(&reader, "power_breakdown") &&
@@ -330,6 +386,24 @@ const char *df_scope_name(df_scope scope)
 const char *df_mode_name(df_mode mode)
 {
     return df_opt_word_of(df_words_mode, mode);
+}
+
+const char *df_arch_name(df_arch arch)
+{
+    return df_opt_word_of(df_words_arch, arch);
+}
+
+df_basis df_cfg_basis(const df_cfg *cfg)
+{
+    const df_calibration *const own = &cfg->calibration.own;
+    if (cfg->calibration.basis >= 0) {
+        return (df_basis)cfg->calibration.basis;
+    }
+    return own->gemm_tensor != DF_CALIBRATION_ABSENT &&
+                   own->prefill_tensor != DF_CALIBRATION_ABSENT &&
+                   own->decode_dram != DF_CALIBRATION_ABSENT
+               ? DF_BASIS_MEASURED
+               : DF_BASIS_RULE;
 }
 
 const char *df_backend_name(const df_cfg_backend *backend)

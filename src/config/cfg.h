@@ -31,6 +31,8 @@ typedef enum {
     DF_TOPO_HIC,
     DF_TOPO_NONE,
 } df_topology;
+/* Whether each device has its port, or all of a node share theirs (PCIe through the host). */
+typedef enum { DF_PORTS_PER_DEVICE, DF_PORTS_POOLED } df_ports;
 typedef enum { DF_MODE_GEMM, DF_MODE_LSTM, DF_MODE_LLM } df_mode;
 typedef enum { DF_STORE_AS_TENSOR, DF_STORE_TENSOR_FP32_MASTER, DF_STORE_FP32 } df_param_storage;
 typedef enum { DF_RUN_TRAINING, DF_RUN_INFERENCE } df_run_type;
@@ -150,6 +152,10 @@ typedef struct {
     double util;
     double operating_frequency_hz; /* 0: not given */
     double bandwidth_bytes_ps;     /* 0: not given */
+    double message_latency_s;      /* of a message between stages; latency_s is of a ring's step */
+    df_ports ports;
+    bool in_switch; /* the switch adds up what devices send it */
+    bool shared;    /* with other jobs */
 } df_cfg_link;
 
 typedef struct {
@@ -275,12 +281,15 @@ typedef struct {
     df_cfg_sched sched;
     df_cfg_backend backend;
     df_mode mode;
-    df_cfg_gemm gemm;      /* when mode is GEMM */
-    df_cfg_lstm lstm;      /* when mode is LSTM */
-    df_cfg_llm llm;        /* when mode is LLM */
-    bool kv_fetch_overlap; /* inference.kvcache_fetch_overlap */
-    bool has_model;        /* a model section was read */
-    bool has_breakdown;    /* all three breakdown sections were given */
+    df_cfg_gemm gemm;         /* when mode is GEMM */
+    df_cfg_lstm lstm;         /* when mode is LSTM */
+    df_cfg_llm llm;           /* when mode is LLM */
+    bool kv_fetch_overlap;    /* inference.kvcache_fetch_overlap */
+    char device[DF_CFG_TEXT]; /* whose file is the rest of this one; "": none. Its numbers and
+                                 those of the cluster are in their places. */
+    int cluster;              /* index of network.like; -1: none */
+    bool has_model;           /* a model section was read */
+    bool has_breakdown;       /* all three breakdown sections were given */
 } df_cfg;
 
 /* Which sections a command needs. */
@@ -300,12 +309,12 @@ typedef enum {
 
 /* Reads hardware and model files into *cfg. Either path may be NULL; one combined
  * file is given as hardware_path with model_path NULL. `need` is a sum of
- * df_cfg_need. A section that the command does not need may be there (it is
- * checked all the same).
- * DF_EINVAL: err is "FILE:LINE: KEY: expected ..., found ...", with what would work behind it
- * where that can be found. As df_cfg_read_text for the files. On failure *cfg is untouched.
- * DF_OK: err is empty, or has warnings of the same kind, a line each: of a value that was replaced,
- * of budgets, of a rate in powers of 1024. */
+ * df_cfg_need. Where a file names a device (key `device`), the file of that device is read, too:
+ * what the others leave out is taken from there. A section that the command does not need may be
+ * there (it is checked all the same). DF_EINVAL: err is "FILE:LINE: KEY: expected ..., found ...",
+ * with what would work behind it where that can be found. As df_cfg_read_text for the files. On
+ * failure *cfg is untouched. DF_OK: err is empty, or has warnings of the same kind, a line each: of
+ * a value that was replaced, of budgets, of a rate in powers of 1024. */
 DF_NODISCARD df_status df_cfg_load(
     const char *hardware_path, const char *model_path, unsigned need, df_cfg *cfg, df_err *err);
 
@@ -319,9 +328,20 @@ typedef struct {
     const char *text, *name;
 } df_cfg_text;
 
-/* The same from texts in memory; either may be NULL. */
+/* The same from texts in memory; either may be NULL. A device is named by a shipped file, or by a
+ * path relative to the folder of the text's name. */
 DF_NODISCARD df_status df_cfg_parse(
     const df_cfg_text *hardware, const df_cfg_text *model, unsigned need, df_cfg *cfg, df_err *err);
+
+/* Shipped device files, by name, sorted. */
+enum { DF_CFG_DEVICES = 128, DF_CFG_DEVICE_NAME = 64 };
+typedef struct {
+    char name[DF_CFG_DEVICES][DF_CFG_DEVICE_NAME];
+    int count;
+} df_cfg_devices;
+
+/* DF_EIO: the folder configs/hardware is not found. */
+DF_NODISCARD df_status df_cfg_list_devices(df_cfg_devices *out, df_err *err);
 
 /* Checks that need several options at once, after flags have changed *cfg: with a model
  * dp * lp * kp1 * kp2 = workers and ring topologies with the analytical backend.
@@ -365,10 +385,14 @@ void df_cfg_write(const df_cfg *cfg, FILE *out);
 const char *df_mem_type_name(df_mem_type type);
 const char *df_scope_name(df_scope scope);
 const char *df_mode_name(df_mode mode);
+const char *df_arch_name(df_arch arch);
 /* analytical, hybrid, full_astrasim_hierarchical, full_astrasim_flattened. */
 const char *df_backend_name(const df_cfg_backend *backend);
 /* Whether communication is simulated, not in closed form. */
 bool df_backend_simulates(const df_cfg_backend *backend);
+
+/* What the device's constants rest on: as the file says, or measured where the file has them. */
+df_basis df_cfg_basis(const df_cfg *cfg);
 
 /* num_nodes * num_devices_per_node. */
 int64_t df_cfg_workers(const df_cfg *cfg);

@@ -14,7 +14,7 @@ static void print_default(const df_opt *opt, FILE *out)
     } else if (opt->absent.required) {
         fprintf(out, "required in its section (without it: %g)", opt->absent.preset);
     } else if (opt->offset == DF_OPT_NOT_KEPT || opt->kind == DF_OPT_TEXT ||
-               (opt->words && !word)) {
+               (opt->words ? !word : !df_opt_takes(opt, opt->absent.preset))) {
         fputs("optional", out);
     } else if (word) {
         fprintf(out, "default %s", word);
@@ -65,6 +65,8 @@ void df_cfg_print_help(FILE *out)
           "in\n"
           "powers of 1000: write 3350e9 for their 3350 GB/s. A null value counts as left out.\n",
           out);
+    fputs("\nAt the top\n", out);
+    print_option(&df_opts[df_opt_find("device", 0)], out);
     for (int s = 0; s < df_num_opt_sections; s++) {
         const df_opt_section *const section = &df_opt_sections[s];
         fprintf(out, "\n%s: %s%s\n", section->name, section->meaning,

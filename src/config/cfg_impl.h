@@ -6,6 +6,7 @@
  *   cfg_hint.c   what to say about a key or a word that is not in the table
  *   cfg_fit.c    what to say where a check fails: a value that would work
  *   cfg_yaml.c   documents: libyaml, lines, required keys
+ *   cfg_device.c files of devices, and clusters, which stand for keys that a file leaves out
  *   cfg_check.c  checks that need several options at once
  *   cfg_derive.c what the parts of a device are derived from
  *   cfg_split.c  whether degrees of parallelism split an LLM
@@ -57,6 +58,7 @@ extern const int df_num_opts_following;
 extern const df_word df_words_mem_type[];
 extern const df_word df_words_scope[];
 extern const df_word df_words_mode[];
+extern const df_word df_words_arch[];
 extern const df_word df_words_topology[];
 
 /* ---- Table (cfg_table.c). `modes` is DF_OPT_IN(mode), or 0 if not known yet;
@@ -78,6 +80,8 @@ bool df_opt_section_needed(const char *path, unsigned modes);
 int df_opt_section_index(const char *name);
 
 /* ---- Values (cfg_value.c) ---- */
+/* Whether a number is within the bounds. */
+bool df_opt_takes(const df_opt *opt, double value);
 /* The bounds alone: " >= 0", or nothing. */
 void df_opt_range_text(const df_opt *opt, char text[DF_OPT_EXPECTED]);
 void df_opt_store(const df_opt *opt, double value, df_cfg *cfg);
@@ -104,8 +108,12 @@ typedef struct {
     unsigned modes; /* DF_OPT_IN(mode); 0 before model_param */
     df_cfg_mark option[DF_OPT_MAX];
     df_cfg_mark section[DF_SECTION_MAX];
-    df_err warning; /* about a word that was replaced; empty: none */
-    df_err rate;    /* about the first rate with a unit of powers of 1024; empty: none */
+    const char *own[2]; /* names of the files that are read, but for those of devices */
+    const char *left_out[DF_OPT_MAX]; /* the file that says null, whatever the device's says */
+    bool of_device;                   /* the document fills up what those before it left out */
+    bool any_nodes, any_node_size;    /* the cluster's: as many as the degrees ask for */
+    df_err warning;                   /* about a word that was replaced; empty: none */
+    df_err rate; /* about the first rate with a unit of powers of 1024; empty: none */
 } df_cfg_reader;
 
 /* Reads one document into *reader. `name` must live as long as the reader. */
@@ -113,6 +121,21 @@ DF_NODISCARD df_status df_cfg_read_document(df_cfg_reader *reader,
                                             const char *text,
                                             const char *name,
                                             df_err *err);
+
+/* ---- Devices and clusters (cfg_device.c) ---- */
+extern const df_word df_words_cluster[];
+
+enum { DF_DEVICE_PATH = 4096 };
+/* The file of a device that the file at `mark` names. DF_EINVAL: there is none. */
+DF_NODISCARD df_status df_cfg_find_device(const char *name,
+                                          const df_cfg_mark *mark,
+                                          char path[DF_DEVICE_PATH],
+                                          df_err *err);
+/* Options that the documents so far do not give have the values of the cluster that they name, if
+ * they do. */
+void df_cfg_apply_cluster(df_cfg_reader *reader);
+/* As many nodes of a cluster as the degrees ask for. */
+void df_cfg_count_nodes(df_cfg_reader *reader);
 
 /* ---- Checks (cfg_check.c) ---- */
 /* Does the checks of df_cfg_check, those of degrees only if `degrees`; a failure names the

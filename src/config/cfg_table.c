@@ -97,13 +97,16 @@ static const df_word words_products[] = {{"bf16", DF_FORMAT_BF16, false},
                                          {"mxfp8", DF_FORMAT_MXFP8, false},
                                          {"nvfp4", DF_FORMAT_NVFP4, false},
                                          {NULL, 0, false}};
-static const df_word words_arch[] = {{"a100", DF_ARCH_A100, false},
-                                     {"h100", DF_ARCH_H100, false},
-                                     {"l40s", DF_ARCH_L40S, false},
-                                     {NULL, 0, false}};
+const df_word df_words_arch[] = {{"a100", DF_ARCH_A100, false},
+                                 {"h100", DF_ARCH_H100, false},
+                                 {"l40s", DF_ARCH_L40S, false},
+                                 {NULL, 0, false}};
 static const df_word words_basis[] = {{"measured", DF_BASIS_MEASURED, false},
                                       {"sister", DF_BASIS_SISTER, false},
                                       {"rule", DF_BASIS_RULE, false},
+                                      {NULL, 0, false}};
+static const df_word words_ports[] = {{"per_device", DF_PORTS_PER_DEVICE, false},
+                                      {"pooled", DF_PORTS_POOLED, false},
                                       {NULL, 0, false}};
 static const df_word words_split[] = {
     {"none", DF_T_NONE, false}, {"CR", DF_T_CR, false}, {"RC", DF_T_RC, false}, {NULL, 0, false}};
@@ -353,7 +356,16 @@ static const df_word words_attention[] = {DF_CFG_ATTENTION_TYPES(ATTENTION_WORD)
         REAL("tech_param.network." name ".operating_frequency", "Hz", FROM_0, NOT_GIVEN,           \
              field.operating_frequency_hz, "frequency; 0: what the power allows"),                 \
         RATE("tech_param.network." name ".bandwidth", FROM_0, NOT_GIVEN, field.bandwidth_bytes_ps, \
-             "peak bandwidth; 0: links times frequency")
+             "peak bandwidth; 0: links times frequency"),                                          \
+        REAL("tech_param.network." name ".message_latency", "s", FROM_0, NOT_GIVEN,                \
+             field.message_latency_s, "time of a message between stages (calibrated rules)"),      \
+        WORD("tech_param.network." name ".ports", words_ports, OPTIONAL(DF_PORTS_PER_DEVICE),      \
+             field.ports,                                                                          \
+             "each device has its port, or all of a node share theirs (calibrated rules)"),        \
+        BOOL("tech_param.network." name ".in_switch", OPTIONAL(0), field.in_switch,                \
+             "the switch adds up what devices reduce (calibrated rules)"),                         \
+        BOOL("tech_param.network." name ".shared", OPTIONAL(0), field.shared,                      \
+             "other jobs use it, too (calibrated rules)")
 
 #define SHARES(section, unit, field)                                                               \
     REAL(section ".core", unit, FROM_0, DUMMY(1), field.core, "for the cores"),                    \
@@ -385,6 +397,12 @@ static const df_word words_attention[] = {DF_CFG_ATTENTION_TYPES(ATTENTION_WORD)
 /* ---- The table, in the order in which it is printed ---- */
 
 const df_opt df_opts[] = {
+    TEXT(
+        "device",
+        device,
+        "a device of `deepflow help devices`, or a file (./FILE), which gives what this one leaves "
+        "out"),
+
     REAL("sw_param.kernel_launch_overhead",
          "s",
          FROM_0,
@@ -679,7 +697,7 @@ const df_opt df_opts[] = {
          "for the network between nodes"),
 
     WORD("calibration.like",
-         words_arch,
+         df_words_arch,
          OPTIONAL(DF_ARCH_H100),
          calibration.like,
          "the measured architecture whose values stand in for those that are absent"),
@@ -786,6 +804,14 @@ const df_opt df_opts[] = {
          REQUIRED,
          intra_topology,
          "inside a node; the analytical backend knows ring only"),
+
+    WORD(
+        "network.like",
+        df_words_cluster,
+        OPTIONAL(-1),
+        cluster,
+        "size of a node, and the network between nodes, where the file does not give them; as many "
+        "nodes as the degrees of parallelism ask for"),
 
     LEVEL("l0", 0, words_l0),
     LEVEL("l1", 1, words_l1),
@@ -1069,6 +1095,7 @@ const df_opt_section df_opt_sections[] = {
     {"power", 0, "Power of the board (calibrated rules)"},
     {"system_hierarchy", DF_CFG_NEED_HARDWARE, "Devices, nodes, and what crosses nodes"},
     {"network_topology", DF_CFG_NEED_HARDWARE, "Networks"},
+    {"network", 0, "Networks of known clusters"},
     {"memory_hierarchy", DF_CFG_NEED_HARDWARE, "Memory levels from the registers outwards"},
     {"scheduling_param", DF_CFG_NEED_HARDWARE, "How the work is split over the devices"},
     {"execution_backend", 0, "How communication is timed"},
@@ -1094,6 +1121,8 @@ const int df_num_opt_aliases = sizeof df_opt_aliases / sizeof df_opt_aliases[0];
 
 const df_opt_pair df_opts_following[] = {
     {"system_hierarchy.cp_inter", "system_hierarchy.tp_inter"},
+    {"tech_param.network.intra_node.message_latency", "tech_param.network.intra_node.latency"},
+    {"tech_param.network.inter_node.message_latency", "tech_param.network.inter_node.latency"},
 };
 const int df_num_opts_following = sizeof df_opts_following / sizeof df_opts_following[0];
 

@@ -146,8 +146,9 @@ static bool read_word(const df_word *words, const char *text, double *value)
     return false;
 }
 
-static bool in_range(const df_opt_range *range, double value)
+bool df_opt_takes(const df_opt *opt, double value)
 {
+    const df_opt_range *const range = &opt->range;
     const bool low = range->above_low ? value > range->low : value >= range->low;
     const bool high = range->below_high ? value < range->high : value <= range->high;
     return low && high;
@@ -179,7 +180,7 @@ static df_value_status parse_number(const df_opt *opt, const char *text, double 
     if (is_whole(opt) && *value != floor(*value)) {
         return DF_VALUE_BAD;
     }
-    return isfinite(*value) && in_range(&opt->range, *value) ? DF_VALUE_OK : DF_VALUE_BAD;
+    return isfinite(*value) && df_opt_takes(opt, *value) ? DF_VALUE_OK : DF_VALUE_BAD;
 }
 
 df_value_status df_opt_parse(const df_opt *opt, const char *text, double *value)

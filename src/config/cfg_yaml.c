@@ -105,6 +105,22 @@ fail_twice(const walk *w, const yaml_node_t *node, const char *path, const df_cf
 
 /* ---- Values ---- */
 
+/* Whether a document before the device's has the option's field, by whatever word. */
+static bool is_given_before(const walk *w, int index)
+{
+    const df_cfg_reader *const reader = w->reader;
+    const size_t offset = df_opts[index].offset;
+    for (int i = 0; reader->of_device && i < df_num_opts; i++) {
+        const bool same = i == index || (offset != DF_OPT_NOT_KEPT && df_opts[i].offset == offset);
+        const df_cfg_mark *const mark = &reader->option[i];
+        const char *const none = reader->left_out[i];
+        if (same && ((mark->line != 0 && mark->file != w->name) || (none && none != w->name))) {
+            return true;
+        }
+    }
+    return false;
+}
+
 static bool is_null(const yaml_node_t *node)
 {
     static const char *const words[] = {"", "~", "null", "Null", "NULL"};
@@ -128,11 +144,15 @@ static df_status read_option(const walk *w, int index, const entry *at, const ch
     df_cfg_mark *const mark = &reader->option[index];
     char expected[DF_OPT_EXPECTED];
     df_opt_expected(opt, expected);
+    if (is_given_before(w, index)) {
+        return DF_OK;
+    }
     if (mark->line != 0) {
         return strcmp(mark->key, path) == 0 ? fail_twice(w, at->key, path, mark)
                                             : check_same(w, index, at, path);
     }
     if (is_null(node) && !opt->absent.required) {
+        reader->left_out[index] = w->name;
         return DF_OK;
     }
     if (node->type != YAML_SCALAR_NODE || is_null(node) ||
@@ -199,6 +219,12 @@ static df_status enter_section(const walk *w, const yaml_node_t *key, const char
         return DF_OK;
     }
     df_cfg_mark *const mark = &w->reader->section[index];
+    if (w->reader->of_device && strcmp(path, "model_param") == 0) {
+        return fail_at(w, line_of(key), path, "expected no model in a device's file, found one");
+    }
+    if (w->reader->of_device && mark->line != 0 && mark->file != w->name) {
+        return DF_OK;
+    }
     if (mark->line != 0) {
         return fail_twice(w, key, path, mark);
     }
@@ -326,7 +352,9 @@ static df_status read_root(const walk *w)
         const entry at = {root, root};
         return fail_expected(w, &at, "document", "a mapping of sections");
     }
-    DF_TRY(find_mode(w, root));
+    if (!w->reader->of_device) {
+        DF_TRY(find_mode(w, root));
+    }
     return read_mapping(w, root, "");
 }
 

@@ -634,6 +634,46 @@ static void bad_input_is_refused(void **state)
     df_refuse("zzz", 2, "zzz: expected a command that `deepflow help` lists, found another");
 }
 
+/* What a file leaves out, the file of the device that it names has: the same, key by key, as one
+ * file with all of it. */
+static void a_device_stands_for_its_file(void **state)
+{
+    (void)state;
+    static const char edit[] =
+        "sed 's/size: 80 GB/size: 96 GB/; s/^  tp: .*//; s/^  dp: 1/  dp: 2/; "
+        "s/num_devices_per_node: 1/num_devices_per_node: 2/' " DF_CONFIGS
+        "/hardware/h100_sxm.yaml >%s/whole.yaml";
+    static const char *const rules[] = {"reference", "corrected"};
+    char dir[256];
+    char text[1024];
+    int exit_code;
+    df_make_dir(dir);
+    snprintf(text, sizeof text, edit, dir);
+    df_run(text, &exit_code, NULL, NULL);
+    assert_int_equal(exit_code, 0);
+    snprintf(text, sizeof text, "%s/named.yaml", dir);
+    df_write_file(text, "device: h100_sxm\n"
+                        "tech_param: {DRAM: {size: 96 GB}}\n"
+                        "system_hierarchy: {num_devices_per_node: 2}\n"
+                        "scheduling_param: {dp: 2}\n");
+    for (int i = 0; i < 2; i++) {
+        df_outcome o[2];
+        for (int named = 0; named < 2; named++) {
+            snprintf(text, sizeof text,
+                     "predict --hardware_config %s/%s.yaml --model_config " DF_CONFIGS
+                     "/model/llama2_7b.yaml --format json --rules %s",
+                     dir, named ? "named" : "whole", rules[i]);
+            o[named] = df_program(text);
+            assert_int_equal(o[named].exit_code, 0);
+        }
+        assert_string_equal(o[0].out, o[1].out);
+        assert_string_equal(o[0].err, o[1].err);
+        df_outcome_free(&o[0]);
+        df_outcome_free(&o[1]);
+    }
+    df_remove_dir(dir);
+}
+
 /* The hardware file with the simulator's backend; `edit` is a sed script for the rest. */
 static void write_astra(const char *dir, const char *edit, const char *backend)
 {
@@ -907,6 +947,7 @@ int main(void)
         cmocka_unit_test(starved_cores_are_named),
         cmocka_unit_test(networks_are_those_that_there_are),
         cmocka_unit_test(bad_input_is_refused),
+        cmocka_unit_test(a_device_stands_for_its_file),
         cmocka_unit_test(hybrid_simulates_collectives),
         cmocka_unit_test(one_device_is_the_same_in_hybrid),
         cmocka_unit_test(other_modes_are_taken_as_hybrid),

@@ -6,7 +6,7 @@ _deepflow() {
     if [ "$COMP_CWORD" -eq 1 ]; then
         words=$("$program" help 2>/dev/null | sed -n 's/^  \([A-Za-z_-]*\)  *[a-z].*/\1/p')
     elif [ "$command" = help ]; then
-        words="config rules search $("$program" help 2>/dev/null |
+        words="config devices rules search $("$program" help 2>/dev/null |
             sed -n 's/^  \([A-Za-z_-]*\)  *[a-z].*/\1/p')"
     elif [[ $word == -* ]]; then
         words=$("$program" "$command" --help 2>/dev/null | grep -oE '^  --[A-Za-z0-9_-]+' |

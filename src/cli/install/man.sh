@@ -23,7 +23,7 @@ while read -r command; do
     printf '.SS %s\n' "${command//-/\\-}"
     "$program" help "$command" | verbatim
 done < <(sed -n 's/^  \([A-Za-z_-]*\)  *[a-z].*/\1/p' <<<"$usage" | grep -vx help)
-for topic in config search rules; do
+for topic in config devices search rules; do
     printf '.SH "HELP %s"\n' "${topic^^}"
     "$program" help "$topic" | verbatim
 done

@@ -1,4 +1,4 @@
-#include "data_dir.h"
+#include "base/data_dir.h"
 
 #include <stdbool.h>
 #include <stdio.h>
