@@ -22,7 +22,8 @@ void df_fabric_of(const df_cfg *cfg, const df_hw_device *dev, df_fabric *out)
                        .devices = devices,
                        .port_bytes_ps = dev->inter.throughput_bytes_ps,
                        .step_s = dev->inter.latency_s,
-                       .message_s = dev->inter.latency_s};
+                       .message_s = cfg->tech.inter.message_latency_s,
+                       .pooled = cfg->tech.inter.ports == DF_PORTS_POOLED};
     for (int axis = 0; axis < DF_AXES; axis++) {
         out->inside[axis] = 1.0;
     }
