@@ -43,6 +43,7 @@ df_status df_cfg_list_devices(df_cfg_devices *out, df_err *err)
     if (!dir) {
         return df_fail(err, DF_EIO, "%.800s: cannot be read: %s", folder, strerror(errno));
     }
+    /* cppcheck-suppress readdirCalled ; the stream is ours alone */
     for (const struct dirent *file = readdir(dir); file; file = readdir(dir)) {
         add_file(out, file->d_name);
     }
@@ -56,7 +57,7 @@ static void nearest_text(const df_cfg_devices *list, const char *name, char text
 {
     enum { MOST = 6 };
     const char *words[DF_CFG_DEVICES];
-    const char *near[MOST];
+    const char *near[MOST] = {NULL};
     size_t left = 0;
     int found = 0;
     for (int i = 0; i < list->count; i++) {
