@@ -86,10 +86,10 @@ static df_status set_budgets(df_eval *eval, df_err *err)
             any = any || eval->searched[i];
         }
         if (!(eval->budget[klass] > 0) && any) {
-            return df_fail(err, DF_INFEASIBLE,
-                           "%s: expected something left of it beside what is not searched, found "
-                           "nothing",
-                           names[klass]);
+            return df_fail(
+                err, DF_INFEASIBLE,
+                "%s: expected a part of it to remain for what is searched, found nothing",
+                names[klass]);
         }
     }
     return DF_OK;
@@ -106,11 +106,10 @@ static df_status check_freedom(const df_eval *eval, df_err *err)
         }
         most = count > most ? count : most;
     }
-    return most > 1
-               ? DF_OK
-               : df_fail(err, DF_EINVAL,
-                         "parameters: expected two of one class to search (or --fix_hardware), "
-                         "found none");
+    return most > 1 ? DF_OK
+                    : df_fail(err, DF_EINVAL,
+                              "parameters: expected at least two searched parameters in one class "
+                              "(or --fix_hardware), found none");
 }
 
 static double needed_bytes(const df_eval *eval)
@@ -202,11 +201,10 @@ static df_status use_budgets(df_eval *eval, df_err *err)
 {
     df_hw_device dev;
     if (!eval->cfg.has_breakdown) {
-        return df_fail(
-            err, DF_EINVAL,
-            "area_breakdown, power_breakdown, perimeter_breakdown: expected these "
-            "sections for a search of the hardware, found not all of them (on the device "
-            "as it is: --fix_hardware)");
+        return df_fail(err, DF_EINVAL,
+                       "area_breakdown, power_breakdown, perimeter_breakdown: expected these "
+                       "sections for a search of the hardware, found only some of them (use "
+                       "--fix_hardware to keep the device as it is)");
     }
     read_template(eval);
     choose_searched(eval);
@@ -242,7 +240,7 @@ static df_status use_device(df_eval *eval, df_err *err)
         limit_bytes > 0 && limit_bytes < room_bytes ? limit_bytes : room_bytes;
     if (!eval->options.ignore_memory && eval->needed_bytes > most_bytes) {
         return df_fail(err, DF_INFEASIBLE,
-                       "it needs %.4g GiB of memory a device, there are %.4g GiB",
+                       "it needs %.4g GiB of memory on each device, which has %.4g GiB",
                        eval->needed_bytes / DF_GIB, most_bytes / DF_GIB);
     }
     return DF_OK;

@@ -50,7 +50,7 @@ static df_status read_at(const df_store *store, int64_t at, void *bytes, size_t 
             at += got;
             size -= (size_t)got;
         } else if (got == 0) {
-            return df_fail(err, DF_EIO, "%s: cannot be read: it ends too early", store->path);
+            return df_fail(err, DF_EIO, "%s: cannot be read: the file ends too early", store->path);
         } else if (errno != EINTR) {
             return fail_errno(store->path, "cannot be read", errno, err);
         }
@@ -173,9 +173,10 @@ df_status df_store_clear_pareto(const df_store *store, int64_t first, df_err *er
 static df_status reserve(const char *path, int fd, int64_t bytes, df_err *err)
 {
     const int why = posix_fallocate(fd, 0, bytes);
-    return why == 0 ? DF_OK
-                    : df_fail(err, DF_EIO, "%s: cannot be made, it takes %" PRId64 " bytes: %s",
-                              path, bytes, strerror(why));
+    return why == 0
+               ? DF_OK
+               : df_fail(err, DF_EIO, "%s: cannot be created, as it takes %" PRId64 " bytes: %s",
+                         path, bytes, strerror(why));
 }
 
 /* Whether there is room at all, before HDF5 writes anything. */
@@ -183,7 +184,7 @@ static df_status try_room(const char *path, const df_store_plan *plan, df_err *e
 {
     const int fd = open(path, O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);
     if (fd < 0) {
-        return fail_errno(path, "cannot be made", errno, err);
+        return fail_errno(path, "cannot be created", errno, err);
     }
     const df_status status = reserve(path, fd, df_store_bytes(plan), err);
     close(fd);
@@ -279,7 +280,7 @@ static df_status sync_folder(const char *path, df_err *err)
     if (fd >= 0) {
         close(fd);
     }
-    return synced ? DF_OK : fail_errno(path, "cannot be made", why, err);
+    return synced ? DF_OK : fail_errno(path, "cannot be created", why, err);
 }
 
 df_status df_store_create_with(const char *path,
@@ -296,7 +297,7 @@ df_status df_store_create_with(const char *path,
     }
     df_status status = make_draft(draft, plan, fill, ctx, &store, err);
     if (status == DF_OK && rename(draft, path) != 0) {
-        status = fail_errno(path, "cannot be made", errno, err);
+        status = fail_errno(path, "cannot be created", errno, err);
     }
     if (status != DF_OK) {
         df_store_free(store);

@@ -172,7 +172,7 @@ static df_status find_table(const char *path, hid_t file, const wanted *w, df_er
                        "%s: %s: expected %" PRId64 " rows as this version writes them, found "
                        "%lld%s",
                        path, w->name, w->rows, (long long)rows,
-                       same_type ? "" : " of another kind");
+                       same_type ? "" : " of another type");
     }
     return DF_OK;
 }

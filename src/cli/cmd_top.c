@@ -31,15 +31,15 @@ typedef struct {
 
 static const char EXAMPLES[] =
     "  deepflow top output/sweep\n"
-    "  deepflow top output/sweep --once\n"
-    "\nShows how far a running search is, and its best so far, until it is done.\n";
+    "  deepflow top output/sweep --once\n\n"
+    "Shows the progress of a running search, and its best result so far, until it is done.\n";
 
 static bool read_args(int argc, char **argv, top_args *a, int *exit_code)
 {
     df_arg args[] = {
-        df_arg_words("DIR", &a->file, 1, 1, "results.h5, or the folder that has it"),
-        df_arg_bool("once", &a->once, "show it once, and stop"),
-        df_arg_real("every_s", &a->every_s, 0.1, 3600, "seconds from one look to the next"),
+        df_arg_words("DIR", &a->file, 1, 1, "results.h5, or the folder that holds it"),
+        df_arg_bool("once", &a->once, "show the state once, and stop"),
+        df_arg_real("every_s", &a->every_s, 0.1, 3600, "seconds between updates"),
     };
     const df_command command = {"top", "watches a running search", EXAMPLES, args,
                                 sizeof args / sizeof args[0]};

@@ -289,7 +289,7 @@ void df_llm_warn_memory(const df_llm_report *report, FILE *out)
     char names[NAMES_ROOM];
     fprintf(out,
             "deepflow: warning: the model does not fit: stage %" PRId64
-            " needs %.4g GiB of memory a device, %.4g GiB more than there is",
+            " needs %.4g GiB of memory on each device, %.4g GiB more than it has",
             report->memory->stage, report->memory->total_bytes / DF_GIB,
             (report->memory->total_bytes - capacity) / DF_GIB);
     if (find_one(report->cfg, report->rules, capacity, names) ||
@@ -297,6 +297,6 @@ void df_llm_warn_memory(const df_llm_report *report, FILE *out)
         find_batch(report->cfg, report->rules, capacity, names)) {
         fprintf(out, "; it would with %s\n", names);
     } else {
-        fputs("; it takes more devices, or shorter sequences\n", out);
+        fputs("; more devices or shorter sequences would be needed\n", out);
     }
 }

@@ -35,8 +35,8 @@ int main(int argc, char **argv)
     df_err err;
     const df_status status =
         df_fail(&err, DF_EINVAL,
-                "%s: expected GD_search, arch_search or what works on their results (deepflow has "
-                "the other commands), found another",
+                "%s: expected GD_search, arch_search or a command that works on their results "
+                "(deepflow has the other commands), found something else",
                 name[0] != '\0' ? name : "command");
     return df_cli_fail(status, &err);
 }

@@ -54,12 +54,12 @@ static df_status take(const char *dir, const df_search_lock *how, int lock, df_e
     while (flock(lock, LOCK_EX | LOCK_NB) != 0) {
         if (errno != EWOULDBLOCK && errno != EINTR) {
             return df_fail(err, DF_EIO,
-                           "%s: expected a file system with locks (--no_lock goes on without; "
-                           "then see to it that no other search writes there), found: %s",
+                           "%s: expected a file system with locks (--no_lock continues without "
+                           "locks; then make sure that no other search writes there), found: %s",
                            dir, strerror(errno));
         }
         if (how->interrupted && how->interrupted(how->ctx)) {
-            return df_fail(err, DF_EINTERRUPTED, "%s: interrupted while waiting for it", dir);
+            return df_fail(err, DF_EINTERRUPTED, "%s: interrupted while waiting for the lock", dir);
         }
         if (df_clock_s() - begin_s >= wait_s) {
             return refuse(dir, lock, err);
@@ -80,7 +80,7 @@ df_status df_search_lock_dir(const char *dir, const df_search_lock *how, int *lo
     snprintf(path, sizeof path, "%s/.lock", dir);
     const int file = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0666);
     if (file < 0) {
-        return df_fail(err, DF_EIO, "%s: cannot be made: %s", path, strerror(errno));
+        return df_fail(err, DF_EIO, "%s: cannot be created: %s", path, strerror(errno));
     }
     const df_status status = take(dir, how, file, err);
     if (status != DF_OK) {

@@ -208,7 +208,7 @@ static df_status check_figures(const df_cfg_reader *reader, unsigned need, df_er
             const df_cfg_mark own = mark_of(reader, path);
             const df_cfg_mark mark = own.file ? own : mark_of(reader, figures[i].instead);
             return df_fail(err, DF_EINVAL,
-                           "%s:%d: %s: expected this, or %s in its place, to derive the device "
+                           "%s:%d: %s: expected this key, or %s in its place, to derive the device "
                            "from, found nothing",
                            mark.file, mark.line, path, figures[i].instead);
         }

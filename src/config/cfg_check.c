@@ -212,8 +212,9 @@ static df_status check_precision(const df_cfg *cfg, const char **key, df_err *er
     const df_cfg_precision *const p = &cfg->sw.precision;
     if (p->param_storage == DF_STORE_TENSOR_FP32_MASTER && !p->mixed_precision) {
         *key = "sw_param.precision.param_storage_mode";
-        return df_fail(err, DF_EINVAL,
-                       "expected mixed_precision with tensor_plus_fp32_master, found it off");
+        return df_fail(
+            err, DF_EINVAL,
+            "expected mixed_precision to be true with tensor_plus_fp32_master, found false");
     }
     return DF_OK;
 }

@@ -241,7 +241,8 @@ static df_status check_op(df_net_sim *sim, int32_t rank, const df_net_op *op, df
     }
     const bool message = op->type == DF_NET_SEND || op->type == DF_NET_RECEIVE;
     if (message && op->peer == rank && sim->network.topology != DF_NET_SWITCH) {
-        return df_fail(err, DF_EINVAL, "expected another rank as peer, found the rank itself");
+        return df_fail(err, DF_EINVAL,
+                       "expected a peer other than the rank itself, found the rank itself");
     }
     return DF_OK;
 }

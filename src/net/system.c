@@ -88,12 +88,12 @@ df_status df_net_check_collective(const df_net_system *system,
     }
     if (c.bytes == 0) {
         return df_fail(err, DF_EINVAL,
-                       "all-gather: expected at least %d bytes (one a split), found %d",
+                       "all-gather: expected at least %d bytes (one for each split), found %d",
                        (int)system->splits, (int)op->bytes);
     }
     /* Messages may grow up to the whole. */
     if (c.bytes >= DF_NET_TIME_MAX / (uint64_t)size) {
-        return df_fail(err, DF_EINVAL, "%s: expected fewer than 2^62 bytes in all, found more",
+        return df_fail(err, DF_EINVAL, "%s: expected fewer than 2^62 bytes in total, found more",
                        df_net_collective_name(kind));
     }
     return check_algorithm(system, kind, group != NULL, size, err);

@@ -111,7 +111,7 @@ start(char *const argv[], const char *dir, pid_t *child, int *read_end, df_err *
 {
     int ends[2];
     if (pipe(ends) != 0) {
-        return df_fail(err, DF_ERUNTIME, "no pipe to AstraSim: %s", strerror(errno));
+        return df_fail(err, DF_ERUNTIME, "cannot create a pipe to AstraSim: %s", strerror(errno));
     }
     (void)fcntl(ends[0], F_SETFD, FD_CLOEXEC);
     (void)fcntl(ends[1], F_SETFD, FD_CLOEXEC);
@@ -122,7 +122,8 @@ start(char *const argv[], const char *dir, pid_t *child, int *read_end, df_err *
     (void)close(ends[1]);
     if (*child < 0) {
         (void)close(ends[0]);
-        return df_fail(err, DF_ERUNTIME, "no process for AstraSim: %s", strerror(errno));
+        return df_fail(err, DF_ERUNTIME, "cannot start a process for AstraSim: %s",
+                       strerror(errno));
     }
     (void)setpgid(*child, *child); /* whoever comes first */
     *read_end = ends[0];
@@ -223,7 +224,7 @@ df_status df_runner_run_binary(const df_runner_binary *binary,
     output o = {.last = "(none)", .ranks = df_net_program_ranks(job->program)};
     DF_TRY(df_runner_path(dir, err, "%s/deepflow-astra-XXXXXX", binary->temporary_dir));
     if (!mkdtemp(dir)) {
-        return df_fail(err, DF_EIO, "%s: cannot be made: %s", dir, strerror(errno));
+        return df_fail(err, DF_EIO, "%s: cannot be created: %s", dir, strerror(errno));
     }
     const df_status status = run_in(dir, binary, job, &o, err);
     df_dir_remove(dir);

@@ -295,7 +295,7 @@ static void a_full_disk_is_told(void **state)
         puts("SKIPPED: no permission to mount a file system");
         skip();
     }
-    refuse_search("", disk, SIZE, 1, "results.h5.part: cannot be made, it takes ");
+    refuse_search("", disk, SIZE, 1, "results.h5.part: cannot be created, as it takes ");
     refuse_search("mpirun -n 2", disk, SIZE " --resume", 1, "No space left on device");
     change_disk(dir, 4096);
     results_of(dir, "disk/a", results);
