@@ -32,8 +32,8 @@
 typedef enum { TAG_ASK = 1, TAG_BATCH, TAG_RESULTS, TAG_FAILURE, TAG_STOP, TAG_BYE } df_dist_tag;
 
 enum {
-    DF_DIST_RANGES = 64,           /* of a batch */
-    DF_DIST_ROOM_BYTES = 256 << 10 /* of a room, unless one result is larger */
+    DF_DIST_RANGES = 64,           /* most ranges in a batch */
+    DF_DIST_ROOM_BYTES = 256 << 10 /* size of a room, unless one result is larger */
 };
 
 /* Consecutive items. */
@@ -58,16 +58,16 @@ struct df_dist {
     bool mpi;               /* started by df_dist_init */
     const df_dist_job *job; /* the run at work */
     double beat_s;          /* of the job */
-    double polled_s;        /* when messages were looked for */
+    double polled_s;        /* when the rank last looked for messages */
     bool stopping;
     df_dist_end end;
     void *result;       /* room for one that is being made */
-    size_t entry_bytes; /* of an item and its result in a message */
-    int room_results;   /* that fit in a room */
-    bool stop_sent;     /* on a worker: received */
+    size_t entry_bytes; /* size of an item and its result in a message */
+    int room_results;   /* results that fit in a room */
+    bool stop_sent;     /* on a worker: STOP was received */
     /* rank 0 */
     int64_t next;           /* item to hand out */
-    int workers;            /* that have not said BYE */
+    int workers;            /* workers that have not said BYE */
     unsigned char *message; /* room for a RESULTS */
     double last_tick_s;
     df_dist_load load;
@@ -80,9 +80,9 @@ struct df_dist {
     double held_since_s;
 };
 
-/* Notes how the run ends, unless something did before; begins to stop. */
+/* Notes how the run ends, unless that was noted before, and begins to stop. */
 void df_dist_end_with(df_dist *dist, df_status status, const df_err *err);
-/* Begins to stop if somebody asked for it. */
+/* Begins to stop if the caller asked for it. */
 void df_dist_heed_interrupt(df_dist *dist);
 /* Whether it is time to look for messages again. */
 bool df_dist_poll_is_due(const df_dist *dist);
@@ -94,19 +94,20 @@ double df_dist_round_s(const df_dist *dist);
 /* The two sides. Everything is in dist->end afterwards. */
 void df_dist_rank0(df_dist *dist);
 void df_dist_worker(df_dist *dist);
-/* What df_dist_poll does on either when it is due: both look for messages and for a request to
- * stop. Rank 0 answers them; a worker also sends results that have waited. */
+/* What df_dist_poll does on either side when it is due: both sides look for messages and for a
+ * request to stop. Rank 0 answers messages; a worker also sends results that have waited. */
 void df_dist_serve(df_dist *dist);
 void df_dist_listen(df_dist *dist);
-/* A worker takes the STOP that is certain to come. */
+/* A worker receives the STOP that is certain to come. */
 void df_dist_take_stop(df_dist *dist);
 
-/* Puts dist->result into a room, which must be free (no longer sending); sends the room when it
- * is full. */
+/* Puts dist->result into a room, which must be free (no longer being sent); sends the room if it is
+ * full. */
 void df_dist_keep(df_dist *dist, int64_t item);
-/* Sends what will have waited for a beat so long from now, if the other room is there. */
+/* Sends the results that will have waited for a beat `ahead_s` from now, if the other room is free.
+ */
 void df_dist_send_old(df_dist *dist, double ahead_s);
-/* Sends what there is. */
+/* Sends whatever results there are. */
 void df_dist_send_held(df_dist *dist);
 
 #endif

@@ -7,9 +7,9 @@
 typedef struct {
     int order[DF_LAYOUT_AXES];          /* the axes, innermost first: the layout's identity */
     int64_t inter_derate, intra_derate; /* most rings on one link; 0: none used */
-    bool inter[DF_LAYOUT_AXES];         /* the axis leaves a wafer, or a node */
+    bool inter[DF_LAYOUT_AXES];         /* whether the axis leaves a wafer or a node */
     bool feasible;
-    const char *reason; /* why not; "" if it is. Lives forever. */
+    const char *reason; /* why the layout is not feasible; "" if it is. The text lives forever. */
 } df_layout;
 
 enum { DF_MAX_LAYOUTS = 24 };
@@ -29,8 +29,8 @@ DF_NODISCARD df_status df_layout_list(const df_system_size *size,
 /* "2013": the order as digits. */
 void df_layout_name(const df_layout *layout, char text[DF_LAYOUT_AXES + 1]);
 
-/* Writes derates, inter flags, num_nodes and num_devices_per_node into *cfg. In nodes the
- * file's derates stay, of the networks that are used. */
+/* Writes derates, inter flags, num_nodes and num_devices_per_node into *cfg. In nodes, networks
+ * that are used keep the derates of the file. */
 void df_layout_apply(const df_layout *layout,
                      const df_system_size *size,
                      const df_strategy *strategy,

@@ -4,12 +4,12 @@
 #define DF_STORE_MERGE_H
 #include "store/store.h"
 
-/* What was merged. */
+/* Numbers of a merge. */
 typedef struct {
     int64_t strategies, searches; /* rows of the whole */
     int64_t pending;              /* searches that no file has done */
-    int64_t repeated;             /* done in more than one file, with the same result */
-    int64_t damaged;              /* rows whose checksum is wrong: taken as pending */
+    int64_t repeated; /* searches that are in more than one file, with the same result */
+    int64_t damaged;  /* rows whose checksum is wrong: taken as pending */
 } df_merge_counts;
 
 /* Writes `out`, whole or not at all; a file of that name is replaced. Its searches are those of

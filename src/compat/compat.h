@@ -24,12 +24,12 @@ typedef struct {
     bool hop_whole;           /* one link carries all activations from a stage to the next */
     bool flops_unmasked;      /* df_transformer_flops has what it means */
     bool counted_energy;      /* an inference's energies are those of df_compat_pass_energy_j */
-    bool first_token_decoded; /* a decode step, too, comes before the first token */
-    /* In the network simulator: */
+    bool first_token_decoded; /* a decode step also comes before the first token */
+    /* Options of the network simulator: */
     bool edges_free;        /* hybrid: hops and exchanges among replicas cost nothing */
     bool collectives_twice; /* a block's operators last as long as with their collectives */
     df_lower_options lower;
-    /* In the pipeline of an LSTM: graph/pipeline.h has what they mean */
+    /* Options of the pipeline of an LSTM, which graph/pipeline.h explains: */
     bool rejects_two_stages, frees_last_link;
 } df_compat_options;
 
@@ -69,8 +69,8 @@ void df_compat_count(const df_rules *rules,
                      const df_price price[],
                      df_breakdown *table);
 
-/* Energy of an inference's pass as the Python DeepFlow counts it: of one device and one layer (rule
- * llm_energy_one_layer), from a table's counted figures. */
+/* Energy of a pass of inference as the Python DeepFlow counts it, for one device and one layer
+ * (rule llm_energy_one_layer), from the counted figures of a table. */
 double df_compat_pass_energy_j(const df_rules *rules,
                                const df_cfg_tech *tech,
                                const df_compat_case *of,
@@ -162,7 +162,7 @@ bool df_compat_hops_are_free(const df_rules *rules, df_mode mode);
 /* Sequences that decode at once, of which rates are printed: the whole batch, or dp times it. */
 double df_compat_rated_sequences(const df_rules *rules, const df_cfg *cfg);
 
-/* A GEMM's backward time as its summary has it, which may lack the reduction's. */
+/* The backward time of a GEMM as the summary prints it, which may lack that of the reduction. */
 double df_compat_summary_backward_s(const df_rules *rules, double backward_s, double reduction_s);
 
 #endif

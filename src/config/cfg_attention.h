@@ -10,8 +10,8 @@
     XX(DF_ATTENTION_MHA, "mha")                                                                    \
     XX(DF_ATTENTION_GQA, "gqa")
 
-/* XX(type of the field, its name and the key's, kind, range, words, absent, meaning): opt.h. What
- * is NOT_GIVEN is 0. */
+/* XX(type of the field, its name, which is also that of the key, kind, range, words, absent,
+ * meaning), as in opt.h. A key that is NOT_GIVEN has the value 0. */
 #define DF_CFG_ATTENTION_KEYS(XX)                                                                  \
     XX(df_attention_type, attention_type, DF_OPT_ENUM, ANY, words_attention, REQUIRED,             \
        "multi-head or grouped-query attention")                                                    \

@@ -23,14 +23,15 @@ enum { DF_DAG_NOWHERE = -1 };
  * say what the element stands for, for code that takes a graph apart. */
 typedef struct {
     df_dag_kind kind;
-    int32_t device; /* that it computes on or, as an edge, belongs to; DF_DAG_NOWHERE: none */
+    int32_t device; /* device on which it computes or to which, as an edge, it belongs;
+                       DF_DAG_NOWHERE: none */
     double duration_s;
     int32_t role, label; /* the caller's */
     const char *name;    /* the caller's, borrowed; NULL: none */
     df_net_collective collective;
-    int32_t participants; /* of a collective */
-    int32_t batch, layer; /* that the element belongs to */
-    double bytes;         /* of an edge */
+    int32_t participants; /* participants of a collective */
+    int32_t batch, layer; /* micro-batch and layer to which the element belongs */
+    double bytes;         /* bytes of an edge */
     int32_t mate; /* how far back the element lies that this one copies for another device */
 } df_dag_element;
 
@@ -43,8 +44,8 @@ void df_dag_free(df_dag *dag);
 int32_t df_dag_add(df_dag *dag, const df_dag_element *element);
 /* The second waits for the first. */
 void df_dag_link(df_dag *dag, int32_t from, int32_t to);
-/* Makes `edge` run beside h: after h's parents, before those children of h that the filter
- * takes. What is linked already is not linked again. */
+/* Makes `edge` run in parallel with h: after the parents of h, and before those children of h that
+ * the filter accepts. Elements that are already linked are not linked again. */
 void df_dag_attach(df_dag *dag, int32_t h, int32_t edge, df_dag_filter filter);
 void df_dag_retime(df_dag *dag, int32_t element, double duration_s);
 

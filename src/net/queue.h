@@ -28,9 +28,9 @@ typedef struct {
     uint32_t events[DF_NET_IN_CHUNK];
 } df_net_chunk;
 
-/* Events of one tick in their order: one, or a list of chunks. */
+/* Events of one tick in their order: a single event, or a list of chunks. */
 typedef struct {
-    uint32_t next, previous; /* in its class; 0: none */
+    uint32_t next, previous; /* neighbours in its class; 0: none */
     uint64_t time_ns;
     uint32_t first; /* the event itself when last is 0; else a chunk */
     uint32_t last;
@@ -45,7 +45,7 @@ typedef struct {
     uint64_t now_ns;
     uint32_t alone;       /* the only event of now, if has_alone; else there is a list: */
     uint32_t first, last; /* chunks; 0: none */
-    uint32_t taken;       /* of the first */
+    uint32_t taken;       /* events taken from the first chunk */
     bool has_alone;
     uint16_t digits;                  /* a bit for each with a class that holds something */
     uint64_t occupied[DF_NET_DIGITS]; /* a bit for each such class */
