@@ -122,8 +122,8 @@ static double needed_bytes(const df_eval *eval)
     return need.total_bytes;
 }
 
-/* Takes the stacks that the model needs off the device area. The chip has the rest, or what it may
- * have at the most. */
+/* Subtracts the stacks that the model needs from the device area. The chip gets the rest, up to the
+ * largest area that it may have. */
 static df_status set_chip_area(df_eval *eval, df_err *err)
 {
     df_cfg *const cfg = &eval->cfg;
@@ -214,7 +214,7 @@ static df_status use_budgets(df_eval *eval, df_err *err)
     DF_TRY(set_chip_area(eval, err));
     /* what no budget can repair, such as a core without any frequency, which is looked at
      * only where the core has power */
-    const double some = 0.1; /* of the power: how much does not matter here */
+    const double some = 0.1; /* share of the power; its size does not matter here */
     df_cfg trial = eval->cfg;
     trial.power.of.core = fmax(trial.power.of.core, some * trial.power.tdp_w);
     const df_status status = df_hw_derive(&trial, &eval->options.rules, &dev, err);
@@ -333,7 +333,7 @@ find_shortfall(const df_eval *eval, const df_hw_device *dev, const df_eval_resul
         excess += df_eval_excess(eval, r->time_s, &r->metrics);
     }
     const double sum = device + memory + excess;
-    return sum > 0 ? sum : 1; /* it has all rates, but no room for a tile */
+    return sum > 0 ? sum : 1; /* the device has all rates, but no room for a tile */
 }
 
 static double tokens_of(const df_cfg_llm *m)

@@ -199,7 +199,7 @@ df_status df_eval_check_ranges(const df_eval *eval, df_err *err)
             high += eval->searched[i] ? high_of(eval, i) : 0;
         }
         if (!any) {
-            continue; /* what is not searched need not sum to anything */
+            continue; /* fractions that are not searched need not sum to anything */
         }
         if (low > eval->budget[klass] + CLOSE || high < eval->budget[klass] - CLOSE) {
             return df_fail(err, DF_EINVAL,

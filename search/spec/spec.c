@@ -12,8 +12,8 @@
 
 /* How an option stands in the file. */
 typedef enum {
-    SCALAR, /* of the option's kind, into a field of its type */
-    PATH,   /* of a file, relative to the description's folder */
+    SCALAR, /* a value of the option's kind, kept in a field of its type */
+    PATH,   /* the name of a file, relative to the folder of the description */
     RULES,
     GOALS, /* one word, or a list of them */
     INTS,  /* a number, or a list: df_int_list */
@@ -23,7 +23,7 @@ typedef enum {
 
 typedef struct {
     form form;
-    df_opt opt; /* of one value */
+    df_opt opt; /* the option of one value */
 } spec_row;
 
 static const df_word words_optimizer[] = {{"cma", DF_OPT_CMA, false},

@@ -264,7 +264,7 @@ static df_status make_draft(const char *draft,
     return sync_file(store, err);
 }
 
-/* After a rename: the folder's entry goes to the disk. */
+/* After a rename, the entry in the folder must reach the disk. */
 static df_status sync_folder(const char *path, df_err *err)
 {
     char folder[DF_STORE_PATH];
@@ -390,7 +390,7 @@ df_status df_store_resume(const char *path, const df_store_plan *plan, df_store 
         status = read_account(store, err);
     }
     if (status == DF_OK) {
-        status = df_store_clear_pareto(store, 0, err); /* it is of fewer rows */
+        status = df_store_clear_pareto(store, 0, err); /* /pareto would come from fewer rows */
     }
     if (status != DF_OK) {
         df_store_free(store);
@@ -444,12 +444,12 @@ df_status df_store_flush(df_store *store, df_err *err)
     df_store_held *const held = &store->held;
     const size_t count = (size_t)held->count;
     const int64_t at = search_at(store, held->first);
-    held->count = 0; /* what cannot be written is done again by who resumes */
+    held->count = 0; /* a row that cannot be written is searched again on --resume */
     if (store->trajectory_rows > 0 && count > 0) {
         DF_TRY(df_store_write_at(store, iterates_at(store, held->first), held->iterates,
                                  count * iterates_bytes(store), err));
     }
-    /* the status last: who reads meanwhile sees a row that is pending, or whole */
+    /* the status is written last, so that a reader sees a row that is either pending or complete */
     DF_TRY(df_store_write_at(store, at, held->pending, count * sizeof *held->pending, err));
     return df_store_write_at(store, at, held->rows, count * sizeof *held->rows, err);
 }

@@ -207,7 +207,7 @@ void df_strategy_terms(df_strategy_field fields[DF_STRATEGY_FIELDS])
 
 /* ---- Values ---- */
 
-/* In df_strategy and in df_cfg. */
+/* The field in df_strategy and in df_cfg. */
 static int64_t load_whole(const void *from)
 {
     int64_t whole;

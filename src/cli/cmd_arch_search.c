@@ -32,7 +32,7 @@ static const char EXAMPLES[] =
     "With lists, every number of wafers is searched with every size. Results do not depend\n"
     "on the number of ranks.\n";
 
-/* Fails on every rank alike; the caller has rank 0 say so. */
+/* Fails in the same way on every rank; the caller lets rank 0 print the error. */
 static df_status read_args(int argc, char **argv, arch_args *a, bool *help, df_err *err)
 {
     const df_arg own[] = {
@@ -190,7 +190,7 @@ static df_status prepare(arch_args *a, df_search *search, df_err *err)
     return make_plan(a, &search->plan, err);
 }
 
-/* Every rank plans; rank 0 says what is wrong. `status` is how reading the flags went. */
+/* Every rank plans; rank 0 prints what is wrong. `status` is the result of reading the flags. */
 static int
 run_search(arch_args *a, df_search *search, const call *from, df_status status, df_err *err)
 {

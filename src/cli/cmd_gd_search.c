@@ -7,7 +7,7 @@
 #include "compat/compat.h"
 #include "search_run.h"
 
-/* What the flags of one field of the strategy are read into. */
+/* The place into which the flags of one field of the strategy are read. */
 typedef struct {
     df_strategy_field field;
     int64_t number;
@@ -197,7 +197,7 @@ static double count_workers(const df_strategy *s)
     return workers;
 }
 
-/* As predictions do. */
+/* As in predictions. */
 static df_status check_split(const df_strategy *s, const df_sweep_options *o, df_err *err)
 {
     df_cfg_misfit misfit;

@@ -40,7 +40,7 @@ static bool read_args(int argc, char **argv, merge_args *a, int *exit_code)
     return df_cli_parse(&command, argc, argv, exit_code);
 }
 
-/* Who made the file, for /provenance. */
+/* What made the file, for /provenance. */
 typedef struct {
     char command[TEXT_ROOM], start[64], host[256];
 } origin;

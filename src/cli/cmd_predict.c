@@ -87,7 +87,7 @@ static void warn_backend(const df_cfg *cfg)
     }
 }
 
-/* Where files go that nobody asked for by --exp_dir. */
+/* The folder of files if --exp_dir does not name one. */
 static const char *out_dir(const predict_args *a, df_mode mode)
 {
     static const char *const dirs[] = {[DF_MODE_GEMM] = "output/GEMM",
@@ -305,8 +305,8 @@ static int print_text(const outcome *o, bool breakdown)
 
 /* ---- Commands ---- */
 
-/* Writes the summary and its path. Where nobody asked for it, a folder that cannot be written to
- * is no failure. */
+/* Writes the summary and prints its path. If nobody asked for it, a folder that cannot be written
+ * to is not a failure. */
 static df_status write_summary(const predict_args *a, outcome *o, df_err *err)
 {
     const df_summary summary = {&o->cfg, &o->dev, &a->rules, &o->result, &o->need};

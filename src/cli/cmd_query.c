@@ -18,7 +18,7 @@ typedef struct {
     int64_t top;
 } query_args;
 
-/* What is printed, and in which order. */
+/* The columns that are printed, and the order of the rows. */
 typedef struct {
     df_table *table;
     df_filter *filter; /* NULL: all rows */
@@ -211,7 +211,7 @@ static df_status select_rows(query *q, df_err *err)
     return DF_OK;
 }
 
-/* < 0: a comes first. What is not a number comes last. */
+/* < 0: a comes first. A value that is not a number comes last. */
 static int compare_cells(const df_cell *a, const df_cell *b, bool descending)
 {
     if (a->is_text) {

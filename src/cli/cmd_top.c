@@ -98,7 +98,7 @@ static df_status read_standing(const df_results *r, standing *s, df_err *err)
     return status;
 }
 
-/* Rates are of all runs so far, as the search last wrote them down. */
+/* Rates are those of all runs so far, as the search last recorded them. */
 static void print_standing(const char *path, const df_results *r, const standing *s)
 {
     struct stat is;
@@ -136,7 +136,7 @@ static void print_standing(const char *path, const df_results *r, const standing
     }
 }
 
-/* Looks once; *finished: nothing is pending. */
+/* Prints the state once; *finished: nothing is pending. */
 static df_status look(const char *path, bool clear, bool *finished, df_err *err)
 {
     df_results r = {.num_searches = 0};

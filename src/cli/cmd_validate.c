@@ -365,7 +365,7 @@ static int print_json(const outcome *o, bool points)
 
 /* ---- CSV ---- */
 
-/* Quoted where it must be. */
+/* Prints a text, quoted if necessary. */
 static void print_field(const char *text)
 {
     if (!strpbrk(text, ",\"\r\n")) {

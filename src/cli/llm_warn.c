@@ -52,8 +52,8 @@ static void warn_steps(const char *axis, double members, bool simulates, FILE *o
     }
 }
 
-/* All devices of a simulated step on one ring: those of the next replica follow the stages of one,
- * each of which is `ranks` devices. */
+/* All devices of a simulated step are on one ring. The devices of the next replica follow the
+ * stages of a replica, each of which has `ranks` devices. */
 static void warn_hops(const df_split *s, double ranks, double replicas, FILE *out)
 {
     const double apart = s->pp * ranks;
@@ -187,7 +187,7 @@ static bool split(df_cfg *cfg, int64_t times, char name[NAME_ROOM])
     return !df_cfg_find_misfit(&cfg->llm, s->degree, s->tp_sp, DF_SPLIT_EVEN, &misfit);
 }
 
-/* From what costs nothing to what costs time, then devices. */
+/* Remedies, from those that cost nothing to those that cost time, then devices. */
 enum { EXTENTS = 4 };
 static const struct {
     change make;

@@ -21,7 +21,7 @@ static const subcommand commands[] = {
 
 int main(int argc, char **argv)
 {
-    gsl_set_error_handler_off(); /* it would abort; we look at every status */
+    gsl_set_error_handler_off(); /* the default handler would abort; every status is checked */
     const char *const name = argc > 1 ? argv[1] : "";
     for (size_t i = 0; i < sizeof commands / sizeof commands[0]; i++) {
         if (strcmp(name, commands[i].name) == 0) {

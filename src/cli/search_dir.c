@@ -15,7 +15,7 @@ enum { PATH_ROOM = 4096, HOLDER_ROOM = 512 };
 
 static const double LOOK_S = 0.25; /* others may look whether there is a writer */
 
-/* The holder writes who it is into the lock file, for those that are refused. */
+/* The holder writes its identity into the lock file, for those that are refused. */
 static void sign(int lock)
 {
     char text[HOLDER_ROOM];
@@ -28,7 +28,7 @@ static void sign(int lock)
     const int length =
         snprintf(text, sizeof text, "process %ld on %s since %s\n", (long)getpid(), host, start);
     if (ftruncate(lock, 0) == 0 && pwrite(lock, text, (size_t)length, 0) != length) {
-        return; /* on a full disk it stays unsigned */
+        return; /* on a full disk the file stays empty */
     }
 }
 

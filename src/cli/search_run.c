@@ -117,7 +117,7 @@ df_status df_search_read_spec(df_search_args *a, int argc, char **argv, df_err *
     df_spec *const spec = &a->spec;
     const char *const path = find_search(argc, argv);
     if (!path || path[0] == '\0') {
-        return DF_OK; /* the parser of flags says what is wrong */
+        return DF_OK; /* the parser of flags reports what is wrong */
     }
     DF_TRY(df_spec_load(path, spec, err));
     a->files.exp_config = given(spec->exp_config, NULL);
@@ -265,7 +265,7 @@ static void note_strategies(df_search *search)
     df_search_note(search, "sets=%s", sets);
 }
 
-/* What is left out is searched as without a description. */
+/* Whatever is left out is searched as without a description. */
 static void note_space(df_search *search)
 {
     const df_eval_limits *const limits = &search->options.eval.limits;

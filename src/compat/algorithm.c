@@ -19,7 +19,7 @@
 
 #include "compat/compat.h"
 
-/* It keeps times too: the same collective again takes the time that it took first. */
+/* It also keeps times: a repeated collective takes the time that it took first. */
 static double history_ranks(void *context, const df_op *op, double members)
 {
     df_compat_history *const history = context;
@@ -41,7 +41,8 @@ static double history_ranks(void *context, const df_op *op, double members)
     return run.chosen_for;
 }
 
-/* Bytes a second that the Python DeepFlow writes into the system file of whatever device. */
+/* Rate, in bytes per second, that the Python DeepFlow writes into the system file of every device.
+ */
 static const double reference_reduction_bytes_ps = 1600e9;
 
 void df_compat_simulated(const df_rules *rules, df_mode mode, df_simulated *s)

@@ -11,7 +11,7 @@ enum { FILE_BYTES_MAX = 16 << 20, FILE_BYTES_FIRST = 16 << 10 };
 
 /* ---- Files ---- */
 
-/* Reads what is left of the stream; *size without the terminating NUL. */
+/* Reads the rest of the stream; *size does not include the terminating NUL. */
 static char *read_stream(FILE *file, size_t *size)
 {
     size_t room = FILE_BYTES_FIRST;
@@ -104,7 +104,7 @@ static bool given_in_short(const df_cfg_reader *reader, const char *path)
     return false;
 }
 
-/* Where an option stands; one that is not given: where what is beside it begins. */
+/* The line of an option; for one that is not given, the line where its neighbours begin. */
 static df_cfg_mark mark_of(const df_cfg_reader *reader, const char *key)
 {
     char section[DF_OPT_PATH];
@@ -235,7 +235,7 @@ check_machine(const df_cfg_reader *reader, unsigned need, df_err *warning, df_er
     return status;
 }
 
-/* All warnings, a line each. What is not simulated has no mode that could be wrong. */
+/* All warnings, one on each line. What is not simulated has no mode that could be wrong. */
 static void note_warnings(const df_cfg_reader *reader, const df_err *machine, df_err *err)
 {
     const bool simulates = reader->cfg.backend.model == DF_BACKEND_ASTRA;

@@ -362,7 +362,7 @@ df_status df_cfg_check_machine(
 df_status df_cfg_cross_check(const df_cfg *cfg, bool degrees, const char **key, df_err *err)
 {
     DF_TRY(check_workers(cfg, key, err));
-    if (!cfg->has_model) { /* a device is the same whatever it is used for */
+    if (!cfg->has_model) { /* a device does not depend on its use */
         return DF_OK;
     }
     DF_TRY(check_topology(cfg, key, err));

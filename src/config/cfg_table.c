@@ -197,7 +197,7 @@ static const df_word words_attention[] = {DF_CFG_ATTENTION_TYPES(ATTENTION_WORD)
         path, kind, "", ANY, words, {false, 0}, 0, DF_OPT_NOT_KEPT, meaning                        \
     }
 
-/* A degree that can only be 1 so far. */
+/* A degree that can only be 1. */
 #define ONE(path, why, meaning)                                                                    \
     {                                                                                              \
         path, DF_OPT_INT, why, WHOLE(1, 1), NULL, {false, 1}, 0, DF_OPT_NOT_KEPT, meaning          \
@@ -229,9 +229,9 @@ static const df_word words_attention[] = {DF_CFG_ATTENTION_TYPES(ATTENTION_WORD)
     {"model_param.attention." #name, kind,   "", range, words, absent, DF_OPT_IN(DF_MODE_LLM),     \
      AT(llm.attention.name),         meaning},
 
-/* Technology values that a file leaves out are 0.1, link counts 1: so the Python
- * DeepFlow has it, whose newer files give sizes and bandwidths instead. By the corrected rules
- * nothing is derived from them (cfg_derive.c). */
+/* Technology values that a file leaves out are 0.1, and numbers of links 1, as in the Python
+ * DeepFlow, whose newer files give sizes and bandwidths instead. Under the corrected rules nothing
+ * is derived from them (cfg_derive.c). */
 #define TECH OPTIONAL(DF_CFG_ABSENT_J)
 #define LINKS OPTIONAL(1)
 

@@ -58,7 +58,7 @@ fail_expected(const walk *w, const entry *at, const char *path, const char *expe
                    path, expected, found);
 }
 
-/* Two words for one key may both be there, with the same value. */
+/* Two words for one key may both be given, with the same value. */
 static df_status check_same(const walk *w, int index, const entry *at, const char *path)
 {
     const df_opt *const opt = &df_opts[index];

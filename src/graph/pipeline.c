@@ -18,7 +18,8 @@
 #include "base/arena.h"
 #include "base/heap.h"
 
-/* Bounds of what is built: a cell takes some 120 bytes, and a number of a resource fits op. */
+/* Bounds of what is built: a cell takes about 120 bytes, and the number of a resource must fit op.
+ */
 enum { MAX_CELLS = 10 * 1000 * 1000, MAX_LP = UINT16_MAX / 3 };
 
 enum { NOWHERE = -1 };
@@ -38,10 +39,11 @@ typedef enum {
 } duration;
 
 typedef struct {
-    int32_t first; /* of a node: its first edge; of an edge: the node it leads to, or NOWHERE */
+    int32_t
+        first; /* for a node, its first edge; for an edge, the node to which it leads, or NOWHERE */
     uint16_t resource;
     uint8_t takes;     /* duration */
-    uint8_t num_edges; /* of a node */
+    uint8_t num_edges; /* number of edges of a node */
 } op;
 
 typedef struct {
@@ -65,7 +67,7 @@ typedef struct {
 
 /* A device, a link, or the memory. Waiting operations form a list. */
 typedef struct {
-    int32_t head, tail; /* head NOWHERE: nobody waits */
+    int32_t head, tail; /* head NOWHERE: nothing waits */
     bool busy;          /* never the memory */
 } resource;
 
@@ -96,7 +98,7 @@ typedef struct {
 
 struct df_pipeline {
     df_pipeline_shape shape; /* seq_len 0: nothing is built */
-    df_arena arena;          /* of all that follows */
+    df_arena arena;          /* memory of everything that follows */
     graph forward, backward;
     simulation fresh; /* with room for either graph */
     /* [num_layers + 2], filled for lp = 1: softmax, last cell, .., embedding */
@@ -179,7 +181,7 @@ static void add_row(const builder *b, int32_t row)
 {
     graph *const g = b->graph;
     const int32_t ahead = b->backward ? -1 : 1;
-    const int32_t row_ahead = ahead * b->steps; /* in numbers of nodes */
+    const int32_t row_ahead = ahead * b->steps; /* counted in nodes */
     const int32_t first_row = b->backward ? b->layers + 1 : 0;
     const bool is_last = row == b->layers + 1 - first_row;
     const bool inner = row != first_row && !is_last;

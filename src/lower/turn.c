@@ -13,7 +13,7 @@
 /* A unit of the plan, which has the number of its first element. */
 typedef struct {
     double begin_s;
-    int32_t place; /* in an order in which each comes after its sources */
+    int32_t place; /* place in an order in which each comes after its sources */
     int32_t waits; /* sources that have no place yet */
 } unit;
 
@@ -33,7 +33,7 @@ typedef struct {
     turn *turns; /* of a device */
 } scheduler;
 
-/* Lets those that wait for e go on. */
+/* Lets the elements that wait for e continue. */
 static void count_off(scheduler *s, int32_t e, double end_s)
 {
     const df_lower_source *const sources = s->plan->sources.all;

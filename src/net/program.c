@@ -279,7 +279,7 @@ static df_status resolve_groups(df_net_program *program, int32_t rank, df_err *e
 
 typedef struct {
     uint64_t id;
-    uint32_t place; /* in the order in which nodes came */
+    uint32_t place; /* place in the order in which nodes were added */
 } op_key;
 
 static int by_id(const void *a, const void *b)
@@ -300,8 +300,8 @@ static bool in_order(const df_net_rank_program *p)
     return true;
 }
 
-/* Sorts the nodes; of those with one id the last stays. place_of[i] becomes the new place of
- * the node that came as the i-th. */
+/* Sorts the nodes; of those with the same id, the last is kept. place_of[i] becomes the new place
+ * of the node that was added as the i-th. */
 static bool sort_ops(df_net_rank_program *p, uint32_t *place_of)
 {
     for (uint32_t i = 0; i < p->num_ops; i++) {
@@ -434,7 +434,7 @@ static bool link_children(df_net_rank_program *p)
     return true;
 }
 
-/* Goes through the nodes, parents first; what is left is in a cycle, or behind one. */
+/* Visits the nodes, parents first; those that remain are in a cycle, or behind one. */
 static df_status
 check_cycles(const df_net_rank_program *p, int32_t rank, uint32_t *scratch, df_err *err)
 {

@@ -399,7 +399,7 @@ df_status df_net_run(df_net_sim *sim,
     sim->program = program;
     sim->network = *network;
     sim->system = *system;
-    /* In this order, so that the last digit is AstraSim's. */
+    /* The order of operations is AstraSim's, so that the last digit is too. */
     sim->bytes_per_ns = network->bandwidth_gib_ps * 1073741824.0 / 1e9;
     sim->status = DF_OK;
     DF_TRY(check_ops(sim, err));

@@ -1,5 +1,5 @@
-/* Folders with a job's files, for people to look at. Everything is written elsewhere first and
- * then moved into place under a lock, so that runs at the same time leave the files of one. */
+/* Folders with the files of a job, for people to look at. Everything is first written elsewhere and
+ * then moved into place under a lock, so that simultaneous runs leave the files of one of them. */
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>

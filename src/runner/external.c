@@ -96,7 +96,7 @@ static bool read_output(int fd, double deadline_s, output *o)
 _Noreturn static void become(char *const argv[], const char *dir, int fd)
 {
     const int nothing = open("/dev/null", O_RDONLY | O_CLOEXEC);
-    (void)setpgid(0, 0); /* so that all it starts can be ended */
+    (void)setpgid(0, 0); /* so that everything it starts can be ended */
     if (chdir(dir) == 0 && dup2(nothing, STDIN_FILENO) >= 0 && dup2(fd, STDOUT_FILENO) >= 0 &&
         dup2(fd, STDERR_FILENO) >= 0) {
         (void)execv(argv[0], argv);
@@ -200,7 +200,7 @@ static df_status run_in(const char *dir,
         df_net_program_group(job->program, 0, &(int32_t){0}, &(int32_t){0});
     snprintf(network, sizeof network, "--network-configuration=network_analytical_%d.yml",
              (int)job->network->ranks);
-    /* it runs in another folder */
+    /* it runs in a different folder */
     if (!realpath(binary->path, whole)) {
         return df_fail(err, DF_EIO, "%s: cannot be found: %s", binary->path, strerror(errno));
     }
