@@ -1,20 +1,20 @@
 /* dist_impl.h: inside the distribution of work.
  *
  *   dist.c         start, end, agreement; which side a rank is on
- *   dist_rank0.c   hands out items, takes results, works between
+ *   dist_rank0.c   hands out items, takes results, works in between
  *   dist_worker.c  asks for items, works, asks ahead
- *   dist_room.c    a worker's finished results on their way
+ *   dist_room.c    the finished results of a worker on their way
  *   dist_both.c    what rank 0 and the workers share
  *
- * A worker says how long its items take and gets a quarter of a second's worth of them, less
- * when few are left. It asks for more when what it has lasts 10 ms (10 us for each rank, when
- * that is more) or is the last item, so that the answer is there when it needs it. Its results
- * gather in a room, which is sent when it is full, when its first result has waited for a beat, and
- * before BYE and FAILURE; meanwhile they gather in the other one. A room that has waited stays when
- * the other one is still under way, so that a rank 0 that is behind gets few large messages; and
- * rooms are sent such that MPI holds no more of them than there are (MPI_Issend). So what a rank
- * holds is bounded, and rank 0 gets a few messages a second from each, however long items take, up
- * to what fits in rooms.
+ * A worker says how long its items take, and gets a quarter of a second's worth of them, or less
+ * when few are left. It asks for more when those it has last 10 ms (10 us for each rank, if that
+ * is more) or it has only one, so that the answer arrives before it is needed. Its results are
+ * collected in a room, which is sent when it is full, when its first result has waited for a beat,
+ * and before BYE and FAILURE; meanwhile, results are collected in the other room. A room that has
+ * waited is kept while the other one is still under way, so that a rank 0 that falls behind gets
+ * few large messages. MPI_Issend makes sure that MPI holds no more rooms than there are. So a rank
+ * holds a bounded amount of data, and rank 0 gets a few messages per second from each rank, however
+ * long items take, up to what fits in rooms.
  *
  *     worker                        rank 0
  *       ASK (seconds of an item) --->

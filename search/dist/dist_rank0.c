@@ -12,8 +12,9 @@ enum {
     SPREAD = 4, /* a batch is at most a fourth of a rank's fair share of the remaining items */
 };
 
-/* When messages take more than this share of rank 0's time, it does no items of its own: they
- * would take ever longer, and the others wait for the last. Looked at every so often. */
+/* When messages take more than this share of rank 0's time, it does no items of its own: these
+ * would take ever longer, and the other ranks would wait for the last one. The share is measured
+ * once per WEIGH_S. */
 static const double SERVES_SHARE = 0.25;
 static const double WEIGH_S = 0.5;
 

@@ -14,11 +14,11 @@ typedef struct {
 
 enum { DF_MAX_LAYOUTS = 24 };
 
-/* All layouts of a strategy, sorted by order; infeasible ones are kept with their
- * reason. The axes are 0 kp1 or tp, 1 kp2 or cp, 2 dp, 3 lp. In nodes the workers are numbered
- * in that order, node by node; no device shares its links, so the derates are 1, and of orders
- * by which the same axes leave a node only the first is listed. Returns how many through *count (at
- * least 1). DF_ENOMEM: no room for the device map. */
+/* All layouts of a strategy, sorted by order; infeasible ones are kept with their reason. The axes
+ * are 0 kp1 or tp, 1 kp2 or cp, 2 dp, 3 lp. In nodes the workers are numbered in that order, node
+ * by node. No device shares its links there, so the derates are 1, and of the orders by which the
+ * same axes leave a node only the first is listed. Returns the number of layouts (at least 1)
+ * through *count. DF_ENOMEM: no memory for the device map. */
 DF_NODISCARD df_status df_layout_list(const df_system_size *size,
                                       const df_strategy *strategy,
                                       const df_rules *rules,

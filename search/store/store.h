@@ -1,11 +1,11 @@
-/* store.h: results.h5. The only module that knows HDF5.
+/* store.h: results.h5. This is the only module that knows HDF5.
  *
- * All rows exist from the start with status "pending" and room on the disk, and are
- * overwritten in place, status last. Nothing else in the file changes after it was made. So
- * whenever the writer ends, and whoever reads meanwhile: the file opens, a row is pending or
- * whole, and the bytes do not depend on the order in which results came. Rows have checksums,
- * for what a machine leaves that loses power: part of a row. docs/results.md describes the
- * file. */
+ * All rows exist from the start, with status "pending" and room on the disk. They are overwritten
+ * in place, and their status is written last. Nothing else in the file changes after it was
+ * created. So whenever the writer ends, and whatever reads the file meanwhile: the file opens, each
+ * row is pending or complete, and the bytes do not depend on the order in which results came. Rows
+ * have checksums because a machine that loses power may leave part of a row. docs/results.md
+ * describes the file. */
 #ifndef DF_STORE_H
 #define DF_STORE_H
 #include "grad/grad.h"

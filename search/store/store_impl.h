@@ -1,17 +1,17 @@
 /* store_impl.h: inside the store.
  *
- *   h5.c              what everybody who calls HDF5 needs
+ *   h5.c              what all callers of HDF5 need
  *   rows.c            rows, their HDF5 types and checksums
  *   store_plan.c      how large the tables of a plan are
  *   store_check.c     whether a file was made from these inputs, with HDF5
- *   store_h5.c        makes the file and finds its way in one, with HDF5
+ *   store_h5.c        makes the file and finds places in it, with HDF5
  *   store.c           rows in and out, with plain reads and writes
  *   store_pareto.c    /pareto, from the rows of /searches
- *   store_read.c      for those who only look, with HDF5
- *   store_image.c     a whole file in memory, for those who only look
+ *   store_read.c      reads a file without writing to it, with HDF5
+ *   store_image.c     a whole file in memory, for readers
  *   table.c           a file as one table
- *   filter.c          which rows of it hold
- *   merge_settings.c  whether files go together, and what the whole is made from
+ *   filter.c          selects rows of the table
+ *   merge_settings.c  whether files can be merged, and the settings of the whole
  *   store_merge.c     several files into one
  *
  * HDF5 makes the file with room for every row and closes it. After that only the bytes of

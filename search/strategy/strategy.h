@@ -49,8 +49,8 @@ typedef enum {
     DF_FIELD_CODE,  /* an enum; its number */
 } df_field_kind;
 
-/* A degree or an option. Each is one column of results.h5, of the report and of queries, one
- * flag of GD_search and, where LLMs have it, one key of a search's description. */
+/* A degree or an option. Each is one column of results.h5, of the report and of queries, one flag
+ * of GD_search and, if LLMs have it, one key of the description of a search. */
 typedef struct {
     const char *name;
     df_field_kind kind;
@@ -167,14 +167,14 @@ typedef struct {
     size_t count;
 } df_strategy_choices;
 
-/* All strategies of an LLM on all workers of a system: every product of degrees = workers that the
- * model can be split by as predictions take it (df_cfg_find_misfit), every number of micro-batches,
- * and what else `space` names, where it makes a difference. Those that need the same GEMMs follow
- * one another: tp outermost, then cp, then the micro-batch. Degrees that do not split the model are
- * there once, with their reason. Where `space` names no number of parts for interleaved stages,
- * those are taken with which all parts have as many layers, or would if the model had two more.
- * out->all is malloc'ed, the caller frees it. `cfg` is the template, of mode LLM. DF_EINVAL: a size
- * out of bounds. DF_ENOMEM. */
+/* All strategies of an LLM on all workers of a system: every product of degrees = workers that can
+ * split the model in the way that predictions accept (df_cfg_find_misfit), every number of
+ * micro-batches, and whatever else `space` names, where it makes a difference. Strategies that need
+ * the same GEMMs are consecutive: tp is outermost, then cp, then the micro-batch. Degrees that do
+ * not split the model are listed once, with their reason. If `space` names no number of parts for
+ * interleaved stages, those numbers are taken with which all parts have the same number of layers,
+ * or would have it if the model had two more. out->all is malloc'ed, and the caller frees it. `cfg`
+ * is the template, of mode LLM. DF_EINVAL: a size is out of bounds. DF_ENOMEM. */
 DF_NODISCARD df_status df_strategy_list_llm(const df_system_size *size,
                                             const df_cfg *cfg,
                                             const df_rules *rules,

@@ -16,8 +16,8 @@ typedef struct {
     bool trajectory;         /* every iterate is kept */
 } df_sweep_options;
 
-/* Which descents there are: rows of /strategies, and which of them are feasible. Ranks that
- * are given the same options plan the same. */
+/* The descents of a sweep: the rows of /strategies, and which of them are feasible. Ranks that are
+ * given the same options make the same plan. */
 typedef struct {
     df_sweep_options options;
     df_store_strategy *strategies;
@@ -95,8 +95,8 @@ DF_NODISCARD df_status df_sweep_best(const df_sweep_plan *plan,
                                      int32_t *count,
                                      df_err *err);
 
-/* Seconds of one descent on one core, from a sample spread over the plan that takes about
- * this long. */
+/* Seconds that one descent takes on one core, estimated from a sample spread over the plan, which
+ * takes about this long. */
 DF_NODISCARD df_status df_sweep_calibrate(const df_sweep_plan *plan,
                                           double seconds,
                                           double *descent_s,

@@ -1,12 +1,12 @@
-/* compat.h: what the Python DeepFlow does otherwise than the model (rules/rules.h).
+/* compat.h: what the Python DeepFlow does differently from the model (rules/rules.h).
  *
- * The model knows no rule. A rule that is the reference's is one of
- *   a description   the split or the span that the operators are built from (describe.c)
+ * The model knows no rules. A rule whose value is that of the reference is implemented as one of
+ *   a description   of the split or the span from which operators are built (describe.c)
  *   an edit         of the list of operators (edit.c)
- *   a price         in the reference's cost model (price.c)
+ *   a price         in the cost model of the reference (price.c)
  *   a count         of flops and bytes, for energies and tables (count.c)
- *   a step          the order in which a step's work is done (step_reference.c)
- *   an option       of what is built of plain data: GEMM traffic, simulated programs
+ *   a step          that does its work in another order (step_reference.c)
+ *   an option       of GEMM traffic or of simulated programs, which are built from plain data
  * In the modes LSTM and GEMM, lstm.c has the descriptions and edits. */
 #ifndef DF_COMPAT_H
 #define DF_COMPAT_H
@@ -19,10 +19,10 @@
 
 /* What a prediction does otherwise beside its operators, as plain options. */
 typedef struct {
-    bool flags_alone;         /* df_topo_derive has what it means */
+    bool flags_alone;         /* df_topo_derive explains it */
     bool hops_of_stages;      /* energies count no hops between the parts of a stage */
     bool hop_whole;           /* one link carries all activations from a stage to the next */
-    bool flops_unmasked;      /* df_transformer_flops has what it means */
+    bool flops_unmasked;      /* df_transformer_flops explains it */
     bool counted_energy;      /* an inference's energies are those of df_compat_pass_energy_j */
     bool first_token_decoded; /* a decode step also comes before the first token */
     /* Options of the network simulator: */

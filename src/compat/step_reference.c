@@ -1,9 +1,10 @@
-/* Three steps are linked otherwise than their order has it: gathers of ZeRO 3 (Rajbhandari et al.,
- * SC 2020) hold up reductions and other micro-batches; nothing leads to further micro-batches of a
- * single stage; stages without layers take part in none of the links. In the first two the links
- * leave no device a choice: each element of the graph (lower/graph.c) begins when its parents have
- * ended, which is followed here from stage to stage without the graph. unit.compat compares the
- * two. In the third the graph is simulated. */
+/* Three kinds of steps are linked in a way that differs from their order: gathers of ZeRO 3
+ * (Rajbhandari et al., SC 2020) hold up reductions and other micro-batches; no link leads to the
+ * further micro-batches of a single stage; and stages without layers take part in none of the
+ * links. In the first two kinds, the links leave no device a choice: each element of the graph
+ * (lower/graph.c) begins when its parents have ended. This file follows that from stage to stage
+ * without the graph, and unit.compat compares the two. In the third kind, the graph is simulated.
+ */
 #include <math.h>
 
 #include "compat/compat.h"

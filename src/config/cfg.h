@@ -259,14 +259,13 @@ typedef enum {
     DF_CFG_ANY_SPLITS = 256,   /* degrees that do not split an LLM evenly are a warning */
 } df_cfg_need;
 
-/* Reads hardware and model files into *cfg. Either path may be NULL; one combined
- * file is given as hardware_path with model_path NULL. `need` is a sum of
- * df_cfg_need. A section that the command does not need may be there (it is
- * checked all the same).
- * DF_EINVAL: err is "FILE:LINE: KEY: expected ..., found ...", with what would work behind it
- * where that can be found. As df_cfg_read_text for the files. On failure *cfg is untouched.
- * DF_OK: err is empty, or has warnings of the same kind, a line each: of a value that was replaced,
- * of budgets, of a rate in powers of 1024. */
+/* Reads hardware and model files into *cfg. Either path may be NULL; one combined file is given as
+ * hardware_path with model_path NULL. `need` is a sum of df_cfg_need. A section that the command
+ * does not need may be present, and is checked all the same. DF_EINVAL: err is "FILE:LINE: KEY:
+ * expected ..., found ...", followed by what would work if that can be found. Other errors are
+ * those of df_cfg_read_text, for the files. On failure *cfg is untouched. DF_OK: err is empty, or
+ * has warnings of the same form, one on each line: of a value that was replaced, of budgets, of a
+ * rate in powers of 1024. */
 DF_NODISCARD df_status df_cfg_load(
     const char *hardware_path, const char *model_path, unsigned need, df_cfg *cfg, df_err *err);
 

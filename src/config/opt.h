@@ -1,5 +1,6 @@
-/* opt.h: options of YAML files as rows of a table, and the reading of one value by its row. The
- * configuration has one table (cfg_impl.h), the description of a search another (search/spec). */
+/* opt.h: options of YAML files as rows of a table, and how a value is read according to its row.
+ * The configuration has one table (cfg_impl.h), and the description of a search has another
+ * (search/spec). */
 #ifndef DF_OPT_H
 #define DF_OPT_H
 #include <stdbool.h>

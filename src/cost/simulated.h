@@ -1,8 +1,7 @@
 /* simulated.h: collectives timed by the network simulator in place of a closed form, and the
- * machine as the simulator has it.
- *
- * The simulator's files have six decimals of a GiB a second and three of a nanosecond; its
- * inputs are rounded to those, so that times do not depend on the way that they take. */
+ * machine as the simulator sees it. The simulator's files have six decimals of a GiB per second and
+ * three of a nanosecond; its inputs are rounded to those, so that times do not depend on whether
+ * they pass through a file. */
 #ifndef DF_SIMULATED_H
 #define DF_SIMULATED_H
 #include "cost/cost.h"

@@ -89,9 +89,9 @@ typedef struct {
     double now_s;
 } simulation;
 
-/* On one device, when a reduction may start: how many operations of each kind have finished by
- * then. That does not depend on their durations as long as these are positive: the device runs
- * what became ready first. */
+/* When a reduction on a single device may start: how many operations of each kind have finished by
+ * then. That does not depend on their durations as long as these are positive, because the device
+ * runs what became ready first. */
 typedef struct {
     double embeddings, cells, softmaxes;
 } ready_after;
@@ -143,9 +143,9 @@ static op link_edge(const builder *b, int32_t link, duration takes)
     return (op){.resource = (uint16_t)(b->lp + link), .takes = (uint8_t)takes};
 }
 
-/* Between a row and the one above, in either direction. Rows on one device need no link. A hop
- * takes its duration on a single device, too; and of two devices with one layer, both hops share
- * the only link. */
+/* The hops between a row and the one above, in either direction. Rows on one device need no link. A
+ * hop takes its duration even on a single device; and on two devices with one layer, both hops
+ * share the only link. */
 static op edge_above(const builder *b, int32_t row)
 {
     const int32_t device = node_of(b, row).resource;
@@ -271,16 +271,16 @@ static bool reserve(df_pipeline *pipe, const df_pipeline_shape *shape)
 
 /* ---- Simulation ----
  *
- * As defined, a simulation keeps one list of ready operations. Whenever an event has finished and
- * released its resource, it goes through the list in order and starts whatever finds its resource
- * free; each start takes the next sequence number, and events finish in the order of (time,
- * sequence number).
+ * By definition, the simulation keeps one list of ready operations. Whenever an event has finished
+ * and released its resource, it goes through the list in order and starts whatever finds its
+ * resource free; each start takes the next sequence number, and events finish in the order of
+ * (time, sequence number).
  *
  * Two observations make that fast without changing the order:
- * - After such a pass everybody on the list waits for a busy resource. So the next pass can start
- *   at most one old waiter: the first that waits for the resource just released. It stands before
- *   the operations that the event made ready, which come at the end of the list. A queue for each
- *   resource gives the same starts: first the released resource's first waiter, then the new
+ * - After such a pass, every operation on the list waits for a busy resource. So the next pass can
+ * start at most one old waiter: the first that waits for the resource just released. It stands
+ * before the operations that the event made ready, which come at the end of the list. A queue for
+ * each resource gives the same starts: first the released resource's first waiter, then the new
  *   operations in order, each if its resource is free.
  * - An operation that takes no time finishes at the time of its start, behind what is due at that
  *   time already and before anything later. These form a plain queue in the order of their starts;

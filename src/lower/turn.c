@@ -1,11 +1,12 @@
 /* An order of communication that all devices keep.
  *
- * A device does one collective or sends one message at a time, and takes the first that is
- * ready. Where one device takes A and then B, and another one B and then A, both wait for ever;
- * so do two that wait for messages which are to be sent after their collectives. So all are put
- * into one order in which each comes after what it waits for: by the earliest time at which it
- * could begin if nothing but its sources held it up. Where no collective begins before those
- * that precede it, and what is sent before it, the first that is not done can always be done. */
+ * A device does one collective or sends one message at a time, and takes the first that is ready.
+ * If one device takes A and then B, and another one B and then A, both wait for ever; so do two
+ * devices that wait for messages which are to be sent after their collectives. So all collectives
+ * and messages are put into one order, in which each comes after what it waits for: they are sorted
+ * by the earliest time at which they could begin if nothing but their sources held them up. If no
+ * collective begins before those that precede it, and before what is sent before it, then the first
+ * that is not done can always be done. */
 #include <stdlib.h>
 
 #include "lower/lower_impl.h"

@@ -1,4 +1,4 @@
-/* dims.h: the dimensions of a transformer and its split over devices, each read from the
+/* dims.h: the dimensions of a transformer and its split over devices. Each is read from the
  * configuration once, for time, memory and energy alike. */
 #ifndef DF_DIMS_H
 #define DF_DIMS_H

@@ -1,9 +1,9 @@
-/* queue.h: the event queue: by time, then by the order in which events were put in.
+/* queue.h: the event queue, ordered by time and then by the order in which events were inserted.
  *
- * A radix heap (Ahuja, Mehlhorn, Orlin, Tarjan, "Faster algorithms for the shortest path
- * problem", 1990): time never goes back, so a waiting tick is kept by the highest digit (of six
+ * It is a radix heap (Ahuja, Mehlhorn, Orlin, Tarjan, "Faster algorithms for the shortest path
+ * problem", 1990). Time never goes back, so a waiting tick is classed by the highest digit (of six
  * bits) in which it differs from now, and by its value of that digit. When the present tick is
- * through, the lowest class that holds something has the next one; its other entries move to
+ * finished, the lowest class that holds something has the next tick; its other entries move to
  * lower classes, in their order. Equal times are always in one class, so they stay in order, and
  * an event moves at most once for each digit, however many others wait. With times in octal, two
  * places to a digit:
@@ -13,7 +13,7 @@
  *     digit 1, 02   02xx   [0271: e-f]  [0270: g]
  *     digit 1, 05   05xx   [0511: h]
  *
- * Events of one tick that are put in close together share an entry. */
+ * Events of one tick that are inserted close together share an entry. */
 #ifndef DF_NET_QUEUE_H
 #define DF_NET_QUEUE_H
 #include "net/pool.h"

@@ -1,5 +1,5 @@
 /* sched.h: the orders in which the stages of a pipeline work on micro-batches, and the time of a
- * step in an order. It knows durations alone: no model, no rule, no simulator.
+ * step in an order. It knows only durations: no model, no rules, no simulator.
  *
  * Two stages and four micro-batches; forward passes are digits, backward passes letters:
  *

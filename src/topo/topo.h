@@ -31,9 +31,9 @@ typedef struct {
     df_topo_group axis[DF_AXES];
 } df_topo;
 
-/* Which axes reach between nodes, as cfg->system and cfg->sched say: one whose flag is set. So
- * does, unless `flags_alone`, one whose groups cross nodes when these are filled with tp, cp, kp1,
- * kp2, dp, lp, innermost first, the axes without a flag before those with one. */
+/* Which axes reach between nodes, according to cfg->system and cfg->sched. An axis whose flag is
+ * set does. Unless `flags_alone`, so does an axis whose groups cross nodes when these are filled
+ * with tp, cp, kp1, kp2, dp, lp, innermost first, the axes without a flag before those with one. */
 void df_topo_reaches(const df_cfg *cfg, bool flags_alone, bool reaches[DF_AXES]);
 
 /* The network of `dev` that serves axes which reach this far. */
@@ -46,7 +46,7 @@ df_topo_group df_topo_join(const df_topo_group *a, const df_topo_group *b);
 /* The group over one axis or several: `axes` has bit a for df_axis a, and is not 0. */
 df_topo_group df_topo_over(const df_topo *topo, unsigned axes);
 
-/* Where the groups along each axis lie when the devices are numbered axis by axis and nodes are
+/* Where the groups along each axis lie if the devices are numbered axis by axis and nodes are
  * filled in that order. An axis that is not placed has groups of one member. */
 typedef struct {
     double inside[DF_AXES]; /* members of a group that a node can hold */
@@ -58,8 +58,8 @@ typedef struct {
                      inside of the innermost split axis that is not the pipeline; otherwise 1 */
 } df_topo_placement;
 
-/* Places axes, order[0] innermost, on nodes of node_devices >= 1 devices. The degrees are by
- * df_axis and at least 1. */
+/* Places axes, starting with order[0] as the innermost, on nodes of node_devices >= 1 devices. The
+ * degrees are indexed by df_axis and at least 1. */
 void df_topo_place(int64_t node_devices,
                    const df_axis order[],
                    int count,

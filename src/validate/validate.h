@@ -50,10 +50,11 @@ DF_NODISCARD df_status df_val_run(df_val_data *data,
                                   df_err *err);
 void df_val_points_free(df_val_points *points);
 
-/* Places the degrees of parallelism in *cfg on nodes of node_gpus devices: tensor parallelism
- * innermost, then context, data, pipeline. Sets cfg->system: the nodes, which axes leave one, and
- * the derate between nodes: a group with g devices in each of several nodes of more than two
- * devices uses the ports of all g (derate 1/g); the innermost axis that leaves a node decides. */
+/* Places the degrees of parallelism in *cfg on nodes of node_gpus devices: tensor parallelism is
+ * innermost, followed by context, data and pipeline parallelism. Sets cfg->system: the nodes, which
+ * axes leave one, and the derate between nodes. A group with g devices in each of several nodes of
+ * more than two devices uses the ports of all g (derate 1/g); the innermost axis that leaves a node
+ * decides. */
 void df_val_place(double node_gpus, int64_t num_gpus, df_cfg *cfg);
 
 /* ---- Scores ---- */
