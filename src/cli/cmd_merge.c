@@ -106,7 +106,7 @@ int df_cmd_merge(int argc, char **argv)
         return df_cli_fail(status, &err);
     }
     if (counts.damaged > 0) {
-        fprintf(stderr, "deepflow: warning: %" PRId64 " damaged rows were taken as pending\n",
+        fprintf(stderr, "deepflow: warning: %" PRId64 " damaged rows were treated as pending\n",
                 counts.damaged);
     }
     printf("%s: %" PRId64 " strategies, %" PRId64 " searches, %" PRId64 " of them pending; %" PRId64

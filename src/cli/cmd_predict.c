@@ -81,8 +81,8 @@ static void warn_backend(const df_cfg *cfg)
     const df_cfg_backend used = backend_of(cfg);
     if (cfg->backend.mode != used.mode) {
         fprintf(stderr,
-                "deepflow: warning: execution_backend.astra.mode: %s simulates graphs of LLMs; "
-                "for mode %s it is taken as %s\n",
+                "deepflow: warning: execution_backend.astra.mode: %s simulates graphs of LLMs; in "
+                "mode %s, it is treated as %s\n",
                 df_backend_name(&cfg->backend), df_mode_name(cfg->mode), df_backend_name(&used));
     }
 }
@@ -316,7 +316,7 @@ static df_status write_summary(const predict_args *a, outcome *o, df_err *err)
         status = df_summary_write(&summary, dir, o->summary, sizeof o->summary, err);
     }
     if (status != DF_OK && !a->exp_dir) {
-        fprintf(stderr, "deepflow: warning: no summary file: %s\n", err->text);
+        fprintf(stderr, "deepflow: warning: no summary file was written: %s\n", err->text);
         o->summary[0] = '\0';
         status = DF_OK;
     }

@@ -114,7 +114,7 @@ static void print_standing(const char *path, const df_results *r, const standing
         printf(", written %.0f s ago", ago_s);
         /* one that has just ended, or has not begun, is no news */
         if (s->done < r->num_searches && ago_s > QUIET_S && df_search_nobody_writes(path)) {
-            printf("; stopped: nobody writes there (arch_search --resume goes on)");
+            printf("; stopped: no search writes the file (arch_search --resume continues)");
         }
     }
     printf("\n%3s %12s %12s  %-24s %-10s %6s\n", "", "best value", "time (s)", "strategy",

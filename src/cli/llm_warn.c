@@ -27,7 +27,7 @@ static void warn_batches(const df_cfg *cfg, const df_rules *rules, FILE *out)
     fputs("deepflow: warning: scheduling_param.mb: with one stage (lp 1) the reference rules ",
           out);
     fputs(cfg->llm.run_type == DF_RUN_TRAINING
-              ? "run one micro-batch only; --rules corrected runs all\n"
+              ? "run only one micro-batch; --rules corrected runs all of them\n"
               : "run the whole batch at once; --rules corrected runs one micro-batch after "
                 "another\n",
           out);
@@ -44,9 +44,9 @@ static void warn_steps(const char *axis, double members, bool simulates, FILE *o
     if (members > MANY_MEMBERS) {
         fprintf(out,
                 "deepflow: warning: scheduling_param.%s: a ring of %.0f devices takes %.0f steps, "
-                "one after another, for an all-gather and %.0f for an all-reduce; faster would be "
-                "fewer devices on this axis, one axis inside nodes and another between them, or "
-                "network_topology.intra_node: switch%s\n",
+                "one after another, for an all-gather and %.0f for an all-reduce; it would be "
+                "faster with fewer devices on this axis, with one axis inside nodes and another "
+                "between them, or with network_topology.intra_node: switch%s\n",
                 axis, members, members - 1.0, 2.0 * (members - 1.0),
                 simulates ? "" : " with execution_backend.model: astra");
     }
@@ -63,12 +63,12 @@ static void warn_hops(const df_split *s, double ranks, double replicas, FILE *ou
     }
     fprintf(out,
             "deepflow: warning: network_topology.intra_node: the simulated ring has %.0f devices, "
-            "of which a message may pass %.0f",
+            "and a message may pass %.0f of them",
             members, floor(members / 2.0));
     fprintf(out, "; along %s neighbours are %.0f hops apart", replicas > 1.0 ? "dp" : "lp",
             replicas > 1.0 ? apart : ranks);
-    fputs("; faster would be switch, fewer devices on this axis, or mode hybrid, where each axis "
-          "has a ring of its own\n",
+    fputs("; it would be faster with a switch, with fewer devices on this axis, or in mode hybrid, "
+          "where each axis has a ring of its own\n",
           out);
 }
 

@@ -37,7 +37,7 @@ static df_status refuse(const char *dir, int lock, df_err *err)
     char holder[HOLDER_ROOM] = "";
     const ssize_t length = pread(lock, holder, sizeof holder - 1, 0);
     holder[length > 0 ? strcspn(holder, "\n") : 0] = '\0';
-    return df_fail(err, DF_EIO, "%s: another search is writing there (%s)", dir,
+    return df_fail(err, DF_EIO, "%s: another search is writing to it (%s)", dir,
                    holder[0] != '\0' ? holder : "unknown");
 }
 

@@ -740,8 +740,9 @@ static void other_modes_are_taken_as_hybrid(void **state)
              "predict --hardware_config %s/hw.yaml --model_config " LSTM, dir);
     df_outcome o = df_program(arguments);
     assert_int_equal(o.exit_code, 0);
-    assert_non_null(strstr(o.err, "execution_backend.astra.mode: full_astrasim_flattened "
-                                  "simulates graphs of LLMs; for mode LSTM it is taken as hybrid"));
+    assert_non_null(strstr(o.err,
+                           "execution_backend.astra.mode: full_astrasim_flattened "
+                           "simulates graphs of LLMs; in mode LSTM, it is treated as hybrid"));
     assert_non_null(strstr(o.out, "backend hybrid"));
     df_outcome_free(&o);
     json_decref(hybrid);
