@@ -190,8 +190,7 @@ static void groups_are_read(void **state)
     json_decref(root);
     df_refuse(run_with(""), 2, "rank 0: node 9: group 5: expected an existing group");
     /* The word "empty" in its path means that there are none. */
-    df_refuse(run_with("--comm_group not/empty.json"), 2,
-              "group 5: expected an existing group");
+    df_refuse(run_with("--comm_group not/empty.json"), 2, "group 5: expected an existing group");
 }
 
 /* AstraSim's hgx_h100_8gpu.json, whose roofline an all-reduce does not need: 57156 ns (AstraSim
