@@ -103,8 +103,8 @@ find_design(df_report_source *s, const df_store_search *search, df_cfg *out, df_
 {
     const int64_t id = search->work_id;
     if (search->descent.status == DF_SEARCH_PENDING) {
-        return df_fail(err, DF_EINVAL, "--design: expected a search that is done, found %" PRId64,
-                       id);
+        return df_fail(err, DF_EINVAL,
+                       "--design: expected a search that has finished, found %" PRId64, id);
     }
     if (search->descent.status == DF_SEARCH_INFEASIBLE) {
         return df_fail(err, DF_INFEASIBLE, "search %" PRId64 " found no device that works", id);

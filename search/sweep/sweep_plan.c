@@ -159,13 +159,13 @@ typedef struct {
     int count;
 } layout_set;
 
-/* The sets of one tp and cp: strategies that differ in dp and lp take turns. */
+/* The sets of one tp and cp; strategies that differ in dp and lp alternate. */
 typedef struct {
     layout_set *sets;
     size_t count, room;
 } layout_memo;
 
-/* The set of these axes; NULL: it is not there. */
+/* The set of these axes; NULL: there is none. */
 static const layout_set *find_set(const layout_memo *memo, const int64_t axes[DF_LAYOUT_AXES])
 {
     for (size_t i = 0; i < memo->count; i++) {

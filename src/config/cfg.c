@@ -11,7 +11,7 @@ enum { FILE_BYTES_MAX = 16 << 20, FILE_BYTES_FIRST = 16 << 10 };
 
 /* ---- Files ---- */
 
-/* Reads what is left of the stream; *size without the terminating NUL. */
+/* Reads the rest of the stream; *size does not include the terminating NUL. */
 static char *read_stream(FILE *file, size_t *size)
 {
     size_t room = FILE_BYTES_FIRST;
@@ -110,8 +110,8 @@ static bool is_own(const df_cfg_reader *reader, const df_cfg_mark *mark)
     return mark->line != 0 && (mark->file == reader->own[0] || mark->file == reader->own[1]);
 }
 
-/* Where an option stands; one that is not given: where what is beside it begins; what only the
- * device's file has: where the device is named. */
+/* The line of an option; for one that is not given, the line where its neighbours begin; for one
+ * that only the device's file has, the line that names the device. */
 static df_cfg_mark mark_of(const df_cfg_reader *reader, const char *key)
 {
     char section[DF_OPT_PATH];
@@ -216,7 +216,7 @@ static df_status check_figures(const df_cfg_reader *reader, unsigned need, df_er
             const df_cfg_mark own = mark_of(reader, path);
             const df_cfg_mark mark = own.file ? own : mark_of(reader, figures[i].instead);
             return df_fail(err, DF_EINVAL,
-                           "%s:%d: %s: expected this, or %s in its place, to derive the device "
+                           "%s:%d: %s: expected this key, or %s in its place, to derive the device "
                            "from, found nothing",
                            mark.file, mark.line, path, figures[i].instead);
         }
@@ -243,7 +243,7 @@ check_machine(const df_cfg_reader *reader, unsigned need, df_err *warning, df_er
     return status;
 }
 
-/* All warnings, a line each. What is not simulated has no mode that could be wrong. */
+/* All warnings, one on each line. What is not simulated has no mode that could be wrong. */
 static void note_warnings(const df_cfg_reader *reader, const df_err *machine, df_err *err)
 {
     const bool simulates = reader->cfg.backend.model == DF_BACKEND_ASTRA;

@@ -2,7 +2,7 @@
 
 #include <math.h>
 
-/* Of a device that has so many layers and tables. */
+/* Parameters of a device that has `layers` layers and `tables` tables. */
 static double params_of(const df_dims *dims, const df_split *split, double layers, double tables)
 {
     return layers * df_split_layer_params(split, dims) +

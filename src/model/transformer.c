@@ -58,8 +58,8 @@ static void build_projection(df_builder *b, const projection *p)
     }
 }
 
-/* Sums over tp: partial outputs of a projection by rows, and gradients of the input of one by
- * columns. Where each device needs only its part of the sequence, it gets no more. */
+/* Sums over tp: the partial outputs of a projection by rows, and the gradients of the input of one
+ * by columns. If each device needs only its part of the sequence, it gets no more. */
 static void build_sum(df_builder *b, const projection *p)
 {
     const df_formats *const bytes = &b->dims->bytes;

@@ -19,8 +19,8 @@ void df_transformer_build(const df_dims *dims,
 double
 df_transformer_flops(const df_dims *dims, const df_span *span, double sequences, bool unmasked);
 
-/* Bytes of the keys and values of `positions`, of all sequences together, in the cache that one
- * of `devices` keeps of a layer whose heads they share: at least one head each. */
+/* Bytes of the keys and values of `positions`, of all sequences together, that the cache of one of
+ * `devices` keeps for a layer whose heads they share; this is at least one head each. */
 double df_transformer_cache_bytes(const df_dims *dims, double positions, double devices);
 
 #endif

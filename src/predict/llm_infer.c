@@ -10,7 +10,7 @@ typedef struct {
     df_energy energy;
 } sample;
 
-/* Sampled steps so far: where the integral has got to, and what the rates need. */
+/* The steps sampled so far: how far the integral has got, and what the rates need. */
 typedef struct {
     sample last;
     int64_t midpoint;

@@ -16,12 +16,13 @@ const df_rule df_rule_table[] = {
          "it has no banks"),
     RULE(dram_links_recomputed,
          "the DRAM links reported are those of all stacks, whatever the perimeter holds",
-         "the links that the bandwidth comes from are reported"),
+         "the links from which the bandwidth is derived are reported"),
     RULE(network_voltage_unclamped,
-         "a link's frequency below the lowest supply follows from the unclamped voltage",
-         "it follows from the lowest supply, as a core's does"),
+         "below the lowest supply, the frequency of a link follows from the unclamped voltage",
+         "it follows from the lowest supply, as for a core"),
     RULE(lowest_supply_outruns_power,
-         "with less power than the lowest supply takes, even with none, a part keeps a frequency",
+         "with less power than the lowest supply takes, and even with none, a part keeps a "
+         "frequency",
          "the frequency falls in proportion to the power"),
     RULE(memory_without_units,
          "a memory may have fewer banks than owners, and registers less room than their cores' "
@@ -31,21 +32,20 @@ const df_rule df_rule_table[] = {
          "shares of area, power or perimeter may add up to more than the budget, with a warning",
          "they are an error"),
     RULE(networks_unchecked,
-         "an axis may lie over a network that is not there, with a warning",
+         "an axis may use a network that does not exist, with a warning",
          "it is an error"),
     RULE(splits_unchecked,
-         "tp need not divide heads, FFN and (tp_sp) sequence, cp the sequence, and there may be "
-         "more "
-         "stages than layers: a prediction has fractions of a head, with a warning",
+         "tp need not divide the heads, the FFN and (with tp_sp) the sequence, cp need not divide "
+         "the sequence, and there may be more stages than layers: predictions then have fractions "
+         "of a head, with a warning",
          "it is an error, as searches leave such strategies out"),
     RULE(infinite_times_printed,
          "a prediction that is not finite is printed, with a warning",
          "it is an error that says what the device lacks"),
-    RULE(
-        absent_technology_tenth,
-        "technology that a file leaves out is 0.1 of its unit, a count of links or a budget 1, and "
-        "sizes and rates are derived from that",
-        "what a size or rate is derived from must be there"),
+    RULE(absent_technology_tenth,
+         "technology that a file leaves out is taken as 0.1 of its unit, and a number of links or "
+         "a budget as 1; sizes and rates are derived from that",
+         "whatever a size or rate is derived from must be in the file"),
     RULE(pointwise_on_registers,
          "operators that stream once are counted against the register file",
          "they are counted against the DRAM"),
@@ -54,17 +54,18 @@ const df_rule df_rule_table[] = {
          "bundles share the bandwidth, and the level-1 tiles of a level-2 tile"),
     RULE(latency_if_memory_bound,
          "the latency of a memory level counts only where the level is slower than the cores",
-         "it adds to the time of the level, which then binds or not"),
+         "it is always part of the time of the level, which may or may not bind"),
     RULE(gemm_output_uncounted,
-         "a GEMM's output takes DRAM traffic only if its matrices exceed the DRAM",
+         "the output of a GEMM causes DRAM traffic only if its matrices exceed the DRAM",
          "it always does"),
     RULE(gemm_dram_reuse_floored,
          "passes over a matrix in DRAM are counted without the last, partial tile",
          "partial tiles count"),
-    SOURCED(gemm_output_takes_no_room,
-            "tiles of a GEMM's output take no room in the L2, and square tiles none in any level",
-            "the tiles of all three matrices fit together",
-            "Smith et al., arXiv:1702.02017: the least traffic with so much memory"),
+    SOURCED(
+        gemm_output_takes_no_room,
+        "tiles of a GEMM's output take no room in the L2, and square tiles take none at any level",
+        "the tiles of all three matrices fit together",
+        "Smith et al., arXiv:1702.02017: the least traffic with so much memory"),
     RULE(all_gather_staging_divided,
          "an all-gather copies 1/n of each shard into place",
          "it copies the whole shard"),
@@ -72,8 +73,8 @@ const df_rule df_rule_table[] = {
          "handing activations to the next pipeline stage takes no time",
          "it takes bytes / bandwidth + latency"),
     RULE(axes_follow_flags,
-         "an axis uses the network that its flag says, also if a node cannot hold its members",
-         "one whose members are in several nodes uses the network between them"),
+         "an axis uses the network that its flag selects, even if a node cannot hold its members",
+         "an axis whose members are in several nodes uses the network between them"),
     RULE(gemm_mode_adds_lstm_cell,
          "mode GEMM adds an LSTM cell's pointwise work to an unsplit forward GEMM",
          "the GEMM alone is timed"),
@@ -86,15 +87,16 @@ const df_rule df_rule_table[] = {
     RULE(rc_exchange_follows_softmax,
          "a row-column LSTM cell exchanges gates if the softmax is split along kp2",
          "it does if the cell itself is"),
-    RULE(reduction_follows_hidden,
-         "gradients of softmax and embedding are reduced by the hidden layer's kind of split",
-         "they are reduced by their own"),
+    RULE(
+        reduction_follows_hidden,
+        "gradients of softmax and embedding are reduced according to how the hidden layer is split",
+        "they are reduced according to how they are split themselves"),
     RULE(memory_edge_frees_last_link,
          "a transfer through memory frees the pipeline's last link when it ends",
          "it frees nothing"),
     RULE(two_stages_rejected,
          "two pipeline stages with more than one layer are an error",
-         "two stages share the layers, embedding and softmax at their ends"),
+         "two stages share the layers, with the embedding and the softmax at the ends"),
     RULE(footprint_omits_softmax,
          "with a pipeline the softmax needs no memory",
          "the fullest of embedding, hidden and softmax stages counts"),
@@ -105,8 +107,9 @@ const df_rule df_rule_table[] = {
          "row-column strategies may have more replicas than sequences in the batch",
          "they are left out, as column-row ones are"),
     RULE(uneven_stages_left_out,
-         "searches of LLMs have stages, and parts of interleaved ones, of equally many layers only",
-         "they have any that a prediction takes"),
+         "searches of LLMs only try stages, and parts of interleaved stages, that have the same "
+         "number of layers",
+         "they try any that a prediction accepts"),
     RULE(downward_hops_shifted,
          "a hop towards smaller y counts on the link beside the one that it takes",
          "it counts on the link that it takes"),
@@ -120,15 +123,17 @@ const df_rule df_rule_table[] = {
          "a descent shrinks the share whose growth would make a dead device work",
          "it grows that share"),
     RULE(chip_grows_in_searches,
-         "a search makes the chip of all area that the DRAM stacks leave",
+         "a search gives the chip all the area that the DRAM stacks leave",
          "it is no larger than proc_chip_area_budget, or the constraint chip_area"),
-    RULE(chip_area_whole_mm2, "a search cuts the chip's area to whole mm2", "it does not"),
-    RULE(unused_networks_keep_shares,
-         "a network that a strategy does not use is searched, too, or keeps the file's shares",
-         "it gets nothing"),
+    RULE(
+        chip_area_whole_mm2, "a search truncates the area of the chip to whole mm2", "it does not"),
+    RULE(
+        unused_networks_keep_shares,
+        "a network that a strategy does not use is searched too, or keeps its shares from the file",
+        "it gets nothing"),
     SOURCED(llm_all_gather_whole_steps,
             "each step of an LLM's all-gather moves all that is gathered",
-            "it moves one n-th",
+            "it moves one n-th of that",
             "Thakur et al., IJHPCA 19(1), 2005"),
     SOURCED(llm_single_gradient_as_forward,
             "without tensor and context parallelism the attention's input gradient has the "
@@ -136,8 +141,8 @@ const df_rule df_rule_table[] = {
             "it is (m, n) times (n, k), as with them",
             "Rumelhart et al., Nature 323, 1986"),
     RULE(llm_hybrid_launches_scaled,
-         "with tensor and context parallelism, a launch of the attention's backward pass counts "
-         "for each head",
+         "with tensor and context parallelism, a launch in the attention's backward pass counts "
+         "once for each head",
          "a kernel is launched once for all heads"),
     SOURCED(llm_flash_launch_on_heads,
             "the launch overhead of FlashAttention is added to the number of heads",
@@ -154,7 +159,7 @@ const df_rule df_rule_table[] = {
             "Liu et al., ICLR 2024 (ring attention)"),
     SOURCED(llm_flash_context_own_keys,
             "with FlashAttention, context-parallel devices attend to their own keys only",
-            "to those of the whole sequence, as without it",
+            "they attend to those of the whole sequence, as without it",
             "Liu et al., ICLR 2024 (ring attention)"),
     SOURCED(llm_flash_loads_waves,
             "FlashAttention first loads as many tiles of keys and values as there are bundles, "
@@ -170,27 +175,30 @@ const df_rule df_rule_table[] = {
             "it takes as long as 16 of a matrix product",
             "Dao, ICLR 2024, section 3.1 (A100: 312 against 19.5 Tflop/s)"),
     SOURCED(llm_context_norm_forward_whole,
-            "context-parallel devices each do the norms of the whole sequence forward",
-            "each does its part, as backward",
+            "in the forward pass, each context-parallel device computes the norms of the whole "
+            "sequence",
+            "each computes its part, as in the backward pass",
             "Korthikanti et al., MLSys 2023, section 4.2"),
     SOURCED(llm_norms_at_statistics_width,
             "norms read, write and gather in the format of statistics, 4 bytes with mixed "
             "precision",
-            "in that of activations; the statistics of a row are negligible",
+            "they use the format of activations; the statistics of a row are negligible",
             "Micikevicius et al., ICLR 2018, section 3.3"),
     SOURCED(llm_pointwise_unsharded,
             "activation functions and residuals are not split over devices",
             "activation functions are split as their GEMMs are, residuals as the norms",
             "Korthikanti et al., MLSys 2023, section 4.2"),
     RULE(llm_embedding_whole_table,
-         "the embedding reads, and takes from the host, its whole table",
-         "it reads the rows of its tokens; the host sends their numbers"),
-    SOURCED(llm_head_split_twice,
-            "tensor- and context-parallel devices have a part of the vocabulary each, for all "
-            "tokens, and gather the logits; in memory and gradients it is split over tp",
-            "a device has its tokens and its tp-th of the vocabulary; in training the softmax's "
-            "maximum and sum are reduced, in inference the last position's logits are gathered",
-            "Shoeybi et al., Megatron-LM, 2019, section 3"),
+         "the embedding reads its whole table, and transfers it from the host",
+         "it reads the rows of its tokens; the host sends the numbers of the tokens"),
+    SOURCED(
+        llm_head_split_twice,
+        "each tensor- and context-parallel device has a part of the vocabulary, for all tokens, "
+        "and the logits are gathered; for memory and gradients, the vocabulary is split over tp",
+        "each device has its own tokens and one tp-th of the vocabulary; in training, the maximum "
+        "and the sum of the softmax are reduced, and in inference, the logits of the last position "
+        "are gathered",
+        "Shoeybi et al., Megatron-LM, 2019, section 3"),
     RULE(llm_decode_logits_one_row,
          "a decode step has logits of one sequence, whatever the batch",
          "it has those of each sequence"),
@@ -199,51 +207,53 @@ const df_rule df_rule_table[] = {
          "it has those of each sequence's last position, from which the first token is drawn"),
     SOURCED(llm_kv_cache_free,
             "keys and values in the cache cost nothing beyond a GEMM's traffic",
-            "storing takes time; fetching all heads' keys and values at their precision takes "
-            "time beside (kvcache_fetch_overlap) or before the attention",
+            "storing them takes time, and so does fetching those of all heads at their precision, "
+            "in parallel with the attention (kvcache_fetch_overlap) or before it",
             "Pope et al., MLSys 2023, section 3.3"),
     SOURCED(
         llm_kv_heads_fraction,
         "with fewer key and value heads than tensor-parallel devices, each has a part of a head",
-        "each has a whole one, which others have too: its weights, products and cache; they add up "
-        "its gradients",
+        "each has a whole head, which other devices have too, with its weights, products and "
+        "cache; they add up its gradients",
         "Pope et al., MLSys 2023, section 3.3"),
     SOURCED(llm_casts_free,
             "weights kept in 4 bytes are used in the tensor format at no cost",
             "each forward GEMM casts them first",
             "Micikevicius et al., ICLR 2018"),
     RULE(llm_idle_experts_run,
-         "every expert multiplies its share of the tokens, also a fraction of one",
-         "those run that get a token, with whole tokens; routing is random and even"),
+         "every expert multiplies its share of the tokens, even a fraction of one",
+         "only experts that receive a token run, with whole tokens; routing is random and even"),
     SOURCED(llm_one_stage_one_batch,
-            "with one stage and several micro-batches only the first one runs, and hardly backward",
+            "with one stage and several micro-batches, only the first one runs, and hardly any of "
+            "its backward pass",
             "they run one after another, and their gradients add up",
             "Huang et al., NeurIPS 2019"),
     RULE(llm_backward_index_wraps,
-         "with more stages than layers, a micro-batch waits backward for the wrong layer",
+         "with more stages than layers, a micro-batch waits for the wrong layer in the backward "
+         "pass",
          "it waits for the one before on its stage"),
     SOURCED(llm_hop_whole,
-            "one link carries a micro-batch's whole activations from stage to stage; flattened, "
-            "each device sends an equal part",
+            "one link carries the whole activations of a micro-batch from stage to stage; in "
+            "flattened mode, each device sends an equal part",
             "each device sends what it holds over its own link: its part of the sequence with cp "
-            "or tp_sp, else all of it",
+            "or tp_sp, and otherwise all of it",
             "Narayanan et al., SC 2021, section 4.1; Korthikanti et al., MLSys 2023"),
     SOURCED(llm_gradients_unsharded,
-            "reductions of gradients take those of all tensor-parallel devices, and as many key "
-            "and value heads as heads",
-            "a device reduces the gradients that it has",
+            "reductions of gradients include those of all tensor-parallel devices, and count as "
+            "many key and value heads as heads",
+            "each device reduces the gradients that it has",
             "Narayanan et al., SC 2021, section 3.2"),
     RULE(llm_embedding_gradient_with_activations,
-         "the reduction of the embedding's gradient takes its activations too",
-         "it takes the gradient"),
+         "the reduction of the embedding's gradient includes its activations",
+         "it includes only the gradient"),
     SOURCED(llm_context_gradients_unreduced,
-            "gradients are reduced over replicas alone",
-            "they are reduced over context-parallel devices too, which see other tokens",
+            "gradients are reduced only over replicas",
+            "they are also reduced over context-parallel devices, which see other tokens",
             "Liu et al., ICLR 2024 (ring attention)"),
     SOURCED(llm_reductions_every_batch,
             "every micro-batch reduces its gradients",
-            "the sum over the micro-batches is reduced, once; with ZeRO 2 and 3, which keep no "
-            "whole gradients, each is",
+            "the sum over the micro-batches is reduced once; with ZeRO 2 and 3, which keep no "
+            "whole gradients, those of each micro-batch are",
             "Rajbhandari et al., SC 2020, section 5"),
     SOURCED(llm_reductions_at_once,
             "reductions of several layers run at once, each at the full speed of the link",
@@ -276,61 +286,61 @@ const df_rule df_rule_table[] = {
          "they cost what the formulas say"),
     RULE(astra_topology_connected,
          "topologies other than ring and switch are simulated as fully connected, with a warning",
-         "those that the simulator does not have are an error"),
+         "topologies that the simulator does not have are an error"),
     RULE(astra_links_underated,
-         "the network simulator always has the links inside a node, underated",
-         "it has the links that the parallelism uses"),
+         "the network simulator always uses the links inside a node, underated",
+         "it uses the links that the parallelism uses"),
     RULE(astra_algorithm_stale,
-         "the simulator runs graphs, and some collectives, with the algorithm for the topology of "
-         "an earlier run",
-         "it has that for the run's own"),
+         "the simulator runs graphs, and some collectives, with the algorithm that suits the "
+         "topology of an earlier run",
+         "it uses the algorithm that suits the topology of the run itself"),
     SOURCED(astra_reductions_at_1600,
             "simulated reductions move their bytes at 1600 GB/s on every device",
             "they move them at the rate of the device's DRAM",
             "local-mem-bw of AstraSim's system file: the bandwidth of the local memory"),
     RULE(astra_whole_microseconds,
          "operators of simulated steps last whole microseconds",
-         "they last whole nanoseconds, unless traces are written, which have microseconds alone"),
+         "they last whole nanoseconds, unless traces are written, which only have microseconds"),
     RULE(astra_block_collectives_twice,
-         "operators of a simulated block last as long as with their collectives, which are "
-         "simulated too",
-         "they last as long as without"),
+         "the operators of a simulated block include the time of their collectives, which are also "
+         "simulated",
+         "they do not include it"),
     RULE(astra_reductions_on_first_devices,
-         "flattened, the reductions of stage i run on device i",
+         "in flattened mode, the reductions of stage i run on device i",
          "they run on the first device of the stage"),
     RULE(astra_hop_skips_collective,
-         "flattened, a layer's output leaves before the layer's last collective",
+         "in flattened mode, the output of a layer leaves before the last collective of the layer",
          "it leaves after it"),
     RULE(astra_tags_meet,
-         "messages without an edge are tagged from 1 on, as edges are: one may be taken for "
-         "another, unless the step cannot finish then",
-         "each tag is of one message"),
+         "messages without an edge have tags from 1 on, as edges do, so one may be mistaken for "
+         "another, unless the step then cannot finish",
+         "each message has a tag of its own"),
     RULE(astra_order_open,
-         "simulated devices begin collectives in any order, and where two wait for each other "
+         "simulated devices begin collectives in any order, and if two devices wait for each other "
          "there is no result",
-         "there they keep to one order"),
+         "in that case, all devices keep to one order"),
     RULE(llm_energy_one_layer,
-         "the energy of an inference has flops and DRAM traffic of one layer and one device",
-         "it has those of all layers and devices, and all memory levels"),
+         "the energy of inference includes the flops and DRAM traffic of one layer on one device",
+         "it includes those of all layers and devices, and of all memory levels"),
     RULE(llm_energy_hops_of_stages,
-         "energies count one hop between two stages, also where these have several parts",
-         "there is one between any two parts"),
+         "energies count one hop between two stages, even if these have several parts",
+         "they count one between any two successive parts"),
     RULE(llm_energy_one_head,
-         "the energy's DRAM traffic of attention is that of one head, and none without tensor "
-         "parallelism",
+         "in the energy, the DRAM traffic of attention is that of one head, and none without "
+         "tensor parallelism",
          "it is that of all heads"),
     RULE(llm_energy_default_link,
          "a network without nominal_energy_per_link takes 0.1 J for each bit",
-         "it takes none"),
+         "it takes no energy"),
     RULE(llm_energy_prefill_whole_sequence,
-         "the prefill's transfers between stages take energy for the tokens to decode too",
-         "they take energy for the tokens of the prefill"),
+         "the energy of transfers between stages in the prefill also counts the tokens to decode",
+         "it counts only the tokens of the prefill"),
     RULE(llm_replicas_counted_twice,
-         "the printed rate of all sequences multiplies the whole batch by dp",
-         "it is that of the whole batch"),
+         "the printed rate of all sequences counts the whole batch dp times",
+         "it counts the whole batch once"),
     SOURCED(ttft_with_decode_step,
-            "the time to the first token is that of the prefill and of a decode step",
-            "it is that of the prefill, whose logits are the first token's",
+            "the time to the first token includes the prefill and one decode step",
+            "it is the time of the prefill, whose logits give the first token",
             "Agrawal et al., OSDI 2024 (Sarathi-Serve)"),
     SOURCED(llm_model_flops_unmasked,
             "model FLOPs utilization counts attention to all positions",
@@ -467,10 +477,12 @@ bool df_rules_flip(df_rules *rules, size_t row)
 void df_rules_print_help(FILE *out)
 {
     fputs(
-        "The Python DeepFlow does some things that were not meant, and they change its numbers.\n"
-        "`--rules corrected` (the default) does what was meant, `--rules reference` what it does,\n"
-        "`--rules calibrated` what was meant on kernels as they were measured,\n"
-        "and exceptions follow after commas: --rules corrected,pipeline_hop_free=reference\n",
+        "The Python DeepFlow does some things that its authors did not mean, and these change its\n"
+        "numbers. `--rules corrected` (the default) does what was meant, `--rules reference` does\n"
+        "what the Python DeepFlow does, and `--rules calibrated` does what was meant on kernels "
+        "as\n"
+        "they were measured (docs/calibrated.md). Exceptions follow after commas:\n"
+        "--rules corrected,pipeline_hop_free=reference\n",
         out);
     for (size_t i = 0; i < df_rule_count; i++) {
         const df_rule *const rule = &df_rule_table[i];

@@ -455,21 +455,22 @@ static void devices_are_derived_from_what_is_given(void **state)
     static const struct {
         const char *edit, *message;
     } cases[] = {
-        {"s/^    overhead: 0.25//", "tech_param.SRAM-R.overhead: expected this, or "
+        {"s/^    overhead: 0.25//", "tech_param.SRAM-R.overhead: expected this key, or "
                                     "tech_param.SRAM-R.size in its place, to derive the device "
                                     "from, found nothing"},
-        {"s/^    max_voltage: .*//", "hw.yaml:30: tech_param.DRAM.max_voltage: expected this, or "
-                                     "tech_param.DRAM.bandwidth in its place"},
+        {"s/^    max_voltage: .*//",
+         "hw.yaml:30: tech_param.DRAM.max_voltage: expected this key, or "
+         "tech_param.DRAM.bandwidth in its place"},
         {"s/^    nominal_frequency: 1.38e9.*//",
-         "tech_param.DRAM.nominal_frequency: expected this, or tech_param.DRAM.bandwidth"},
-        {"s/^    operating_area_per_mcu: .*//",
-         "tech_param.core.operating_area_per_mcu: expected this, or tech_param.core.num_bundles"},
+         "tech_param.DRAM.nominal_frequency: expected this key, or tech_param.DRAM.bandwidth"},
+        {"s/^    operating_area_per_mcu: .*//", "tech_param.core.operating_area_per_mcu: expected "
+                                                "this key, or tech_param.core.num_bundles"},
         {"s/^    nominal_power_per_mcu: .*//", "tech_param.core.nominal_power_per_mcu: expected "
-                                               "this, or tech_param.core.operating_frequency"},
+                                               "this key, or tech_param.core.operating_frequency"},
         {"/^power/,/^perimeter/ d; s/^  DRAM: 0.5/perimeter_breakdown:\\n  DRAM: 0.5/",
-         "power_breakdown.core: expected this, or tech_param.core.operating_frequency"},
+         "power_breakdown.core: expected this key, or tech_param.core.operating_frequency"},
         {"s/^  num_nodes: 1/  num_nodes: 2/; s/^      nominal_frequency: 20e9.*//",
-         "tech_param.network.inter_node.nominal_frequency: expected this, or "
+         "tech_param.network.inter_node.nominal_frequency: expected this key, or "
          "tech_param.network.inter_node.bandwidth in its place"},
     };
     char dir[256];
@@ -631,7 +632,7 @@ static void bad_input_is_refused(void **state)
     df_refuse("predict --hardware x", 2, "(did you mean --hardware_config?)");
     df_refuse("prdict", 2, "prdict: expected a command (did you mean predict?)");
     df_refuse("val", 2, "val: expected a command (did you mean validate?)");
-    df_refuse("zzz", 2, "zzz: expected a command that `deepflow help` lists, found another");
+    df_refuse("zzz", 2, "zzz: expected a command that `deepflow help` lists, found an unknown one");
 }
 
 /* What a file leaves out, the file of the device that it names has: the same, key by key, as one
@@ -779,8 +780,9 @@ static void other_modes_are_taken_as_hybrid(void **state)
              "predict --hardware_config %s/hw.yaml --model_config " LSTM, dir);
     df_outcome o = df_program(arguments);
     assert_int_equal(o.exit_code, 0);
-    assert_non_null(strstr(o.err, "execution_backend.astra.mode: full_astrasim_flattened "
-                                  "simulates graphs of LLMs; for mode LSTM it is taken as hybrid"));
+    assert_non_null(strstr(o.err,
+                           "execution_backend.astra.mode: full_astrasim_flattened "
+                           "simulates graphs of LLMs; in mode LSTM, it is treated as hybrid"));
     assert_non_null(strstr(o.out, "backend hybrid"));
     df_outcome_free(&o);
     json_decref(hybrid);
@@ -822,7 +824,7 @@ static void bad_input_writes_nothing(void **state)
     snprintf(arguments, sizeof arguments,
              "predict --hardware_config " HARDWARE " --model_config " HARDWARE " --exp_dir %s/new",
              dir);
-    df_refuse(arguments, 2, "sw_param: expected it once");
+    df_refuse(arguments, 2, "sw_param: expected once");
     snprintf(command, sizeof command, "test -e %s/new", dir);
     df_run(command, &exit_code, NULL, NULL);
     assert_int_equal(exit_code, 1);
@@ -854,7 +856,7 @@ static void unwritable_folders_are_refused(void **state)
     (void)state;
     df_refuse("predict --hardware_config " HARDWARE " --model_config " LSTM " --exp_dir " HARDWARE
               "/folder",
-              1, "cannot be made");
+              1, "cannot be created");
 }
 
 /* No file may grow, as on a full disk. The messages go through a pipe. */
