@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # A sweep on a Slurm cluster with one command: sizes the job, submits it, sees it through time
 # limits and lost nodes to its end, merges parts, prints the ten best. Safe to run again at any
-# time: it goes on with what is there, and watches a job that is still queued.
+# time: it continues what exists, and watches a job that is still queued.
 set -euo pipefail
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 
@@ -9,12 +9,12 @@ usage() {
     cat <<'EOF'
 usage: jobs/submit.sh --exp_dir DIR [OPTIONS] ARCH_SEARCH-FLAGS...
 
-  --array N        N parts, each a job of one CPU, instead of one job of many; 0: one strategy
-                   and layout each, as far as the cluster allows
-  --nodes N        nodes at the most; left out: enough for half an hour
-  --time T         time limit of a job, as sbatch takes it; left out: twice the estimate
+  --array N        N parts, each a job of one CPU, in place of one large job; 0: one strategy
+                   and layout in each part, as far as the cluster allows
+  --nodes N        most nodes of a job; by default enough for half an hour
+  --time T         time limit of a job, as for sbatch; by default twice the estimate
   --sbatch "..."   more options for sbatch, such as "--partition=long --account=mine"
-  --no_wait        submit and leave; the same command later goes on and merges
+  --no_wait        submit and return; the same command later continues and merges
 
   jobs/submit.sh --exp_dir output/sweep --exp_config configs/search/lstm_4x4.yaml --wafer_dim 4
 
@@ -168,11 +168,11 @@ while ! all_final; do
         echo "$job" >"$state/job"
         echo "job          ${job%%;*}"
     elif [ "$tries" -eq 0 ]; then
-        echo "job          ${job%%;*}, which is there already"
+        echo "job          ${job%%;*}, which already exists"
         tries=1
     fi
     if [ "$wait" -eq 0 ]; then
-        echo "The same command later goes on; squeue -j ${job%%;*} shows the job."
+        echo "The same command continues later; squeue -j ${job%%;*} shows the job."
         exit 0
     fi
     while in_queue "${job%%;*}"; do

@@ -150,7 +150,7 @@ df_status df_dist_run(df_dist *dist, const df_dist_job *job, df_err *err)
     }
     share_end(dist);
     if (dist->rank != 0 && dist->end.status != DF_OK && !dist->stop_sent) {
-        df_dist_take_stop(dist); /* it crossed our BYE */
+        df_dist_take_stop(dist); /* STOP was sent before our BYE arrived */
     }
     release(dist);
     return dist->end.status == DF_OK

@@ -1,20 +1,20 @@
 /* dist_impl.h: inside the distribution of work.
  *
  *   dist.c         start, end, agreement; which side a rank is on
- *   dist_rank0.c   hands out items, takes results, works between
+ *   dist_rank0.c   hands out items, takes results, works in between
  *   dist_worker.c  asks for items, works, asks ahead
- *   dist_room.c    a worker's finished results on their way
+ *   dist_room.c    the finished results of a worker on their way
  *   dist_both.c    what rank 0 and the workers share
  *
- * A worker says how long its items take and gets a quarter of a second's worth of them, less
- * when few are left. It asks for more when what it has lasts 10 ms (10 us for each rank, when
- * that is more) or is the last item, so that the answer is there when it needs it. Its results
- * gather in a room, which is sent when it is full, when its first result has waited for a beat, and
- * before BYE and FAILURE; meanwhile they gather in the other one. A room that has waited stays when
- * the other one is still under way, so that a rank 0 that is behind gets few large messages; and
- * rooms are sent such that MPI holds no more of them than there are (MPI_Issend). So what a rank
- * holds is bounded, and rank 0 gets a few messages a second from each, however long items take, up
- * to what fits in rooms.
+ * A worker says how long its items take, and gets a quarter of a second's worth of them, or less
+ * when few are left. It asks for more when those it has last 10 ms (10 us for each rank, if that
+ * is more) or it has only one, so that the answer arrives before it is needed. Its results are
+ * collected in a room, which is sent when it is full, when its first result has waited for a beat,
+ * and before BYE and FAILURE; meanwhile, results are collected in the other room. A room that has
+ * waited is kept while the other one is still under way, so that a rank 0 that falls behind gets
+ * few large messages. MPI_Issend makes sure that MPI holds no more rooms than there are. So a rank
+ * holds a bounded amount of data, and rank 0 gets a few messages per second from each rank, however
+ * long items take, up to what fits in rooms.
  *
  *     worker                        rank 0
  *       ASK (seconds of an item) --->
@@ -32,8 +32,8 @@
 typedef enum { TAG_ASK = 1, TAG_BATCH, TAG_RESULTS, TAG_FAILURE, TAG_STOP, TAG_BYE } df_dist_tag;
 
 enum {
-    DF_DIST_RANGES = 64,           /* of a batch */
-    DF_DIST_ROOM_BYTES = 256 << 10 /* of a room, unless one result is larger */
+    DF_DIST_RANGES = 64,           /* most ranges in a batch */
+    DF_DIST_ROOM_BYTES = 256 << 10 /* size of a room, unless one result is larger */
 };
 
 /* Consecutive items. */
@@ -58,16 +58,16 @@ struct df_dist {
     bool mpi;               /* started by df_dist_init */
     const df_dist_job *job; /* the run at work */
     double beat_s;          /* of the job */
-    double polled_s;        /* when messages were looked for */
+    double polled_s;        /* when the rank last looked for messages */
     bool stopping;
     df_dist_end end;
     void *result;       /* room for one that is being made */
-    size_t entry_bytes; /* of an item and its result in a message */
-    int room_results;   /* that fit in a room */
-    bool stop_sent;     /* on a worker: received */
+    size_t entry_bytes; /* size of an item and its result in a message */
+    int room_results;   /* results that fit in a room */
+    bool stop_sent;     /* on a worker: STOP was received */
     /* rank 0 */
     int64_t next;           /* item to hand out */
-    int workers;            /* that have not said BYE */
+    int workers;            /* workers that have not said BYE */
     unsigned char *message; /* room for a RESULTS */
     double last_tick_s;
     df_dist_load load;
@@ -80,9 +80,9 @@ struct df_dist {
     double held_since_s;
 };
 
-/* Notes how the run ends, unless something did before; begins to stop. */
+/* Notes how the run ends, unless that was noted before, and begins to stop. */
 void df_dist_end_with(df_dist *dist, df_status status, const df_err *err);
-/* Begins to stop if somebody asked for it. */
+/* Begins to stop if the caller asked for it. */
 void df_dist_heed_interrupt(df_dist *dist);
 /* Whether it is time to look for messages again. */
 bool df_dist_poll_is_due(const df_dist *dist);
@@ -94,19 +94,20 @@ double df_dist_round_s(const df_dist *dist);
 /* The two sides. Everything is in dist->end afterwards. */
 void df_dist_rank0(df_dist *dist);
 void df_dist_worker(df_dist *dist);
-/* What df_dist_poll does on either when it is due: both look for messages and for a request to
- * stop. Rank 0 answers them; a worker also sends results that have waited. */
+/* What df_dist_poll does on either side when it is due: both sides look for messages and for a
+ * request to stop. Rank 0 answers messages; a worker also sends results that have waited. */
 void df_dist_serve(df_dist *dist);
 void df_dist_listen(df_dist *dist);
-/* A worker takes the STOP that is certain to come. */
+/* A worker receives the STOP that is certain to come. */
 void df_dist_take_stop(df_dist *dist);
 
-/* Puts dist->result into a room, which must be free (no longer sending); sends the room when it
- * is full. */
+/* Puts dist->result into a room, which must be free (no longer being sent); sends the room if it is
+ * full. */
 void df_dist_keep(df_dist *dist, int64_t item);
-/* Sends what will have waited for a beat so long from now, if the other room is there. */
+/* Sends the results that will have waited for a beat `ahead_s` from now, if the other room is free.
+ */
 void df_dist_send_old(df_dist *dist, double ahead_s);
-/* Sends what there is. */
+/* Sends whatever results there are. */
 void df_dist_send_held(df_dist *dist);
 
 #endif

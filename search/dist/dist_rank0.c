@@ -4,20 +4,21 @@
 #include "base/clock.h"
 #include "dist/dist_impl.h"
 
-/* Items that take so long are a batch. Short: ranks end together, results are soon there. Long:
- * few messages. */
+/* Duration of a batch. If it is short, ranks end together and results arrive soon; if it is long,
+ * there are few messages. */
 static const double BATCH_S = 0.25;
 enum {
-    FIRST_ITEMS = 16, /* of a rank that does not know yet how long they take */
-    SPREAD = 4,       /* a batch is at most a fourth of a rank's fair share of what is left */
+    FIRST_ITEMS = 16, /* for a rank that does not know yet how long its items take */
+    SPREAD = 4, /* a batch is at most a fourth of a rank's fair share of the remaining items */
 };
 
-/* When messages take more than this share of rank 0's time, it does no items of its own: they
- * would take ever longer, and the others wait for the last. Looked at every so often. */
+/* When messages take more than this share of rank 0's time, it does no items of its own: these
+ * would take ever longer, and the other ranks would wait for the last one. The share is measured
+ * once per WEIGH_S. */
 static const double SERVES_SHARE = 0.25;
 static const double WEIGH_S = 0.5;
 
-/* However many messages wait, it looks up after so long. */
+/* Rank 0 looks up after this time, however many messages wait. */
 static const double SERVE_S = 0.01;
 
 /* The next item that needs work, or -1. */

@@ -4,7 +4,8 @@
 #include "base/clock.h"
 #include "dist/dist_impl.h"
 
-/* More is asked for when what there is lasts so long, or until rank 0 can answer. */
+/* A worker asks for more when what it has lasts this long, or as long as rank 0 may take to answer.
+ */
 static const double AHEAD_S = 0.01;
 
 /* The items that a worker has, and whether more are on their way. */
@@ -15,13 +16,13 @@ typedef struct {
     df_dist_range arriving[DF_DIST_RANGES];
     MPI_Request request;
     bool asked, no_more;
-    double item_s; /* that one takes, of late; 0: unknown */
+    double item_s; /* recent duration of one item; 0: unknown */
 } queue;
 
 void df_dist_take_stop(df_dist *dist)
 {
     MPI_Recv(NULL, 0, MPI_BYTE, 0, TAG_STOP, MPI_COMM_WORLD, MPI_STATUS_IGNORE);
-    dist->stop_sent = true; /* that is, received */
+    dist->stop_sent = true; /* on a worker: STOP was received */
 }
 
 void df_dist_listen(df_dist *dist)
@@ -31,7 +32,7 @@ void df_dist_listen(df_dist *dist)
     MPI_Iprobe(0, TAG_STOP, MPI_COMM_WORLD, &waiting, MPI_STATUS_IGNORE);
     if (waiting) {
         df_dist_take_stop(dist);
-        df_dist_end_with(dist, DF_EINTERRUPTED, NULL); /* rank 0 knows why */
+        df_dist_end_with(dist, DF_EINTERRUPTED, NULL); /* rank 0 already knows why */
     }
     df_dist_send_old(dist, 0);
     dist->polled_s = df_clock_s();
@@ -55,7 +56,7 @@ static void ask(queue *q)
     q->asked = true;
 }
 
-/* Takes in what was asked for, when the queue is empty. */
+/* Receives the items that were asked for, when the queue is empty. */
 static void refill(df_dist *dist, queue *q)
 {
     MPI_Status status;
@@ -165,7 +166,7 @@ static void finish(df_dist *dist, queue *q)
     if (q->asked) {
         wait_for(dist, &q->request, MPI_STATUS_IGNORE);
     }
-    while (dist->stopping && !dist->stop_sent) { /* somebody's STOP is coming */
+    while (dist->stopping && !dist->stop_sent) { /* a STOP of some rank is coming */
         df_dist_listen(dist);
         df_dist_rest();
     }

@@ -86,10 +86,10 @@ static df_status set_budgets(df_eval *eval, df_err *err)
             any = any || eval->searched[i];
         }
         if (!(eval->budget[klass] > 0) && any) {
-            return df_fail(err, DF_INFEASIBLE,
-                           "%s: expected something left of it beside what is not searched, found "
-                           "nothing",
-                           names[klass]);
+            return df_fail(
+                err, DF_INFEASIBLE,
+                "%s: expected a part of it to remain for what is searched, found nothing",
+                names[klass]);
         }
     }
     return DF_OK;
@@ -106,11 +106,10 @@ static df_status check_freedom(const df_eval *eval, df_err *err)
         }
         most = count > most ? count : most;
     }
-    return most > 1
-               ? DF_OK
-               : df_fail(err, DF_EINVAL,
-                         "parameters: expected two of one class to search (or --fix_hardware), "
-                         "found none");
+    return most > 1 ? DF_OK
+                    : df_fail(err, DF_EINVAL,
+                              "parameters: expected at least two searched parameters in one class "
+                              "(or --fix_hardware), found none");
 }
 
 static double needed_bytes(const df_eval *eval)
@@ -123,8 +122,8 @@ static double needed_bytes(const df_eval *eval)
     return need.total_bytes;
 }
 
-/* Takes the stacks that the model needs off the device area. The chip has the rest, or what it may
- * have at the most. */
+/* Subtracts the stacks that the model needs from the device area. The chip gets the rest, up to the
+ * largest area that it may have. */
 static df_status set_chip_area(df_eval *eval, df_err *err)
 {
     df_cfg *const cfg = &eval->cfg;
@@ -202,11 +201,10 @@ static df_status use_budgets(df_eval *eval, df_err *err)
 {
     df_hw_device dev;
     if (!eval->cfg.has_breakdown) {
-        return df_fail(
-            err, DF_EINVAL,
-            "area_breakdown, power_breakdown, perimeter_breakdown: expected these "
-            "sections for a search of the hardware, found not all of them (on the device "
-            "as it is: --fix_hardware)");
+        return df_fail(err, DF_EINVAL,
+                       "area_breakdown, power_breakdown, perimeter_breakdown: expected these "
+                       "sections for a search of the hardware, found only some of them (use "
+                       "--fix_hardware to keep the device as it is)");
     }
     read_template(eval);
     choose_searched(eval);
@@ -216,7 +214,7 @@ static df_status use_budgets(df_eval *eval, df_err *err)
     DF_TRY(set_chip_area(eval, err));
     /* what no budget can repair, such as a core without any frequency, which is looked at
      * only where the core has power */
-    const double some = 0.1; /* of the power: how much does not matter here */
+    const double some = 0.1; /* share of the power; its size does not matter here */
     df_cfg trial = eval->cfg;
     trial.power.of.core = fmax(trial.power.of.core, some * trial.power.tdp_w);
     const df_status status = df_hw_derive(&trial, &eval->options.rules, &dev, err);
@@ -242,7 +240,7 @@ static df_status use_device(df_eval *eval, df_err *err)
         limit_bytes > 0 && limit_bytes < room_bytes ? limit_bytes : room_bytes;
     if (!eval->options.ignore_memory && eval->needed_bytes > most_bytes) {
         return df_fail(err, DF_INFEASIBLE,
-                       "it needs %.4g GiB of memory a device, there are %.4g GiB",
+                       "it needs %.4g GiB of memory on each device, which has %.4g GiB",
                        eval->needed_bytes / DF_GIB, most_bytes / DF_GIB);
     }
     return DF_OK;
@@ -335,7 +333,7 @@ find_shortfall(const df_eval *eval, const df_hw_device *dev, const df_eval_resul
         excess += df_eval_excess(eval, r->time_s, &r->metrics);
     }
     const double sum = device + memory + excess;
-    return sum > 0 ? sum : 1; /* it has all rates, but no room for a tile */
+    return sum > 0 ? sum : 1; /* the device has all rates, but no room for a tile */
 }
 
 static double tokens_of(const df_cfg_llm *m)

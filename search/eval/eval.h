@@ -37,16 +37,17 @@ typedef struct {
     double p[DF_PARAMS];
 } df_point;
 
-/* What of a design is known. */
+/* What is known of a design. */
 typedef struct {
     double energy_j;     /* of a step on all devices; NaN: not modelled (GEMM, LSTM) */
     double power_w;      /* energy / time */
     double area_mm2;     /* of all devices, chips and stacks; NaN: the file has no budgets */
-    double memory_bytes; /* that the fullest device needs; 0: not modelled (GEMM) */
-    double tokens_ps;    /* trained, or decoded (of a mere prefill: read); NaN: not an LLM */
+    double memory_bytes; /* memory that the fullest device needs; 0: not modelled (GEMM) */
+    double tokens_ps; /* tokens trained or decoded (or read, if there is only a prefill); NaN: not
+                         an LLM */
 } df_eval_metrics;
 
-/* What may be sought. All but the last are to be small. */
+/* Objectives. All but the last are minimised. */
 typedef enum {
     DF_GOAL_TIME,
     DF_GOAL_ENERGY,
@@ -56,11 +57,11 @@ typedef enum {
     DF_GOALS
 } df_goal;
 
-/* "time", ...: of options; "time_s", ...: of columns. */
+/* "time", ... are the names of options; "time_s", ... those of columns. */
 extern const char *const df_goal_names[DF_GOALS];
 extern const char *const df_goal_columns[DF_GOALS];
 
-/* One or several; none is the same as time alone. */
+/* One or several objectives; none means time alone. */
 typedef struct {
     df_goal of[DF_GOALS];
     int count;
@@ -69,10 +70,10 @@ typedef struct {
 /* Upper limits; 0: none. */
 typedef struct {
     double time_s, energy_j, power_w, area_mm2, memory_bytes;
-    double chip_mm2; /* of a chip, instead of the file's proc_chip_area_budget */
+    double chip_mm2; /* area of a chip, in place of the file's proc_chip_area_budget */
 } df_eval_limits;
 
-/* Where a searched parameter may be. */
+/* The range of a searched parameter. */
 typedef struct {
     bool given;
     double low, high; /* equal: it is not searched */
@@ -81,7 +82,7 @@ typedef struct {
 typedef struct {
     df_rules rules;
     bool ignore_memory;
-    bool fix_hardware; /* the device is the file's; points are not looked at */
+    bool fix_hardware; /* the device is that of the file; points are ignored */
     df_goals goals;
     df_eval_limits limits;
     df_param_range range[DF_PARAMS];
@@ -90,10 +91,10 @@ typedef struct {
 typedef struct {
     double time_s;          /* inf: this device cannot work */
     double memory_overflow; /* bytes needed / DRAM size */
-    double shortfall;       /* 0 where time_s is finite, the limits hold and, unless memory is
-                               ignored, the footprint fits; otherwise how far from that, > 0 */
-    double value;           /* what is minimised: the goal, the last one as its inverse; of
-                               several the weighted geometric mean */
+    double shortfall; /* 0 if time_s is finite, the limits hold and, unless memory is ignored, the
+                         footprint fits; otherwise the distance from that, > 0 */
+    double value; /* what is minimised: the goal (the inverse of the last one); for several goals,
+                     their weighted geometric mean */
     df_eval_metrics metrics;
 } df_eval_result;
 
@@ -109,28 +110,29 @@ DF_NODISCARD df_status df_eval_new(const df_cfg *cfg,
                                    const df_eval_options *options,
                                    df_eval **out,
                                    df_err *err);
-/* As df_eval_new, into an existing df_eval: for another strategy of the same model and hardware.
- * Results that were cached stay. After a failure it is good for nothing but this. */
+/* As df_eval_new, but into an existing df_eval, for another strategy of the same model and
+ * hardware. Cached results are kept. After a failure the df_eval may only be passed to this
+ * function again, or freed. */
 DF_NODISCARD df_status df_eval_use(df_eval *eval, const df_cfg *cfg, df_err *err);
 void df_eval_free(df_eval *eval);
 
 /* Memory for evaluations, without a strategy yet. NULL when out of memory. */
 df_eval *df_eval_alloc(const df_eval_options *options);
 
-/* How much each goal counts; they need not sum to 1. At first all count the same. */
+/* The weight of each goal; weights need not sum to 1. At first all goals have the same weight. */
 void df_eval_weigh(df_eval *eval, const double weight[DF_GOALS]);
 
-/* Evaluates a point: what cannot work has time_s = inf. So has a point whose evaluation failed
- * (out of memory), which df_eval_failure reports. Classes need not sum to their budget.
- * Allocates nothing once it was called; counts the call. */
+/* Evaluates a point. A device that cannot work has time_s = inf, and so has a point whose
+ * evaluation failed (out of memory), which df_eval_failure reports. Classes need not sum to their
+ * budget. Allocates nothing after its first call; counts the call. */
 void df_eval_point(df_eval *eval, const df_point *point, df_eval_result *out);
-/* The first failure of an evaluation since df_eval_use that is none of the point's: DF_ENOMEM. Who
- * evaluates asks for it before believing that nothing works. */
+/* The first failure since df_eval_use that is not due to the point itself: DF_ENOMEM. A caller must
+ * ask for it before it concludes that nothing works. */
 DF_NODISCARD df_status df_eval_failure(const df_eval *eval, df_err *err);
 
-/* A goal's figure in its own unit; HUGE_VAL or 0 where time_s is inf. */
+/* The value of a goal in its own unit; HUGE_VAL or 0 if time_s is inf. */
 double df_goal_figure(df_goal goal, double time_s, const df_eval_metrics *metrics);
-/* The weighted geometric mean of what goals cost, as df_eval_result has it in value. */
+/* The weighted geometric mean of the goals' costs, as in the value of df_eval_result. */
 double df_goals_mean(const df_goals *goals,
                      const double weight[DF_GOALS],
                      double time_s,
@@ -138,11 +140,11 @@ double df_goals_mean(const df_goals *goals,
 /* "time", "time,energy": DF_EINVAL: "expected ..., found ...". */
 DF_NODISCARD df_status df_goals_parse(const char *text, df_goals *out, df_err *err);
 
-/* Moves the searched fractions of each class into their ranges and to the class's budget, those
- * that have room in proportion. Without ranges it changes nothing. */
+/* Moves the searched fractions of each class into their ranges and scales them to the budget of the
+ * class: those that have room are changed in proportion. Without ranges it changes nothing. */
 void df_eval_fit(const df_eval *eval, df_point *point);
 
-/* Writes the point's absolute budgets into a copy of the template. */
+/* Writes the absolute budgets of a point into a copy of the template. */
 void df_eval_config(const df_eval *eval, const df_point *point, df_cfg *out);
 
 const df_rules *df_eval_rules(const df_eval *eval); /* those of the options */
@@ -150,9 +152,9 @@ const df_rules *df_eval_rules(const df_eval *eval); /* those of the options */
 const bool *df_eval_searched(const df_eval *eval);
 /* Sum that the searched fractions of a class have: 1 - sum of the others. */
 double df_eval_budget(const df_eval *eval, int klass);
-/* The template's own fractions: the values of what is not searched. */
+/* The fractions of the template, which are the values of all parameters that are not searched. */
 const df_point *df_eval_template(const df_eval *eval);
 double df_eval_chip_mm2(const df_eval *eval);
-int64_t df_eval_count(const df_eval *eval); /* evaluations so far */
+int64_t df_eval_count(const df_eval *eval); /* number of evaluations so far */
 
 #endif

@@ -94,7 +94,7 @@ df_status df_goals_parse(const char *text, df_goals *out, df_err *err)
             const int near = df_nearest(word, df_goal_names, DF_GOALS, sizeof(char *));
             return df_fail(err, DF_EINVAL,
                            "expected time, energy, edp, time_per_area, tokens_per_s_per_w, or "
-                           "several with commas between%s%s%s, found %s%s",
+                           "several of them separated by commas%s%s%s, found %s%s",
                            near >= 0 && goal < 0 ? " (did you mean " : "",
                            near >= 0 && goal < 0 ? df_goal_names[near] : "",
                            near >= 0 && goal < 0 ? "?)" : "", text, goal < 0 ? "" : ": one twice");
@@ -132,8 +132,8 @@ df_status df_eval_check_goals(const df_eval *eval, df_err *err)
     }
     if (area && !eval->cfg.has_breakdown) {
         return df_fail(err, DF_EINVAL,
-                       "area_breakdown.device_area_budget: expected it (and the other budgets) for "
-                       "an objective or limit of area, found nothing");
+                       "area_breakdown.device_area_budget: expected this key (and the other "
+                       "budgets) for an objective or limit of area, found nothing");
     }
     if (limits->memory_bytes > 0 && eval->cfg.mode == DF_MODE_GEMM) {
         return df_fail(err, DF_EINVAL,
@@ -199,7 +199,7 @@ df_status df_eval_check_ranges(const df_eval *eval, df_err *err)
             high += eval->searched[i] ? high_of(eval, i) : 0;
         }
         if (!any) {
-            continue; /* what is not searched need not sum to anything */
+            continue; /* fractions that are not searched need not sum to anything */
         }
         if (low > eval->budget[klass] + CLOSE || high < eval->budget[klass] - CLOSE) {
             return df_fail(err, DF_EINVAL,

@@ -12,9 +12,9 @@ struct df_eval {
     df_eval_options options;
     df_cfg cfg; /* the template; budgets are overwritten by each evaluation */
     df_predictor *predictor;
-    df_hw_device dev; /* of fixed hardware */
+    df_hw_device dev; /* the device, if the hardware is fixed */
     bool has_dev;
-    df_point shares; /* of the template */
+    df_point shares; /* the shares of the template */
     double budget[DF_CLASSES];
     bool searched[DF_PARAMS];
     bool needs_intra, needs_inter;
@@ -22,7 +22,7 @@ struct df_eval {
     double stacks_needed; /* DRAM stacks that these fill; 0: not known */
     double weight[DF_GOALS];
     int64_t count;
-    df_status failure; /* of an evaluation that says nothing about its point; DF_OK: none */
+    df_status failure; /* failure of an evaluation that says nothing about its point; DF_OK: none */
 };
 
 /* Whether the model and the file have the figures that goals and limits need. */
@@ -31,9 +31,9 @@ DF_NODISCARD df_status df_eval_check_goals(const df_eval *eval, df_err *err);
  * reach the budget of each class, which eval->budget has. */
 DF_NODISCARD df_status df_eval_check_ranges(const df_eval *eval, df_err *err);
 
-/* From the metrics. */
+/* Computes the goals from the metrics. */
 double df_eval_value(const df_eval *eval, double time_s, const df_eval_metrics *metrics);
-/* How far limits are broken, and how far a point is out of its ranges; 0: not at all. */
+/* How far limits are exceeded, and how far a point is outside its ranges; 0: not at all. */
 double df_eval_excess(const df_eval *eval, double time_s, const df_eval_metrics *metrics);
 double df_eval_strays(const df_eval *eval, const df_point *point);
 

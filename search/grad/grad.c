@@ -28,7 +28,7 @@ df_status df_optimizer_parse(const char *text, df_optimizer *out, df_err *err)
                    near >= 0 ? "?)" : "", text);
 }
 
-/* What is not modelled, NaN, is the same in both. */
+/* Compares figures; one that is not modelled is NaN in both. */
 static bool same(double a, double b)
 {
     return a == b || (isnan(a) && isnan(b));

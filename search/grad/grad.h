@@ -16,9 +16,9 @@ typedef enum {
 extern const char *const df_optimizer_names[DF_OPTIMIZERS]; /* "reference", "vector_bfgs2", ... */
 DF_NODISCARD df_status df_optimizer_parse(const char *text, df_optimizer *out, df_err *err);
 
-/* Which points descents start from. */
+/* The points from which descents start. */
 typedef enum {
-    DF_START_AUTO,   /* as the optimizer likes it: cma sobol, the others random */
+    DF_START_AUTO,   /* depends on the optimizer: sobol for cma, random for the others */
     DF_START_RANDOM, /* df_grad_start_random */
     DF_START_SOBOL,  /* df_grad_start_sobol */
     DF_STARTS
@@ -56,19 +56,20 @@ typedef struct {
     int64_t evaluations;
     double start_time_s;
     double best_time_s;     /* inf: none found */
-    double best_value;      /* of what was minimised */
-    double memory_overflow; /* at the best point */
+    double best_value;      /* value of the objective that was minimised */
+    double memory_overflow; /* memory overflow at the best point */
     df_eval_metrics metrics;
-    df_point start, best; /* best: the start if none was found */
+    df_point start, best; /* the best point, or the start if no better one was found */
 } df_descent;
 
-/* Who watches a descent: called after each iterate; false stops it (DF_EINTERRUPTED). */
+/* The observer of a descent. It is called after each iterate; returning false stops the descent
+ * (DF_EINTERRUPTED). */
 typedef struct {
     bool (*on_iterate)(void *ctx, const df_iterate *iterate);
     void *ctx;
 } df_grad_watch;
 
-/* The starting point of a search index, of the kind that the options ask for, in its ranges.
+/* The starting point of a search index, of the kind that the options name, within its ranges.
  * DF_ENOMEM. */
 DF_NODISCARD df_status df_grad_start(const df_eval *eval,
                                      const df_grad_options *options,
@@ -79,44 +80,45 @@ DF_NODISCARD df_status df_grad_start(const df_eval *eval,
 /* Equal to Python's random.seed(index); random.sample(range(1, 100), k) for each class. */
 void df_grad_start_random(const df_eval *eval, uint32_t index, df_point *start);
 
-/* Spreads evenly with those of other indices: point `index` of Sobol's sequence, made shares
- * that are uniform among all shares. Index 0 has equal shares. DF_ENOMEM. */
+/* Points of different indices are spread evenly: point `index` of Sobol's sequence is mapped to
+ * shares that are uniform among all possible shares. Index 0 has equal shares. DF_ENOMEM. */
 DF_NODISCARD df_status df_grad_start_sobol(const df_eval *eval,
                                            uint32_t index,
                                            df_point *start,
                                            df_err *err);
 
-/* How much each of several objectives counts in the descent of an index: of index 0 all the same,
- * then spread evenly, by Sobol's sequence. `weight` has DF_GOALS numbers. DF_ENOMEM. */
+/* The weight of each of several objectives in the descent of an index: index 0 weighs them equally,
+ * and the weights of the others are spread evenly by Sobol's sequence. `weight` has DF_GOALS
+ * numbers. DF_ENOMEM. */
 DF_NODISCARD df_status df_grad_weights(uint32_t index, double weight[], df_err *err);
 
-/* State and step of the reference rule, on its own for tests and replays. */
+/* State and step of the reference rule, available separately for tests and replays. */
 typedef struct {
     double moment[DF_PARAMS];
 } df_reference_state;
 
-/* What an update looks at. */
+/* The input of an update. */
 typedef struct {
     double t;                  /* time at the point; may be inf */
     double overflow;           /* memory overflow there */
-    double t_grown[DF_PARAMS]; /* times with 1.5 * p_i, nothing else changed */
+    double t_grown[DF_PARAMS]; /* times with 1.5 * p_i and nothing else changed */
 } df_reference_times;
 
-/* One update of every class (docs/models.md, section 9). Writes the next point in place;
- * returns false when the rule says that there is not enough area for the DRAM. */
+/* Updates every class once (docs/models.md, section 9). Writes the next point in place; returns
+ * false if the rule says that there is not enough area for the DRAM. */
 bool df_reference_step(const bool searched[DF_PARAMS],
                        const double budget[DF_CLASSES],
                        const df_reference_times *times,
                        df_reference_state *state,
                        df_point *point);
 
-/* Whether both found the same design, with the same figures: of strategies that differ in nothing
- * that counts here. */
+/* Whether two descents found the same design with the same figures, as happens for strategies that
+ * differ in nothing that matters here. */
 bool df_descent_same_result(const df_descent *a, const df_descent *b);
 
-/* Runs one descent from `start`. The same inputs give the same bits. `watch` may be NULL.
- * Uses GSL; allocates at its start only. The GSL error handler must be off.
- * DF_EINTERRUPTED: the watcher said stop; *out holds what was reached. DF_ENOMEM. */
+/* Runs one descent from `start`. The same inputs give the same bits. `watch` may be NULL. Uses GSL,
+ * and allocates only at its start. The GSL error handler must be off. DF_EINTERRUPTED: the observer
+ * stopped the descent; *out holds what was reached. DF_ENOMEM. */
 DF_NODISCARD df_status df_grad_descend(df_eval *eval,
                                        const df_grad_options *options,
                                        const df_point *start,
@@ -124,8 +126,8 @@ DF_NODISCARD df_status df_grad_descend(df_eval *eval,
                                        df_descent *out,
                                        df_err *err);
 
-/* Evaluations that one descent of the reference rule takes at the most; the others stop
- * soon after as many. */
+/* Most evaluations that a descent by the reference rule takes; other descents stop soon after that
+ * number. */
 int64_t df_grad_max_evaluations(const df_grad_options *options, int searched);
 
 #endif

@@ -15,7 +15,7 @@ _Static_assert(DF_PARAMS <= 20, "4 + 3 log(DF_PARAMS) is at most 12");
 /* Found by trials on the problems of docs/search-quality.md. The coordinates are logarithms. */
 static const double FIRST_SPREAD = 0.5;
 static const double NEXT_SPREAD = 0.1;
-static const double WORTH_WAITING = 1e-3; /* gain of the logarithm of what is sought */
+static const double WORTH_WAITING = 1e-3; /* gain in the logarithm of the objective */
 static const double WORTH_A_ROUND = 1e-4; /* relative gain */
 
 typedef struct {
@@ -35,7 +35,7 @@ typedef struct {
     double path_s[DIM], path_c[DIM];
     int generations;
     member all[LAMBDA_MAX];
-    int order[LAMBDA_MAX]; /* of the members, best first */
+    int order[LAMBDA_MAX]; /* members, best first */
 } evolution;
 
 /* ---- Normal numbers ---- */
@@ -168,7 +168,7 @@ static df_status sample(evolution *e, df_err *err)
     return df_run_report_now(run, &best_point, &best, err);
 }
 
-/* Insertion keeps members of the same value in their order. */
+/* Insertion sort keeps members of the same value in their order. */
 static void sort_members(evolution *e)
 {
     for (int m = 0; m < e->lambda; m++) {

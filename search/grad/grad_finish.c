@@ -1,14 +1,15 @@
-/* The end of a descent: what no part of the device needs goes to those that can use it. Parts
- * come in whole units (cores, banks, links, stacks), so near an optimum each has a remainder of
- * its budget that is good for nothing, and only several remainders together make a unit. So
- * every parameter of a class shrinks as far as nothing gets worse, and what that frees goes to
- * one of them, or if that helps none to all. */
+/* The end of a descent: whatever no part of the device needs goes to those that can use it. Parts
+ * come in whole units (cores, banks, links, stacks), so near an optimum each has a remainder of its
+ * budget that is useless by itself, and only several remainders together make a unit. So every
+ * parameter of a class shrinks as far as possible without making anything worse, and the budget
+ * that this frees goes to one of them or, if that gains nothing, to all of them. */
 #include <math.h>
 
 #include "grad/grad_impl.h"
 
 enum { CUTS = 5 };
-static const double FIRST_CUT = 0.2; /* of a parameter; each is a third of the one before */
+static const double FIRST_CUT =
+    0.2; /* share of a parameter; each further cut is a third of the previous one */
 static const double WORTH_A_ROUND = 1e-6;
 
 typedef struct {
@@ -44,7 +45,7 @@ static double shrink(finish *f, int param)
     return before - f->at.p[param];
 }
 
-/* Gives what is free of a class to that parameter to which it is worth most. */
+/* Gives the free budget of a class to the parameter that gains most from it. */
 static bool give_to_one(finish *f, int klass, double freed)
 {
     const bool *const searched = df_eval_searched(f->run->eval);
@@ -65,7 +66,7 @@ static bool give_to_one(finish *f, int klass, double freed)
     return given;
 }
 
-/* To all of the class, in proportion. */
+/* Gives the free budget to all parameters of the class, in proportion. */
 static void give_to_all(finish *f, int klass, double freed)
 {
     const bool *const searched = df_eval_searched(f->run->eval);

@@ -7,8 +7,8 @@
 
 #include "grad/grad_impl.h"
 
-/* The model counts units (MCUs, banks, links), so its slopes are those of a staircase: the
- * differences span several steps. Rounds start anew from the best point, with smaller
+/* The model counts units (MCUs, banks, links), so its slopes are those of a staircase, and the
+ * differences must span several steps. Each round starts again from the best point, with smaller
  * differences. */
 static const double FIRST_DIFFERENCE = 0.1;
 static const double LEAST_DIFFERENCE = 0.003;
@@ -172,7 +172,7 @@ static df_status simplex_round(problem *p, gsl_vector *x, df_err *err)
         gsl_multimin_fminimizer_alloc(gsl_multimin_fminimizer_nmsimplex2, p->dimensions);
     df_status status = DF_OK;
     if (steps && m) {
-        /* with the differences the simplex of a later round gets smaller too */
+        /* the simplex of a later round shrinks along with the differences */
         gsl_vector_set_all(steps, 5 * p->difference);
         bool going = gsl_multimin_fminimizer_set(m, &f, x, steps) == GSL_SUCCESS;
         while (status == DF_OK && going && may_go_on(p)) {
@@ -182,7 +182,7 @@ static df_status simplex_round(problem *p, gsl_vector *x, df_err *err)
     } else {
         status = df_fail(err, DF_ENOMEM, "out of memory");
     }
-    gsl_multimin_fminimizer_free(m); /* as gsl_vector_free, it takes NULL */
+    gsl_multimin_fminimizer_free(m); /* like gsl_vector_free, it accepts NULL */
     gsl_vector_free(steps);
     return status;
 }
@@ -201,7 +201,7 @@ static bool mix_until_it_works(problem *p, gsl_vector *x)
 {
     enum { MIXTURES = 8 };
     for (int i = 1; i <= MIXTURES; i++) {
-        /* in these coordinates equal shares are the origin */
+        /* in these coordinates, equal shares are the origin */
         from_point(p->run->eval, &p->run->out->start, x);
         gsl_vector_scale(x, 1 - (double)i / MIXTURES);
         if (df_run_works(evaluate(p, x))) {

@@ -17,28 +17,28 @@ typedef struct {
     df_eval *eval;
     const df_grad_options *options;
     int max_iterations;
-    int64_t budget;             /* count of evaluations at which all but the reference's rule end */
+    int64_t budget; /* number of evaluations at which all optimizers but the reference rule end */
     const df_grad_watch *watch; /* may be NULL */
     df_descent *out;
-    int64_t next_report; /* count of evaluations of the next iterate */
-    int every;           /* evaluations of an iterate */
+    int64_t next_report; /* number of evaluations at which the next iterate is due */
+    int every;           /* evaluations in an iterate */
 } df_run;
 
 /* Evaluates a point that may become the best one. */
 void df_run_try(df_run *run, const df_point *point, df_eval_result *result);
 /* Passes an iterate to the watcher. False: stop. */
 bool df_run_report(df_run *run, int32_t iteration, const df_point *point, const df_eval_result *r);
-/* As df_run_report, for optimizers without iterations like the reference's: reports once as many
- * evaluations were made as one of those takes. DF_EINTERRUPTED: stop. */
+/* As df_run_report, for optimizers without iterations like those of the reference: reports once as
+ * many evaluations were made as one such iteration takes. DF_EINTERRUPTED: stop. */
 DF_NODISCARD df_status df_run_report_now(df_run *run,
                                          const df_point *point,
                                          const df_eval_result *r,
                                          df_err *err);
-/* Whether all evaluations are spent. */
+/* Whether all evaluations have been used. */
 bool df_run_spent(const df_run *run);
 
-/* What a search minimises, finite everywhere: log(value) of what works; far above it, and
- * falling with the shortfall, elsewhere. */
+/* The function that a search minimises, finite everywhere: log(value) if the device works;
+ * elsewhere it lies far above that and falls with the shortfall. */
 double df_run_objective(const df_eval_result *result);
 /* Whether an objective is that of a working device. */
 bool df_run_works(double objective);
@@ -48,11 +48,11 @@ int df_space_dimensions(const df_eval *eval); /* at most DF_PARAMS */
 void df_space_point(const df_eval *eval, const double *x, df_point *point);
 void df_space_vector(const df_eval *eval, const df_point *point, double *x);
 
-/* The descents. DF_EINTERRUPTED: the watcher said stop. */
+/* The descents. DF_EINTERRUPTED: the observer stopped them. */
 DF_NODISCARD df_status df_descend_reference(df_run *run, df_err *err);
 DF_NODISCARD df_status df_descend_gsl(df_run *run, df_err *err);
 DF_NODISCARD df_status df_descend_cma(df_run *run, df_err *err);
-/* From the best point on. */
+/* Continues from the best point. */
 DF_NODISCARD df_status df_descend_finish(df_run *run, df_err *err);
 
 #endif

@@ -9,7 +9,7 @@ static const double STEP = 1.0;
 static const double AVERAGE = 0.9;
 static const double FLOOR = 0.01; /* what a parameter that is not above 0 becomes */
 
-/* Slopes of one class; returns their Euclidean norm. */
+/* Computes the slopes of one class; returns their Euclidean norm. */
 static double class_slopes(const bool searched[],
                            const df_point *point,
                            double t,
@@ -84,8 +84,8 @@ static bool shrinks_at_infinity(const df_run *run)
     return rules->infinite_start_shrinks;
 }
 
-/* What the descent sees of an evaluation. Corrected, it sees how far from working a device is,
- * so that what is missing grows. */
+/* What the descent sees of an evaluation. When corrected, it sees how far a device is from working,
+ * so that whatever is missing grows. */
 static double seen(const df_run *run, const df_eval_result *r)
 {
     if (shrinks_at_infinity(run) || !isinf(r->time_s)) {

@@ -39,7 +39,7 @@ bool df_run_spent(const df_run *run)
     return df_eval_count(run->eval) >= run->budget;
 }
 
-/* This is above the logarithm of any time that anybody waits for, and of any other goal. */
+/* This is above the logarithm of any time that matters to anybody, and of any other goal. */
 static const double OUT_OF_REACH = 1e3;
 
 double df_run_objective(const df_eval_result *result)

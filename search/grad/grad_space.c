@@ -73,7 +73,7 @@ void df_space_vector(const df_eval *eval, const df_point *point, double *x)
     int index[DF_PARAMS];
     for (int klass = 0; klass < DF_CLASSES; klass++) {
         const int n = list_searched(searched, klass, index);
-        double sum = 0; /* of the logarithms so far */
+        double sum = 0; /* sum of the logarithms so far */
         for (int k = 0; k < n - 1; k++) {
             sum += log(fmax(point->p[index[k]], LEAST));
             const double next = log(fmax(point->p[index[k + 1]], LEAST));

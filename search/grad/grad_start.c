@@ -52,7 +52,7 @@ void df_grad_start_random(const df_eval *eval, uint32_t index, df_point *start)
  * so that finding one takes no time that counts. */
 enum { SOBOL_POINTS = 1 << 16 };
 
-/* In (0, 1), from 32 bits. */
+/* A number in (0, 1), from 32 bits. */
 static double draw_share(df_mt19937 *mt)
 {
     return ((double)df_mt_next(mt) + 0.5) * 0x1p-32;

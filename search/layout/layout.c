@@ -15,7 +15,7 @@ typedef struct {
     int32_t x, y, wafer;
 } position;
 
-/* The room of one search through the layouts of a strategy. */
+/* Memory of one search through the layouts of a strategy. */
 typedef struct {
     int64_t dim, num_wafer;
     int64_t node_devices;       /* 0: wafers */
@@ -79,7 +79,7 @@ static int64_t end_y(const work *w, const region *r)
     return r->num_wafers == 1 ? r->y + r->height : w->dim;
 }
 
-/* The laying of one axis, order[count - 1], into a region. */
+/* The placement of one axis, order[count - 1], in a region. */
 typedef struct {
     const int *order;
     int count;
@@ -358,8 +358,8 @@ static void count_traffic(work *w, df_layout *layout)
 
 /* ---- Orders ---- */
 
-/* The axes of size != 1 in all orders, sorted; `by_size`: of those that give the same sequence
- * of sizes only the first. Those of size 1 follow. */
+/* All orders of the axes of size != 1, sorted; with `by_size`, only the first of those that give
+ * the same sequence of sizes. The axes of size 1 follow. */
 static int list_orders(const int64_t ps[DF_LAYOUT_AXES],
                        bool by_size,
                        int orders[DF_MAX_LAYOUTS][DF_LAYOUT_AXES])
@@ -468,7 +468,7 @@ static bool needs_all_wafers(const work *w, df_layout *layout)
     return true;
 }
 
-/* Whether one of the layouts before uses the same networks for the same axes. */
+/* Whether one of the previous layouts uses the same networks for the same axes. */
 static bool listed_before(const df_layout layouts[], int count, const df_layout *layout)
 {
     for (int i = 0; i < count; i++) {
@@ -526,6 +526,7 @@ void df_layout_name(const df_layout *layout, char text[DF_LAYOUT_AXES + 1])
 void df_layout_apply(const df_layout *layout,
                      const df_system_size *size,
                      const df_strategy *strategy,
+                     const df_rules *rules,
                      df_cfg *cfg)
 {
     df_cfg_system *const system = &cfg->system;
@@ -542,7 +543,8 @@ void df_layout_apply(const df_layout *layout,
     for (int i = 0; i < DF_LAYOUT_AXES; i++) {
         system->inter[axes_of(strategy)[i]] = layout->inter[i];
     }
-    /* A layout gives both the links of the one that reaches further. */
-    system->tp_inter = system->tp_inter || system->cp_inter;
-    system->cp_inter = system->tp_inter;
+    if (rules->layout_joins_tp_and_cp) {
+        system->tp_inter = system->tp_inter || system->cp_inter;
+        system->cp_inter = system->tp_inter;
+    }
 }

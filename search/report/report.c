@@ -9,7 +9,8 @@ struct df_report {
     json_t *root;
 };
 
-/* From page.S: the files of page/, and the library, which is empty where it was not found. */
+/* These come from page.S: the files of page/, and the library, which is empty if it was not found.
+ */
 extern const char df_page_html[];
 extern const uint64_t df_page_html_bytes;
 extern const char df_page_css[];

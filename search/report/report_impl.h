@@ -20,9 +20,9 @@ typedef struct {
     const df_results *results;
     df_cfg cfg; /* the template */
     df_eval_options options;
-    char rules[2048]; /* as --rules takes them */
-    df_eval *eval;    /* at a strategy; NULL before the first */
-    int32_t at;       /* that strategy; -1: none */
+    char rules[2048]; /* in the form that --rules takes */
+    df_eval *eval;    /* evaluates the strategy `at`; NULL before the first */
+    int32_t at;       /* the strategy of eval; -1: none */
     df_cfg at_cfg;    /* the template with it */
     bool works;       /* it can be evaluated */
 } df_report_source;
@@ -47,13 +47,13 @@ typedef struct {
 } df_report_peak;
 
 typedef struct {
-    int64_t *best;      /* of each strategy the work_id of its best; -1: none */
+    int64_t *best;      /* the work_id of the best search of each strategy; -1: none */
     double *best_value; /* its value */
     int32_t *ranked;    /* strategies that have one, best first */
     int64_t num_ranked;
     df_report_peak *front; /* in the order of work_id */
     int64_t num_front, front_room;
-    bool front_of_file;                      /* it is /pareto */
+    bool front_of_file;                      /* the front is that of /pareto */
     int64_t count[DF_SEARCH_INFEASIBLE + 1]; /* searches by status */
     int64_t stride;                          /* one in `stride` of the other searches is shown */
     double worst_shown;                      /* value of the last best that is shown for it */
@@ -88,11 +88,11 @@ typedef struct {
 } df_column;
 
 DF_NODISCARD df_status df_column_add(df_column *column, double value, df_err *err);
-/* {"c": VALUE} of one value, else {"t": "u8" ... "f64", "b": base64 of little-endian numbers}.
- * Frees the column's memory. NULL: out of memory. */
+/* {"c": VALUE} if all values are the same, otherwise {"t": "u8" ... "f64", "b": base64 of
+ * little-endian numbers}. Frees the column's memory. NULL: out of memory. */
 json_t *df_column_json(df_column *column);
 
-/* object[key] = value; null where it is not finite. */
+/* object[key] = value, or null if the value is not finite. */
 void df_report_real(json_t *object, const char *key, double value);
 
 /* ---- report_rows.c ---- */

@@ -38,7 +38,7 @@ df_status df_report_visit(const df_results *results, df_report_visitor each, voi
 
 /* ---- The front ---- */
 
-/* What is not known does not count. */
+/* Unknown values do not count. */
 static bool is_better(const df_report_peak *a, const df_report_peak *b)
 {
     for (int axis = 0; axis < DF_REPORT_AXES; axis++) {

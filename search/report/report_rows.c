@@ -283,7 +283,7 @@ static void list_all(const df_store_search *search,
     assert(n == ALL_COLUMNS);
 }
 
-/* On fixed hardware, where all are the same, there is none. */
+/* With fixed hardware, where all points are the same, there is none. */
 static bool
 derive_device(df_report_source *source, const df_store_search *search, df_hw_device *dev)
 {

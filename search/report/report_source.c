@@ -78,7 +78,7 @@ static void use_strategy(df_report_source *s, int32_t id)
     df_err ignored;
     s->at_cfg = s->cfg;
     df_strategy_apply(&row->strategy, &s->at_cfg);
-    df_layout_apply(&row->layout, &row->size, &row->strategy, &s->at_cfg);
+    df_layout_apply(&row->layout, &row->size, &row->strategy, &s->options.rules, &s->at_cfg);
     s->works = df_eval_use(s->eval, &s->at_cfg, &ignored) == DF_OK;
     s->at = id;
 }
@@ -103,8 +103,8 @@ find_design(df_report_source *s, const df_store_search *search, df_cfg *out, df_
 {
     const int64_t id = search->work_id;
     if (search->descent.status == DF_SEARCH_PENDING) {
-        return df_fail(err, DF_EINVAL, "--design: expected a search that is done, found %" PRId64,
-                       id);
+        return df_fail(err, DF_EINVAL,
+                       "--design: expected a search that has finished, found %" PRId64, id);
     }
     if (search->descent.status == DF_SEARCH_INFEASIBLE) {
         return df_fail(err, DF_INFEASIBLE, "search %" PRId64 " found no device that works", id);

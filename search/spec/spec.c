@@ -12,8 +12,8 @@
 
 /* How an option stands in the file. */
 typedef enum {
-    SCALAR, /* of the option's kind, into a field of its type */
-    PATH,   /* of a file, relative to the description's folder */
+    SCALAR, /* a value of the option's kind, kept in a field of its type */
+    PATH,   /* the name of a file, relative to the folder of the description */
     RULES,
     GOALS, /* one word, or a list of them */
     INTS,  /* a number, or a list: df_int_list */
@@ -23,7 +23,7 @@ typedef enum {
 
 typedef struct {
     form form;
-    df_opt opt; /* of one value */
+    df_opt opt; /* the option of one value */
 } spec_row;
 
 static const df_word words_optimizer[] = {{"cma", DF_OPT_CMA, false},
@@ -96,60 +96,67 @@ static const df_word words_goal[] = {{"time", DF_GOAL_TIME, false},
 #define HUGE_WHOLE 1099511627776.0
 
 static const spec_row searched[] = {
-    TEXT("exp_config", PATH, exp_config, "hardware and model in one file"),
-    TEXT("hardware_config", PATH, hardware_config, "or a hardware file"),
-    TEXT("model_config", PATH, model_config, "with a model file"),
-    TEXT("rules", RULES, rules, "as --rules: corrected or reference, and exceptions"),
-    CHOICE(
-        "objective", GOALS, words_goal, objective, "what is sought; of several, a Pareto set too"),
-    CHOICE("optimizer", SCALAR, words_optimizer, optimizer, "how descents go"),
+    TEXT("exp_config", PATH, exp_config, "one file with hardware and model"),
+    TEXT("hardware_config", PATH, hardware_config, "or a hardware file ..."),
+    TEXT("model_config", PATH, model_config, "... together with a model file"),
+    TEXT("rules", RULES, rules, "as --rules: corrected or reference, followed by exceptions"),
+    CHOICE("objective",
+           GOALS,
+           words_goal,
+           objective,
+           "what to optimize; several objectives also give a Pareto set"),
+    CHOICE("optimizer", SCALAR, words_optimizer, optimizer, "the optimizer of each descent"),
     CHOICE("starts",
            SCALAR,
            words_starts,
            starts,
-           "where they begin: Python's random numbers, or Sobol's points; auto: as the optimizer "
-           "likes it"),
+           "where descents begin: Python's random numbers or Sobol's points; auto: what suits the "
+           "optimizer"),
     WHOLE("num_search", SCALAR, num_search, 1, 1000000, "descents of each strategy and layout"),
-    WHOLE("iterations",
-          SCALAR,
-          iterations,
-          0,
-          1000000,
-          "iterations of a descent at the most; 0: 100"),
+    WHOLE("iterations", SCALAR, iterations, 0, 1000000, "most iterations of a descent; 0: 100"),
     TRUTH("trajectory", trajectory, "keep every iterate in /trajectories"),
     TRUTH("fix_hardware",
           fix_hardware,
-          "search strategies alone, on the device that the file describes"),
-    TRUTH("ignore_memory", ignore_memory, "accept devices that the model does not fit on"),
-    WHOLE("batch_size", SCALAR, batch_size, 1, HUGE_WHOLE, "instead of the model's"),
+          "search only strategies, on the device that the file describes"),
+    TRUTH("ignore_memory", ignore_memory, "accept devices on which the model does not fit"),
+    WHOLE("batch_size", SCALAR, batch_size, 1, HUGE_WHOLE, "batch size in place of the model's"),
     WHOLE("hidden_dim", SCALAR, hidden_dim, 1, HUGE_WHOLE, "size of a layer of an LSTM"),
-    LIMIT("time", DF_OPT_REAL, "s", time_s, "a step takes no longer"),
-    LIMIT("energy", DF_OPT_REAL, "J", energy_j, "nor more energy, on all devices (LLM)"),
-    LIMIT("power", DF_OPT_REAL, "W", power_w, "energy over time (LLM)"),
-    LIMIT("area", DF_OPT_REAL, "mm2", area_mm2, "of all devices, chips and stacks"),
-    LIMIT("chip_area",
+    LIMIT("time", DF_OPT_REAL, "s", time_s, "longest time of a step"),
+    LIMIT("energy", DF_OPT_REAL, "J", energy_j, "most energy of a step, on all devices (LLM)"),
+    LIMIT("power", DF_OPT_REAL, "W", power_w, "most power, which is energy divided by time (LLM)"),
+    LIMIT("area",
           DF_OPT_REAL,
           "mm2",
-          chip_mm2,
-          "of a chip without its stacks, instead of the file's proc_chip_area_budget"),
-    LIMIT("memory", DF_OPT_BYTES, "bytes", memory_bytes, "that the fullest device needs"),
+          area_mm2,
+          "largest area of all devices, including chips and stacks"),
+    LIMIT(
+        "chip_area",
+        DF_OPT_REAL,
+        "mm2",
+        chip_mm2,
+        "largest area of a chip without its stacks, in place of the file's proc_chip_area_budget"),
+    LIMIT("memory",
+          DF_OPT_BYTES,
+          "bytes",
+          memory_bytes,
+          "most memory that the fullest device may need"),
     SHARE("area_core", DF_P_AREA_CORE, "share of the chip area"),
-    SHARE("area_DRAM", DF_P_AREA_DRAM, "of the chip area: memory controllers"),
-    SHARE("area_L2", DF_P_AREA_L2, "of the chip area"),
-    SHARE("area_L1", DF_P_AREA_L1, "of the chip area"),
-    SHARE("area_reg_mem", DF_P_AREA_REG, "of the chip area"),
-    SHARE("area_intra_node", DF_P_AREA_INTRA, "of the chip area"),
-    SHARE("area_inter_node", DF_P_AREA_INTER, "of the chip area"),
+    SHARE("area_DRAM", DF_P_AREA_DRAM, "share of the chip area for memory controllers"),
+    SHARE("area_L2", DF_P_AREA_L2, "share of the chip area"),
+    SHARE("area_L1", DF_P_AREA_L1, "share of the chip area"),
+    SHARE("area_reg_mem", DF_P_AREA_REG, "share of the chip area"),
+    SHARE("area_intra_node", DF_P_AREA_INTRA, "share of the chip area"),
+    SHARE("area_inter_node", DF_P_AREA_INTER, "share of the chip area"),
     SHARE("power_core", DF_P_POWER_CORE, "share of the power"),
-    SHARE("power_DRAM", DF_P_POWER_DRAM, "of the power"),
-    SHARE("power_L2", DF_P_POWER_L2, "of the power"),
-    SHARE("power_L1", DF_P_POWER_L1, "of the power"),
-    SHARE("power_reg_mem", DF_P_POWER_REG, "of the power"),
-    SHARE("power_intra_node", DF_P_POWER_INTRA, "of the power"),
-    SHARE("power_inter_node", DF_P_POWER_INTER, "of the power"),
-    SHARE("perimeter_DRAM", DF_P_PERIM_DRAM, "share of the chip's perimeter"),
-    SHARE("perimeter_inter_node", DF_P_PERIM_INTER, "of the perimeter"),
-    SHARE("perimeter_intra_node", DF_P_PERIM_INTRA, "of the perimeter"),
+    SHARE("power_DRAM", DF_P_POWER_DRAM, "share of the power"),
+    SHARE("power_L2", DF_P_POWER_L2, "share of the power"),
+    SHARE("power_L1", DF_P_POWER_L1, "share of the power"),
+    SHARE("power_reg_mem", DF_P_POWER_REG, "share of the power"),
+    SHARE("power_intra_node", DF_P_POWER_INTRA, "share of the power"),
+    SHARE("power_inter_node", DF_P_POWER_INTER, "share of the power"),
+    SHARE("perimeter_DRAM", DF_P_PERIM_DRAM, "share of the perimeter of the chip"),
+    SHARE("perimeter_inter_node", DF_P_PERIM_INTER, "share of the perimeter of the chip"),
+    SHARE("perimeter_intra_node", DF_P_PERIM_INTRA, "share of the perimeter of the chip"),
 };
 
 /* The keys of strategies stand between these. */
@@ -161,19 +168,19 @@ static const spec_row systems[] = {
           num_nodes,
           1,
           DF_SYSTEM_DEVICES_MAX,
-          "numbers of nodes with switches, instead of wafers"),
+          "numbers of nodes with switches, in place of wafers"),
     WHOLE("system.devices_per_node",
           INTS,
           devices_per_node,
           1,
           DF_SYSTEM_DEVICES_MAX,
-          "devices in a node"),
+          "numbers of devices in a node"),
     WHOLE("system.num_worker",
           SCALAR,
           num_worker,
           -1,
           DF_SYSTEM_DEVICES_MAX,
-          "devices that work; -1: all"),
+          "number of devices that work; -1: all"),
 };
 enum {
     SEARCHED = sizeof searched / sizeof searched[0],
@@ -444,7 +451,7 @@ read_row(reader *r, const spec_row *row, const yaml_node_t *key, const yaml_node
     void *const field = (char *)r->spec + row->opt.offset;
     bool *const seen = &r->seen[row - r->table->row];
     if (*seen) {
-        return fail_at(r, key, row->opt.path, "it once", "it twice");
+        return fail_at(r, key, row->opt.path, "once", "twice");
     }
     *seen = true;
     switch (row->form) {
@@ -543,15 +550,16 @@ df_status df_spec_load(const char *path, df_spec *spec, df_err *err)
 void df_spec_print_help(FILE *out)
 {
     static const char *const several[] = {[SCALAR] = "",
-                                          [PATH] = "a file, as from the description's folder",
+                                          [PATH] =
+                                              "a file, relative to the folder of the description",
                                           [RULES] = "a text",
                                           [GOALS] = " (or a list)",
                                           [INTS] = " (or a list)",
                                           [SET] = " (or a list)",
                                           [RANGE] = " (fixed), or [lowest, highest]"};
-    fputs("A search is described by one YAML file: deepflow arch_search --search FILE.yaml.\n"
-          "Flags override what it says. What it leaves out has the flags' defaults;\n"
-          "parameters are searched from 0 to 1. Examples are in configs/search/.\n\n",
+    fputs("One YAML file describes a search: deepflow arch_search --search FILE.yaml. Flags\n"
+          "override the file, and keys that it leaves out have the defaults of the flags;\n"
+          "parameters are then searched from 0 to 1. Examples are in configs/search/.\n\n",
           out);
     spec_table table;
     make_table(&table);

@@ -1,5 +1,6 @@
-/* spec.h: the description of a search, one YAML file: what is searched, from where, how, for
- * what, within what. One table of options drives reading, checking and `deepflow help search`. */
+/* spec.h: the description of a search, one YAML file. It says what is searched, from which starting
+ * points, how, for which objective and under which constraints. One table of options drives
+ * reading, checking and `deepflow help search`. */
 #ifndef DF_SPEC_H
 #define DF_SPEC_H
 #include <stdio.h>
@@ -13,7 +14,7 @@ enum { DF_SPEC_TEXT = 1024 };
 typedef struct {
     /* files, as from where the program runs; "": not given */
     char exp_config[DF_SPEC_TEXT], hardware_config[DF_SPEC_TEXT], model_config[DF_SPEC_TEXT];
-    char rules[DF_SPEC_TEXT], objective[DF_SPEC_TEXT]; /* as the flags have them */
+    char rules[DF_SPEC_TEXT], objective[DF_SPEC_TEXT]; /* in the form that the flags take */
     df_optimizer optimizer;
     df_start_kind starts;
     int64_t num_search, iterations;

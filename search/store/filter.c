@@ -213,7 +213,7 @@ df_status df_filter_parse(const df_table *table, const char *text, df_filter **o
     return DF_OK;
 }
 
-/* What is not a number compares false, but is unequal. */
+/* A value that is not a number compares false, except that it is unequal. */
 static bool compare(const step *s, const df_cell *cell)
 {
     const int order = cell->is_text ? strcmp(cell->text, s->value.text) : 0;

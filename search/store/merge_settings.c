@@ -4,7 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* They say which searches there are, not what comes out of one. */
+/* These lines say which searches there are, not what the result of one is. */
 static const char *const selecting[] = {
     "num_search", "first_index", "num_wafer",    "wafer_dim",    "num_nodes", "devices_per_node",
     "num_worker", "strategy",    "inter_derate", "intra_derate", "inter"};
@@ -162,7 +162,7 @@ static bool is_new(const char *const *settings, int i, piece key)
 
 char *df_settings_join(const char *const *settings, int count, const df_merge_indices *indices)
 {
-    size_t room = 128; /* for the numbers of indices */
+    size_t room = 128; /* room for the numbers of indices */
     for (int i = 0; i < count; i++) {
         room += 2 * strlen(settings[i]) + 2;
     }

@@ -4,13 +4,14 @@
 #define DF_STORE_MERGE_SETTINGS_H
 #include "store/store.h"
 
-/* The indices that all strategies of the whole have; count 0: not all have the same ones. */
+/* The indices that all strategies of the merged file have; count 0: they do not all have the same
+ * ones. */
 typedef struct {
     int32_t first, count;
 } df_merge_indices;
 
-/* DF_EINVAL: another line than one that says which searches there are differs; the text names
- * it ("settings, rules: expected ... as there, found ..."). */
+/* DF_EINVAL: a line differs that is not one of those that say which searches there are; the text
+ * names it ("settings, rules: expected ... as there, found ..."). */
 DF_NODISCARD df_status df_settings_check(const char *first, const char *other, df_err *err);
 
 /* The settings of the whole, malloc'ed: each line as it is, or with all the values that it has in

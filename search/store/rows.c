@@ -63,7 +63,7 @@ typedef struct {
     size_t at;
 } place;
 
-/* How a field of one kind lies in a row, and which type its column has (the caller closes it). */
+/* How fields of each kind lie in a row, and which type their column has (the caller closes it). */
 typedef struct {
     size_t size, step; /* step: it begins at a multiple of that */
     hid_t (*type)(void);
@@ -289,7 +289,8 @@ static void write_fields(const df_strategy *s, df_strategy_row *row)
 void df_strategy_to_row(const df_store_strategy *s, df_strategy_row *row)
 {
     char layout[DF_LAYOUT_AXES + 1];
-    memset(row, 0, sizeof *row); /* padding and texts too: the same bytes each time */
+    memset(row, 0,
+           sizeof *row); /* padding and texts included, so that the bytes are the same each time */
     df_layout_name(&s->layout, layout);
     row->strategy_id = s->strategy_id;
     write_fields(&s->strategy, row);
@@ -335,7 +336,7 @@ void df_row_set_status(df_search_row *row, df_search_status status)
     snprintf(row->status, sizeof row->status, "%s", df_search_status_names[status]);
 }
 
-/* Four bits at a time; crc is the remainder so far. */
+/* Processes four bits at a time; crc is the remainder so far. */
 static uint32_t crc32_more(uint32_t crc, const void *bytes, size_t size)
 {
     /* remainders of 0..15 by the polynomial 0xEDB88320 */

@@ -15,11 +15,12 @@ enum {
 
 typedef struct {
     int32_t strategy_id;
-    unsigned char fields[DF_ROW_FIELDS]; /* of the strategy, by its table; read with
+    unsigned char fields[DF_ROW_FIELDS]; /* options of the strategy, by their table; read with
                                             df_strategy_from_row */
     char layout[DF_LAYOUT_AXES];
     int64_t inter_derate, intra_derate;
-    uint8_t inter[DF_LAYOUT_AXES]; /* of the axes that layouts place */
+    uint8_t
+        inter[DF_LAYOUT_AXES]; /* whether each axis that layouts place leaves a wafer or a node */
     int64_t wafer_dim, num_wafer, devices_per_node, num_worker;
     uint8_t feasible;
     char reason[DF_ROW_REASON];

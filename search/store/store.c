@@ -50,7 +50,7 @@ static df_status read_at(const df_store *store, int64_t at, void *bytes, size_t 
             at += got;
             size -= (size_t)got;
         } else if (got == 0) {
-            return df_fail(err, DF_EIO, "%s: cannot be read: it ends too early", store->path);
+            return df_fail(err, DF_EIO, "%s: cannot be read: the file ends too early", store->path);
         } else if (errno != EINTR) {
             return fail_errno(store->path, "cannot be read", errno, err);
         }
@@ -173,9 +173,10 @@ df_status df_store_clear_pareto(const df_store *store, int64_t first, df_err *er
 static df_status reserve(const char *path, int fd, int64_t bytes, df_err *err)
 {
     const int why = posix_fallocate(fd, 0, bytes);
-    return why == 0 ? DF_OK
-                    : df_fail(err, DF_EIO, "%s: cannot be made, it takes %" PRId64 " bytes: %s",
-                              path, bytes, strerror(why));
+    return why == 0
+               ? DF_OK
+               : df_fail(err, DF_EIO, "%s: cannot be created, as it takes %" PRId64 " bytes: %s",
+                         path, bytes, strerror(why));
 }
 
 /* Whether there is room at all, before HDF5 writes anything. */
@@ -183,7 +184,7 @@ static df_status try_room(const char *path, const df_store_plan *plan, df_err *e
 {
     const int fd = open(path, O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);
     if (fd < 0) {
-        return fail_errno(path, "cannot be made", errno, err);
+        return fail_errno(path, "cannot be created", errno, err);
     }
     const df_status status = reserve(path, fd, df_store_bytes(plan), err);
     close(fd);
@@ -263,7 +264,7 @@ static df_status make_draft(const char *draft,
     return sync_file(store, err);
 }
 
-/* After a rename: the folder's entry goes to the disk. */
+/* After a rename, the entry in the folder must reach the disk. */
 static df_status sync_folder(const char *path, df_err *err)
 {
     char folder[DF_STORE_PATH];
@@ -279,7 +280,7 @@ static df_status sync_folder(const char *path, df_err *err)
     if (fd >= 0) {
         close(fd);
     }
-    return synced ? DF_OK : fail_errno(path, "cannot be made", why, err);
+    return synced ? DF_OK : fail_errno(path, "cannot be created", why, err);
 }
 
 df_status df_store_create_with(const char *path,
@@ -296,7 +297,7 @@ df_status df_store_create_with(const char *path,
     }
     df_status status = make_draft(draft, plan, fill, ctx, &store, err);
     if (status == DF_OK && rename(draft, path) != 0) {
-        status = fail_errno(path, "cannot be made", errno, err);
+        status = fail_errno(path, "cannot be created", errno, err);
     }
     if (status != DF_OK) {
         df_store_free(store);
@@ -389,7 +390,7 @@ df_status df_store_resume(const char *path, const df_store_plan *plan, df_store 
         status = read_account(store, err);
     }
     if (status == DF_OK) {
-        status = df_store_clear_pareto(store, 0, err); /* it is of fewer rows */
+        status = df_store_clear_pareto(store, 0, err); /* /pareto would come from fewer rows */
     }
     if (status != DF_OK) {
         df_store_free(store);
@@ -443,12 +444,12 @@ df_status df_store_flush(df_store *store, df_err *err)
     df_store_held *const held = &store->held;
     const size_t count = (size_t)held->count;
     const int64_t at = search_at(store, held->first);
-    held->count = 0; /* what cannot be written is done again by who resumes */
+    held->count = 0; /* a row that cannot be written is searched again on --resume */
     if (store->trajectory_rows > 0 && count > 0) {
         DF_TRY(df_store_write_at(store, iterates_at(store, held->first), held->iterates,
                                  count * iterates_bytes(store), err));
     }
-    /* the status last: who reads meanwhile sees a row that is pending, or whole */
+    /* the status is written last, so that a reader sees a row that is either pending or complete */
     DF_TRY(df_store_write_at(store, at, held->pending, count * sizeof *held->pending, err));
     return df_store_write_at(store, at, held->rows, count * sizeof *held->rows, err);
 }

@@ -1,11 +1,11 @@
-/* store.h: results.h5. The only module that knows HDF5.
+/* store.h: results.h5. This is the only module that knows HDF5.
  *
- * All rows exist from the start with status "pending" and room on the disk, and are
- * overwritten in place, status last. Nothing else in the file changes after it was made. So
- * whenever the writer ends, and whoever reads meanwhile: the file opens, a row is pending or
- * whole, and the bytes do not depend on the order in which results came. Rows have checksums,
- * for what a machine leaves that loses power: part of a row. docs/results.md describes the
- * file. */
+ * All rows exist from the start, with status "pending" and room on the disk. They are overwritten
+ * in place, and their status is written last. Nothing else in the file changes after it was
+ * created. So whenever the writer ends, and whatever reads the file meanwhile: the file opens, each
+ * row is pending or complete, and the bytes do not depend on the order in which results came. Rows
+ * have checksums because a machine that loses power may leave part of a row. docs/results.md
+ * describes the file. */
 #ifndef DF_STORE_H
 #define DF_STORE_H
 #include "grad/grad.h"
@@ -85,25 +85,25 @@ void df_store_pack(const df_store_search *search,
                    int32_t trajectory_rows,
                    void *entry);
 
-/* Takes an entry, into memory: consecutive ones are written together. They are when another
- * one does not follow on the last, when there are many, and by what is below. */
+/* Takes an entry into memory, so that consecutive entries are written together. They are written
+ * when an entry does not follow the last one, when there are many, and by the functions below. */
 DF_NODISCARD df_status df_store_put(df_store *store, const void *entry, df_err *err);
 
-/* Writes what was put. It survives the end of this process, and after df_store_sync that of the
- * machine. */
+/* Writes all entries that were put. They survive the end of this process and, after df_store_sync,
+ * that of the machine. */
 DF_NODISCARD df_status df_store_flush(df_store *store, df_err *err);
 
-/* Reads `count` rows of /searches from row `first` on, once what was put is written. */
+/* Reads `count` rows of /searches from row `first` on, after writing all entries that were put. */
 DF_NODISCARD df_status
 df_store_get(df_store *store, int64_t first, int64_t count, df_store_search *searches, df_err *err);
 
 /* Writes /pareto from all finished rows, where the settings name several objectives. */
 DF_NODISCARD df_status df_store_write_pareto(df_store *store, df_err *err);
 
-/* Has all that was put on the disk, and what this run has spent so far. */
+/* Brings all entries that were put to the disk, and what this run has spent so far. */
 DF_NODISCARD df_status df_store_sync(df_store *store, const df_store_account *run, df_err *err);
 
-/* NULL is fine. What was put since the last flush is lost. */
+/* NULL is allowed. Entries that were put since the last flush are lost. */
 void df_store_free(df_store *store);
 
 #endif

@@ -9,7 +9,8 @@ enum { PROVENANCE_TEXT = 4096 };
 
 /* ---- Making ---- */
 
-/* Room from the start, in one piece, and no times, so that the bytes are the same each time. */
+/* Room is allocated from the start, in one piece, and without times, so that the bytes are the same
+ * each time. */
 static hid_t dataset_list(void)
 {
     const hid_t list = H5Pcreate(H5P_DATASET_CREATE);
@@ -94,7 +95,8 @@ static bool write_config(hid_t file, const df_store_plan *plan)
     return written;
 }
 
-/* Last in the file and of fixed size, so that all else lies at the same place. */
+/* These come last in the file and have a fixed size, so that everything else lies at the same
+ * place. */
 static bool write_provenance(hid_t file, const df_store_plan *plan)
 {
     const df_store_account none = {0, 0};
@@ -146,7 +148,7 @@ df_status df_store_make(const char *path, const df_store_plan *plan, df_err *err
 /* A table to be found: its place goes to *at. */
 typedef struct {
     const char *name;
-    hid_t type;   /* of its rows; closed when found */
+    hid_t type;   /* type of its rows; closed when found */
     int64_t rows; /* 1: a scalar too; 0: there is no such table */
     int64_t *at;
 } wanted;
@@ -172,7 +174,7 @@ static df_status find_table(const char *path, hid_t file, const wanted *w, df_er
                        "%s: %s: expected %" PRId64 " rows as this version writes them, found "
                        "%lld%s",
                        path, w->name, w->rows, (long long)rows,
-                       same_type ? "" : " of another kind");
+                       same_type ? "" : " of another type");
     }
     return DF_OK;
 }

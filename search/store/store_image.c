@@ -46,7 +46,7 @@ void df_image_close(df_store_image *image)
     if (image->bytes) {
         munmap(image->bytes, image->size);
     }
-    if (image->path) { /* it was opened */
+    if (image->path) { /* the file was opened */
         df_h5_close(image->file, H5Fclose);
     }
     memset(image, 0, sizeof *image);

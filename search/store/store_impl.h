@@ -1,17 +1,17 @@
 /* store_impl.h: inside the store.
  *
- *   h5.c              what everybody who calls HDF5 needs
+ *   h5.c              what all callers of HDF5 need
  *   rows.c            rows, their HDF5 types and checksums
  *   store_plan.c      how large the tables of a plan are
  *   store_check.c     whether a file was made from these inputs, with HDF5
- *   store_h5.c        makes the file and finds its way in one, with HDF5
+ *   store_h5.c        makes the file and finds places in it, with HDF5
  *   store.c           rows in and out, with plain reads and writes
  *   store_pareto.c    /pareto, from the rows of /searches
- *   store_read.c      for those who only look, with HDF5
- *   store_image.c     a whole file in memory, for those who only look
+ *   store_read.c      reads a file without writing to it, with HDF5
+ *   store_image.c     a whole file in memory, for readers
  *   table.c           a file as one table
- *   filter.c          which rows of it hold
- *   merge_settings.c  whether files go together, and what the whole is made from
+ *   filter.c          selects rows of the table
+ *   merge_settings.c  whether files can be merged, and the settings of the whole
  *   store_merge.c     several files into one
  *
  * HDF5 makes the file with room for every row and closes it. After that only the bytes of
@@ -26,7 +26,7 @@ enum { DF_STORE_PATH = 4096 };
 typedef struct {
     int64_t strategies, searches, trajectories; /* trajectories: -1 if there are none */
     int64_t pareto;                             /* the same */
-    int64_t evaluations, wall_s;                /* of /provenance */
+    int64_t evaluations, wall_s;                /* as in /provenance */
 } df_store_places;
 
 /* Searches with consecutive work_ids that wait to be written. */
@@ -45,7 +45,7 @@ struct df_store {
     df_goals goals;      /* of the settings */
     int64_t pareto_rows; /* 0: no /pareto */
     df_store_held held;
-    df_store_account before; /* of earlier runs */
+    df_store_account before; /* what earlier runs have spent */
     char path[DF_STORE_PATH];
 };
 
@@ -84,7 +84,7 @@ DF_NODISCARD df_status df_store_write_pareto_row(const df_store *store,
 /* Rows of /pareto from `first` on become unused. */
 DF_NODISCARD df_status df_store_clear_pareto(const df_store *store, int64_t first, df_err *err);
 
-/* Whether the texts are the same; if not, the first line that differs is appended to *err. */
+/* Whether the texts are equal; if not, the first line that differs is appended to *err. */
 bool df_store_same_text(const char *name, const char *made_from, const char *wanted, df_err *err);
 
 /* DF_EINVAL: the file was made from other inputs; err says what differs. */
@@ -94,8 +94,8 @@ DF_NODISCARD df_status df_store_check(const char *path,
                                       df_err *err);
 
 bool df_h5_has(hid_t file, const char *name);
-/* A number of the file; *value stays as it is when there is none of that name. DF_EIO: it is there
- * and cannot be read. */
+/* A number of the file; *value stays unchanged if there is none of that name. DF_EIO: it exists and
+ * cannot be read. */
 DF_NODISCARD df_status df_h5_read_number(
     const char *path, hid_t file, const char *name, hid_t type, void *value, df_err *err);
 /* A malloc'ed text of the file; NULL when it has none of that name, or one that cannot be read. */

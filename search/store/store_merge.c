@@ -12,7 +12,7 @@
 enum { TEXTS = 3 };
 static const char *const text_names[TEXTS] = {"settings", "hardware_yaml", "model_yaml"};
 
-/* The rows of one strategy in /searches: they follow one another, by index. */
+/* The rows of one strategy in /searches: they are consecutive and sorted by index. */
 typedef struct {
     int64_t first, count, next;
 } span;
@@ -24,13 +24,13 @@ typedef struct {
     int32_t trajectory_rows;
     char *text[TEXTS];
     int32_t *whole; /* where a strategy of this file is in the whole */
-    span *spans;    /* of each strategy of the whole */
+    span *spans;    /* rows of each strategy of the whole */
 } source;
 
 typedef struct {
     source *sources;
     int count;
-    df_strategy_row *strategies; /* of the whole */
+    df_strategy_row *strategies; /* strategies of the whole */
     int32_t num_strategies;
     df_merge_indices indices;
     df_merge_counts counts;
@@ -77,7 +77,7 @@ static df_status find_tables(source *s, df_err *err)
     return DF_OK;
 }
 
-/* What the file's runs took; 0 where it does not say. */
+/* What the runs of the file took; 0 if it does not say. */
 static df_status add_spent(merge *m, const source *s, df_err *err)
 {
     const char *const path = s->image.path;
@@ -135,8 +135,8 @@ static bool same_strategy(const df_strategy_row *a, const df_strategy_row *b)
     return memcmp((const char *)a + id, (const char *)b + id, sizeof *a - id) == 0;
 }
 
-/* Where it is in the whole, which it joins if it is new. Parts of one sweep have it where the
- * whole has it. */
+/* The place of a strategy in the whole, which it joins if it is new. Parts of one sweep have it at
+ * the same place as the whole. */
 static int32_t place_strategy(merge *m, int64_t guess, df_strategy_row *row)
 {
     if (guess < m->num_strategies && same_strategy(&m->strategies[guess], row)) {
@@ -158,8 +158,8 @@ static df_status place_strategies(merge *m, df_err *err)
     for (int i = 0; i < m->count; i++) {
         most += m->sources[i].strategies.count;
     }
-    /* rows of parts are the same ones, so this is far more than is used; the system gives memory
-     * when it is written to */
+    /* parts have the same rows, so this is far more than is used; the system provides the memory
+     * only when it is written to */
     m->strategies = most <= INT32_MAX ? malloc((size_t)(most + 1) * sizeof *m->strategies) : NULL;
     if (!m->strategies) {
         return df_fail(err, DF_ENOMEM, "out of memory");
@@ -253,7 +253,7 @@ static bool is_done(merge *m, const source *s, int64_t at, df_search_row *row, d
 
 /* The rows of all files for one search of the whole. */
 typedef struct {
-    int64_t work_id; /* in the whole */
+    int64_t work_id; /* number of the row in the whole */
     int32_t strategy_id, index;
     df_search_row row;  /* the one that is taken */
     const source *from; /* NULL: none is done */
@@ -285,7 +285,7 @@ static df_status take_row(merge *m, gathered *g, const source *s, int64_t at, df
         g->from = s;
         return DF_OK;
     }
-    /* of all columns, and the iterates */
+    /* size of all columns, and of the iterates */
     if (row.checksum != g->row.checksum) {
         return df_fail(err, DF_EINVAL,
                        "%.300s: strategy %d, index %d: expected the result that %.300s has "
@@ -314,7 +314,7 @@ static bool next_index(const merge *m, int32_t strategy, int32_t *index)
     return found;
 }
 
-/* Puts together one search from all files that have it. */
+/* Combines one search from all files that have it. */
 static df_status gather(merge *m, gathered *g, df_err *err)
 {
     for (int i = 0; i < m->count; i++) {
@@ -355,7 +355,7 @@ static void skip_index(merge *m, int32_t strategy, int32_t index)
     }
 }
 
-/* How many rows the whole has, and whether all strategies have the same indices. */
+/* Computes how many rows the whole has, and whether all strategies have the same indices. */
 static void count_searches(merge *m)
 {
     bool uniform = true;

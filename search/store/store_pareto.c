@@ -8,7 +8,7 @@
 
 enum { CHUNK_ROWS = 1024 };
 
-/* The designs that are not beaten so far. */
+/* The designs that have not been beaten so far. */
 typedef struct {
     const df_goals *goals;
     df_pareto_row *rows;

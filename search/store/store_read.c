@@ -224,7 +224,7 @@ df_status df_results_read(
         }
         if (searches[i].strategy_id < 0 || searches[i].strategy_id >= r->num_strategies) {
             free(rows);
-            return df_fail(err, DF_EIO, "%s: /searches: row %" PRId64 " is of no strategy",
+            return df_fail(err, DF_EIO, "%s: /searches: row %" PRId64 " belongs to no strategy",
                            r->file->path, first + i);
         }
     }

@@ -1,5 +1,5 @@
-/* store_read.h: a results file for those who only look, at any moment: while a search writes,
- * and after it was killed. Nothing is locked, nothing is written. */
+/* store_read.h: a results file for readers, at any moment: while a search writes it, and after the
+ * search was killed. Nothing is locked, and nothing is written. */
 #ifndef DF_STORE_READ_H
 #define DF_STORE_READ_H
 #include "store/store.h"
@@ -36,8 +36,9 @@ DF_NODISCARD df_status df_results_read(const df_results *results,
 DF_NODISCARD df_status df_results_iterates(
     const df_results *results, int64_t work_id, df_iterate *iterates, int32_t *count, df_err *err);
 
-/* The searches of /pareto, best in the first objective first, in *work_ids, which the caller
- * frees: none while a search runs or was stopped, and of one objective. */
+/* The searches of /pareto, starting with the best in the first objective, in *work_ids, which the
+ * caller frees. There are none while a search runs, if it was stopped, and if it has one objective.
+ */
 DF_NODISCARD df_status df_results_pareto(const df_results *results,
                                          int64_t **work_ids,
                                          int64_t *count,

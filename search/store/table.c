@@ -79,7 +79,8 @@ static void add_columns(df_table *t, const df_image_table *from, bool of_strateg
     }
 }
 
-/* Columns of the axes that the file's version did not know: nothing was split along them. */
+/* Fills the columns of axes that did not exist in the version of the file: nothing was split along
+ * them. */
 static void add_missing_axes(df_table *t)
 {
     for (int axis = 0; axis < DF_AXES && t->count < COLUMNS; axis++) {

@@ -1,7 +1,6 @@
-/* table.h: results.h5 as one table: a row for each search, with the columns of /searches and
- * those of its strategy. Columns are found by name, so files of other versions are read too; the
- * degree along an axis that such a version did not know is 1.
- * Another public part of the store. */
+/* table.h: results.h5 as one table with a row for each search, whose columns are those of /searches
+ * and of its strategy. Columns are found by name, so files of other versions can be read; an axis
+ * that such a version did not have has degree 1. This is another public part of the store. */
 #ifndef DF_STORE_TABLE_H
 #define DF_STORE_TABLE_H
 #include <stdbool.h>
@@ -29,7 +28,7 @@ int64_t df_table_rows(const df_table *table);
 int df_table_columns(const df_table *table);
 const char *df_table_column_name(const df_table *table, int column);
 bool df_table_column_is_text(const df_table *table, int column);
-/* By the name of a column, or the alias of an axis. -1: there is none. */
+/* Finds a column by its name, or by the alias of an axis. -1: there is none. */
 int df_table_find(const df_table *table, const char *name);
 /* The column whose name is nearest; NULL: none is near. */
 const char *df_table_nearest(const df_table *table, const char *name);

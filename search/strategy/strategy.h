@@ -31,7 +31,7 @@ typedef struct {
 typedef enum {
     DF_STRATEGY_KERNELS = 1,
     DF_STRATEGY_LLM = 2,
-    DF_STRATEGY_BOTH = 3, /* of a field: either has it */
+    DF_STRATEGY_BOTH = 3, /* of a field: both kinds of strategies have it */
 } df_strategy_kind;
 
 /* A strategy of an LLM is one whose tp is not 0. */
@@ -49,23 +49,23 @@ typedef enum {
     DF_FIELD_CODE,  /* an enum; its number */
 } df_field_kind;
 
-/* A degree or an option. Each is one column of results.h5, of the report and of queries, one
- * flag of GD_search and, where LLMs have it, one key of a search's description. */
+/* A degree or an option. Each is one column of results.h5, of the report and of queries, one flag
+ * of GD_search and, if LLMs have it, one key of the description of a search. */
 typedef struct {
     const char *name;
     df_field_kind kind;
-    df_strategy_kind of;    /* who has it */
-    const df_word *words;   /* of an enum, and of a key that takes a set; NULL: numbers */
+    df_strategy_kind of;    /* which kinds of strategies have the field */
+    const df_word *words;   /* words of an enum, and of a key that takes a set; NULL: numbers */
     int64_t low, high;      /* bounds of its flag, where that is a number */
     int64_t preset;         /* where nothing else is said */
-    int64_t absent;         /* in a strategy that does not have it */
+    int64_t absent;         /* the value in a strategy that does not have the field */
     char mark[4];           /* stands before its value in names */
     bool always_named;      /* false: names leave the preset out */
     const char *flag, *key; /* what the flag and the key mean */
     size_t at;              /* offset in df_strategy */
-    size_t to;              /* in df_cfg; DF_OPT_NOT_KEPT: more than one option depends on it */
-    size_t space;           /* in df_strategy_space, of LLMs' fields: a set where there are words,
-                               else a list */
+    size_t to;    /* place in df_cfg; DF_OPT_NOT_KEPT: more than one option depends on it */
+    size_t space; /* place in df_strategy_space, for fields of LLMs: a set if there are words,
+                     otherwise a list */
 } df_strategy_field;
 
 enum { DF_STRATEGY_OPTIONS = 7, DF_STRATEGY_FIELDS = DF_AXES + DF_STRATEGY_OPTIONS };
@@ -167,14 +167,14 @@ typedef struct {
     size_t count;
 } df_strategy_choices;
 
-/* All strategies of an LLM on all workers of a system: every product of degrees = workers that the
- * model can be split by as predictions take it (df_cfg_find_misfit), every number of micro-batches,
- * and what else `space` names, where it makes a difference. Those that need the same GEMMs follow
- * one another: tp outermost, then cp, then the micro-batch. Degrees that do not split the model are
- * there once, with their reason. Where `space` names no number of parts for interleaved stages,
- * those are taken with which all parts have as many layers, or would if the model had two more.
- * out->all is malloc'ed, the caller frees it. `cfg` is the template, of mode LLM. DF_EINVAL: a size
- * out of bounds. DF_ENOMEM. */
+/* All strategies of an LLM on all workers of a system: every product of degrees = workers that can
+ * split the model in the way that predictions accept (df_cfg_find_misfit), every number of
+ * micro-batches, and whatever else `space` names, where it makes a difference. Strategies that need
+ * the same GEMMs are consecutive: tp is outermost, then cp, then the micro-batch. Degrees that do
+ * not split the model are listed once, with their reason. If `space` names no number of parts for
+ * interleaved stages, those numbers are taken with which all parts have the same number of layers,
+ * or would have it if the model had two more. out->all is malloc'ed, and the caller frees it. `cfg`
+ * is the template, of mode LLM. DF_EINVAL: a size is out of bounds. DF_ENOMEM. */
 DF_NODISCARD df_status df_strategy_list_llm(const df_system_size *size,
                                             const df_cfg *cfg,
                                             const df_rules *rules,
@@ -186,7 +186,7 @@ DF_NODISCARD df_status df_strategy_list_llm(const df_system_size *size,
 const char *
 df_strategy_reason_llm(const df_strategy *strategy, const df_cfg *cfg, const df_rules *rules);
 
-/* Whether two reasons differ in numbers at the most. */
+/* Whether two reasons differ at most in numbers. */
 bool df_strategy_same_reason(const char *a, const char *b);
 
 #endif

@@ -26,11 +26,13 @@ static const df_axis placed_llm[DF_LAYOUT_AXES] = {DF_AXIS_TP, DF_AXIS_CP, DF_AX
 static const struct {
     const char *flag, *key;
 } degree_texts[DF_AXES] = {
-    [DF_AXIS_DP] = {NULL, "replicas"},
-    [DF_AXIS_TP] = {"of an LLM: tensor parallelism", "degrees of tensor parallelism (LLM)"},
-    [DF_AXIS_CP] = {"of an LLM: context parallelism", "of context parallelism"},
+    [DF_AXIS_DP] = {NULL, "numbers of replicas"},
+    [DF_AXIS_TP] = {"for an LLM, devices of tensor parallelism",
+                    "degrees of tensor parallelism (LLM)"},
+    [DF_AXIS_CP] = {"for an LLM, devices of context parallelism",
+                    "degrees of context parallelism (LLM)"},
     [DF_AXIS_KP1] = {"ways to split the first dimension", NULL},
-    [DF_AXIS_KP2] = {"ways to split the second one", NULL},
+    [DF_AXIS_KP2] = {"ways to split the second dimension", NULL},
 };
 
 const df_axis *df_strategy_placed(df_strategy_kind kind)
@@ -96,7 +98,7 @@ static const df_strategy_field options[] = {
      .preset = DF_KP_NONE,
      .absent = DF_KP_NONE,
      .always_named = true,
-     .flag = "kernels are split: -1 not, 1 by column and row, 2 by row and column",
+     .flag = "how kernels are split: -1 not at all, 1 by column and row, 2 by row and column",
      .at = offsetof(df_strategy, kp_type),
      .to = DF_OPT_NOT_KEPT},
     {.name = "mb",
@@ -106,8 +108,8 @@ static const df_strategy_field options[] = {
      .preset = 1,
      .mark = "m",
      .always_named = true,
-     .flag = "of an LLM: micro-batches",
-     .key = "micro-batches",
+     .flag = "for an LLM, number of micro-batches",
+     .key = "numbers of micro-batches",
      AT(mb),
      .to = offsetof(df_cfg, sched.mb)},
     {.name = "tp_sp",
@@ -115,7 +117,7 @@ static const df_strategy_field options[] = {
      .of = DF_STRATEGY_LLM,
      .words = df_words_bool,
      .mark = "sp",
-     .flag = "of an LLM: sequence parallelism",
+     .flag = "for an LLM, sequence parallelism",
      .key = "sequence parallelism",
      AT(tp_sp),
      .to = offsetof(df_cfg, sched.tp_sp)},
@@ -124,7 +126,7 @@ static const df_strategy_field options[] = {
      .words = words_stage,
      .high = 3,
      .mark = "z",
-     .flag = "of an LLM: stage of ZeRO",
+     .flag = "for an LLM, the stage of ZeRO",
      .key = "stages of ZeRO",
      AT(zero_stage),
      .to = offsetof(df_cfg, sw.dp_zero_stage)},
@@ -132,16 +134,16 @@ static const df_strategy_field options[] = {
      .kind = DF_FIELD_WORD,
      .of = DF_STRATEGY_LLM,
      .words = df_words_recompute,
-     .flag = "of an LLM",
-     .key = "recomputation; left out: the hardware file's",
+     .flag = "for an LLM, what the backward pass recomputes",
+     .key = "what the backward pass recomputes; by default as in the hardware file",
      AT(recompute),
      .to = offsetof(df_cfg, sched.recompute)},
     {.name = "schedule",
      .kind = DF_FIELD_WORD,
      .of = DF_STRATEGY_LLM,
      .words = df_order_words,
-     .flag = "of an LLM: the pipeline",
-     .key = "schedules of the pipeline; left out: the hardware file's",
+     .flag = "for an LLM, the schedule of the pipeline",
+     .key = "schedules of the pipeline; by default as in the hardware file",
      AT(schedule),
      .to = offsetof(df_cfg, sched.schedule)},
     {.name = "virtual_stages",
@@ -150,8 +152,8 @@ static const df_strategy_field options[] = {
      .high = MOST_WHOLE,
      .preset = 1,
      .mark = "v",
-     .flag = "of an LLM: parts of the model on a stage, interleaved",
-     .key = "parts of the model on a stage, interleaved",
+     .flag = "for an LLM, parts of the model on each stage of an interleaved pipeline",
+     .key = "parts of the model on each stage of an interleaved pipeline",
      AT(virtual_stages),
      .to = offsetof(df_cfg, sched.virtual_stages)},
 };
@@ -205,7 +207,7 @@ void df_strategy_terms(df_strategy_field fields[DF_STRATEGY_FIELDS])
 
 /* ---- Values ---- */
 
-/* In df_strategy and in df_cfg. */
+/* The field in df_strategy and in df_cfg. */
 static int64_t load_whole(const void *from)
 {
     int64_t whole;

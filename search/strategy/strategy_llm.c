@@ -85,8 +85,8 @@ static df_status add(builder *b, const df_strategy *s, const char *reason, df_er
     return DF_OK;
 }
 
-/* Schedules that make a difference: of a pipeline all; of one stage that one, of which the
- * rules run all micro-batches. */
+/* Schedules that make a difference: all of them for a pipeline; for one stage, the one with which
+ * the rules run all micro-batches. */
 static unsigned schedules_of(const builder *b, const df_strategy *s)
 {
     const unsigned template = 1U << b->cfg->sched.schedule;
@@ -119,7 +119,7 @@ static df_status add_recomputes(builder *b, df_strategy s, df_err *err)
     return DF_OK;
 }
 
-/* With each stage of ZeRO, which replicas take part in. */
+/* Adds each stage of ZeRO, which involves replicas. */
 static df_status add_zero_stages(builder *b, df_strategy s, df_err *err)
 {
     const unsigned all = 0xf;
@@ -133,7 +133,7 @@ static df_status add_zero_stages(builder *b, df_strategy s, df_err *err)
     return DF_OK;
 }
 
-/* With and without sequence parallelism, which needs tp, and which cp stands for. */
+/* Adds strategies with and without sequence parallelism, which needs tp, and which cp implies. */
 static df_status add_sequence(builder *b, df_strategy s, df_err *err)
 {
     const unsigned both = 3;
@@ -195,7 +195,8 @@ static df_status add_schedules(builder *b, df_strategy s, df_err *err)
 
 /* ---- Degrees and micro-batches ---- */
 
-/* Whether dp, a divisor of all workers, is one of the rest and wanted; then s has it. */
+/* Whether dp, a divisor of all workers, divides the remaining ones and is wanted; if so, s gets it.
+ */
 static bool take_split(const builder *b, int64_t rest, int64_t dp, df_strategy *s)
 {
     if (rest % dp != 0) {
@@ -236,7 +237,7 @@ add_micro_batch(builder *b, df_strategy s, int64_t rest, int64_t micro_batch, df
     return DF_OK;
 }
 
-/* With every micro-batch; those of one micro-batch have the same GEMMs. */
+/* Adds every micro-batch; strategies with the same micro-batch have the same GEMMs. */
 static df_status add_micro_batches(builder *b, df_strategy s, int64_t rest, df_err *err)
 {
     DF_TRY(add_refused(b, s, rest, err));

@@ -13,7 +13,7 @@ enum { CHUNK_ROWS = 1024 };
 static const double BEAT_LEAST_S = 0.05;
 static const double BEAT_MOST_S = 0.25;
 
-/* The result that one descent sends back: its rows in the file, and two figures for rank 0. */
+/* The result that a descent sends back: its rows in the file, and two figures for rank 0. */
 typedef struct {
     int64_t evaluations;
     double best_value;
@@ -29,7 +29,7 @@ typedef struct {
     /* the search that is prepared: consecutive descents share their strategy */
     df_eval *eval;
     int64_t eval_row;     /* -1: none */
-    df_iterate *iterates; /* of the descent at work, trajectory_rows at most */
+    df_iterate *iterates; /* iterates of the current descent, at most trajectory_rows */
     int32_t num_iterates;
     /* rank 0 */
     df_store *store;
@@ -59,7 +59,7 @@ static df_status prepare_row(sweep *s, int64_t row, df_err *err)
     return DF_OK;
 }
 
-/* The one evaluation of a strategy on fixed hardware, as a descent that ends where it starts. */
+/* The single evaluation of a strategy on fixed hardware, as a descent that ends where it starts. */
 static df_status evaluate_once(df_eval *eval, df_descent *out, df_err *err)
 {
     df_eval_result r;
@@ -90,7 +90,7 @@ static bool on_iterate(void *ctx, const df_iterate *iterate)
     return df_dist_poll(s->dist);
 }
 
-/* With several objectives each descent weighs them its own way, so that together they find the
+/* With several objectives each descent weighs them differently, so that together they find the
  * Pareto set; what it found is ranked with equal weights. */
 static df_status
 descend(sweep *s, uint32_t index, const df_point *start, df_descent *found, df_err *err)
@@ -306,7 +306,7 @@ static df_status begin(sweep *s, df_err *err)
     return df_dist_rank(s->dist) == 0 ? read_done(s, err) : DF_OK;
 }
 
-/* Rank 0, however the run ended: what was finished goes to the disk. */
+/* On rank 0, however the run ended, everything that was finished goes to the disk. */
 static df_status settle(sweep *s, df_status status, df_err *err)
 {
     df_err failed;
@@ -376,7 +376,7 @@ static void rank_search(void *ctx, const df_store_search *search)
         !(search->descent.best_value < r->best[r->most - 1].descent.best_value)) {
         return; /* most of a long file; lists may be long too */
     }
-    int32_t place = find_row(r, search->strategy_id); /* that becomes free */
+    int32_t place = find_row(r, search->strategy_id); /* the place that becomes free */
     const bool room = place == r->count && r->count < r->most;
     place = place == r->most ? r->most - 1 : place;
     if (!room && !(search->descent.best_value < r->best[place].descent.best_value)) {

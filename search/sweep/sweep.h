@@ -1,5 +1,5 @@
-/* sweep.h: all strategies x layouts x starting points, over all ranks. On fixed hardware there
- * is no starting point: each strategy and layout is evaluated once. */
+/* sweep.h: all strategies x layouts x starting points, on all ranks. With fixed hardware there are
+ * no starting points: each strategy and layout is evaluated once. */
 #ifndef DF_SWEEP_H
 #define DF_SWEEP_H
 #include "dist/dist.h"
@@ -10,14 +10,14 @@ typedef struct {
     df_cfg cfg; /* the template; strategies and layouts are written into copies */
     df_eval_options eval;
     df_grad_options descent;
-    df_strategy_space space; /* of LLMs */
+    df_strategy_space space; /* strategies of LLMs that are visited */
     int32_t num_search;      /* descents of each (strategy, layout); 1 on fixed hardware */
-    int32_t first_index;     /* of their starting points; 0 on fixed hardware */
+    int32_t first_index;     /* first of their starting points; 0 with fixed hardware */
     bool trajectory;         /* every iterate is kept */
 } df_sweep_options;
 
-/* Which descents there are: rows of /strategies, and which of them are feasible. Ranks that
- * are given the same options plan the same. */
+/* The descents of a sweep: the rows of /strategies, and which of them are feasible. Ranks that are
+ * given the same options make the same plan. */
 typedef struct {
     df_sweep_options options;
     df_store_strategy *strategies;
@@ -61,25 +61,25 @@ void df_sweep_store_plan(const df_sweep_plan *plan, df_store_plan *out);
 void df_sweep_config(const df_sweep_plan *plan, int64_t row, df_cfg *out);
 
 typedef struct {
-    int64_t descents, done; /* of this part; done: in this run and before it */
+    int64_t descents, done; /* descents of this part; those done, in this run and before it */
     int64_t done_before;
     int64_t evaluations; /* in this run */
-    double best_value;   /* of all that is done; 0: nothing works yet */
+    double best_value;   /* best value of all finished descents; 0: nothing works yet */
 } df_sweep_progress;
 
-/* Who watches a sweep. Functions may be NULL. */
+/* The observer of a sweep. Functions may be NULL. */
 typedef struct {
     void (*progress)(void *ctx, const df_sweep_progress *progress); /* rank 0, now and then */
     bool (*interrupted)(void *ctx);                                 /* any rank */
     void *ctx;
-    double flush_s; /* a result is on the disk after so long at the latest */
+    double flush_s; /* longest time until a result is on the disk */
     /* Only a part of the sweep is done: of the feasible rows of /strategies number part, part +
      * parts and so on, from 0. parts 0: all. */
     int32_t part, parts;
 } df_sweep_watch;
 
-/* Collective. Does all descents that are not done in the store, which rank 0 holds (NULL on
- * the others). DF_EINTERRUPTED: stopped; what was finished is in the store. */
+/* Collective. Does all descents that are pending in the store, which rank 0 holds (it is NULL on
+ * the others). DF_EINTERRUPTED: stopped; everything that was finished is in the store. */
 DF_NODISCARD df_status df_sweep_run(const df_sweep_plan *plan,
                                     df_dist *dist,
                                     df_store *store,
@@ -95,8 +95,8 @@ DF_NODISCARD df_status df_sweep_best(const df_sweep_plan *plan,
                                      int32_t *count,
                                      df_err *err);
 
-/* Seconds of one descent on one core, from a sample spread over the plan that takes about
- * this long. */
+/* Seconds that one descent takes on one core, estimated from a sample spread over the plan, which
+ * takes about this long. */
 DF_NODISCARD df_status df_sweep_calibrate(const df_sweep_plan *plan,
                                           double seconds,
                                           double *descent_s,

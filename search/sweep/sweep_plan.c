@@ -72,16 +72,16 @@ static const char *keep_reason(df_sweep_plan *plan, const char *text)
     return copy;
 }
 
-static void write_into(const df_store_strategy *row, df_cfg *cfg)
+static void write_into(const df_sweep_plan *plan, const df_store_strategy *row, df_cfg *cfg)
 {
     df_strategy_apply(&row->strategy, cfg);
-    df_layout_apply(&row->layout, &row->size, &row->strategy, cfg);
+    df_layout_apply(&row->layout, &row->size, &row->strategy, &plan->options.eval.rules, cfg);
 }
 
 void df_sweep_config(const df_sweep_plan *plan, int64_t row, df_cfg *out)
 {
     *out = plan->options.cfg;
-    write_into(&plan->strategies[row], out);
+    write_into(plan, &plan->strategies[row], out);
 }
 
 /* Whether the model can be split so, and fits. */
@@ -95,7 +95,7 @@ static df_status check_row(df_sweep_plan *plan, df_store_strategy *row, df_err *
             return df_fail(err, DF_ENOMEM, "out of memory");
         }
     }
-    write_into(row, &cfg);
+    write_into(plan, row, &cfg);
     const df_status status = df_eval_use(plan->eval, &cfg, &why);
     row->feasible = status == DF_OK;
     if (status == DF_INFEASIBLE) {
@@ -159,13 +159,13 @@ typedef struct {
     int count;
 } layout_set;
 
-/* The sets of one tp and cp: strategies that differ in dp and lp take turns. */
+/* The sets of one tp and cp; strategies that differ in dp and lp alternate. */
 typedef struct {
     layout_set *sets;
     size_t count, room;
 } layout_memo;
 
-/* The set of these axes; NULL: it is not there. */
+/* The set of these axes; NULL: there is none. */
 static const layout_set *find_set(const layout_memo *memo, const int64_t axes[DF_LAYOUT_AXES])
 {
     for (size_t i = 0; i < memo->count; i++) {

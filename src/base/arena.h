@@ -23,7 +23,7 @@ void df_arena_free(df_arena *arena);
     ((void)(((list)->count < (list)->room ||                                                       \
              df_arena_grow((arena), &(list)->all, &(list)->room, sizeof *(list)->all)) &&          \
             ((list)->all[(list)->count++] = (__VA_ARGS__), true)))
-/* For DF_ARENA_ADD: doubles the room of the array whose address `array` is. */
+/* Used by DF_ARENA_ADD: doubles the room of the array whose address `array` is. */
 bool df_arena_grow(df_arena *arena, void *array, int32_t *room, size_t size);
 
 #endif

@@ -7,11 +7,10 @@
 
 enum { DF_DATA_PATH = 4096 };
 
-/* Finds `name`, such as "configs/validation": in the folder that the environment variable
- * DEEPFLOW_DATA_DIR names; without it in ../share/deepflow beside the program (where it is
- * installed), in a folder above it (where it is built inside the sources), or beside it (in a build
- * folder elsewhere, where CMake makes a link).
- * DF_EIO: it is in none of them. */
+/* Finds `name`, such as "configs/validation". It looks in the folder that the environment variable
+ * DEEPFLOW_DATA_DIR names. If that is not set, it looks in ../share/deepflow beside the program (if
+ * that is installed), in a folder above it (if it was built inside the sources), and beside it (in
+ * a build folder elsewhere, where CMake makes a link). DF_EIO: none of them has it. */
 DF_NODISCARD df_status df_data_find(const char *name, char path[DF_DATA_PATH], df_err *err);
 
 #endif

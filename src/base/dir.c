@@ -12,7 +12,7 @@ static df_status make_one(const char *path, df_err *err)
     if (mkdir(path, 0777) == 0 || errno == EEXIST) {
         return DF_OK;
     }
-    return df_fail(err, DF_EIO, "%s: cannot be made: %s", path, strerror(errno));
+    return df_fail(err, DF_EIO, "%s: cannot be created: %s", path, strerror(errno));
 }
 
 df_status df_dir_make(const char *path, df_err *err)

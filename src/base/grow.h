@@ -15,7 +15,7 @@ void *df_grow(void *array, int32_t count, int32_t *room, size_t size);
     (((list)->count < (list)->room ||                                                              \
       df_list_grow(&(list)->all, &(list)->room, sizeof *(list)->all)) &&                           \
      ((list)->all[(list)->count++] = (__VA_ARGS__), true))
-/* For DF_LIST_ADD: doubles the room of the array whose address `array` is. */
+/* Used by DF_LIST_ADD: doubles the room of the array whose address `array` is. */
 bool df_list_grow(void *array, int32_t *room, size_t size);
 
 #endif

@@ -28,7 +28,7 @@ typedef struct {
 /* Formats *err (NULL: the text is dropped) and returns status. */
 df_status df_fail(df_err *err, df_status status, const char *format, ...) DF_PRINTF(3, 4);
 
-/* The process exit code of a status, as the contract of the command line has it. */
+/* The process exit code of a status, according to the contract of the command line. */
 int df_status_exit_code(df_status status);
 
 /* Returns the status of a failing call; only where nothing is held. */

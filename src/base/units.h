@@ -2,7 +2,7 @@
 #ifndef DF_UNITS_H
 #define DF_UNITS_H
 
-#define DF_GB 1e9 /* of rates, as data sheets have them */
+#define DF_GB 1e9 /* unit of rates, as in data sheets */
 #define DF_KIB 1024.0
 #define DF_MIB (1024.0 * 1024.0)
 #define DF_GIB (1024.0 * 1024.0 * 1024.0)

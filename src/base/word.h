@@ -5,7 +5,7 @@
 
 typedef struct {
     const char *word; /* NULL ends a list; "direct#" stands for direct1, direct2 and so on */
-    double value;     /* to which a number is added */
+    double value;     /* the value; the number that # stands for is added to it */
     bool alias;       /* another spelling of an earlier word: not listed */
 } df_word;
 

@@ -78,11 +78,10 @@ static df_status write_node(void *context, int32_t rank, const df_net_node *node
     char group[GROUP_ROOM];
     df_et_attr attrs[MAX_ATTRS];
     if (node->timing != DF_NET_BY_TYPE) {
-        return df_fail(
-            err, DF_EINVAL,
-            "rank %d: node %llu: expected a node timed by its type, as traces have them, "
-            "found another",
-            (int)rank, (unsigned long long)node->id);
+        return df_fail(err, DF_EINVAL,
+                       "rank %d: node %llu: expected a node that is timed by its type, as in "
+                       "traces, found one that is not",
+                       (int)rank, (unsigned long long)node->id);
     }
     if (node->duration_ns % NS_PER_US != 0) {
         return df_fail(err, DF_EINVAL,

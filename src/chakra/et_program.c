@@ -13,7 +13,7 @@ typedef struct {
     int32_t rank;
     df_et_options options;
     df_et_names *names;
-    uint64_t *deps; /* of both kinds, of one node */
+    uint64_t *deps; /* dependencies of both kinds, for one node */
     size_t deps_room;
 } loader;
 
@@ -87,7 +87,7 @@ static df_status read_collective(const df_et_node *node, df_net_node *out, df_er
 {
     int64_t type = -1;
     DF_TRY(read_number(node, "comm_type", INT32_MAX, -1, &type, err));
-    switch (type) { /* as Chakra numbers them */
+    switch (type) { /* numbered as in Chakra */
     case 0:
         out->collective = DF_NET_ALL_REDUCE;
         break;
@@ -139,8 +139,8 @@ static df_status read_message(const df_et_node *node,
 }
 
 /* The time of AstraSim's roofline, in its order of operations, so that the last digit is the same.
- * AstraSim's own is undefined without operations: then what counts is the tensor's way through
- * memory. */
+ * AstraSim's own time is undefined without operations; then the time is that of moving the tensor
+ * through memory. */
 static double roofline_ns(const df_et_options *o, double flops, double bytes)
 {
     if (flops == 0) {

@@ -15,16 +15,17 @@ typedef struct {
     double peak_flops_ps, local_mem_bytes_ps;
 } df_et_options;
 
-/* Names of nodes, each but for an underscore and the node's id at its end, as DeepFlow's own
- * have it. A node's label is where in `text` its name begins. Works zeroed; free the text. */
+/* Names of nodes, each without the underscore and the node's id that end it in DeepFlow's own
+ * traces. The label of a node is the place in `text` where its name begins. Works zeroed; free the
+ * text. */
 typedef struct {
     char *text; /* NULL: none */
     size_t used, room;
 } df_et_names;
 
-/* Adds the nodes of a trace to a rank of the program, and their names, unless NULL.
- * DF_EIO, DF_ENOMEM. DF_EINVAL: malformed, or a node that the simulator does not know; the
- * text names the file and the node. */
+/* Adds the nodes of a trace to a rank of the program, and their names unless `names` is NULL.
+ * DF_EIO, DF_ENOMEM. DF_EINVAL: the trace is malformed, or has a node that the simulator does not
+ * support; the text names the file and the node. */
 DF_NODISCARD df_status df_et_add_rank(df_net_program *program,
                                       int32_t rank,
                                       const char *path,

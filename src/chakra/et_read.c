@@ -9,7 +9,7 @@
 
 enum {
     MESSAGE_MAX = 0x7fffffff, /* protobuf's own limit */
-    READ_AT_ONCE = 1 << 16,   /* a length may be wrong: memory follows what is there */
+    READ_AT_ONCE = 1 << 16,   /* a length may be wrong, so memory grows with what has been read */
     FILE_BUFFER = 1 << 15,
 };
 
@@ -20,10 +20,10 @@ typedef struct {
 
 struct df_et_reader {
     FILE *file;
-    char *buffer; /* of the file: a small trace is read at once */
+    char *buffer; /* buffer of the file, so that a small trace is read at once */
     const char *path;
     unsigned long long message, offset; /* the message being read, and where it begins */
-    unsigned long long position;        /* in the file */
+    unsigned long long position;        /* position in the file */
     unsigned char *data;
     size_t room;
     char *texts; /* room for those of one message */
@@ -95,7 +95,7 @@ static df_status read_message(df_et_reader *r, df_wire *wire, bool *more, df_err
     size_t count = 0;
     r->message++;
     DF_TRY(read_length(r, &length, more, err));
-    if (!reserve(r, 1)) { /* an empty message, too, is at an address */
+    if (!reserve(r, 1)) { /* even an empty message has an address */
         return fail_memory(r, err);
     }
     while (*more && count < length) {
@@ -258,7 +258,7 @@ static df_status read_attr(df_et_reader *r, df_wire bytes, df_et_attr *attr, df_
             return fail_at(r, "fields of an attribute", err);
         }
         if (field.number > DF_ET_ATTR_LAST) {
-            continue; /* of a later schema */
+            continue; /* a field of a later schema */
         }
         if (field.type != wire_of(field.number)) {
             return fail_at(r, "an attribute's value of its type", err);

@@ -29,7 +29,7 @@ static void print_quoted(FILE *out, const char *text)
     fputc('"', out);
 }
 
-/* A name is as it is where it is a word. */
+/* A name that is a single word is printed as it is. */
 static void print_name(FILE *out, const char *name)
 {
     const bool word = name[0] != '\0' && name[strspn(name, WORD)] == '\0';

@@ -67,7 +67,7 @@ df_status df_et_create(const char *path, df_et_writer **writer, df_err *err)
     return DF_OK;
 }
 
-/* A number that is not 0, the value of what is absent. */
+/* A number that is not 0, which is the value of an absent one. */
 static void put_number(df_wire_out *out, uint32_t field, uint64_t value)
 {
     if (value != 0) {

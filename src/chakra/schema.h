@@ -16,7 +16,7 @@ enum {
     DF_ET_NODE_ATTR = 10,
 };
 
-/* Values have odd numbers; the list of the same type follows each. */
+/* Values have odd numbers; the list of the same type has the next number. */
 enum {
     DF_ET_ATTR_NAME = 1,
     DF_ET_ATTR_DOC = 2,

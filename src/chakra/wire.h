@@ -20,8 +20,8 @@ typedef struct {
 typedef struct {
     uint32_t number;
     df_wire_type type;
-    uint64_t value; /* of the types but BYTES */
-    df_wire bytes;  /* of BYTES */
+    uint64_t value; /* value, for all types but BYTES */
+    df_wire bytes;  /* content, for BYTES */
 } df_wire_field;
 
 enum { DF_WIRE_VARINT_MAX = 10 };

@@ -141,12 +141,13 @@ static df_status fail_unknown(const df_command *command, const char *name, df_er
                          : df_nearest(name, &command->args[0].name, (size_t)command->num_args,
                                       sizeof command->args[0]);
     if (near < 0 || command->args[near].type == DF_ARG_WORDS) {
-        return df_fail(err, DF_EINVAL, "--%s: expected an option of %s (see --help), found another",
-                       name, command->name);
+        return df_fail(err, DF_EINVAL,
+                       "--%s: expected an option of %s (see --help), found an unknown one", name,
+                       command->name);
     }
     return df_fail(err, DF_EINVAL,
-                   "--%s: expected an option of %s (did you mean --%s?), found another", name,
-                   command->name, command->args[near].name);
+                   "--%s: expected an option of %s (did you mean --%s?), found an unknown one",
+                   name, command->name, command->args[near].name);
 }
 
 /* ---- Values ---- */
@@ -336,8 +337,7 @@ static df_status take_word(const df_command *command, const char *word, df_err *
 {
     const df_arg *const arg = find_words(command);
     if (!arg || (word[0] == '-' && word[1] != '\0')) {
-        return df_fail(err, DF_EINVAL, "%s: expected an option (--NAME VALUE), found another word",
-                       word);
+        return df_fail(err, DF_EINVAL, "%s: expected an option (--NAME VALUE), found a word", word);
     }
     df_words *const words = arg->value;
     if (words->count >= (int)arg->high) {
@@ -390,7 +390,7 @@ parse_word(const df_command *command, int argc, char **argv, int *at, bool *give
         return fail_unknown(command, name, err);
     }
     if (given[arg - command->args]) {
-        return df_fail(err, DF_EINVAL, "--%s: expected it once, found it twice", arg->name);
+        return df_fail(err, DF_EINVAL, "--%s: expected once, found twice", arg->name);
     }
     given[arg - command->args] = true;
     (*at)++;

@@ -36,8 +36,9 @@ typedef struct {
     void *value; /* const char *, int64_t, double, bool, df_int_list or df_words; holds the
                     default */
     bool required;
-    double low, high;    /* of INT, REAL and each of a list; both 0: unbounded; how many WORDS */
-    const char *choices; /* of TEXT: "text|json"; NULL: any */
+    double low, high; /* bounds of INT, REAL and each element of a list (both 0: unbounded), or of
+                         the number of WORDS */
+    const char *choices; /* words of a TEXT, as in "text|json"; NULL: any text */
     const char *help;    /* one line; the default is added from *value */
 } df_arg;
 
@@ -59,9 +60,9 @@ df_arg
 df_arg_list(const char *name, df_int_list *value, int64_t low, int64_t high, const char *help);
 /* What stands without an option: at least `low` words, at most `high`. One row of a command. */
 df_arg df_arg_words(const char *name, df_words *value, int low, int high, const char *help);
-/* The same row, also as -LETTER. */
+/* The same row, which can also be given as -LETTER. */
 df_arg df_arg_letter(df_arg arg, char letter);
-/* The same row, required. */
+/* The same row, which must be given. */
 df_arg df_arg_required(df_arg arg);
 
 /* Parses argv[0..argc-1] (without program and subcommand) into the values.

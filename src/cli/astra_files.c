@@ -165,7 +165,7 @@ static df_status read_policy(const json_file *f)
                    name ? name : "something else");
 }
 
-/* Whether the numbers are there matters only to nodes that need them. */
+/* Whether these numbers are present matters only to nodes that need them. */
 static df_status
 read_roofline(const json_file *f, const df_net_system *system, df_et_options *traces)
 {
@@ -231,8 +231,8 @@ static int by_rank(const void *a, const void *b)
     return (x > y) - (x < y);
 }
 
-/* Group 0 has all ranks without being listed. Where it is listed, as for PyTorch's traces, it must
- * say the same; the ranks come back sorted. */
+/* Group 0 contains all ranks without being listed. If it is listed, as for PyTorch's traces, it
+ * must say the same; the ranks come back sorted. */
 static df_status
 check_default_group(int32_t *ranks, size_t count, const df_net_program *program, df_err *err)
 {
@@ -307,7 +307,7 @@ typedef struct {
     df_err *err;
 } yaml_file;
 
-/* A value, and where it is. */
+/* A value, and its line. */
 typedef struct {
     const char *key, *text;
     int line;

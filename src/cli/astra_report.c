@@ -24,7 +24,7 @@ static double busy_fraction(const df_net_result *r, uint64_t busy_ns)
     return r->max_ns > 0 ? (double)busy_ns / (double)r->max_ns : 0;
 }
 
-/* Among equally busy links the first ones stay. */
+/* Among equally busy links, the first ones are kept. */
 static void keep_busiest(link_summary *s, const df_net_link_use *use)
 {
     int at = s->num_busiest;

@@ -1,4 +1,4 @@
-/* astra_setup.h: who runs the simulator's programs, and what is kept of them, by the
+/* astra_setup.h: what runs the simulator's programs, and what is kept of them, according to the
  * configuration and the environment. */
 #ifndef DF_ASTRA_SETUP_H
 #define DF_ASTRA_SETUP_H
@@ -16,7 +16,7 @@ DF_NODISCARD df_status df_cli_open_astra(const df_cfg *cfg,
 /* Frees it; warns on stderr when results could not be kept. */
 void df_cli_close_astra(df_runner *astra);
 
-/* Whether a variable of the environment says yes: it is there, and not empty, 0, false or no. */
+/* Whether a variable of the environment is set to anything but an empty text, 0, false or no. */
 bool df_cli_env_flag(const char *name);
 
 #endif

@@ -27,7 +27,7 @@ DF_NODISCARD df_status df_astra_timeline_new(const df_astra_timeline_options *op
                                              df_astra_timeline **timeline,
                                              df_err *err);
 
-/* For df_net_sim_observe; the timeline's until it is freed. */
+/* The observer for df_net_sim_observe; it belongs to the timeline. */
 df_net_observer df_astra_timeline_observer(df_astra_timeline *timeline);
 
 /* Ends the file and frees the timeline, also when the run failed: the file then shows how far

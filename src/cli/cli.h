@@ -19,8 +19,8 @@ typedef struct {
 /* Reads the files. Either exp_config, or hardware_config and, where `need` asks for a
  * model, model_config (hardware_config may then be a combined file too).
  * DF_EINVAL: another combination of flags, or a bad file. */
-/* DF_INFEASIBLE, with what the device lacks, where a figure is not finite; where the rules have it
- * printed all the same, a warning. */
+/* DF_INFEASIBLE, with what the device lacks, if a figure is not finite; if the rules print it all
+ * the same, only a warning. */
 DF_NODISCARD df_status df_cli_check_finite(double figure,
                                            const df_hw_device *dev,
                                            const df_rules *rules,
@@ -36,8 +36,8 @@ DF_NODISCARD df_status df_cli_write_file(const char *path,
                                          const void *what,
                                          df_err *err);
 
-/* Parses a command line. Returns true to go on; otherwise *exit_code is what the
- * process is to exit with (after --help, or a failure that has been printed). */
+/* Parses a command line. Returns true if the command may proceed; otherwise *exit_code is the exit
+ * code of the process (after --help, or a failure that has been printed). */
 bool df_cli_parse(const df_command *command, int argc, char **argv, int *exit_code);
 
 /* Closes stdout. Returns exit_code, or 1 after a message when it could not be written. */

@@ -28,37 +28,37 @@ static const char EXAMPLES[] =
     "  mpirun deepflow arch_search --exp_config configs/search/lstm_4x4.yaml \\\n"
     "    --exp_dir output/mine --wafer_dim 4 --num_search 20\n"
     "  deepflow arch_search --exp_config configs/search/lstm_4x4.yaml --wafer_dim 4 --no_launch\n"
-    "  deepflow arch_search --search configs/search/llama2_7b_a100.yaml\n"
-    "\nWith lists every number of wafers is searched with every size. Results are the same\n"
-    "for any number of ranks.\n";
+    "  deepflow arch_search --search configs/search/llama2_7b_a100.yaml\n\n"
+    "With lists, every number of wafers is searched with every size. Results do not depend\n"
+    "on the number of ranks.\n";
 
-/* Fails on every rank alike; the caller has rank 0 say so. */
+/* Fails in the same way on every rank; the caller lets rank 0 print the error. */
 static df_status read_args(int argc, char **argv, arch_args *a, bool *help, df_err *err)
 {
     const df_arg own[] = {
         df_arg_int("num_search", &a->num_search, 1, 1000000,
                    "descents of each strategy and layout"),
         df_arg_list("num_wafer", &a->num_wafer, 1, DF_SYSTEM_DEVICES_MAX,
-                    "wafers, where there are wafers; left out: 1"),
+                    "number of wafers, in systems of wafers; 1 if left out"),
         df_arg_list("wafer_dim", &a->wafer_dim, 1, 1024,
-                    "devices along a wafer's edge; left out: 8"),
+                    "devices along a wafer's edge; 8 if left out"),
         df_arg_list("num_nodes", &a->num_nodes, 1, DF_SYSTEM_DEVICES_MAX,
-                    "nodes with switches, instead of wafers"),
+                    "number of nodes with switches, in place of wafers"),
         df_arg_list("devices_per_node", &a->devices_per_node, 1, DF_SYSTEM_DEVICES_MAX,
-                    "devices in a node; an LLM is placed on the file's nodes by default"),
+                    "devices in a node; by default, an LLM is placed on the nodes of the file"),
         df_arg_int("num_worker", &a->num_worker, -1, DF_SYSTEM_DEVICES_MAX,
-                   "devices that work; -1: all"),
-        df_arg_text("part", &a->part,
-                    "K/N: do the K-th of N parts of the sweep alone; `deepflow merge` puts parts "
-                    "together"),
+                   "number of devices that work; -1: all"),
+        df_arg_text(
+            "part", &a->part,
+            "K/N: run only the K-th of N parts of the sweep; `deepflow merge` combines the parts"),
         df_arg_bool("no_launch", &a->no_launch,
-                    "print the plan and an estimate of the time, and stop"),
+                    "print the plan and an estimate of the time, then stop"),
     };
     df_arg args[DF_SEARCH_COMMON_ARGS + sizeof own / sizeof own[0]];
     const int common = df_search_common_args(&a->common, args);
     memcpy(args + common, own, sizeof own);
     const df_command command = {"arch_search",
-                                "searches every strategy, layout and device, over all ranks",
+                                "searches every strategy, layout and device, on all ranks",
                                 EXAMPLES, args, common + (int)(sizeof own / sizeof own[0])};
     const df_status status = df_args_parse(&command, argc, argv, help, err);
     if (status == DF_OK && *help) {
@@ -190,7 +190,7 @@ static df_status prepare(arch_args *a, df_search *search, df_err *err)
     return make_plan(a, &search->plan, err);
 }
 
-/* Every rank plans; rank 0 says what is wrong. `status` is how reading the flags went. */
+/* Every rank plans; rank 0 prints what is wrong. `status` is the result of reading the flags. */
 static int
 run_search(arch_args *a, df_search *search, const call *from, df_status status, df_err *err)
 {

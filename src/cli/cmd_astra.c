@@ -21,27 +21,30 @@ typedef struct {
 static bool read_run_args(int argc, char **argv, run_args *a, int *exit_code)
 {
     df_arg args[] = {
-        df_arg_required(
-            df_arg_text("workload", &a->workload, "traces: this, a point, the rank and .et")),
+        df_arg_required(df_arg_text("workload", &a->workload,
+                                    "prefix of the traces; the file names are PREFIX.RANK.et")),
         df_arg_required(df_arg_text("system", &a->system, "AstraSim's system file (JSON)")),
         df_arg_required(df_arg_text("network", &a->network, "AstraSim's network file (YAML)")),
         df_arg_text("comm_group", &a->comm_group, "groups of ranks (JSON)"),
         df_arg_bool("control_deps", &a->control_deps,
-                    "control dependencies count, not data dependencies alone"),
+                    "follow control dependencies, not only data dependencies"),
         df_arg_choice("format", &a->format, "text|json", "how the result is printed"),
         df_arg_text("timeline", &a->timeline.path,
                     "file to write for Perfetto or the Performance panel of Chromium (JSON)"),
-        df_arg_bool("timeline_links", &a->timeline.links, "what goes over links is in it too"),
+        df_arg_bool("timeline_links", &a->timeline.links,
+                    "include the messages on each link in the timeline"),
         df_arg_int("timeline_events", &a->timeline.max_events, 1, DF_ARG_INT_MAX,
-                   "later events are left out of it"),
+                   "most events in the timeline; later ones are left out"),
     };
     const df_command command = {
         "astra run", "simulates the traces of all ranks on one network",
-        "  deepflow astra run --workload traces/llama --system system.json --network network.yml\n"
-        "\nOne cycle is 1 ns. Exposed communication is a rank's time less that of its compute.\n"
-        "Links are one-way, from a rank to a rank; a switch is numbered after the last rank.\n"
-        "AstraSim up to August 2025 (c459ab6) follows data dependencies alone: --control_deps "
-        "false.\n",
+        "  deepflow astra run --workload traces/llama --system system.json --network "
+        "network.yml\n\n"
+        "One cycle is 1 ns. Exposed communication is the time of a rank less that of its "
+        "computation.\n"
+        "Links are one-way, from one rank to another; a switch is numbered after the last rank.\n"
+        "AstraSim up to August 2025 (c459ab6) follows only data dependencies, as --control_deps "
+        "false does.\n",
         args, sizeof args / sizeof args[0]};
     return df_cli_parse(&command, argc, argv, exit_code);
 }
@@ -190,7 +193,7 @@ static int dump(int argc, char **argv)
     df_words files = {.count = 0};
     df_arg args[] = {df_arg_words("FILE", &files, 1, 1, "a Chakra trace")};
     const df_command command = {
-        "astra dump", "prints a Chakra trace as text, a node a line",
+        "astra dump", "prints a Chakra trace as text, one node on each line",
         "  deepflow astra dump traces/llama.0.et\n"
         "\nA line: ID TYPE \"NAME\" [after CONTROL,...] [needs DATA,...] [lasts Nus] "
         "[ATTRIBUTE=VALUE ...]\n",
@@ -214,9 +217,10 @@ int df_cmd_astra(int argc, char **argv)
         return dump(argc - 1, argv + 1);
     }
     if (strcmp(verb, "--help") == 0 || strcmp(verb, "-h") == 0) {
-        puts("deepflow astra: Chakra traces and AstraSim's network model\n\n"
-             "  deepflow astra run    simulates the traces of all ranks (--help: its options)\n"
-             "  deepflow astra dump   prints a trace as text");
+        puts(
+            "deepflow astra: Chakra traces and AstraSim's network model\n\n"
+            "  deepflow astra run    simulates the traces of all ranks (--help lists its options)\n"
+            "  deepflow astra dump   prints a trace as text");
         return df_cli_finish(0);
     }
     df_err err;

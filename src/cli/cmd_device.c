@@ -13,14 +13,16 @@ typedef struct {
 static bool read_args(int argc, char **argv, device_args *a, int *exit_code)
 {
     df_arg args[] = {
-        df_arg_text("hardware_config", &a->files.hardware_config, "hardware YAML file"),
-        df_arg_text("exp_config", &a->files.exp_config, "combined YAML file instead"),
-        df_arg_text("rules", &a->rules_text,
-                    "corrected (the default) or reference, and exceptions (see `help rules`)"),
+        df_arg_text("hardware_config", &a->files.hardware_config, "the hardware file (YAML)"),
+        df_arg_text("exp_config", &a->files.exp_config, "a combined YAML file in its place"),
+        df_arg_text(
+            "rules", &a->rules_text,
+            "corrected (the default) or reference, followed by exceptions (see `help rules`)"),
         df_arg_choice("format", &a->format, "text|json", "how the result is printed"),
     };
     const df_command command = {
-        "device", "the device that technology and budgets make, and what limits each part",
+        "device",
+        "shows the device that a technology and its budgets yield, and what limits each part",
         "  deepflow device --hardware_config configs/hardware/detailed_2023.yaml\n", args,
         sizeof args / sizeof args[0]};
     return df_cli_parse(&command, argc, argv, exit_code);

@@ -7,7 +7,7 @@
 #include "compat/compat.h"
 #include "search_run.h"
 
-/* What the flags of one field of the strategy are read into. */
+/* The place into which the flags of one field of the strategy are read. */
 typedef struct {
     df_strategy_field field;
     int64_t number;
@@ -93,7 +93,7 @@ static void add_inter_flags(flag_list *list, gd_args *a, df_strategy_kind of)
     static const char *const meaning[DF_AXES] = {
         [DF_AXIS_DP] = "data parallelism runs between wafers",
         [DF_AXIS_LP] = "the pipeline runs between wafers",
-        [DF_AXIS_TP] = "of an LLM: tp runs between wafers",
+        [DF_AXIS_TP] = "for an LLM, tensor parallelism runs between wafers",
         [DF_AXIS_KP1] = "kp1 runs between wafers",
         [DF_AXIS_KP2] = "kp2 runs between wafers",
     };
@@ -108,24 +108,26 @@ static bool read_args(int argc, char **argv, gd_args *a, int *exit_code)
 {
     flag_list list;
     list.count = df_search_common_args(&a->common, list.arg);
-    add_flag(&list, df_arg_required(
-                        df_arg_int("index", &a->index, 0, 2147483647, "which starting point")));
+    add_flag(&list, df_arg_required(df_arg_int("index", &a->index, 0, 2147483647,
+                                               "number of the starting point")));
     add_flag(&list, df_arg_real("data_scale", &a->common.data_scale, 0, 1e12,
-                                "growth of the data set, for the record; 0: the file's"));
+                                "growth of the data set, which is only recorded; 0: the file's"));
     add_field_flags(&list, a, DF_STRATEGY_BOTH);
     add_field_flags(&list, a, DF_STRATEGY_KERNELS);
-    add_flag(&list, df_arg_int("inter_derate", &a->inter_derate, 0, DF_SYSTEM_DEVICES_MAX,
-                               "streams that share a link between wafers; 0: no such network"));
-    add_flag(&list, df_arg_int("intra_derate", &a->intra_derate, 0, DF_SYSTEM_DEVICES_MAX,
-                               "streams that share a link on a wafer; 0: no such network"));
+    add_flag(&list,
+             df_arg_int("inter_derate", &a->inter_derate, 0, DF_SYSTEM_DEVICES_MAX,
+                        "streams that share a link between wafers; 0: there is no such network"));
+    add_flag(&list,
+             df_arg_int("intra_derate", &a->intra_derate, 0, DF_SYSTEM_DEVICES_MAX,
+                        "streams that share a link on a wafer; 0: there is no such network"));
     add_field_flags(&list, a, DF_STRATEGY_LLM);
     add_inter_flags(&list, a, DF_STRATEGY_LLM);
     add_inter_flags(&list, a, DF_STRATEGY_KERNELS);
     add_inter_flags(&list, a, DF_STRATEGY_BOTH);
     add_flag(&list,
              df_arg_int("wafer_dim", &a->wafer_dim, 1, 1024, "devices along a wafer's edge"));
-    const df_command command = {"GD_search", "searches the best device for one strategy", EXAMPLES,
-                                list.arg, list.count};
+    const df_command command = {"GD_search", "searches for the best device for one strategy",
+                                EXAMPLES, list.arg, list.count};
     return df_cli_parse(&command, argc, argv, exit_code);
 }
 
@@ -195,7 +197,7 @@ static double count_workers(const df_strategy *s)
     return workers;
 }
 
-/* As predictions do. */
+/* As in predictions. */
 static df_status check_split(const df_strategy *s, const df_sweep_options *o, df_err *err)
 {
     df_cfg_misfit misfit;

@@ -16,16 +16,19 @@ static bool read_args(int argc, char **argv, gemm_args *a, int *exit_code)
 {
     df_arg args[] = {
         df_arg_required(df_arg_text("hardware_config", &a->hardware_config,
-                                    "hardware (or combined) YAML file")),
-        df_arg_required(df_arg_int("m", &a->m, 1, DF_ARG_INT_MAX, "C[m,n] = A[m,k] B[k,n]")),
-        df_arg_required(df_arg_int("k", &a->k, 1, DF_ARG_INT_MAX, "the inner dimension")),
-        df_arg_required(df_arg_int("n", &a->n, 1, DF_ARG_INT_MAX, "columns")),
-        df_arg_text("rules", &a->rules_text,
-                    "corrected (the default) or reference, and exceptions (see `help rules`)"),
+                                    "a hardware file or a combined file (YAML)")),
+        df_arg_required(
+            df_arg_int("m", &a->m, 1, DF_ARG_INT_MAX, "rows of the output C[m,n] = A[m,k] B[k,n]")),
+        df_arg_required(
+            df_arg_int("k", &a->k, 1, DF_ARG_INT_MAX, "the inner dimension of the product")),
+        df_arg_required(df_arg_int("n", &a->n, 1, DF_ARG_INT_MAX, "columns of the output")),
+        df_arg_text(
+            "rules", &a->rules_text,
+            "corrected (the default) or reference, followed by exceptions (see `help rules`)"),
         df_arg_choice("format", &a->format, "text|json", "how the result is printed"),
     };
     const df_command command = {
-        "gemm", "one GEMM on one device: time, chosen tiles, traffic",
+        "gemm", "shows time, chosen tiles and traffic of one GEMM on one device",
         "  deepflow gemm --hardware_config configs/hardware/a100_80gb.yaml --m 4096 --k 4096 "
         "--n 4096\n",
         args, sizeof args / sizeof args[0]};

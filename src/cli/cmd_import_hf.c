@@ -20,29 +20,30 @@ static bool read_args(int argc, char **argv, import_args *a, int *exit_code)
     const double day_s = 86400;
     df_arg args[] = {
         df_arg_words("MODEL_OR_PATH", &a->name, 1, 1,
-                     "a config.json, its folder, or a model such as Qwen/Qwen2.5-3B"),
-        df_arg_choice("run_type", &a->run_type, "training|inference", "what is to be predicted"),
+                     "a config.json, its folder, or the name of a model such as Qwen/Qwen2.5-3B"),
+        df_arg_choice("run_type", &a->run_type, "training|inference", "what to predict"),
         df_arg_int("batch_size", &a->run.batch_size, 1, DF_ARG_INT_MAX,
                    "sequences in a batch, all replicas together"),
         df_arg_int("seq_len", &a->run.seq_len, 0, DF_ARG_INT_MAX,
-                   "tokens of a sequence, in inference with those to decode; 0: the most that the "
-                   "model takes"),
+                   "tokens of a sequence, including those to decode in inference; 0: as many as "
+                   "the model takes"),
         df_arg_int("decode_len", &a->run.decode_len, 0, DF_ARG_INT_MAX, "tokens to decode"),
-        df_arg_bool("use_flashattention", &a->run.flash, "FlashAttention"),
+        df_arg_bool("use_flashattention", &a->run.flash, "use FlashAttention"),
         df_arg_int("flash_tile_size", &a->run.tile_size, 0, DF_ARG_INT_MAX,
-                   "tile of FlashAttention in tokens; 0: 128 with it, none without"),
+                   "tile of FlashAttention in tokens; 0: 128 with FlashAttention, none without it"),
         df_arg_text("revision", &a->revision, "branch, tag or commit of the model"),
         df_arg_choice("model_type", &a->model_type, "auto|llama|gpt",
-                      "of a model that is not known: llama with a gated feed-forward network, gpt "
-                      "without"),
-        df_arg_real("timeout", &a->timeout_s, 0.001, day_s, "seconds that a download may take"),
-        df_arg_letter(df_arg_text("output", &a->output, "model file to write, instead of stdout"),
-                      'o'),
+                      "the kind of an unknown model: llama with a gated feed-forward network, gpt "
+                      "without one"),
+        df_arg_real("timeout", &a->timeout_s, 0.001, day_s,
+                    "longest time that a download may take, in seconds"),
+        df_arg_letter(
+            df_arg_text("output", &a->output, "the model file to write; without it, stdout"), 'o'),
     };
     const df_command command = {
         "import-hf",
-        "a model file from a model of HuggingFace: from a config.json, from\n"
-        "HuggingFace's cache, or else over HTTPS",
+        "makes a model file from a HuggingFace model, which it takes\n"
+        "from a config.json, from HuggingFace's cache, or else over HTTPS",
         "  deepflow import-hf Qwen/Qwen2.5-3B --run-type inference --seq-len 2048 \\\n"
         "    --decode-len 256 -o qwen.yaml\n"
         "  deepflow import-hf ./my_model/config.json --batch-size 32 --use-flashattention\n",
@@ -149,7 +150,7 @@ static void warn_unmodelled(const df_hf_model *m, int64_t seq_len)
              "each token attends to all before it");
     }
     if (m->head_size > 0) {
-        warn("heads of size", m->head_size, "they are taken to be of hidden_dim / num_heads");
+        warn("heads of size", m->head_size, "their size is taken to be hidden_dim / num_heads");
     }
     if (m->latent_attention) {
         warn("multi-head latent attention", 0, "keys and values are taken to be whole");

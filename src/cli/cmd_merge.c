@@ -21,25 +21,26 @@ typedef struct {
 
 static const char EXAMPLES[] =
     "  deepflow merge part1/results.h5 part2/results.h5 -o all/results.h5\n"
-    "  deepflow merge output/parts/*/ -o output/all.h5\n"
-    "\nMerges the parts of a sweep (arch_search --part), or sweeps of the same inputs over\n"
-    "different strategies, systems or starts. The result is that of one run over all of them.\n"
-    "A folder stands for its results.h5. Files may still be written to.\n";
+    "  deepflow merge output/parts/*/ -o output/all.h5\n\n"
+    "Merges the parts of a sweep (arch_search --part), or sweeps of the same inputs over\n"
+    "different strategies, systems or starts. The result is what one run over all of\n"
+    "them would give. A folder stands for its results.h5. Searches may\n"
+    "still be writing the files.\n";
 
 static bool read_args(int argc, char **argv, merge_args *a, int *exit_code)
 {
     df_arg args[] = {
-        df_arg_words("FILES", &a->files, 1, DF_ARG_WORDS_MAX, "results files, or their folders"),
-        df_arg_letter(df_arg_required(df_arg_text("output", &a->output, "the file to be made")),
-                      'o'),
+        df_arg_words("FILES", &a->files, 1, DF_ARG_WORDS_MAX,
+                     "results files, or the folders that hold them"),
+        df_arg_letter(df_arg_required(df_arg_text("output", &a->output, "the file to write")), 'o'),
         df_arg_bool("overwrite", &a->overwrite, "replace an existing file"),
     };
-    const df_command command = {"merge", "several results files of the same inputs into one",
+    const df_command command = {"merge", "merges results files of the same inputs into one",
                                 EXAMPLES, args, sizeof args / sizeof args[0]};
     return df_cli_parse(&command, argc, argv, exit_code);
 }
 
-/* Who made the file, for /provenance. */
+/* What made the file, for /provenance. */
 typedef struct {
     char command[TEXT_ROOM], start[64], host[256];
 } origin;
@@ -105,11 +106,11 @@ int df_cmd_merge(int argc, char **argv)
         return df_cli_fail(status, &err);
     }
     if (counts.damaged > 0) {
-        fprintf(stderr, "deepflow: warning: %" PRId64 " damaged rows were taken as pending\n",
+        fprintf(stderr, "deepflow: warning: %" PRId64 " damaged rows were treated as pending\n",
                 counts.damaged);
     }
     printf("%s: %" PRId64 " strategies, %" PRId64 " searches, %" PRId64 " of them pending; %" PRId64
-           " were there more than once\n",
+           " were in more than one file\n",
            a.output, counts.strategies, counts.searches, counts.pending, counts.repeated);
     return df_cli_finish(0);
 }

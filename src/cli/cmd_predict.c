@@ -37,25 +37,27 @@ static bool read_args(const char *name, int argc, char **argv, predict_args *a, 
 {
     const bool stand_alone = strcmp(name, "stand_alone") == 0;
     df_arg args[] = {
-        df_arg_text("exp_config", &a->files.exp_config, "hardware and model in one YAML file"),
-        df_arg_text("hardware_config", &a->files.hardware_config, "or a hardware file"),
-        df_arg_text("model_config", &a->files.model_config, "with a model file"),
-        df_arg_text("exp_dir", &a->exp_dir,
-                    "folder for the summary file; made if missing (default output/MODE)"),
-        df_arg_text("rules", &a->rules_text,
-                    "corrected (the default) or reference, and exceptions (see `help rules`)"),
+        df_arg_text("exp_config", &a->files.exp_config, "one YAML file with hardware and model"),
+        df_arg_text("hardware_config", &a->files.hardware_config, "or a hardware file ..."),
+        df_arg_text("model_config", &a->files.model_config, "... together with a model file"),
+        df_arg_text(
+            "exp_dir", &a->exp_dir,
+            "folder for the summary file, created if it does not exist (default output/MODE)"),
+        df_arg_text(
+            "rules", &a->rules_text,
+            "corrected (the default) or reference, followed by exceptions (see `help rules`)"),
         df_arg_bool("ignore_memory", &a->ignore_memory,
                     "do not warn when the model does not fit in memory"),
         df_arg_bool("breakdown", &a->breakdown,
-                    "of an LLM: operator by operator, and what bounds each"),
+                    "for an LLM, show each operator and what bounds it"),
         df_arg_bool("explain_rules", &a->explain_rules,
-                    "what each rule changes here, instead of the prediction"),
+                    "show what each rule changes here, instead of the prediction"),
         df_arg_choice("format", &a->format, "text|json", "how the result is printed"),
     };
     const df_command command = {
         name,
-        stand_alone ? "one prediction from one combined file, with a summary file"
-                    : "one prediction; the mode is the model file's",
+        stand_alone ? "makes one prediction from one combined file, and writes a summary file"
+                    : "makes one prediction, in the mode that the model file names",
         stand_alone ? "  deepflow stand_alone --exp_config configs/search/lstm_4x4.yaml "
                       "--exp_dir output/lstm\n"
                     : "  deepflow predict --hardware_config configs/hardware/a100_80gb.yaml \\\n"
@@ -79,13 +81,13 @@ static void warn_backend(const df_cfg *cfg)
     const df_cfg_backend used = backend_of(cfg);
     if (cfg->backend.mode != used.mode) {
         fprintf(stderr,
-                "deepflow: warning: execution_backend.astra.mode: %s simulates graphs of LLMs; "
-                "for mode %s it is taken as %s\n",
+                "deepflow: warning: execution_backend.astra.mode: %s simulates graphs of LLMs; in "
+                "mode %s, it is treated as %s\n",
                 df_backend_name(&cfg->backend), df_mode_name(cfg->mode), df_backend_name(&used));
     }
 }
 
-/* Where files go that nobody asked for by --exp_dir. */
+/* The folder of files if --exp_dir does not name one. */
 static const char *out_dir(const predict_args *a, df_mode mode)
 {
     static const char *const dirs[] = {[DF_MODE_GEMM] = "output/GEMM",
@@ -253,7 +255,7 @@ static void print_lstm(const outcome *o)
     print_row("time of a training step", t->time_s, 0);
     print_row("forward", t->forward_s, t->time_s);
     print_row("backward", t->backward_s, t->time_s);
-    puts("components, each time that it runs");
+    puts("components, for each run");
     print_row("cell forward", c->cf, 0);
     print_row("cell backward", c->cb, 0);
     print_row("softmax forward", c->sf, 0);
@@ -264,8 +266,9 @@ static void print_lstm(const outcome *o)
     print_row("reduction of cell gradients", c->rc, 0);
     print_row("reduction of softmax gradients", c->rs, 0);
     print_row("reduction of embedding gradients", c->re, 0);
-    printf("memory of a device: %.4g GiB needed, %.4g GiB there%s\n", o->need.total_bytes / DF_GIB,
-           o->dev.mem[DF_HW_LEVELS - 1].size_bytes / DF_GIB, o->fits ? "" : ": it does not fit");
+    printf("memory of a device: %.4g GiB needed, %.4g GiB available%s\n",
+           o->need.total_bytes / DF_GIB, o->dev.mem[DF_HW_LEVELS - 1].size_bytes / DF_GIB,
+           o->fits ? "" : ": it does not fit");
 }
 
 static void print_backend(const outcome *o)
@@ -302,8 +305,8 @@ static int print_text(const outcome *o, bool breakdown)
 
 /* ---- Commands ---- */
 
-/* Writes the summary and its path. Where nobody asked for it, a folder that cannot be written to
- * is no failure. */
+/* Writes the summary and prints its path. If nobody asked for it, a folder that cannot be written
+ * to is not a failure. */
 static df_status write_summary(const predict_args *a, outcome *o, df_err *err)
 {
     const df_summary summary = {&o->cfg, &o->dev, &a->rules, &o->result, &o->need};
@@ -313,7 +316,7 @@ static df_status write_summary(const predict_args *a, outcome *o, df_err *err)
         status = df_summary_write(&summary, dir, o->summary, sizeof o->summary, err);
     }
     if (status != DF_OK && !a->exp_dir) {
-        fprintf(stderr, "deepflow: warning: no summary file: %s\n", err->text);
+        fprintf(stderr, "deepflow: warning: no summary file was written: %s\n", err->text);
         o->summary[0] = '\0';
         status = DF_OK;
     }

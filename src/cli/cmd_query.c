@@ -18,7 +18,7 @@ typedef struct {
     int64_t top;
 } query_args;
 
-/* What is printed, and in which order. */
+/* The columns that are printed, and the order of the rows. */
 typedef struct {
     df_table *table;
     df_filter *filter; /* NULL: all rows */
@@ -32,24 +32,26 @@ typedef struct {
 static const char EXAMPLES[] =
     "  deepflow query output/sweep --top 5\n"
     "  deepflow query output/sweep --where 'dp >= 8 and (lp = 1 or status = converged)' \\\n"
-    "    --sort best_time_s,-dp --columns work_id,dp,lp,best_time_s --format csv\n"
-    "\nColumns are those of /searches and of /strategies (docs/results.md). A file is read as it\n"
-    "is at the moment, also while a search writes it.\n";
+    "    --sort best_time_s,-dp --columns work_id,dp,lp,best_time_s --format csv\n\n"
+    "Columns are those of /searches and of /strategies (docs/results.md). The file is read\n"
+    "as it is at the moment, even while a search writes to it.\n";
 
 static bool read_args(int argc, char **argv, query_args *a, int *exit_code)
 {
     df_arg args[] = {
-        df_arg_words("DIR", &a->file, 1, 1, "results.h5, or the folder that has it"),
-        df_arg_text("where", &a->where,
-                    "which rows: comparisons of columns with and, or, not, parentheses"),
-        df_arg_text("sort", &a->sort, "by these columns; -COLUMN: largest first"),
-        df_arg_int("top", &a->top, 0, DF_ARG_INT_MAX, "how many rows at the most; 0: all"),
+        df_arg_words("DIR", &a->file, 1, 1, "results.h5, or the folder that holds it"),
+        df_arg_text(
+            "where", &a->where,
+            "which rows to print: comparisons of columns, with and, or, not and parentheses"),
+        df_arg_text("sort", &a->sort, "sort by these columns; -COLUMN puts the largest first"),
+        df_arg_int("top", &a->top, 0, DF_ARG_INT_MAX, "print at most this many rows; 0: all"),
         df_arg_text("columns", &a->columns,
-                    "which columns; without it those in which rows differ, in csv and json all"),
+                    "which columns to print; by default those in which rows differ, and in csv and "
+                    "json all"),
         df_arg_choice("format", &a->format, "text|csv|json", "how rows are printed"),
     };
-    const df_command command = {"query", "rows of results.h5 that fulfil a condition", EXAMPLES,
-                                args, sizeof args / sizeof args[0]};
+    const df_command command = {"query", "prints the rows of results.h5 that meet a condition",
+                                EXAMPLES, args, sizeof args / sizeof args[0]};
     return df_cli_parse(&command, argc, argv, exit_code);
 }
 
@@ -209,7 +211,7 @@ static df_status select_rows(query *q, df_err *err)
     return DF_OK;
 }
 
-/* < 0: a comes first. What is not a number comes last. */
+/* < 0: a comes first. A value that is not a number comes last. */
 static int compare_cells(const df_cell *a, const df_cell *b, bool descending)
 {
     if (a->is_text) {

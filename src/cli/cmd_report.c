@@ -21,23 +21,24 @@ typedef struct {
 static bool read_args(int argc, char **argv, report_args *a, int *exit_code)
 {
     df_arg args[] = {
-        df_arg_words("DIR|FILE", &a->from, 1, 1, "a folder with results.h5, or such a file"),
+        df_arg_words("DIR|FILE", &a->from, 1, 1, "a folder with results.h5, or such a file itself"),
         df_arg_letter(
             df_arg_text("output", &a->out,
-                        "the file that is written (default report.html, report.json, design.yaml)"),
+                        "the file to write (default report.html, report.json or design.yaml)"),
             'o'),
         df_arg_int("design", &a->design, -1, DF_ARG_INT_MAX,
-                   "instead the design of this search (its work_id) as a YAML file"),
-        df_arg_choice("format", &a->format, "html|json", "the page, or its numbers alone"),
-        df_arg_int("rows", &a->rows, 1, 10000000,
-                   "searches on the page at the most; of more, the best and a sample"),
+                   "write the design of the search with this work_id as a YAML file instead"),
+        df_arg_choice("format", &a->format, "html|json", "write the page, or only its numbers"),
+        df_arg_int(
+            "rows", &a->rows, 1, 10000000,
+            "most searches on the page; if there are more, it has the best ones and a sample"),
     };
-    const df_command command = {"report",
-                                "results.h5 as a page for the browser; also while a search runs",
-                                "  deepflow report output/quickstart -o report.html\n"
-                                "  deepflow report output/quickstart --design 4711 -o design.yaml\n"
-                                "  deepflow predict --exp_config design.yaml\n",
-                                args, sizeof args / sizeof args[0]};
+    const df_command command = {
+        "report", "makes a page for the browser from results.h5, even while a search runs",
+        "  deepflow report output/quickstart -o report.html\n"
+        "  deepflow report output/quickstart --design 4711 -o design.yaml\n"
+        "  deepflow predict --exp_config design.yaml\n",
+        args, sizeof args / sizeof args[0]};
     return df_cli_parse(&command, argc, argv, exit_code);
 }
 

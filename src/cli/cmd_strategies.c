@@ -17,21 +17,22 @@ typedef struct {
 static bool read_args(int argc, char **argv, strategies_args *a, int *exit_code)
 {
     df_arg args[] = {
-        df_arg_int("num_wafer", &a->size.num_wafer, 1, DF_SYSTEM_DEVICES_MAX, "wafers"),
+        df_arg_int("num_wafer", &a->size.num_wafer, 1, DF_SYSTEM_DEVICES_MAX, "number of wafers"),
         df_arg_int("wafer_dim", &a->size.wafer_dim, 1, 1024, "devices along a wafer's edge"),
         df_arg_int("num_worker", &a->size.num_worker, -1, DF_SYSTEM_DEVICES_MAX,
-                   "devices that work; -1: all"),
+                   "number of devices that work; -1: all"),
         df_arg_int("batch_size", &a->batch_size, 0, DF_ARG_INT_MAX,
-                   "leave out strategies with a larger dp; 0: none"),
-        df_arg_text("rules", &a->rules_text,
-                    "corrected (the default) or reference, and exceptions (see `help rules`)"),
+                   "leave out strategies with a larger dp; 0: leave out none"),
+        df_arg_text(
+            "rules", &a->rules_text,
+            "corrected (the default) or reference, followed by exceptions (see `help rules`)"),
         df_arg_choice("format", &a->format, "text|csv|json", "how the result is printed"),
     };
     const df_command command = {
-        "strategies", "the strategies and layouts that a sweep visits",
+        "strategies", "lists the strategies and layouts that a sweep visits",
         "  deepflow strategies --num_wafer 1 --wafer_dim 4 --format csv\n\n"
         "`order` is the layout: the axes 0 kp1, 1 kp2, 2 dp, 3 lp, innermost first.\n"
-        "Derates are the streams that share the busiest link.\n",
+        "A derate is the number of streams that share the busiest link.\n",
         args, sizeof args / sizeof args[0]};
     return df_cli_parse(&command, argc, argv, exit_code);
 }

@@ -31,15 +31,15 @@ typedef struct {
 
 static const char EXAMPLES[] =
     "  deepflow top output/sweep\n"
-    "  deepflow top output/sweep --once\n"
-    "\nShows how far a running search is, and its best so far, until it is done.\n";
+    "  deepflow top output/sweep --once\n\n"
+    "Shows the progress of a running search, and its best result so far, until it is done.\n";
 
 static bool read_args(int argc, char **argv, top_args *a, int *exit_code)
 {
     df_arg args[] = {
-        df_arg_words("DIR", &a->file, 1, 1, "results.h5, or the folder that has it"),
-        df_arg_bool("once", &a->once, "show it once, and stop"),
-        df_arg_real("every_s", &a->every_s, 0.1, 3600, "seconds from one look to the next"),
+        df_arg_words("DIR", &a->file, 1, 1, "results.h5, or the folder that holds it"),
+        df_arg_bool("once", &a->once, "show the state once, and stop"),
+        df_arg_real("every_s", &a->every_s, 0.1, 3600, "seconds between updates"),
     };
     const df_command command = {"top", "watches a running search", EXAMPLES, args,
                                 sizeof args / sizeof args[0]};
@@ -98,7 +98,7 @@ static df_status read_standing(const df_results *r, standing *s, df_err *err)
     return status;
 }
 
-/* Rates are of all runs so far, as the search last wrote them down. */
+/* Rates are those of all runs so far, as the search last recorded them. */
 static void print_standing(const char *path, const df_results *r, const standing *s)
 {
     struct stat is;
@@ -114,7 +114,7 @@ static void print_standing(const char *path, const df_results *r, const standing
         printf(", written %.0f s ago", ago_s);
         /* one that has just ended, or has not begun, is no news */
         if (s->done < r->num_searches && ago_s > QUIET_S && df_search_nobody_writes(path)) {
-            printf("; stopped: nobody writes there (arch_search --resume goes on)");
+            printf("; stopped: no search writes the file (arch_search --resume continues)");
         }
     }
     printf("\n%3s %12s %12s  %-24s %-10s %6s\n", "", "best value", "time (s)", "strategy",
@@ -136,7 +136,7 @@ static void print_standing(const char *path, const df_results *r, const standing
     }
 }
 
-/* Looks once; *finished: nothing is pending. */
+/* Prints the state once; *finished: nothing is pending. */
 static df_status look(const char *path, bool clear, bool *finished, df_err *err)
 {
     df_results r = {.num_searches = 0};

@@ -42,29 +42,32 @@ static bool read_args(int argc, char **argv, validate_args *a, int *exit_code)
 {
     df_arg args[] = {
         df_arg_words("SET", &a->sets, 0, DF_ARG_WORDS_MAX,
-                     "sets to run, by file name without .csv, or how these begin; all if none"),
-        df_arg_text("data", &a->data, "folder of measured runs; the one that comes along if none"),
+                     "sets to run: file names without .csv, or the beginnings of such names; all "
+                     "if none is given"),
+        df_arg_text("data", &a->data,
+                    "folder of measured runs; by default the one that DeepFlow includes"),
         df_arg_text(
             "hardware_dir", &a->hardware,
-            "folder of the hardware files that devices.csv names; configs/hardware if none"),
+            "folder of the hardware files that devices.csv names; by default configs/hardware"),
         df_arg_text("rules", &a->rules_text,
-                    "all, or reference, corrected or calibrated and exceptions (see `help rules`)"),
+                    "all, or reference, corrected or calibrated followed by exceptions (see `help rules`)"),
         df_arg_text("by", &a->by_text,
                     "part, device, model, or several with commas: scores of each by itself"),
         df_arg_choice("format", &a->format, "text|json|csv", "how the result is printed"),
-        df_arg_bool("points", &a->points, "every row with its prediction, not only the scores"),
+        df_arg_bool("points", &a->points,
+                    "print every row with its prediction, not only the scores"),
     };
     const df_command command = {
-        "validate", "how far off predictions are from measured runs",
-        "  deepflow validate                          all sets that come along\n"
+        "validate", "shows how far predictions are off from measured runs",
+        "  deepflow validate                          all sets that DeepFlow includes\n"
         "  deepflow validate koyeb --points           one set, run by run\n"
         "  deepflow validate ops --by device,part     each card and kernel by itself\n"
-        "  deepflow validate --data mine --format csv\n"
-        "\nErrors are (predicted - measured) / measured: the mean, median and worst of their\n"
+        "  deepflow validate --data mine --format csv\n\n"
+        "Errors are (predicted - measured) / measured: the mean, median and worst of their\n"
         "sizes, and their mean (bias). Runs that differ only in their strategy are ranked:\n"
-        "Kendall's tau, and the regret, by how much the strategy that is predicted to be the\n"
-        "fastest is slower than the fastest. The part of a row is where it comes from, or with\n"
-        "what an operator was measured.\n",
+        "the scores are Kendall's tau and the regret, which says how much slower the strategy\n"
+        "that is predicted to be fastest is than the one that really is fastest.\n"
+        "The part of a row is where it comes from, or what an operator was measured with.\n",
         args, sizeof args / sizeof args[0]};
     return df_cli_parse(&command, argc, argv, exit_code);
 }
@@ -133,8 +136,7 @@ static df_status run_sets(const validate_args *a, df_val_data *data, outcome *o,
     }
     for (int i = 0; i < a->sets.count; i++) {
         if (!used[i]) {
-            return df_fail(err, DF_EINVAL,
-                           "SET: expected a set that is there (such as %s), found %s",
+            return df_fail(err, DF_EINVAL, "SET: expected an existing set (such as %s), found %s",
                            df_val_set_name(data, 0), a->sets.word[i]);
         }
     }
@@ -522,7 +524,7 @@ static int print_json(const outcome *o, bool points)
 
 /* ---- CSV ---- */
 
-/* Quoted where it must be. */
+/* Prints a text, quoted if necessary. */
 static void print_field(const char *text)
 {
     if (!strpbrk(text, ",\"\r\n")) {

@@ -11,7 +11,7 @@
 
 enum { PATH_ROOM = 4096 };
 
-/* The running program's path, and that of the other: in the same folder. */
+/* The path of the running program, and that of the other one, which is in the same folder. */
 static df_status
 find_programs(const char *program, char self[PATH_ROOM], char other[PATH_ROOM], df_err *err)
 {
@@ -31,7 +31,7 @@ find_programs(const char *program, char self[PATH_ROOM], char other[PATH_ROOM], 
     return DF_OK;
 }
 
-/* Becomes the other program, with the same arguments. Returns only on failure. */
+/* Replaces this process by the other program, with the same arguments. Returns only on failure. */
 static df_status start(const char *program, const char *name, int argc, char **argv, df_err *err)
 {
     char self[PATH_ROOM];
@@ -41,7 +41,7 @@ static df_status start(const char *program, const char *name, int argc, char **a
     if (!words) {
         return df_fail(err, DF_ENOMEM, "out of memory");
     }
-    words[0] = self; /* so that lists of processes show what was called */
+    words[0] = self; /* so that lists of processes show the command that was called */
     words[1] = name;
     for (int i = 0; i < argc; i++) {
         words[i + 2] = argv[i];

@@ -26,9 +26,9 @@ double df_llm_memory_use(const df_llm_report *report)
 /* What serving and training are measured by; docs/models.md has the meaning of each. */
 typedef struct {
     double token_s;          /* TPOT; 0: nothing is decoded */
-    double user_tokens_ps;   /* of one sequence */
-    double tokens_ps;        /* of all sequences, over the whole time */
-    double device_tokens_ps; /* the same of one device */
+    double user_tokens_ps;   /* rate of one sequence */
+    double tokens_ps;        /* rate of all sequences, over the whole time */
+    double device_tokens_ps; /* the same for one device */
 } token_rates;
 
 static token_rates rates_of(const df_llm_report *report)
@@ -222,7 +222,7 @@ static void print_columns(bool training)
     printf(" %7s %10s %10s %10s  %s\n", "share %", "flops", "DRAM bytes", "sent bytes", "bound by");
 }
 
-/* One device of an average stage: each operator, and what is left. */
+/* Prints one device of an average stage: each operator, and the rest of the time. */
 static void print_breakdown(const df_llm_report *report,
                             const df_breakdown *pass,
                             const char *title,
@@ -262,7 +262,7 @@ static void print_rates(const df_llm_rates *r, double sequences)
            r->midpoint_step, sequences * r->midpoint, sequences * r->end);
 }
 
-/* With the lines of the Python DeepFlow. */
+/* Includes the lines of the Python DeepFlow. */
 static void print_inference(const df_llm_report *report)
 {
     const df_llm_result *const r = report->result;

@@ -16,7 +16,7 @@ typedef struct {
 void df_llm_add_json(json_t *root, const df_llm_report *report);
 void df_llm_print_text(const df_llm_report *report, bool breakdown);
 
-/* Of the DRAM that one device has, the part that the model needs; > 1: it does not fit. */
+/* Memory that the model needs, divided by the DRAM of one device; > 1: it does not fit. */
 double df_llm_memory_use(const df_llm_report *report);
 
 /* Part of the flops that the devices have at their peak which the model needs: MFU of

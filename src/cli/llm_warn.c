@@ -27,7 +27,7 @@ static void warn_batches(const df_cfg *cfg, const df_rules *rules, FILE *out)
     fputs("deepflow: warning: scheduling_param.mb: with one stage (lp 1) the reference rules ",
           out);
     fputs(cfg->llm.run_type == DF_RUN_TRAINING
-              ? "run one micro-batch only; --rules corrected runs all\n"
+              ? "run only one micro-batch; --rules corrected runs all of them\n"
               : "run the whole batch at once; --rules corrected runs one micro-batch after "
                 "another\n",
           out);
@@ -44,16 +44,16 @@ static void warn_steps(const char *axis, double members, bool simulates, FILE *o
     if (members > MANY_MEMBERS) {
         fprintf(out,
                 "deepflow: warning: scheduling_param.%s: a ring of %.0f devices takes %.0f steps, "
-                "one after another, for an all-gather and %.0f for an all-reduce; faster would be "
-                "fewer devices on this axis, one axis inside nodes and another between them, or "
-                "network_topology.intra_node: switch%s\n",
+                "one after another, for an all-gather and %.0f for an all-reduce; it would be "
+                "faster with fewer devices on this axis, with one axis inside nodes and another "
+                "between them, or with network_topology.intra_node: switch%s\n",
                 axis, members, members - 1.0, 2.0 * (members - 1.0),
                 simulates ? "" : " with execution_backend.model: astra");
     }
 }
 
-/* All devices of a simulated step on one ring: those of the next replica follow the stages of one,
- * each of which is `ranks` devices. */
+/* All devices of a simulated step are on one ring. The devices of the next replica follow the
+ * stages of a replica, each of which has `ranks` devices. */
 static void warn_hops(const df_split *s, double ranks, double replicas, FILE *out)
 {
     const double apart = s->pp * ranks;
@@ -63,12 +63,12 @@ static void warn_hops(const df_split *s, double ranks, double replicas, FILE *ou
     }
     fprintf(out,
             "deepflow: warning: network_topology.intra_node: the simulated ring has %.0f devices, "
-            "of which a message may pass %.0f",
+            "and a message may pass %.0f of them",
             members, floor(members / 2.0));
     fprintf(out, "; along %s neighbours are %.0f hops apart", replicas > 1.0 ? "dp" : "lp",
             replicas > 1.0 ? apart : ranks);
-    fputs("; faster would be switch, fewer devices on this axis, or mode hybrid, where each axis "
-          "has a ring of its own\n",
+    fputs("; it would be faster with a switch, with fewer devices on this axis, or in mode hybrid, "
+          "where each axis has a ring of its own\n",
           out);
 }
 
@@ -187,7 +187,7 @@ static bool split(df_cfg *cfg, int64_t times, char name[NAME_ROOM])
     return !df_cfg_find_misfit(&cfg->llm, s->degree, s->tp_sp, DF_SPLIT_EVEN, &misfit);
 }
 
-/* From what costs nothing to what costs time, then devices. */
+/* Remedies, from those that cost nothing to those that cost time, then devices. */
 enum { EXTENTS = 4 };
 static const struct {
     change make;
@@ -289,7 +289,7 @@ void df_llm_warn_memory(const df_llm_report *report, FILE *out)
     char names[NAMES_ROOM];
     fprintf(out,
             "deepflow: warning: the model does not fit: stage %" PRId64
-            " needs %.4g GiB of memory a device, %.4g GiB more than there is",
+            " needs %.4g GiB of memory on each device, %.4g GiB more than it has",
             report->memory->stage, report->memory->total_bytes / DF_GIB,
             (report->memory->total_bytes - capacity) / DF_GIB);
     if (find_one(report->cfg, report->rules, capacity, names) ||
@@ -297,6 +297,6 @@ void df_llm_warn_memory(const df_llm_report *report, FILE *out)
         find_batch(report->cfg, report->rules, capacity, names)) {
         fprintf(out, "; it would with %s\n", names);
     } else {
-        fputs("; it takes more devices, or shorter sequences\n", out);
+        fputs("; more devices or shorter sequences would be needed\n", out);
     }
 }

@@ -14,23 +14,25 @@ static int help(int argc, char **argv);
 static int version(int argc, char **argv);
 
 static const subcommand commands[] = {
-    {"predict", "time of one workload on one system", df_cmd_predict},
-    {"stand_alone", "the same from one combined file, with a summary file", df_cmd_stand_alone},
-    {"device", "the device that technology and budgets make", df_cmd_device},
-    {"gemm", "one GEMM: time, tiles, traffic", df_cmd_gemm},
-    {"strategies", "the strategies and layouts that a sweep visits", df_cmd_strategies},
-    {"GD_search", "searches the best device for one strategy", df_cmd_gd_search},
-    {"arch_search", "searches the best strategy, layout and device; over MPI too",
+    {"predict", "predicts the time of one workload on one system", df_cmd_predict},
+    {"stand_alone", "predicts from one combined file, and writes a summary file",
+     df_cmd_stand_alone},
+    {"device", "shows the device that a technology and its budgets yield", df_cmd_device},
+    {"gemm", "shows time, tiles and traffic of one GEMM", df_cmd_gemm},
+    {"strategies", "lists the strategies and layouts that a sweep visits", df_cmd_strategies},
+    {"GD_search", "searches for the best device for one strategy", df_cmd_gd_search},
+    {"arch_search", "searches for the best strategy, layout and device, also over MPI",
      df_cmd_arch_search},
-    {"report", "the results of a search as a page for the browser", df_cmd_report},
-    {"query", "rows of results.h5 that fulfil a condition", df_cmd_query},
+    {"report", "makes a page for the browser from the results of a search", df_cmd_report},
+    {"query", "prints the rows of results.h5 that meet a condition", df_cmd_query},
     {"top", "watches a running search", df_cmd_top},
-    {"merge", "several results files of the same inputs into one", df_cmd_merge},
-    {"astra", "simulates Chakra traces as AstraSim does; prints traces", df_cmd_astra},
-    {"validate", "how far off predictions are from measured runs", df_cmd_validate},
-    {"import-hf", "a model file from a model of HuggingFace", df_cmd_import_hf},
-    {"version", "the version of this program; also --version, -V, -v", version},
-    {"help", "this text; `help config`, `help devices`, `help rules`, `help search`: those tables",
+    {"merge", "merges results files of the same inputs into one", df_cmd_merge},
+    {"astra", "simulates Chakra traces as AstraSim does, and prints traces", df_cmd_astra},
+    {"validate", "shows how far predictions are off from measured runs", df_cmd_validate},
+    {"import-hf", "makes a model file from a HuggingFace model", df_cmd_import_hf},
+    {"version", "prints the version of this program (also --version, -V, -v)", version},
+    {"help",
+     "prints this text; `help config`, `help devices`, `help rules` and `help search` print tables",
      help},
 };
 enum {
@@ -57,7 +59,7 @@ static int fail_usage(const char *format, const char *word, const char *near)
 {
     df_err err;
     const df_status status =
-        df_fail(&err, DF_EINVAL, "%s: %s%s%s%s, found another", word, format,
+        df_fail(&err, DF_EINVAL, "%s: %s%s%s%s, found an unknown one", word, format,
                 near ? " (did you mean " : "", near ? near : "", near ? "?)" : "");
     return df_cli_fail(status, &err);
 }
@@ -90,7 +92,7 @@ static int help(int argc, char **argv)
 
 static int version(int argc, char **argv)
 {
-    const df_command command = {"version", "the version of this program", NULL, NULL, 0};
+    const df_command command = {"version", "prints the version of this program", NULL, NULL, 0};
     int exit_code;
     if (!df_cli_parse(&command, argc, argv, &exit_code)) {
         return exit_code;

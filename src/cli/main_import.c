@@ -11,9 +11,9 @@ int main(int argc, char **argv)
         return df_cmd_import_hf(argc - 2, argv + 2);
     }
     df_err err;
-    return df_cli_fail(df_fail(&err, DF_EINVAL,
-                               "%s: expected import-hf (deepflow has the other commands), found "
-                               "another",
-                               argc > 1 ? argv[1] : "command"),
-                       &err);
+    return df_cli_fail(
+        df_fail(&err, DF_EINVAL,
+                "%s: expected import-hf (deepflow has the other commands), found something else",
+                argc > 1 ? argv[1] : "command"),
+        &err);
 }

@@ -21,7 +21,7 @@ static const subcommand commands[] = {
 
 int main(int argc, char **argv)
 {
-    gsl_set_error_handler_off(); /* it would abort; we look at every status */
+    gsl_set_error_handler_off(); /* the default handler would abort; every status is checked */
     const char *const name = argc > 1 ? argv[1] : "";
     for (size_t i = 0; i < sizeof commands / sizeof commands[0]; i++) {
         if (strcmp(name, commands[i].name) == 0) {
@@ -35,8 +35,8 @@ int main(int argc, char **argv)
     df_err err;
     const df_status status =
         df_fail(&err, DF_EINVAL,
-                "%s: expected GD_search, arch_search or what works on their results (deepflow has "
-                "the other commands), found another",
+                "%s: expected GD_search, arch_search or a command that works on their results "
+                "(deepflow has the other commands), found something else",
                 name[0] != '\0' ? name : "command");
     return df_cli_fail(status, &err);
 }

@@ -15,7 +15,7 @@ enum { PATH_ROOM = 4096, HOLDER_ROOM = 512 };
 
 static const double LOOK_S = 0.25; /* others may look whether there is a writer */
 
-/* The holder writes who it is into the lock file, for those that are refused. */
+/* The holder writes its identity into the lock file, for those that are refused. */
 static void sign(int lock)
 {
     char text[HOLDER_ROOM];
@@ -28,7 +28,7 @@ static void sign(int lock)
     const int length =
         snprintf(text, sizeof text, "process %ld on %s since %s\n", (long)getpid(), host, start);
     if (ftruncate(lock, 0) == 0 && pwrite(lock, text, (size_t)length, 0) != length) {
-        return; /* on a full disk it stays unsigned */
+        return; /* on a full disk the file stays empty */
     }
 }
 
@@ -37,7 +37,7 @@ static df_status refuse(const char *dir, int lock, df_err *err)
     char holder[HOLDER_ROOM] = "";
     const ssize_t length = pread(lock, holder, sizeof holder - 1, 0);
     holder[length > 0 ? strcspn(holder, "\n") : 0] = '\0';
-    return df_fail(err, DF_EIO, "%s: another search is writing there (%s)", dir,
+    return df_fail(err, DF_EIO, "%s: another search is writing to it (%s)", dir,
                    holder[0] != '\0' ? holder : "unknown");
 }
 
@@ -54,12 +54,12 @@ static df_status take(const char *dir, const df_search_lock *how, int lock, df_e
     while (flock(lock, LOCK_EX | LOCK_NB) != 0) {
         if (errno != EWOULDBLOCK && errno != EINTR) {
             return df_fail(err, DF_EIO,
-                           "%s: expected a file system with locks (--no_lock goes on without; "
-                           "then see to it that no other search writes there), found: %s",
+                           "%s: expected a file system with locks (--no_lock continues without "
+                           "locks; then make sure that no other search writes there), found: %s",
                            dir, strerror(errno));
         }
         if (how->interrupted && how->interrupted(how->ctx)) {
-            return df_fail(err, DF_EINTERRUPTED, "%s: interrupted while waiting for it", dir);
+            return df_fail(err, DF_EINTERRUPTED, "%s: interrupted while waiting for the lock", dir);
         }
         if (df_clock_s() - begin_s >= wait_s) {
             return refuse(dir, lock, err);
@@ -80,7 +80,7 @@ df_status df_search_lock_dir(const char *dir, const df_search_lock *how, int *lo
     snprintf(path, sizeof path, "%s/.lock", dir);
     const int file = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0666);
     if (file < 0) {
-        return df_fail(err, DF_EIO, "%s: cannot be made: %s", path, strerror(errno));
+        return df_fail(err, DF_EIO, "%s: cannot be created: %s", path, strerror(errno));
     }
     const df_status status = take(dir, how, file, err);
     if (status != DF_OK) {

@@ -21,8 +21,8 @@ DF_NODISCARD df_status df_search_lock_dir(const char *dir,
                                           int *lock,
                                           df_err *err);
 void df_search_unlock_dir(int lock); /* -1 is fine */
-/* Whether a lock file is there for these results and nobody holds it: no search writes them, but
- * for one without locks. */
+/* Whether a lock file exists for these results and nobody holds it, so that no search writes them,
+ * except for one without locks. */
 bool df_search_nobody_writes(const char *results_path);
 
 enum { DF_SEARCH_PATH = 4096 };

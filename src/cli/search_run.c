@@ -38,27 +38,30 @@ int df_search_common_args(df_search_args *a, df_arg args[DF_SEARCH_COMMON_ARGS])
 {
     const df_arg rows[] = {
         df_arg_text("search", &a->search,
-                    "a YAML file that describes the search (see `help search`); flags override it"),
-        df_arg_text("exp_config", &a->files.exp_config, "hardware and model in one YAML file"),
-        df_arg_text("hardware_config", &a->files.hardware_config, "or a hardware file"),
-        df_arg_text("model_config", &a->files.model_config, "with a model file"),
-        df_arg_text("exp_dir", &a->exp_dir, "folder for results.h5; it must not exist"),
+                    "a YAML file that describes the search (see `help search`); flags override its "
+                    "settings"),
+        df_arg_text("exp_config", &a->files.exp_config, "one YAML file with hardware and model"),
+        df_arg_text("hardware_config", &a->files.hardware_config, "or a hardware file ..."),
+        df_arg_text("model_config", &a->files.model_config, "... together with a model file"),
+        df_arg_text("exp_dir", &a->exp_dir, "folder for results.h5; it must not exist yet"),
         df_arg_bool("overwrite", &a->overwrite, "replace the results of an existing folder"),
-        df_arg_bool("resume", &a->resume, "go on with the results of an existing folder"),
+        df_arg_bool("resume", &a->resume, "continue with the results of an existing folder"),
         df_arg_real("flush_s", &a->flush_s, 0, 1e6,
-                    "seconds until a result is on the disk at the latest"),
+                    "longest time until a result is on the disk, in seconds"),
         df_arg_real("wait_s", &a->wait_s, 0, 1e6,
                     "seconds to wait for another search in the folder to end"),
-        df_arg_bool("no_lock", &a->no_lock, "for a file system without locks"),
+        df_arg_bool("no_lock", &a->no_lock,
+                    "do not lock the folder, for a file system without locks"),
         df_arg_bool("fix_hardware", &a->fix_hardware,
-                    "search strategies alone, on the device that the file describes"),
+                    "search only strategies, on the device that the file describes"),
         df_arg_text("objective", &a->objective,
-                    "what is sought: time, energy, edp, time_per_area or tokens_per_s_per_w"),
+                    "what to optimize: time, energy, edp, time_per_area or tokens_per_s_per_w"),
         df_arg_text("optimizer", &a->optimizer,
-                    "cma, reference (the Python DeepFlow's rule), or of GSL: vector_bfgs2, "
+                    "cma, reference (as in the Python DeepFlow), or one of GSL's: vector_bfgs2, "
                     "conjugate_fr, steepest_descent, nmsimplex2"),
         df_arg_choice("starts", &a->starts, "auto|random|sobol",
-                      "starting points: Python's random ones, Sobol's; auto: by the optimizer"),
+                      "starting points: Python's random numbers or Sobol's sequence; auto: what "
+                      "suits the optimizer"),
         df_arg_real("max_power_w", &a->max_power_w, 0, HUGE_VAL,
                     "limit of the power of all devices (LLM); 0: none"),
         df_arg_real("max_area_mm2", &a->max_area_mm2, 0, HUGE_VAL,
@@ -68,18 +71,19 @@ int df_search_common_args(df_search_args *a, df_arg args[DF_SEARCH_COMMON_ARGS])
         df_arg_real("max_memory_gb", &a->max_memory_gb, 0, HUGE_VAL,
                     "limit of the memory that a device needs, in 2^30 bytes; 0: none"),
         df_arg_int("iterations", &a->iterations, 0, 1000000,
-                   "iterations of a descent at the most; 0: 100"),
+                   "most iterations of a descent; 0: 100"),
         df_arg_bool("trajectory", &a->trajectory, "keep every iterate in /trajectories"),
-        df_arg_text("rules", &a->rules,
-                    "corrected (the default) or reference, and exceptions (see `help rules`)"),
+        df_arg_text(
+            "rules", &a->rules,
+            "corrected (the default) or reference, followed by exceptions (see `help rules`)"),
         df_arg_bool("ignore_memory", &a->ignore_memory,
-                    "accept devices that the model does not fit on"),
+                    "accept devices on which the model does not fit"),
         df_arg_int("batch_size", &a->batch_size, 0, DF_ARG_INT_MAX,
-                   "instead of the file's; 0: the file's"),
+                   "batch size in place of the file's; 0: the file's"),
         df_arg_int("hidden_dim", &a->hidden_dim, 0, DF_ARG_INT_MAX,
-                   "size of a layer instead of the file's; 0: the file's"),
-        df_arg_int("top", &a->top, 0, MAX_TOP, "how many of the best are printed at the end"),
-        df_arg_bool("debug", &a->debug, "accepted for scripts; without effect"),
+                   "size of a layer in place of the file's; 0: the file's"),
+        df_arg_int("top", &a->top, 0, MAX_TOP, "how many of the best results to print at the end"),
+        df_arg_bool("debug", &a->debug, "accepted for the sake of scripts; has no effect"),
     };
     const int count = sizeof rows / sizeof rows[0];
     _Static_assert(sizeof rows / sizeof rows[0] <= DF_SEARCH_COMMON_ARGS, "room for all");
@@ -113,7 +117,7 @@ df_status df_search_read_spec(df_search_args *a, int argc, char **argv, df_err *
     df_spec *const spec = &a->spec;
     const char *const path = find_search(argc, argv);
     if (!path || path[0] == '\0') {
-        return DF_OK; /* the parser of flags says what is wrong */
+        return DF_OK; /* the parser of flags reports what is wrong */
     }
     DF_TRY(df_spec_load(path, spec, err));
     a->files.exp_config = given(spec->exp_config, NULL);
@@ -273,7 +277,7 @@ static void note_strategies(df_search *search)
     df_search_note(search, "sets=%s", sets);
 }
 
-/* What is left out is searched as without a description. */
+/* Whatever is left out is searched as without a description. */
 static void note_space(df_search *search)
 {
     const df_eval_limits *const limits = &search->options.eval.limits;
@@ -566,7 +570,7 @@ static int finish(const call *run, output *to, watcher *w, df_status status, df_
     if (status == DF_OK) {
         exit_code = report(run, to, w, err);
     } else if (status == DF_EINTERRUPTED) {
-        df_fail(err, status, "interrupted; --resume goes on with %s", to->path);
+        df_fail(err, status, "interrupted; --resume continues with %s", to->path);
         exit_code = df_cli_fail(status, err);
     } else {
         exit_code = df_cli_fail(status, err);

@@ -30,8 +30,8 @@ df_search_args df_search_args_init(const char *command, const char *exp_dir);
 /* Writes the rows of the option table for these; returns how many. */
 int df_search_common_args(df_search_args *a, df_arg args[DF_SEARCH_COMMON_ARGS]);
 
-/* Reads the description that --search names in argv, if it is there, so that what it says are
- * the defaults of the flags. Before the flags are parsed; DF_EINVAL as df_spec_load. */
+/* Reads the description that --search names in argv, if there is one, so that its values become the
+ * defaults of the flags. To be called before the flags are parsed. DF_EINVAL as df_spec_load. */
 DF_NODISCARD df_status df_search_read_spec(df_search_args *a, int argc, char **argv, df_err *err);
 
 /* The texts of the configuration files; of files that name a device what was read, in one. */

@@ -6,8 +6,8 @@
 
 enum { BINDS_ROOM = 160 };
 
-static const double MORE = 1.01; /* of a budget */
-static const double FULL = 0.99; /* of a limit */
+static const double MORE = 1.01; /* factor of a budget */
+static const double FULL = 0.99; /* share of a limit */
 static const double TELLING = 1e-4;
 
 static void add_text(char text[BINDS_ROOM], const char *name, double percent)

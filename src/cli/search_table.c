@@ -108,14 +108,14 @@ static int name_width(const df_sweep_plan *plan, const df_store_search *best, in
 
 /* ---- Rows with the same results are one ---- */
 
-/* The best, one of each result, and how many more have it. */
+/* The best rows, one for each result, and how many more rows have that result. */
 typedef struct {
     df_store_search *best;
     int64_t *more;
     int32_t count, room;
 } results_list;
 
-/* Joins the rows that have the same result as one before. Only neighbours of the same value can. */
+/* Combines rows with the same result. Only neighbours, which have the same value, can have it. */
 static void join_equals(results_list *list)
 {
     int32_t kept = 0;
@@ -153,8 +153,8 @@ find_best(const df_sweep_plan *plan, df_store *store, results_list *list, bool *
     return DF_OK;
 }
 
-/* The best `top` results and one more, so that all rows that have them are counted; or as many as
- * there are. */
+/* The best `top` results and one more, so that all rows that have these results are counted; or as
+ * many results as there are. */
 static df_status find_results(
     const df_sweep_plan *plan, df_store *store, int32_t top, results_list *list, df_err *err)
 {

@@ -10,9 +10,9 @@ void df_search_layout_text(const df_store_strategy *row, char text[DF_SEARCH_LAY
 /* The head of that column. */
 const char *df_search_layout_head(const df_store_strategy *row);
 
-/* Prints the best `top` results of the store, at most: of rows with the same result the first, and
- * how many more there are; and notes through *found how many working
- * designs there are, up to `top` or 1. */
+/* Prints at most `top` results of the store, the best first; of rows with the same result, it
+ * prints the first and how many more there are. Through *found it tells how many working designs
+ * there are, up to `top` or 1. */
 DF_NODISCARD df_status df_search_print_best(
     const df_sweep_plan *plan, df_store *store, int32_t top, int32_t *found, df_err *err);
 

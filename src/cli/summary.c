@@ -152,7 +152,7 @@ static void print_training(FILE *out, const df_summary *s)
             s->prediction->time_s);
 }
 
-/* The rates of one sequence, times a number of sequences. */
+/* Prints the rates of one sequence, multiplied by a number of sequences. */
 static void print_rates(FILE *out, const char *title, const df_llm_rates *r, double sequences)
 {
     fprintf(out, "%s: start=%.2f, mid(token %" PRId64 ")=%.2f, end=%.2f\n", title,

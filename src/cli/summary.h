@@ -1,5 +1,5 @@
-/* summary.h: the summary file of one prediction, in the format that users of the Python
- * DeepFlow read. Rounding and units (GB of 2^30 bytes) are that format's. */
+/* summary.h: the summary file of one prediction, in the format that users of the Python DeepFlow
+ * read. Rounding and units (a GB is 2^30 bytes) are those of that format. */
 #ifndef DF_SUMMARY_H
 #define DF_SUMMARY_H
 #include "hw/hw.h"

@@ -1,25 +1,26 @@
-/* With rule astra_algorithm_stale, which number of ranks the algorithms of a run of the simulator
- * are for, where the Python DeepFlow keeps those of an earlier run.
+/* With rule astra_algorithm_stale: for which number of ranks the algorithms of a run of the
+ * simulator are, where the Python DeepFlow keeps those of an earlier run. This file also has the
+ * rate of the simulator's reductions.
  *
- * It has one file of algorithms, which it writes at the first run of each number of ranks: a later
- * one of the same ranks has what was written last. What a run finds so depends on all that the
- * process did before. A GEMM or an LSTM is taken to be the first thing that it does.
+ * The Python DeepFlow has one file of algorithms, which it writes at the first run for each number
+ * of ranks; a later run for the same number uses what was written last. What a run finds therefore
+ * depends on everything that the process did before. A GEMM or an LSTM is assumed to be the first
+ * thing that the process does.
  *
- * A transformer is not: the recorded prediction that shows it (th_gpt27_tp2_cp4_ring of
- * tests/golden/llm_astra.txt) is that of a process that had met two ranks. Two are the only number
- * whose algorithm by topology can differ from that of more (a ring of two is connected), and they
- * take the same time with either. So each collective has its own algorithm after all, and what is
- * written last is for the most ranks that one has: the devices that share a layer. Graphs have
- * that. A process that begins with such a transformer would meet two only after the four on a ring
- * of the forward gather, and reduce over the four directly.
- *
- * And the rate of the simulator's reductions. */
+ * A transformer is not: the recorded prediction that shows the effect (th_gpt27_tp2_cp4_ring of
+ * tests/golden/llm_astra.txt) is that of a process that had met two ranks before. Two is the only
+ * number whose algorithm by topology can differ from that of more ranks (a ring of two is
+ * connected), and two ranks take the same time with either. So each collective has its own
+ * algorithm after all, and what is written last is for the largest number of ranks of any
+ * collective: the devices that share a layer. Graphs use that one. A process that begins with such
+ * a transformer would meet two ranks only after the four of the forward gather on a ring, and would
+ * reduce over the four directly. */
 #include <assert.h>
 #include <math.h>
 
 #include "compat/compat.h"
 
-/* It keeps times too: the same collective again takes the time that it took first. */
+/* It also keeps times: a repeated collective takes the time that it took first. */
 static double history_ranks(void *context, const df_op *op, double members)
 {
     df_compat_history *const history = context;
@@ -41,7 +42,8 @@ static double history_ranks(void *context, const df_op *op, double members)
     return run.chosen_for;
 }
 
-/* Bytes a second that the Python DeepFlow writes into the system file of whatever device. */
+/* Rate, in bytes per second, that the Python DeepFlow writes into the system file of every device.
+ */
 static const double reference_reduction_bytes_ps = 1600e9;
 
 void df_compat_simulated(const df_rules *rules, df_mode mode, df_simulated *s)

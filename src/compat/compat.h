@@ -1,12 +1,12 @@
-/* compat.h: what the Python DeepFlow does otherwise than the model (rules/rules.h).
+/* compat.h: what the Python DeepFlow does differently from the model (rules/rules.h).
  *
- * The model knows no rule. A rule that is the reference's is one of
- *   a description   the split or the span that the operators are built from (describe.c)
+ * The model knows no rules. A rule whose value is that of the reference is implemented as one of
+ *   a description   of the split or the span from which operators are built (describe.c)
  *   an edit         of the list of operators (edit.c)
- *   a price         in the reference's cost model (price.c)
+ *   a price         in the cost model of the reference (price.c)
  *   a count         of flops and bytes, for energies and tables (count.c)
- *   a step          the order in which a step's work is done (step_reference.c)
- *   an option       of what is built of plain data: GEMM traffic, simulated programs
+ *   a step          that does its work in another order (step_reference.c)
+ *   an option       of GEMM traffic or of simulated programs, which are built from plain data
  * In the modes LSTM and GEMM, lstm.c has the descriptions and edits. */
 #ifndef DF_COMPAT_H
 #define DF_COMPAT_H
@@ -20,17 +20,18 @@
 /* What a prediction does otherwise beside its operators, as plain options. */
 typedef struct {
     bool calibrated;          /* kernels, frameworks and engines are as they were measured */
-    bool flags_alone;         /* df_topo_derive has what it means */
+    bool flags_alone;         /* df_topo_derive explains it */
     bool hops_of_stages;      /* energies count no hops between the parts of a stage */
     bool hop_whole;           /* one link carries all activations from a stage to the next */
-    bool flops_unmasked;      /* df_transformer_flops has what it means */
+    bool flops_unmasked;      /* df_transformer_flops explains it */
+    bool logits_whole;        /* all positions of a prompt have logits */
     bool counted_energy;      /* an inference's energies are those of df_compat_pass_energy_j */
-    bool first_token_decoded; /* a decode step, too, comes before the first token */
-    /* In the network simulator: */
+    bool first_token_decoded; /* a decode step also comes before the first token */
+    /* Options of the network simulator: */
     bool edges_free;        /* hybrid: hops and exchanges among replicas cost nothing */
     bool collectives_twice; /* a block's operators last as long as with their collectives */
     df_lower_options lower;
-    /* In the pipeline of an LSTM: graph/pipeline.h has what they mean */
+    /* Options of the pipeline of an LSTM, which graph/pipeline.h explains: */
     bool rejects_two_stages, frees_last_link;
 } df_compat_options;
 
@@ -70,8 +71,8 @@ void df_compat_count(const df_rules *rules,
                      const df_price price[],
                      df_breakdown *table);
 
-/* Energy of an inference's pass as the Python DeepFlow counts it: of one device and one layer (rule
- * llm_energy_one_layer), from a table's counted figures. */
+/* Energy of a pass of inference as the Python DeepFlow counts it, for one device and one layer
+ * (rule llm_energy_one_layer), from the counted figures of a table. */
 double df_compat_pass_energy_j(const df_rules *rules,
                                const df_cfg_tech *tech,
                                const df_compat_case *of,
@@ -163,7 +164,7 @@ bool df_compat_hops_are_free(const df_rules *rules, df_mode mode);
 /* Sequences that decode at once, of which rates are printed: the whole batch, or dp times it. */
 double df_compat_rated_sequences(const df_rules *rules, const df_cfg *cfg);
 
-/* A GEMM's backward time as its summary has it, which may lack the reduction's. */
+/* The backward time of a GEMM as the summary prints it, which may lack that of the reduction. */
 double df_compat_summary_backward_s(const df_rules *rules, double backward_s, double reduction_s);
 
 #endif

@@ -7,7 +7,7 @@ enum { DRAM = DF_HW_LEVELS - 1 };
 
 typedef struct {
     const df_compat_case *of;
-    bool one_head; /* of the products of attention, the traffic of one */
+    bool one_head; /* of the products of attention, count the traffic of one */
     df_breakdown *table;
 } counter;
 
@@ -18,7 +18,8 @@ static void add_bytes(df_row *row, const double bytes[DF_HW_LEVELS], double time
     }
 }
 
-/* A product with weights: flops of all devices, traffic of one product of one device. */
+/* A product with weights counts the flops of all devices, and the traffic of one product on one
+ * device. */
 static void count_projection(const counter *c, const df_op *op, const df_price *price)
 {
     const df_dims *const d = c->of->dims;
@@ -125,7 +126,7 @@ void df_compat_count(const df_rules *rules,
 
 /* ---- Energy ---- */
 
-/* Flops, DRAM traffic and transfers of one layer and of what is beside the layers. */
+/* Flops, DRAM traffic and transfers of one layer, and of everything outside of layers. */
 typedef struct {
     double flops, dram_bytes, moved_bytes;
 } counted;

@@ -9,6 +9,7 @@ df_compat_options df_compat_read(const df_rules *rules)
         .flags_alone = rules->axes_follow_flags,
         .hops_of_stages = rules->llm_energy_hops_of_stages,
         .hop_whole = rules->llm_hop_whole,
+        .logits_whole = rules->llm_prefill_logits_whole,
         .counted_energy = rules->llm_energy_one_layer,
         .flops_unmasked = rules->llm_model_flops_unmasked,
         .first_token_decoded = rules->ttft_with_decode_step,

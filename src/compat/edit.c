@@ -22,11 +22,11 @@ static void edit_core(const df_rules *rules, const df_compat_case *of, df_op *op
     }
 }
 
-/* The last projection has all tokens on each tensor- and context-parallel device, which has one
- * n-th of the vocabulary. */
+/* The last projection has all tokens with logits on each tensor- and context-parallel device, which
+ * has one n-th of the vocabulary. */
 static double head_rows(const df_compat_case *of)
 {
-    return of->split->batch * of->span->tokens;
+    return of->split->batch * of->span->scored;
 }
 
 static double head_members(const df_compat_case *of)

@@ -57,7 +57,7 @@ static double kernel_s(const df_coster *c, const df_op_attention *a, const df_fl
     const df_rules *const rules = options_of(c)->rules;
     const double launch_s = rules->llm_flash_launch_on_heads ? c->dev->launch_overhead_s : 0.0;
     const double slowdown = rules->llm_flash_softmax_as_products ? 1.0 : 16.0;
-    /* the reference has it read a byte, whose latency must not count for each pair of tiles */
+    /* the reference reads it as one byte, whose latency must not count for each pair of tiles */
     const double softmax_bytes = c->dev->latency_if_memory_bound ? 1.0 : 0.0;
     const double softmax_s =
         df_roof_level(c->dev, DRAM, slowdown * f->softmax_flops, softmax_bytes);

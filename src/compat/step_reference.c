@@ -1,9 +1,10 @@
-/* Three steps are linked otherwise than their order has it: gathers of ZeRO 3 (Rajbhandari et al.,
- * SC 2020) hold up reductions and other micro-batches; nothing leads to further micro-batches of a
- * single stage; stages without layers take part in none of the links. In the first two the links
- * leave no device a choice: each element of the graph (lower/graph.c) begins when its parents have
- * ended, which is followed here from stage to stage without the graph. unit.compat compares the
- * two. In the third the graph is simulated. */
+/* Three kinds of steps are linked in a way that differs from their order: gathers of ZeRO 3
+ * (Rajbhandari et al., SC 2020) hold up reductions and other micro-batches; no link leads to the
+ * further micro-batches of a single stage; and stages without layers take part in none of the
+ * links. In the first two kinds, the links leave no device a choice: each element of the graph
+ * (lower/graph.c) begins when its parents have ended. This file follows that from stage to stage
+ * without the graph, and unit.compat compares the two. In the third kind, the graph is simulated.
+ */
 #include <math.h>
 
 #include "compat/compat.h"
@@ -14,15 +15,17 @@ enum { FORWARD = DF_TASK_FORWARD, BACKWARD = DF_TASK_BACKWARD };
 
 typedef struct {
     const df_step *step;
-    int64_t layers, layers_of_last; /* of each stage but the last, of the last */
-    double layer_s[2];              /* from one layer to the next, its gather beside */
-    double gather_logits_s;         /* beside the last layer; 0: the table is there */
-    double *free_s;                 /* [stage]: when it ended with the last micro-batch */
-    double held_s;                  /* when a gather lets other micro-batches go on */
-    double logits_s;                /* when the last forward pass of logits began */
+    int64_t layers, layers_of_last; /* layers of each stage but the last, and of the last */
+    double
+        layer_s[2]; /* time from one layer to the next, including the gather in parallel with it */
+    double gather_logits_s; /* gather in parallel with the last layer; 0: the table is already on
+                               the device */
+    double *free_s;         /* [stage]: when it ended with the last micro-batch */
+    double held_s;          /* when a gather lets other micro-batches continue */
+    double logits_s;        /* when the last forward pass of logits began */
 } gated;
 
-/* From the beginning of a stage's first layer to that of its last. */
+/* Time from the beginning of a stage's first layer to that of its last. */
 static double between_s(const gated *g, int64_t stage, int direction)
 {
     const int64_t layers = stage < g->step->pipe.stages - 1 ? g->layers : g->layers_of_last;
@@ -54,9 +57,9 @@ static void go_forward(gated *g, double begin_s)
     g->free_s[last] = g->logits_s + t->logits[FORWARD];
 }
 
-/* A micro-batch backward, whose logits can begin at ready_s. Returns the end of what comes last.
- * The logits' gather for the next micro-batch begins with the last layer before the first stage,
- * and holds that one up before that stage. */
+/* The backward pass of a micro-batch whose logits can begin at ready_s. Returns the end of what
+ * comes last. The gather of the logits for the next micro-batch begins with the last layer before
+ * the first stage, and delays that micro-batch before that stage. */
 static double go_backward(gated *g, double ready_s)
 {
     const df_step_times *const t = &g->step->t;

@@ -17,7 +17,7 @@ typedef enum {
 } df_axis;
 
 typedef struct {
-    const char *name;    /* of YAML keys, columns and flags: "dp" */
+    const char *name;    /* name in YAML keys, columns and flags: "dp" */
     const char *alias;   /* the literature's word, accepted beside it: "pp"; NULL: there is none */
     const char *inter;   /* "dp_inter" */
     const char *meaning; /* "data-parallel replicas" */

@@ -11,7 +11,7 @@ enum { FILE_BYTES_MAX = 16 << 20, FILE_BYTES_FIRST = 16 << 10 };
 
 /* ---- Files ---- */
 
-/* Reads what is left of the stream; *size without the terminating NUL. */
+/* Reads the rest of the stream; *size does not include the terminating NUL. */
 static char *read_stream(FILE *file, size_t *size)
 {
     size_t room = FILE_BYTES_FIRST;
@@ -104,12 +104,19 @@ static bool given_in_short(const df_cfg_reader *reader, const char *path)
     return false;
 }
 
-/* Where an option stands; one that is not given: where what is beside it begins. */
+/* Whether a mark is in a file that the caller named, not in that of a device. */
+static bool is_own(const df_cfg_reader *reader, const df_cfg_mark *mark)
+{
+    return mark->line != 0 && (mark->file == reader->own[0] || mark->file == reader->own[1]);
+}
+
+/* The line of an option; for one that is not given, the line where its neighbours begin; for one
+ * that only the device's file has, the line that names the device. */
 static df_cfg_mark mark_of(const df_cfg_reader *reader, const char *key)
 {
     char section[DF_OPT_PATH];
     const int option = df_opt_find(key, reader->modes);
-    if (option >= 0 && reader->option[option].line != 0) {
+    if (option >= 0 && is_own(reader, &reader->option[option])) {
         return reader->option[option];
     }
     snprintf(section, sizeof section, "%s", key);
@@ -117,12 +124,12 @@ static df_cfg_mark mark_of(const df_cfg_reader *reader, const char *key)
         df_cfg_mark first = {NULL, 0, NULL};
         *dot = '\0';
         const int index = df_opt_section_index(section);
-        if (index >= 0) {
+        if (index >= 0 && is_own(reader, &reader->section[index])) {
             return reader->section[index];
         }
         for (int i = 0; i < df_num_opts; i++) {
             const df_cfg_mark *const mark = &reader->option[i];
-            if (mark->line != 0 && df_opt_is_under(df_opts[i].path, section) &&
+            if (is_own(reader, mark) && df_opt_is_under(df_opts[i].path, section) &&
                 (first.line == 0 || mark->line < first.line)) {
                 first = *mark;
             }
@@ -132,7 +139,8 @@ static df_cfg_mark mark_of(const df_cfg_reader *reader, const char *key)
             return first;
         }
     }
-    return (df_cfg_mark){NULL, 0, NULL};
+    const df_cfg_mark *const device = &reader->option[df_opt_find("device", 0)];
+    return (df_cfg_mark){device->file, device->line, NULL};
 }
 
 static df_status require_options(const df_cfg_reader *reader, df_err *err)
@@ -208,7 +216,7 @@ static df_status check_figures(const df_cfg_reader *reader, unsigned need, df_er
             const df_cfg_mark own = mark_of(reader, path);
             const df_cfg_mark mark = own.file ? own : mark_of(reader, figures[i].instead);
             return df_fail(err, DF_EINVAL,
-                           "%s:%d: %s: expected this, or %s in its place, to derive the device "
+                           "%s:%d: %s: expected this key, or %s in its place, to derive the device "
                            "from, found nothing",
                            mark.file, mark.line, path, figures[i].instead);
         }
@@ -235,7 +243,7 @@ check_machine(const df_cfg_reader *reader, unsigned need, df_err *warning, df_er
     return status;
 }
 
-/* All warnings, a line each. What is not simulated has no mode that could be wrong. */
+/* All warnings, one on each line. What is not simulated has no mode that could be wrong. */
 static void note_warnings(const df_cfg_reader *reader, const df_err *machine, df_err *err)
 {
     const bool simulates = reader->cfg.backend.model == DF_BACKEND_ASTRA;
@@ -307,6 +315,8 @@ df_status df_cfg_parse(
     df_err machine;
     memset(&reader, 0, sizeof reader);
     df_opt_store_presets(&reader.cfg);
+    reader.own[0] = hardware ? hardware->name : NULL;
+    reader.own[1] = model ? model->name : NULL;
     if (model) { /* first, for the mode */
         DF_TRY(df_cfg_read_document(&reader, model->text, model->name, err));
     }

@@ -161,7 +161,7 @@ typedef struct {
 typedef struct {
     df_cfg_core core;
     df_cfg_dram dram;
-    df_cfg_sram sram[DF_CFG_SRAMS]; /* by df_mem_type: R, L1, L2 */
+    df_cfg_sram sram[DF_CFG_SRAMS]; /* indexed by df_mem_type: R, L1, L2 */
     df_cfg_link intra, inter;
 } df_cfg_tech;
 
@@ -241,7 +241,7 @@ typedef struct {
     int64_t endpoint_delay; /* ns */
     int64_t active_chunks_per_dimension, preferred_dataset_splits;
     char binary[DF_CFG_TEXT]; /* AstraSim; "": the simulator in process */
-    double time_limit_s;      /* of one run of the binary */
+    double time_limit_s;      /* longest time of one run of the binary */
 } df_cfg_backend;
 
 typedef struct {
@@ -299,22 +299,22 @@ typedef enum {
     DF_CFG_ANY_DEGREES = 4,    /* the degrees of parallelism need not fit the system: a search
                                   overwrites both */
     DF_CFG_ANY_BUDGETS = 8,    /* shares above their budget are a warning */
-    DF_CFG_ANY_NETWORKS = 16,  /* an axis over a network that is not there, too */
+    DF_CFG_ANY_NETWORKS = 16,  /* so is an axis over a network that does not exist */
     DF_CFG_ANY_TOPOLOGY = 32,  /* and a topology that is simulated as fully connected */
-    DF_CFG_ANY_SHARES = 64,    /* shares do not matter: a search divides the budgets anew */
+    DF_CFG_ANY_SHARES = 64,    /* shares are ignored: a search divides the budgets anew */
     DF_CFG_NEED_FIGURES = 128, /* the technology and the budgets that parts are derived from */
     DF_CFG_ANY_KIND = 512,     /* formulas know networks of any kind, not rings alone */
     DF_CFG_ANY_SPLITS = 256,   /* degrees that do not split an LLM evenly are a warning */
 } df_cfg_need;
 
-/* Reads hardware and model files into *cfg. Either path may be NULL; one combined
- * file is given as hardware_path with model_path NULL. `need` is a sum of
- * df_cfg_need. Where a file names a device (key `device`), the file of that device is read, too:
- * what the others leave out is taken from there. A section that the command does not need may be
- * there (it is checked all the same). DF_EINVAL: err is "FILE:LINE: KEY: expected ..., found ...",
- * with what would work behind it where that can be found. As df_cfg_read_text for the files. On
- * failure *cfg is untouched. DF_OK: err is empty, or has warnings of the same kind, a line each: of
- * a value that was replaced, of budgets, of a rate in powers of 1024. */
+/* Reads hardware and model files into *cfg. Either path may be NULL; one combined file is given as
+ * hardware_path with model_path NULL. `need` is a sum of df_cfg_need. Where a file names a device
+ * (key `device`), the file of that device is read too, and gives what the others leave out. A
+ * section that the command does not need may be present, and is checked all the same. DF_EINVAL:
+ * err is "FILE:LINE: KEY: expected ..., found ...", followed by what would work if that can be
+ * found. Other errors are those of df_cfg_read_text, for the files. On failure *cfg is untouched.
+ * DF_OK: err is empty, or has warnings of the same form, one on each line: of a value that was
+ * replaced, of budgets, of a rate in powers of 1024. */
 DF_NODISCARD df_status df_cfg_load(
     const char *hardware_path, const char *model_path, unsigned need, df_cfg *cfg, df_err *err);
 
@@ -328,8 +328,8 @@ typedef struct {
     const char *text, *name;
 } df_cfg_text;
 
-/* The same from texts in memory; either may be NULL. A device is named by a shipped file, or by a
- * path relative to the folder of the text's name. */
+/* As df_cfg_load, from texts in memory; either may be NULL. A device is named by a shipped file, or
+ * by a path relative to the folder of the text's name. */
 DF_NODISCARD df_status df_cfg_parse(
     const df_cfg_text *hardware, const df_cfg_text *model, unsigned need, df_cfg *cfg, df_err *err);
 
@@ -377,8 +377,8 @@ int64_t df_cfg_most_parts(int64_t layers, int64_t stages);
 /* Prints the option table as `deepflow help config` shows it. */
 void df_cfg_print_help(FILE *out);
 
-/* Writes the configuration as one combined file that reads back to the same numbers. Options at
- * their preset are left out. */
+/* Writes the configuration as one combined file that reads back to the same numbers. Leaves out
+ * options at their preset. */
 void df_cfg_write(const df_cfg *cfg, FILE *out);
 
 /* Words of the files for enums, for printing. */

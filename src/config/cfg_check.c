@@ -212,8 +212,9 @@ static df_status check_precision(const df_cfg *cfg, const char **key, df_err *er
     const df_cfg_precision *const p = &cfg->sw.precision;
     if (p->param_storage == DF_STORE_TENSOR_FP32_MASTER && !p->mixed_precision) {
         *key = "sw_param.precision.param_storage_mode";
-        return df_fail(err, DF_EINVAL,
-                       "expected mixed_precision with tensor_plus_fp32_master, found it off");
+        return df_fail(
+            err, DF_EINVAL,
+            "expected mixed_precision to be true with tensor_plus_fp32_master, found false");
     }
     return DF_OK;
 }
@@ -362,7 +363,7 @@ df_status df_cfg_check_machine(
 df_status df_cfg_cross_check(const df_cfg *cfg, bool degrees, const char **key, df_err *err)
 {
     DF_TRY(check_workers(cfg, key, err));
-    if (!cfg->has_model) { /* a device is the same whatever it is used for */
+    if (!cfg->has_model) { /* a device does not depend on its use */
         return DF_OK;
     }
     if (cfg->mode == DF_MODE_LLM) {

@@ -37,12 +37,13 @@ static void add_file(df_cfg_devices *list, const char *file)
 df_status df_cfg_list_devices(df_cfg_devices *out, df_err *err)
 {
     char folder[DF_DATA_PATH];
+    out->count = 0;
     DF_TRY(df_data_find(FOLDER, folder, err));
     DIR *const dir = opendir(folder);
     if (!dir) {
         return df_fail(err, DF_EIO, "%.800s: cannot be read: %s", folder, strerror(errno));
     }
-    out->count = 0;
+    /* cppcheck-suppress readdirCalled ; the stream is ours alone */
     for (const struct dirent *file = readdir(dir); file; file = readdir(dir)) {
         add_file(out, file->d_name);
     }
@@ -54,9 +55,9 @@ df_status df_cfg_list_devices(df_cfg_devices *out, df_err *err)
 /* " (did you mean h100_sxm, h100_pcie or h100_nvl?)", or nothing. */
 static void nearest_text(const df_cfg_devices *list, const char *name, char text[DF_OPT_EXPECTED])
 {
-    enum { MOST = 4 };
+    enum { MOST = 6 };
     const char *words[DF_CFG_DEVICES];
-    const char *near[MOST];
+    const char *near[MOST] = {NULL};
     size_t left = 0;
     int found = 0;
     for (int i = 0; i < list->count; i++) {

@@ -63,7 +63,8 @@ void df_cfg_print_help(FILE *out)
           "take a unit: K, M, G, T (powers of 1024, also Ki ...) before B (bytes) or b (bits),\n"
           "as in \"80 GB\" or \"400 Gb\"; without one they are bytes. Data sheets give bandwidths "
           "in\n"
-          "powers of 1000: write 3350e9 for their 3350 GB/s. A null value counts as left out.\n",
+          "powers of 1000: write 3350e9 for their 3350 GB/s. A key\n"
+          "with a null value counts as left out.\n",
           out);
     fputs("\nAt the top\n", out);
     print_option(&df_opts[df_opt_find("device", 0)], out);

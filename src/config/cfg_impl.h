@@ -39,8 +39,8 @@ typedef struct {
     const char *path, *now;
 } df_opt_renamed;
 
-/* Two paths: another word for the key of an option; or an option, and the one whose value it has
- * where it is absent. */
+/* Two paths: an alias and the key of an option; or an option and the one whose value it takes if it
+ * is absent. */
 typedef struct {
     const char *path, *of;
 } df_opt_pair;
@@ -68,9 +68,9 @@ bool df_opt_applies(const df_opt *opt, unsigned modes);
 bool df_opt_is_under(const char *path, const char *section);
 /* Index of the option, or -1. The path may be an alias. */
 int df_opt_find(const char *path, unsigned modes);
-/* The path as the tables have it, alias or not; NULL: there is no such option. */
+/* The path as the tables spell it, whether or not it is an alias; NULL: there is no such option. */
 const char *df_opt_path(const char *path, unsigned modes);
-/* The option whose value this one has where it is absent; NULL: it has its preset. */
+/* The option whose value this one takes if it is absent; NULL: it takes its preset. */
 const df_opt *df_opt_followed(const df_opt *opt);
 /* Index of the first option below the section, or -1. */
 int df_opt_find_section(const char *path, unsigned modes);
@@ -87,7 +87,7 @@ void df_opt_range_text(const df_opt *opt, char text[DF_OPT_EXPECTED]);
 void df_opt_store(const df_opt *opt, double value, df_cfg *cfg);
 /* The number in the field of an option that is kept and no TEXT. */
 double df_opt_load(const df_opt *opt, const df_cfg *cfg);
-/* Of a TEXT that df_opt_parse takes. */
+/* The text of what is expected of a TEXT that df_opt_parse takes. */
 void df_opt_store_text(const df_opt *opt, const char *text, df_cfg *cfg);
 void df_opt_store_presets(df_cfg *cfg);
 
@@ -98,21 +98,21 @@ void df_opt_unknown(const char *section, const char *key, unsigned modes, char t
 /* ---- Documents (cfg_yaml.c) ---- */
 typedef struct {
     const char *file;
-    int line;        /* from 1; 0: not given */
-    const char *key; /* of an option: the path that it was given by, which may be an alias */
+    int line;        /* counted from 1; 0: not given */
+    const char *key; /* path by which an option was given, which may be an alias */
 } df_cfg_mark;
 
-/* What was read so far, and where. */
+/* What has been read so far, and where. */
 typedef struct {
     df_cfg cfg;
     unsigned modes; /* DF_OPT_IN(mode); 0 before model_param */
     df_cfg_mark option[DF_OPT_MAX];
     df_cfg_mark section[DF_SECTION_MAX];
-    const char
-        *left_out[DF_OPT_MAX];     /* the file that says null, whatever that of the device says */
-    bool of_device;                /* the document fills up what those before it left out */
-    bool any_nodes, any_node_size; /* the cluster's: as many as the degrees ask for */
-    df_err warning;                /* about a word that was replaced; empty: none */
+    const char *own[2]; /* names of the files that are read, but for those of devices */
+    const char *left_out[DF_OPT_MAX]; /* the file that says null, whatever the device's says */
+    bool of_device;                   /* the document fills up what those before it left out */
+    bool any_nodes, any_node_size;    /* the cluster's: as many as the degrees ask for */
+    df_err warning;                   /* about a word that was replaced; empty: none */
     df_err rate; /* about the first rate with a unit of powers of 1024; empty: none */
 } df_cfg_reader;
 
@@ -174,8 +174,8 @@ enum { DF_FIT_TEXT = 96 };
 /* After a failed check of `key`: writes "; mb 4 would fit", the nearest change with which all
  * checks hold, or nothing. Tries some thousands of values. */
 void df_cfg_suggest(const df_cfg *cfg, bool degrees, const char *key, char text[DF_FIT_TEXT]);
-/* The same after a degree, `key`, that does not split an LLM evenly: "; tp 4 with dp 2 would fit".
- * Of other keys nothing. */
+/* As above, after a degree `key` that does not split an LLM evenly: "; tp 4 with dp 2 would fit".
+ * Writes nothing for other keys. */
 void df_cfg_suggest_split(const df_cfg *cfg, const char *key, char text[DF_FIT_TEXT]);
 
 #endif

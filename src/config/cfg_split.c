@@ -3,7 +3,7 @@
 
 #include "config/cfg_impl.h"
 
-/* Of a condition that is not met: what df_cfg_misfit has, and what is expected. */
+/* A condition that is not met: the contents of df_cfg_misfit, and what is expected. */
 typedef struct {
     bool missed;
     bool always; /* whatever is demanded */

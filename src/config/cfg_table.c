@@ -247,7 +247,7 @@ static const df_word words_attention[] = {DF_CFG_ATTENTION_TYPES(ATTENTION_WORD)
         path, kind, "", ANY, words, {false, 0}, 0, DF_OPT_NOT_KEPT, meaning                        \
     }
 
-/* A degree that can only be 1 so far. */
+/* A degree that can only be 1. */
 #define ONE(path, why, meaning)                                                                    \
     {                                                                                              \
         path, DF_OPT_INT, why, WHOLE(1, 1), NULL, {false, 1}, 0, DF_OPT_NOT_KEPT, meaning          \
@@ -279,9 +279,6 @@ static const df_word words_attention[] = {DF_CFG_ATTENTION_TYPES(ATTENTION_WORD)
     {"model_param.attention." #name, kind,   "", range, words, absent, DF_OPT_IN(DF_MODE_LLM),     \
      AT(llm.attention.name),         meaning},
 
-/* Technology values that a file leaves out are 0.1, link counts 1: so the Python
- * DeepFlow has it, whose newer files give sizes and bandwidths instead. By the corrected rules
- * nothing is derived from them (cfg_derive.c). */
 #define CALIBRATION_ROW(section, field, key, unit, range, a100, h100, l40s, meaning)               \
     {"calibration." key,                                                                           \
      DF_OPT_REAL,                                                                                  \
@@ -307,6 +304,9 @@ static const df_word words_attention[] = {DF_CFG_ATTENTION_TYPES(ATTENTION_WORD)
         0,      AT(sw.framework.own.field),                                                        \
         meaning},
 
+/* Technology values that a file leaves out are 0.1, and numbers of links 1, as in the Python
+ * DeepFlow, whose newer files give sizes and bandwidths instead. Under the corrected rules nothing
+ * is derived from them (cfg_derive.c). */
 #define TECH OPTIONAL(DF_CFG_ABSENT_J)
 #define LINKS OPTIONAL(1)
 
@@ -330,31 +330,31 @@ static const df_word words_attention[] = {DF_CFG_ATTENTION_TYPES(ATTENTION_WORD)
         REAL("tech_param." name ".util", "", UTIL, REQUIRED, field.util,                           \
              "share of the peak bandwidth that is reached"),                                       \
         BYTES("tech_param." name ".size", FROM_0, NOT_GIVEN, field.size_bytes,                     \
-              "capacity; 0: what the area holds"),                                                 \
+              "capacity; 0: as much as fits in the area"),                                         \
         RATE("tech_param." name ".bandwidth", FROM_0, NOT_GIVEN, field.bandwidth_bytes_ps,         \
-             "peak bandwidth of all its units together; 0: what the power allows")
+             "peak bandwidth of all units together; 0: as high as the power allows")
 
 #define LINK(name, field)                                                                          \
     REAL("tech_param.network." name ".latency", "s", FROM_0, REQUIRED, field.latency_s,            \
          "time of one hop"),                                                                       \
         REAL("tech_param.network." name ".nominal_frequency", "Hz", FROM_0, TECH,                  \
-             field.nominal_frequency_hz, "bits a second of one link at nominal voltage"),          \
+             field.nominal_frequency_hz, "bits per second of one link at nominal voltage"),        \
         REAL("tech_param.network." name ".nominal_voltage", "V", FROM_0, TECH,                     \
              field.nominal_voltage_v, "voltage of the nominal values"),                            \
         REAL("tech_param.network." name ".threshold_voltage", "V", FROM_0, TECH,                   \
              field.threshold_voltage_v, "voltage at which switching stops"),                       \
         REAL("tech_param.network." name ".margin_voltage", "V", FROM_0, TECH,                      \
-             field.margin_voltage_v, "least distance of the voltage from the threshold"),          \
+             field.margin_voltage_v, "smallest distance of the voltage from the threshold"),       \
         REAL("tech_param.network." name ".nominal_energy_per_link", "J", FROM_0, TECH,             \
-             field.nominal_energy_per_link_j, "energy of a link for one bit"),                     \
+             field.nominal_energy_per_link_j, "energy that a link takes for one bit"),             \
         REAL("tech_param.network." name ".nominal_area_per_link", "mm2", ABOVE_0, TECH,            \
              field.nominal_area_per_link_mm2, "area of one link"),                                 \
         REAL("tech_param.network." name ".num_links_per_mm", "1/mm", FROM_0, LINKS,                \
-             field.num_links_per_mm, "links that fit on a mm of the chip's perimeter"),            \
+             field.num_links_per_mm, "links that fit on one mm of the perimeter of the chip"),     \
         REAL("tech_param.network." name ".util", "", UTIL, REQUIRED, field.util,                   \
              "share of the peak bandwidth that is reached"),                                       \
         REAL("tech_param.network." name ".operating_frequency", "Hz", FROM_0, NOT_GIVEN,           \
-             field.operating_frequency_hz, "frequency; 0: what the power allows"),                 \
+             field.operating_frequency_hz, "frequency; 0: as high as the power allows"),           \
         RATE("tech_param.network." name ".bandwidth", FROM_0, NOT_GIVEN, field.bandwidth_bytes_ps, \
              "peak bandwidth; 0: links times frequency"),                                          \
         REAL("tech_param.network." name ".message_latency", "s", FROM_0, NOT_GIVEN,                \
@@ -369,7 +369,8 @@ static const df_word words_attention[] = {DF_CFG_ATTENTION_TYPES(ATTENTION_WORD)
 
 #define SHARES(section, unit, field)                                                               \
     REAL(section ".core", unit, FROM_0, DUMMY(1), field.core, "for the cores"),                    \
-        REAL(section ".DRAM", unit, FROM_0, DUMMY(1), field.dram, "for the DRAM's side on chip"),  \
+        REAL(section ".DRAM", unit, FROM_0, DUMMY(1), field.dram,                                  \
+             "for the part of the DRAM that is on the chip"),                                      \
         REAL(section ".L2", unit, FROM_0, DUMMY(1), field.l2, "for the L2 memory"),                \
         REAL(section ".L1", unit, FROM_0, DUMMY(1), field.l1, "for the L1 memories"),              \
         REAL(section ".reg_mem", unit, FROM_0, DUMMY(1), field.reg, "for the registers"),          \
@@ -382,15 +383,15 @@ static const df_word words_attention[] = {DF_CFG_ATTENTION_TYPES(ATTENTION_WORD)
     INTEGER("scheduling_param.kp_" name "_dim1", WHOLE_FROM(1), OPTIONAL(1), sched.kp_dim1[part],  \
             "ways to split the " name " layer's first dimension where kp1 is null"),               \
         INTEGER("scheduling_param.kp_" name "_dim2", WHOLE_FROM(1), OPTIONAL(1),                   \
-                sched.kp_dim2[part], "ways to split its second one where kp2 is null"),            \
+                sched.kp_dim2[part], "ways to split its second dimension where kp2 is null"),      \
         WORD("scheduling_param.kp_" name "_type", words_kp_type, OPTIONAL(DF_KP_NONE),             \
-             sched.kp_type[part], "how it is split where t is none: -1 not, 1 CR, 2 RC")
+             sched.kp_type[part], "how it is split where t is none: -1 not at all, 1 CR, 2 RC")
 
 #define LEVEL(name, index, type_words)                                                             \
     WORD("memory_hierarchy." name ".type", type_words, REQUIRED, level[index].type,                \
-         "the memory of this level"),                                                              \
+         "the memory at this level"),                                                              \
         WORD("memory_hierarchy." name ".scope", df_words_scope, REQUIRED, level[index].scope,      \
-             "who shares one such memory")
+             "what shares one memory of this level")
 
 /* NOLINTEND(bugprone-macro-parentheses) */
 
@@ -413,23 +414,24 @@ const df_opt df_opts[] = {
          ANY,
          OPTIONAL(-1),
          sw.h2d_bandwidth_bytes_ps,
-         "from host to device; 0 or less: such transfers are not timed"),
+         "bandwidth from host to device; 0 or less: such transfers are not timed"),
     INTEGER("sw_param.dp_zero_stage",
             WHOLE_FROM(0),
             OPTIONAL(0),
             sw.dp_zero_stage,
-            "ZeRO sharding over data-parallel devices (LLM): 0 is none, from 3 on all"),
+            "stage of ZeRO sharding over data-parallel devices (LLM): 0 shards nothing, 3 or more "
+            "everything"),
     /* The older form: one number instead of the mapping. */
     FORMAT("sw_param.precision",
            words_format,
            NOT_GIVEN,
            sw.precision.tensor_bytes,
-           "short for precision.tensor_format alone"),
+           "short form of precision, which sets only precision.tensor_format"),
     FORMAT("sw_param.precision.tensor_format",
            words_format,
            REQUIRED,
            sw.precision.tensor_bytes,
-           "a tensor's element"),
+           "format of a tensor element"),
     BOOL("sw_param.precision.mixed_precision",
          OPTIONAL(0),
          sw.precision.mixed_precision,
@@ -438,12 +440,12 @@ const df_opt df_opts[] = {
          words_storage,
          OPTIONAL(DF_STORE_AS_TENSOR),
          sw.precision.param_storage,
-         "how parameters are kept with mixed precision (LLM)"),
+         "how mixed precision keeps parameters (LLM)"),
     FORMAT("sw_param.precision.kv_cache",
            words_kv_format,
            OPTIONAL(0),
            sw.precision.kv_cache_bytes,
-           "an element of the KV cache (LLM)"),
+           "format of an element of the KV cache (LLM)"),
 
     REAL("tech_param.core.nominal_power_per_mcu",
          "W",
@@ -480,19 +482,19 @@ const df_opt df_opts[] = {
          FROM_0,
          TECH,
          tech.core.margin_voltage_v,
-         "least distance of the voltage from the threshold"),
+         "smallest distance of the voltage from the threshold"),
     REAL("tech_param.core.operating_area_per_mcu",
          "mm2",
          ABOVE_0,
          TECH,
          tech.core.operating_area_per_mcu_mm2,
-         "area of one MCU as it is built"),
+         "area of one MCU as built"),
     REAL("tech_param.core.nominal_area_per_mcu",
          "mm2",
          FROM_0,
          NOT_GIVEN,
          tech.core.nominal_area_per_mcu_mm2,
-         "area to which the nominal values belong; 0: the same"),
+         "area to which the nominal values belong; 0: the operating area"),
     REAL("tech_param.core.nominal_frequency",
          "Hz",
          FROM_0,
@@ -504,7 +506,7 @@ const df_opt df_opts[] = {
          FROM_0,
          NOT_GIVEN,
          tech.core.operating_frequency_hz,
-         "frequency; 0: what the power allows"),
+         "frequency; 0: as high as the power allows"),
     INTEGER("tech_param.core.num_mcu_per_bundle",
             WHOLE_FROM(1),
             REQUIRED,
@@ -514,7 +516,7 @@ const df_opt df_opts[] = {
             WHOLE_FROM(0),
             NOT_GIVEN,
             tech.core.num_bundles,
-            "bundles; 0: what the area holds"),
+            "number of bundles; 0: as many as fit in the area"),
     INTEGER("tech_param.core.FMA_d1",
             WHOLE_FROM(1),
             REQUIRED,
@@ -529,7 +531,7 @@ const df_opt df_opts[] = {
          words_dataflow,
          REQUIRED,
          tech.core.dataflow,
-         "what stays in the MCU: weights, activations, outputs, the best of them, nothing"),
+         "what stays in the MCU: weights, activations, outputs, the best of these, or nothing"),
     REAL("tech_param.core.util",
          "",
          UTIL,
@@ -602,7 +604,7 @@ const df_opt df_opts[] = {
          FROM_0,
          TECH,
          tech.dram.margin_voltage_v,
-         "least distance of the voltage from the threshold"),
+         "smallest distance of the voltage from the threshold"),
     REAL("tech_param.DRAM.max_voltage",
          "V",
          FROM_0,
@@ -614,7 +616,7 @@ const df_opt df_opts[] = {
          FROM_0,
          LINKS,
          tech.dram.num_links_per_mm,
-         "links that fit on a mm of the chip's perimeter"),
+         "links that fit on one mm of the perimeter of the chip"),
     REAL("tech_param.DRAM.num_links_per_stack",
          "",
          FROM_0,
@@ -637,7 +639,7 @@ const df_opt df_opts[] = {
           FROM_0,
           NOT_GIVEN,
           tech.dram.size_bytes,
-          "capacity; 0: that of the stacks that fit"),
+          "capacity; 0: the capacity of the stacks that fit"),
     RATE("tech_param.DRAM.bandwidth",
          FROM_0,
          NOT_GIVEN,
@@ -647,19 +649,19 @@ const df_opt df_opts[] = {
           WHOLE_FROM(0),
           NOT_GIVEN,
           tech.dram.num_stacks,
-          "stacks; 0: what the areas hold"),
+          "number of stacks; 0: as many as fit in the areas"),
     REAL("tech_param.DRAM.operating_frequency",
          "Hz",
          FROM_0,
          NOT_GIVEN,
          tech.dram.operating_frequency_hz,
-         "frequency; 0: what the power allows"),
+         "frequency; 0: as high as the power allows"),
     REAL("tech_param.DRAM.nominal_frequency",
          "Hz",
          FROM_0,
          NOT_GIVEN,
          tech.dram.nominal_frequency_hz,
-         "bits a second of one link at nominal voltage"),
+         "bits per second of one link at nominal voltage"),
 
     SRAM("SRAM-L2", tech.sram[DF_MEM_SRAM_L2]),
     SRAM("SRAM-L1", tech.sram[DF_MEM_SRAM_L1]),
@@ -672,15 +674,15 @@ const df_opt df_opts[] = {
          ABOVE_0,
          DUMMY(1),
          area.device_mm2,
-         "chip and DRAM stacks together"),
+         "for the chip and the DRAM stacks together"),
     REAL("area_breakdown.proc_chip_area_budget",
          "mm2",
          ABOVE_0,
          DUMMY(1),
          area.chip_mm2,
-         "the processor chip"),
+         "for the processor chip"),
     SHARES("area_breakdown", "mm2", area.of),
-    REAL("power_breakdown.TDP", "W", ABOVE_0, DUMMY(1), power.tdp_w, "the whole device"),
+    REAL("power_breakdown.TDP", "W", ABOVE_0, DUMMY(1), power.tdp_w, "for the whole device"),
     SHARES("power_breakdown", "W", power.of),
     REAL("perimeter_breakdown.DRAM", "", FRACTION, DUMMY(0.1), perimeter.dram, "for the DRAM"),
     REAL("perimeter_breakdown.intra_node",
@@ -751,20 +753,21 @@ const df_opt df_opts[] = {
             WHOLE_FROM(1),
             REQUIRED,
             system.num_devices_per_node,
-            "devices in a node (a wafer, a package, a server)"),
-    INTEGER("system_hierarchy.num_nodes", WHOLE_FROM(1), REQUIRED, system.num_nodes, "nodes"),
+            "number of devices in a node (a wafer, a package, a server)"),
+    INTEGER(
+        "system_hierarchy.num_nodes", WHOLE_FROM(1), REQUIRED, system.num_nodes, "number of nodes"),
     REAL("system_hierarchy.inter_derate",
          "",
          FROM_0,
          OPTIONAL(1),
          system.inter_derate,
-         "streams that share a link between nodes; 0: no such network"),
+         "streams that share a link between nodes; 0: there is no such network"),
     REAL("system_hierarchy.intra_derate",
          "",
          FROM_0,
          OPTIONAL(1),
          system.intra_derate,
-         "streams that share a link inside a node; 0: no such network"),
+         "streams that share a link inside a node; 0: there is no such network"),
     BOOL("system_hierarchy.kp1_inter",
          REQUIRED,
          system.kp1_inter,
@@ -798,12 +801,12 @@ const df_opt df_opts[] = {
          df_words_topology,
          REQUIRED,
          inter_topology,
-         "between nodes; the analytical backend knows ring only"),
+         "topology between nodes; the analytical backend supports only ring"),
     WORD("network_topology.intra_node",
          df_words_topology,
          REQUIRED,
          intra_topology,
-         "inside a node; the analytical backend knows ring only"),
+         "topology inside a node; the analytical backend supports only ring"),
 
     WORD(
         "network.like",
@@ -821,7 +824,11 @@ const df_opt df_opts[] = {
     BOOL("scheduling_param.auto", OPTIONAL(0), sched.auto_schedule, "not supported for LLMs"),
     INTEGER("scheduling_param.dp", WHOLE_FROM(1), REQUIRED, sched.dp, "data-parallel replicas"),
     INTEGER("scheduling_param.lp", WHOLE_FROM(1), REQUIRED, sched.lp, "pipeline stages"),
-    INTEGER("scheduling_param.mb", WHOLE_FROM(1), OPTIONAL(1), sched.mb, "micro-batches (LLM)"),
+    INTEGER("scheduling_param.mb",
+            WHOLE_FROM(1),
+            OPTIONAL(1),
+            sched.mb,
+            "number of micro-batches (LLM)"),
     INTEGER("scheduling_param.tp",
             WHOLE_FROM(0),
             OPTIONAL(1),
@@ -832,7 +839,7 @@ const df_opt df_opts[] = {
             OPTIONAL(1),
             sched.cp,
             "context parallelism (LLM); 0 means 1"),
-    ONE("scheduling_param.ep", "experts run on one device so far", "expert parallelism (LLM)"),
+    ONE("scheduling_param.ep", "experts run on one device", "expert parallelism (LLM)"),
     BOOL("scheduling_param.tp_sp", OPTIONAL(1), sched.tp_sp, "tensor-sequence parallelism (LLM)"),
     WORD("scheduling_param.recompute",
          df_words_recompute,
@@ -844,18 +851,18 @@ const df_opt df_opts[] = {
          OPTIONAL(DF_ORDER_GPIPE),
          sched.schedule,
          "order of the micro-batches in a pipeline, training (LLM)"),
-    INTEGER(
-        "scheduling_param.virtual_stages",
-        WHOLE_FROM(1),
-        OPTIONAL(1),
-        sched.virtual_stages,
-        "parts of the model on each stage, with schedule interleaved (LLM); num_layers + 2 in all "
-        "at the most"),
+    INTEGER("scheduling_param.virtual_stages",
+            WHOLE_FROM(1),
+            OPTIONAL(1),
+            sched.virtual_stages,
+            "parts of the model on each stage, with schedule interleaved (LLM); at most num_layers "
+            "+ 2 in total"),
     WORD("scheduling_param.t",
          words_split,
          OPTIONAL(DF_T_NONE),
          sched.t,
-         "kernels are split by column and row (CR), row and column (RC), or as kp_*_type says"),
+         "how kernels are split: by column and row (CR), by row and column (RC), or as kp_*_type "
+         "says (none)"),
     INTEGER("scheduling_param.kp1",
             WHOLE_FROM(1),
             NOT_GIVEN,
@@ -879,63 +886,64 @@ const df_opt df_opts[] = {
     UNUSED("execution_backend.astra.backend", DF_OPT_TEXT, NULL, "not used"),
     TEXT("execution_backend.astra.binary",
          backend.binary,
-         "AstraSim's program (congestion-aware, analytical); without it the simulator built in"),
+         "AstraSim's program (congestion-aware, analytical); without it, the built-in simulator "
+         "runs"),
     REAL("execution_backend.astra.time_limit",
          "s",
          ABOVE_0,
          OPTIONAL(3600),
          backend.time_limit_s,
-         "of one run of that program"),
+         "time limit of one run of that program"),
     HABIT("execution_backend.astra.mode",
           words_astra_mode,
           OPTIONAL(DF_ASTRA_HYBRID),
           backend.mode,
-          "of an LLM: what is simulated besides collectives: layers, whole graphs, or (analytical) "
-          "nothing at all; another word counts as hybrid"),
+          "what is simulated of an LLM besides collectives: layers, whole graphs, or (analytical) "
+          "nothing at all; any other word counts as hybrid"),
     WORD("execution_backend.astra.collectives.all_gather",
          words_algo,
          OPTIONAL(DF_ALGO_AUTO),
          backend.all_gather,
-         "algorithm"),
+         "its algorithm"),
     WORD("execution_backend.astra.collectives.all_reduce",
          words_algo,
          OPTIONAL(DF_ALGO_AUTO),
          backend.all_reduce,
-         "algorithm"),
+         "its algorithm"),
     WORD("execution_backend.astra.collectives.reduce_scatter",
          words_algo,
          OPTIONAL(DF_ALGO_AUTO),
          backend.reduce_scatter,
-         "algorithm"),
+         "its algorithm"),
     WORD("execution_backend.astra.collectives.all_to_all",
          words_algo,
          OPTIONAL(DF_ALGO_AUTO),
          backend.all_to_all,
-         "algorithm"),
+         "its algorithm"),
     INTEGER("execution_backend.astra.sys_options.endpoint_delay",
             WHOLE_FROM(0),
             OPTIONAL(10),
             backend.endpoint_delay,
-            "delay of a message at its ends in ns"),
+            "delay of a message at its ends, in ns"),
     INTEGER("execution_backend.astra.sys_options.active_chunks_per_dimension",
             WHOLE_FROM(1),
             OPTIONAL(1),
             backend.active_chunks_per_dimension,
-            "chunks under way at a time"),
+            "chunks of a collective that are under way at the same time"),
     INTEGER("execution_backend.astra.sys_options.preferred_dataset_splits",
             WHOLE_FROM(1),
             OPTIONAL(1),
             backend.preferred_dataset_splits,
-            "chunks of a collective"),
+            "chunks into which a collective is cut"),
 
     UNUSED("inference.kvcache_type", DF_OPT_ENUM, words_kvcache, "not used"),
     BOOL("inference.kvcache_fetch_overlap",
          OPTIONAL(0),
          kv_fetch_overlap,
-         "keys and values are fetched beside the attention, not before it (rule "
+         "fetch keys and values in parallel with the attention, not before it (rule "
          "llm_kv_cache_free=corrected)"),
 
-    WORD("model_param.mode", df_words_mode, REQUIRED, mode, "what is predicted"),
+    WORD("model_param.mode", df_words_mode, REQUIRED, mode, "what to predict"),
 
     MODEL_INTEGER(
         DF_MODE_GEMM, "model_param.M", WHOLE_FROM(1), REQUIRED, gemm.m, "C[M,N] = A[M,K] B[K,N]"),
@@ -943,8 +951,11 @@ const df_opt df_opts[] = {
         DF_MODE_GEMM, "model_param.K", WHOLE_FROM(1), REQUIRED, gemm.k, "C[M,N] = A[M,K] B[K,N]"),
     MODEL_INTEGER(
         DF_MODE_GEMM, "model_param.N", WHOLE_FROM(1), REQUIRED, gemm.n, "C[M,N] = A[M,K] B[K,N]"),
-    MODEL_BOOL(
-        DF_MODE_GEMM, "model_param.backward", OPTIONAL(0), gemm.backward, "the backward GEMMs too"),
+    MODEL_BOOL(DF_MODE_GEMM,
+               "model_param.backward",
+               OPTIONAL(0),
+               gemm.backward,
+               "include the backward GEMMs"),
 
     MODEL_INTEGER(DF_MODE_LSTM,
                   "model_param.batch_size",
@@ -952,65 +963,73 @@ const df_opt df_opts[] = {
                   REQUIRED,
                   lstm.batch_size,
                   "sequences in a batch, all replicas together"),
-    MODEL_INTEGER(
-        DF_MODE_LSTM, "model_param.vocab_size", WHOLE_FROM(1), REQUIRED, lstm.vocab_size, "words"),
+    MODEL_INTEGER(DF_MODE_LSTM,
+                  "model_param.vocab_size",
+                  WHOLE_FROM(1),
+                  REQUIRED,
+                  lstm.vocab_size,
+                  "words in the vocabulary"),
     MODEL_INTEGER(DF_MODE_LSTM,
                   "model_param.num_layers",
                   WHOLE_FROM(1),
                   REQUIRED,
                   lstm.num_layers,
-                  "LSTM layers"),
+                  "number of LSTM layers"),
     MODEL_INTEGER(DF_MODE_LSTM,
                   "model_param.layer_size",
                   WHOLE_FROM(1),
                   REQUIRED,
                   lstm.layer_size,
                   "size of a layer's state"),
-    MODEL_INTEGER(
-        DF_MODE_LSTM, "model_param.seq_len", WHOLE_FROM(1), REQUIRED, lstm.seq_len, "time steps"),
+    MODEL_INTEGER(DF_MODE_LSTM,
+                  "model_param.seq_len",
+                  WHOLE_FROM(1),
+                  REQUIRED,
+                  lstm.seq_len,
+                  "number of time steps"),
     MODEL_INTEGER(DF_MODE_LSTM,
                   "model_param.projection",
                   WHOLE_FROM(0),
                   REQUIRED,
                   lstm.projection,
-                  "size of the projection layer; in the parameter count alone"),
+                  "size of the projection layer; it only affects the parameter count"),
     MODEL_INTEGER(DF_MODE_LSTM,
                   "model_param.num_gates",
                   WHOLE_FROM(1),
                   REQUIRED,
                   lstm.num_gates,
-                  "gates of a cell"),
+                  "number of gates in a cell"),
     MODEL_INTEGER(DF_MODE_LSTM,
                   "model_param.num_non_linear",
                   WHOLE_FROM(0),
                   OPTIONAL(5),
                   lstm.num_non_linear,
-                  "non-linear functions of a cell"),
+                  "number of non-linear functions in a cell"),
     MODEL_INTEGER(DF_MODE_LSTM,
                   "model_param.num_add",
                   WHOLE_FROM(0),
                   OPTIONAL(8),
                   lstm.num_add,
-                  "pointwise additions of a cell"),
+                  "number of pointwise additions in a cell"),
     MODEL_REAL(DF_MODE_LSTM,
                "model_param.data_scale",
                ABOVE_0,
                OPTIONAL(1),
                lstm.data_scale,
-               "growth of the data set, of which searches keep a record"),
+               "growth of the data set, which searches only record"),
 
     MODEL_WORD(DF_MODE_LLM,
                "model_param.run_type",
                words_run_type,
                REQUIRED,
                llm.run_type,
-               "what is timed"),
+               "what to predict"),
     MODEL_WORD(DF_MODE_LLM,
                "model_param.model_type",
                words_llm_type,
                REQUIRED,
                llm.model_type,
-               "gpt: dense with GELU; llama, qwen2, phi3: with SwiGLU"),
+               "gpt: feed-forward network with GELU; llama, qwen2, phi3: with SwiGLU"),
     MODEL_BOOL(DF_MODE_LLM,
                "model_param.tied_embeddings",
                REQUIRED,
@@ -1021,7 +1040,7 @@ const df_opt df_opts[] = {
                   WHOLE_FROM(1),
                   REQUIRED,
                   llm.num_layers,
-                  "transformer layers"),
+                  "number of transformer layers"),
     MODEL_INTEGER(DF_MODE_LLM,
                   "model_param.hidden_dim",
                   WHOLE_FROM(1),
@@ -1039,13 +1058,13 @@ const df_opt df_opts[] = {
                   WHOLE_FROM(1),
                   REQUIRED,
                   llm.seq_len,
-                  "tokens of a sequence; in inference prefill and decode together"),
+                  "tokens of a sequence; in inference, prefill and decode together"),
     MODEL_INTEGER(DF_MODE_LLM,
                   "model_param.decode_len",
                   WHOLE_FROM(0),
                   OPTIONAL(-1),
                   llm.decode_len,
-                  "tokens to decode; inference needs it"),
+                  "tokens to decode; required for inference"),
     MODEL_INTEGER(DF_MODE_LLM,
                   "model_param.intermediate_size",
                   WHOLE_FROM(1),
@@ -1057,46 +1076,46 @@ const df_opt df_opts[] = {
                   WHOLE_FROM(1),
                   REQUIRED,
                   llm.vocab_size,
-                  "tokens known"),
+                  "tokens in the vocabulary"),
     MODEL_INTEGER(DF_MODE_LLM,
                   "model_param.num_experts",
                   WHOLE_FROM(1),
                   REQUIRED,
                   llm.num_experts,
-                  "experts; 1: no mixture of experts"),
+                  "number of experts; 1: no mixture of experts"),
     MODEL_INTEGER(DF_MODE_LLM,
                   "model_param.top_k",
                   WHOLE_FROM(1),
                   OPTIONAL(1),
                   llm.top_k,
-                  "experts that a token goes to"),
+                  "experts to which a token goes"),
     DF_CFG_ATTENTION_KEYS(ATTENTION_ROW) /* ends with a comma */
     MODEL_BOOL(DF_MODE_LLM,
                "model_param.attention.used_flash_attention",
                OPTIONAL(0),
                llm.attention.use_flashattention,
-               "the older name of use_flashattention"),
+               "older name of use_flashattention"),
 
     INTEGER("inference_param.sample_every",
             WHOLE(-INTEGER_MAX, INTEGER_MAX),
             OPTIONAL(-1),
             llm.sample_every,
-            "decode steps between those that are timed (LLM); < 0: as few as suffice"),
+            "decode steps from one that is timed to the next (LLM); < 0: time as few as suffice"),
 };
 const int df_num_opts = sizeof df_opts / sizeof df_opts[0];
 
 const df_opt_section df_opt_sections[] = {
     {"sw_param", DF_CFG_NEED_HARDWARE, "Software on the device"},
     {"tech_param", DF_CFG_NEED_HARDWARE, "Technology, from which the device is derived"},
-    {"area_breakdown", 0, "Area budgets; without this section sizes are given"},
-    {"power_breakdown", 0, "Power budgets; without this section bandwidths are given"},
+    {"area_breakdown", 0, "Area budgets; without this section, the file gives sizes"},
+    {"power_breakdown", 0, "Power budgets; without this section, the file gives bandwidths"},
     {"perimeter_breakdown", 0, "Fractions of the chip's perimeter for links"},
     {"calibration", 0, "What a card reaches of its data sheet (calibrated rules)"},
     {"power", 0, "Power of the board (calibrated rules)"},
-    {"system_hierarchy", DF_CFG_NEED_HARDWARE, "Devices, nodes, and what crosses nodes"},
+    {"system_hierarchy", DF_CFG_NEED_HARDWARE, "Devices, nodes, and axes that cross nodes"},
     {"network_topology", DF_CFG_NEED_HARDWARE, "Networks"},
     {"network", 0, "Networks of known clusters"},
-    {"memory_hierarchy", DF_CFG_NEED_HARDWARE, "Memory levels from the registers outwards"},
+    {"memory_hierarchy", DF_CFG_NEED_HARDWARE, "Memory levels, from the registers outwards"},
     {"scheduling_param", DF_CFG_NEED_HARDWARE, "How the work is split over the devices"},
     {"execution_backend", 0, "How communication is timed"},
     {"inference", 0, "Inference on the device (LLM)"},

@@ -105,7 +105,7 @@ bool df_opt_binary_rate(const df_opt *opt, const char *text, char note[DF_OPT_EX
         rest++;
     }
     const char *const prefix = strchr(prefixes, *rest == 'k' ? 'K' : *rest);
-    if (*rest == '\0' || !prefix || rest[1] == 'i') { /* who writes Gi means 2^30 */
+    if (*rest == '\0' || !prefix || rest[1] == 'i') { /* Gi clearly means 2^30 */
         return false;
     }
     const int thousands = (int)(prefix - prefixes) + 1;
@@ -210,7 +210,7 @@ void df_opt_range_text(const df_opt *opt, char text[DF_OPT_EXPECTED])
 {
     const df_opt_range *const range = &opt->range;
     const bool low = range->low > -HUGE_VAL;
-    /* The bound that keeps integers exact is nobody's business. */
+    /* The bound that keeps integers exact is not worth mentioning. */
     const bool high = range->high < (is_whole(opt) ? 0x1p39 : HUGE_VAL);
     const char *const above = range->above_low ? ">" : ">=";
     const char *const below = range->below_high ? "<" : "<=";

@@ -10,7 +10,7 @@ static const char *text_of(const df_opt *opt, const df_cfg *cfg)
     return (const char *)cfg + opt->offset;
 }
 
-/* As few digits as read back to the same number. */
+/* Prints as few digits as read back to the same number. */
 static void number_text(double value, char text[NUMBER_ROOM])
 {
     for (int digits = 15; digits <= 17; digits++) {
@@ -40,8 +40,8 @@ static bool is_derived_from(const df_opt *opt, const df_cfg *cfg)
     return found;
 }
 
-/* Whether the option has to stand in the file: what is at its preset need not, unless the device is
- * derived from it. */
+/* Whether the option has to be written: one at its preset need not be, unless the device is derived
+ * from it. */
 static bool is_written(const df_opt *opt, const df_cfg *cfg)
 {
     static const char *const budgets[] = {"power_breakdown", "area_breakdown",
@@ -60,7 +60,7 @@ static bool is_written(const df_opt *opt, const df_cfg *cfg)
         }
     }
     if (df_opt_find_section(opt->path, DF_OPT_IN(cfg->mode)) >= 0) {
-        return false; /* short for what is below it */
+        return false; /* short form of the keys below it */
     }
     if (opt->kind == DF_OPT_TEXT) {
         return *text_of(opt, cfg) != '\0';
@@ -87,7 +87,7 @@ static void print_keys(const char *path, const char *before, FILE *out)
     fprintf(out, "%*s%s: ", 2 * depth, "", last ? last + 1 : path);
 }
 
-/* In single quotes, which double inside. */
+/* Prints a text in single quotes, which are doubled inside. */
 static void print_text(const char *text, FILE *out)
 {
     fputc('\'', out);
@@ -98,7 +98,7 @@ static void print_text(const char *text, FILE *out)
     fputc('\'', out);
 }
 
-/* Of a value that no word has. */
+/* Prints a value that has no word. */
 static void print_numbered(const df_word *words, double value, FILE *out)
 {
     for (; words->word; words++) {

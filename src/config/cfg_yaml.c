@@ -58,7 +58,7 @@ fail_expected(const walk *w, const entry *at, const char *path, const char *expe
                    path, expected, found);
 }
 
-/* Two words for one key may both be there, with the same value. */
+/* Two words for one key may both be given, with the same value. */
 static df_status check_same(const walk *w, int index, const entry *at, const char *path)
 {
     const df_opt *const opt = &df_opts[index];
@@ -99,7 +99,7 @@ static void warn_rate(const walk *w, const entry *at, const df_opt *opt, const c
 static df_status
 fail_twice(const walk *w, const yaml_node_t *node, const char *path, const df_cfg_mark *before)
 {
-    return df_fail(w->err, DF_EINVAL, "%s:%d: %s: expected it once, found it in %s:%d too", w->name,
+    return df_fail(w->err, DF_EINVAL, "%s:%d: %s: expected once, found in %s:%d too", w->name,
                    line_of(node), path, before->file, before->line);
 }
 

@@ -1,5 +1,6 @@
-/* opt.h: options of YAML files as rows of a table, and the reading of one value by its row. The
- * configuration has one table (cfg_impl.h), the description of a search another (search/spec). */
+/* opt.h: options of YAML files as rows of a table, and how a value is read according to its row.
+ * The configuration has one table (cfg_impl.h), and the description of a search has another
+ * (search/spec). */
 #ifndef DF_OPT_H
 #define DF_OPT_H
 #include <stdbool.h>
@@ -17,12 +18,12 @@ enum {
 typedef enum {
     DF_OPT_REAL,   /* double */
     DF_OPT_BYTES,  /* double; units of size are understood */
-    DF_OPT_RATE,   /* double, per second; the same units */
+    DF_OPT_RATE,   /* a double, per second, with the same units */
     DF_OPT_INT,    /* int64_t */
     DF_OPT_COUNT,  /* a whole number in a double */
     DF_OPT_BOOL,   /* bool */
     DF_OPT_ENUM,   /* an enum: one of the words */
-    DF_OPT_HABIT,  /* the same, but another word is taken as the preset, with a warning */
+    DF_OPT_HABIT,  /* as ENUM, but an unknown word counts as the preset, with a warning */
     DF_OPT_CHOICE, /* double: one of the words */
     DF_OPT_FORMAT, /* double: one of the words, or a number */
     DF_OPT_TEXT,   /* char[DF_CFG_TEXT] */
@@ -43,12 +44,13 @@ typedef struct {
 typedef struct {
     const char *path; /* "tech_param.DRAM.size" */
     df_opt_kind kind;
-    const char *unit;     /* of a REAL: "s"; of a single number: why; "" if there is none */
-    df_opt_range range;   /* of numbers */
-    const df_word *words; /* of ENUM and FORMAT */
+    const char *unit; /* unit of a REAL, such as "s"; for a single allowed number, the reason; "" if
+                         there is none */
+    df_opt_range range;   /* range of numbers */
+    const df_word *words; /* words of ENUM and FORMAT */
     df_opt_absent absent;
     unsigned modes; /* sum of DF_OPT_IN(mode); 0: whatever the mode */
-    size_t offset;  /* of the field in df_cfg; DF_OPT_NOT_KEPT */
+    size_t offset;  /* place of the field in df_cfg, or DF_OPT_NOT_KEPT */
     const char *meaning;
 } df_opt;
 
@@ -70,7 +72,7 @@ void df_opt_expected(const df_opt *opt, char text[DF_OPT_EXPECTED]);
 /* Whether the text is a rate with a unit that counts in powers of 1024 and does not say so ("3350
  * GB"), where data sheets count in powers of 1000; *note then says what it is and what to write. */
 bool df_opt_binary_rate(const df_opt *opt, const char *text, char note[DF_OPT_EXPECTED]);
-/* Appends " (did you mean WORD?)" to the text of what is expected, where a word is near. */
+/* Appends " (did you mean WORD?)" to the text of what is expected, if a similar word exists. */
 void df_opt_mean(const df_opt *opt, const char *found, char text[DF_OPT_EXPECTED]);
 
 #endif

@@ -145,7 +145,7 @@ static inline df_status price_kernel(const df_coster *c, const df_op *op, df_pri
     return price_collective(c, op, price);
 }
 
-/* Makes the price of a kernel, without its launches, that of one with `times` its repeats. */
+/* Turns the price of a kernel, without its launches, into that of one with `times` its repeats. */
 static void scale(double times, df_price *price)
 {
     price->time_s = (price->time_s - price->launch_s) * times;

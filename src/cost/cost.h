@@ -11,16 +11,16 @@
 
 typedef struct {
     double time_s;   /* launches included */
-    double launch_s; /* that part of it */
+    double launch_s; /* the part of the time that launches take */
     double flops;
     double traffic_bytes[DF_HW_LEVELS]; /* [0] registers, [3] DRAM */
-    double sent_bytes, sent_j;          /* of a collective, by each device */
+    double sent_bytes, sent_j;          /* what each device sends in a collective */
 } df_price;
 
 typedef struct df_coster df_coster;
 
-/* Each function prices one operator of its kind: `repeats` times, launches included. They fill
- * what is not 0 of a zeroed price. */
+/* Each function prices one operator of its kind, including `repeats` and launches. They are given a
+ * zeroed price and fill only what is not 0. */
 typedef struct {
     df_status (*gemm)(const df_coster *c, const df_op *op, df_price *price);
     df_status (*attention)(const df_coster *c, const df_op *op, df_price *price);
@@ -45,7 +45,8 @@ struct df_coster {
     const df_gemm_search *search; /* ready for the device, where there is no cache */
     df_topo topo;
     df_simulated *simulated; /* NULL: collectives in closed form */
-    bool forward_only; /* gradients' products are launched but not solved: nobody needs them */
+    bool forward_only; /* the products of gradients are launched but not solved, because nothing
+                          needs them */
     df_err *err;
 };
 
@@ -73,9 +74,9 @@ DF_NODISCARD df_status df_price_gemm(const df_coster *c, const df_op *op, df_pri
 /* FlashAttention as tiles (Dao et al., NeurIPS 2022; Dao, ICLR 2024): the forward kernel of one
  * device. */
 typedef struct {
-    double pairs;               /* of tiles of queries and of keys, of one head of one sequence */
+    double pairs; /* pairs of tiles of queries and of keys, for one head of one sequence */
     df_gemm_cost score, output; /* the two products of a pair */
-    double softmax_flops;       /* of a pair */
+    double softmax_flops;       /* flops of the softmax of one pair */
     double dram_bytes;          /* queries and outputs, keys and values each once */
 } df_flash;
 
@@ -84,16 +85,16 @@ DF_NODISCARD df_status df_flash_tile(const df_coster *c, const df_op_attention *
 /* Flops and traffic of the kernel, `times` over. */
 void df_flash_count(const df_flash *flash, const df_op_attention *a, double times, df_price *price);
 
-/* A collective by a ring algorithm in closed form (Thakur et al., IJHPCA 19(1), 2005): `steps`
- * times a piece is sent and copied to where the link finds it; `reductions` of the pieces are added
- * to what is there: two are read and one is written. */
+/* A collective by a ring algorithm in closed form (Thakur et al., IJHPCA 19(1), 2005). A piece is
+ * sent, and copied to where the link finds it, `steps` times. `reductions` of the pieces are added
+ * to those already there: two are read and one is written. */
 typedef struct {
     double steps, sent_bytes, staged_bytes;
     double reductions, reduced_flops, reduced_bytes;
     double launches;
 } df_ring;
 
-/* Of a collective of `bytes` (op/op.h) among n members, more than one. */
+/* The ring of a collective of `bytes` (op/op.h) among n members, where n > 1. */
 df_ring df_ring_of(df_coll_kind kind, double bytes, double n);
 
 /* Its time, where local work streams through `level` of the device. inf on a link of speed 0. */

@@ -30,7 +30,7 @@ static df_status price_product(const df_coster *c, const df_op_gemm *g, df_gemm_
         DF_TRY(least_l1_bytes(c, &shape, &least_bytes));
         const double bytes[DF_HW_LEVELS] = {cost->traffic_bytes[0], least_bytes, g->chip_bytes, 0};
         if (c->dev->mem[1].copies <= 1.0) {
-            cost->traffic_bytes[1] = least_bytes; /* else they are those of one copy alone */
+            cost->traffic_bytes[1] = least_bytes; /* otherwise they are those of a single copy */
         }
         cost->traffic_bytes[2] = g->chip_bytes;
         cost->traffic_bytes[DRAM] = 0.0;

@@ -1,8 +1,7 @@
 /* simulated.h: collectives timed by the network simulator in place of a closed form, and the
- * machine as the simulator has it.
- *
- * The simulator's files have six decimals of a GiB a second and three of a nanosecond; its
- * inputs are rounded to those, so that times do not depend on the way that they take. */
+ * machine as the simulator sees it. The simulator's files have six decimals of a GiB per second and
+ * three of a nanosecond; its inputs are rounded to those, so that times do not depend on whether
+ * they pass through a file. */
 #ifndef DF_SIMULATED_H
 #define DF_SIMULATED_H
 #include "cost/cost.h"
@@ -26,7 +25,7 @@ DF_NODISCARD df_status df_simulator_run(df_simulator *simulator,
 /* All that the time of a collective depends on: equal ones take equal times. */
 typedef struct {
     df_coll_kind kind; /* P2P: rank 0 sends to rank 1 */
-    double bytes;      /* rounded up; of an all-gather, of one shard */
+    double bytes;      /* rounded up; for an all-gather, the bytes of one shard */
     df_net_network network;
     df_net_system system;
 } df_simulator_op;
@@ -44,8 +43,8 @@ struct df_simulated {
     df_simulator *net;
     const df_cfg_backend *backend;
     bool links_underated; /* every group has the links inside a node, underated */
-    bool gather_whole;    /* of an all-gather, the simulator gets all bytes in place of a shard */
-    double reduction_bytes_ps; /* of the memory, in reductions; 0: that of the device's DRAM */
+    bool gather_whole; /* for an all-gather, pass all bytes to the simulator in place of a shard */
+    double reduction_bytes_ps; /* rate of the memory in reductions; 0: that of the device's DRAM */
     /* Number of ranks whose algorithm a collective takes; NULL: that of its own members. */
     double (*algorithm_ranks)(void *context, const df_op *op, double members);
     void *context;
@@ -66,7 +65,7 @@ DF_NODISCARD df_status df_simulated_check_ranks(const df_topo *topo,
                                                 double ranks,
                                                 df_err *err);
 
-/* Bytes that the simulator is given for a collective: of an all-gather, of one shard. */
+/* Bytes to pass to the simulator for a collective; for an all-gather, those of one shard. */
 double df_simulated_bytes(const df_simulated *s, df_coll_kind kind, double bytes, double members);
 
 /* The link that the simulator uses for a group that has `link`: with `underated` (the rule

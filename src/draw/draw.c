@@ -173,12 +173,13 @@ static df_status render_apart(const char *text, const char *path, df_err *err)
         _exit(nowhere ? (int)render(text, path) : (int)NO_FILE);
     }
     if (child < 0) {
-        return df_fail(err, DF_ERUNTIME, "%s: no process to draw it: %s", path, strerror(errno));
+        return df_fail(err, DF_ERUNTIME, "%s: no process can be started to draw it: %s", path,
+                       strerror(errno));
     }
     while (waitpid(child, &status, 0) < 0 && errno == EINTR) {
     }
     if (!WIFEXITED(status) || WEXITSTATUS(status) > NO_FILE) {
-        return df_fail(err, DF_ERUNTIME, "%s: Graphviz broke down", path);
+        return df_fail(err, DF_ERUNTIME, "%s: Graphviz failed", path);
     }
     const int code = WEXITSTATUS(status);
     return code == DRAWN

@@ -1,5 +1,5 @@
-/* draw.h: graphs as pictures, by Graphviz's library. The library is loaded when a picture is
- * drawn, so that nobody else waits for it, and in a process of its own. */
+/* draw.h: draws graphs with Graphviz's library. The library is loaded when a picture is drawn, so
+ * that nothing else waits for it, and in a separate process. */
 #ifndef DF_DRAW_H
 #define DF_DRAW_H
 #include <stddef.h>
@@ -7,8 +7,8 @@
 
 #include "base/status.h"
 
-/* The most nodes in a picture, which says how many it leaves out. The layout takes more than linear
- * time, and nobody can read more. */
+/* Most nodes in a picture, which says how many it leaves out. The time of the layout grows faster
+ * than linearly, and nobody can read more. */
 enum { DF_DRAW_MAX = 400 };
 
 typedef enum {

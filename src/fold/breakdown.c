@@ -115,8 +115,8 @@ void df_breakdown_fill(const df_ops *ops,
     table->block_s[DF_BACKWARD] += recompute_s;
 }
 
-/* What runs beside the attention's products counts where it is longer, so that a layer's forward
- * half has attention apart. */
+/* Work in parallel with the products of attention counts if it takes longer, so the forward half of
+ * a layer keeps attention apart. */
 void df_pass_times_sum(const df_ops *ops, const df_price price[], df_pass_times *times)
 {
     double attention_s = 0.0;

@@ -15,27 +15,28 @@ void df_row_times_add(const df_ops *ops, const df_price price[], df_row_times ro
 /* One operator of one layer on one device, in one direction. */
 typedef struct {
     double time_s;             /* collectives and launches included */
-    double comm_s, comm_bytes; /* of its collectives: op/op.h */
-    df_price sum;              /* of all prices; its time counts all that runs side by side */
+    double comm_s, comm_bytes; /* time and bytes of its collectives: op/op.h */
+    df_price sum; /* sum of all prices; its time includes everything that runs side by side */
 } df_row_side;
 
 typedef struct {
     df_row_side side[DF_DIRECTIONS];
-    double counted_flops, counted_bytes[DF_HW_LEVELS]; /* as the Python DeepFlow counts */
+    double counted_flops, counted_bytes[DF_HW_LEVELS]; /* as the Python DeepFlow counts them */
     bool present;
 } df_row;
 
 /* All operators of one pass. */
 typedef struct {
     df_row row[DF_ROWS];
-    double block_s[DF_DIRECTIONS]; /* of one layer */
+    double block_s[DF_DIRECTIONS]; /* time of one layer */
     double recompute_s;            /* part of its backward half */
 } df_breakdown;
 
 /* Seconds of a pass, by what a step consists of. */
 typedef struct {
     double block_s[DF_BLOCKS][DF_OP_PASSES]; /* [df_block][df_op_pass] */
-    double attention_core_s; /* of a layer forward: the products of attention and its softmax */
+    double attention_core_s; /* time of the forward products of attention, and of its softmax, in
+                                one layer */
 } df_pass_times;
 
 void df_pass_times_sum(const df_ops *ops, const df_price price[], df_pass_times *times);

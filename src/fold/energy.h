@@ -21,7 +21,7 @@ typedef struct {
 /* How often the operators of a list run, on all devices together. */
 typedef struct {
     double layer, once;   /* those of a layer, and those beside the layers */
-    bool backward;        /* the backward half runs, too */
+    bool backward;        /* the backward half also runs */
     bool layer_again;     /* forward work that is recomputed: the whole layer, */
     bool attention_again; /* or the products of attention and its softmax */
 } df_energy_runs;
@@ -32,7 +32,7 @@ void df_energy_add_ops(const df_tariff *tariff,
                        const df_energy_runs *runs,
                        df_energy *energy);
 
-/* Work of one device and what it sends, `times` over. */
+/* Adds `times` the work of one device and what it sends. */
 void df_energy_add_work(const df_tariff *tariff,
                         const df_price *price,
                         double times,
@@ -41,7 +41,7 @@ void df_energy_add_work(const df_tariff *tariff,
 /* Adds `times` the energy of `part`, all but its leakage and total. */
 void df_energy_add(df_energy *sum, const df_energy *part, double times);
 
-/* Of compute, memories and network. */
+/* The sum of compute, memories and network. */
 double df_energy_dynamic_j(const df_energy *energy);
 
 /* Adds what leaks on `devices` in time_s, and fills the total. */

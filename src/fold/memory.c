@@ -14,8 +14,8 @@ const char *const df_memory_names[DF_MEMORY_PARTS] = {
 typedef struct {
     double params[DF_BLOCKS];
     double saved_bytes[DF_BLOCKS], core_saved_bytes;
-    double input_bytes;           /* what is saved of a layer's input */
-    double live_bytes[DF_BLOCKS]; /* of the operator that needs most, outside of the core */
+    double input_bytes;           /* what is saved of the input of a layer */
+    double live_bytes[DF_BLOCKS]; /* memory of the operator that needs most, outside of the core */
     double core_live_bytes, cache_bytes;
 } sums;
 
@@ -46,7 +46,7 @@ typedef struct {
     const sums *all;
     const df_memory_use *use;
     bool first, last;
-    double layers; /* on it */
+    double layers; /* layers on the stage */
 } view;
 
 /* Devices that share what ZeRO splits from a stage of it on. */
@@ -70,7 +70,7 @@ static void add_parameters(const view *v, double *bytes)
     bytes[DF_MEMORY_GRADIENTS] = use->sum_bytes * n / shards(use, 2);
     bytes[DF_MEMORY_OPTIMIZER] = 2.0 * use->moment_bytes * n / shards(use, 1);
     if (shards(use, 3) > 1.0) {
-        /* one layer in use and the next on its way; the gradient of one */
+        /* one layer is in use and the next on its way; of the gradient there is one */
         const double largest = fmax(params[DF_BLOCK_LAYER], params[DF_BLOCK_EMBEDDING]);
         bytes[DF_MEMORY_GATHERED] = (2.0 * use->weight_bytes + use->gradient_bytes) * largest;
     }

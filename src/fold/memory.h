@@ -8,11 +8,11 @@
 typedef enum {
     DF_MEMORY_WEIGHTS,
     DF_MEMORY_MASTER,      /* fp32 copy of the weights */
-    DF_MEMORY_GRADIENTS,   /* in fp32 with mixed precision: they are added up */
+    DF_MEMORY_GRADIENTS,   /* in fp32 with mixed precision, because they are added up */
     DF_MEMORY_OPTIMIZER,   /* both moments of Adam */
     DF_MEMORY_GATHERED,    /* ZeRO 3: whole parameters and gradients of the current layer */
     DF_MEMORY_ACTIVATIONS, /* kept for the backward pass, or in use by inference */
-    DF_MEMORY_RECOMPUTED,  /* of the layer that is recomputed */
+    DF_MEMORY_RECOMPUTED,  /* of the layer that is being recomputed */
     DF_MEMORY_LOGITS,
     DF_MEMORY_KV_CACHE,
     DF_MEMORY_PARTS
@@ -33,7 +33,7 @@ typedef struct {
     bool training;
     bool layer_again, attention_again; /* recomputed: all of a layer, or what attention computes */
     int64_t zero_stage;                /* Rajbhandari et al., SC 2020 */
-    double replicas;                   /* devices that hold the same parameters */
+    double replicas;                   /* number of devices that hold the same parameters */
     /* bytes for each parameter: itself, its copy, its gradient as it is computed and as it is added
      * up, and each moment */
     double weight_bytes, master_bytes, gradient_bytes, sum_bytes, moment_bytes;

@@ -21,7 +21,8 @@ extern const char *const df_cost_names[DF_COSTS + 1];
 /* What takes most of the time of a table's row. */
 df_cost df_usage_bound(const df_hw_device *dev, const df_row_side *side);
 
-/* One operator, forward and, in training, backward together; all but `runs` of one run. */
+/* One operator, forward and, in training, backward together; all figures except `runs` are those of
+ * one run. */
 typedef struct {
     const char *name;
     const char *phase; /* "prefill", "decode", or "" */
@@ -51,7 +52,7 @@ void df_usage_add_kernels(df_usage *usage, const df_hw_device *dev, const df_pri
 /* Adds a row's direction: its collectives, its launches, and the rest by what bounds it. */
 void df_usage_add_side(df_usage *usage, const df_hw_device *dev, const df_row_side *side);
 
-/* The operators of one row of a model that is no transformer. */
+/* The operators of one row, for a model that is not a transformer. */
 typedef struct {
     const char *name;
     double runs;

@@ -13,8 +13,8 @@ enum { LANES = 24, VECTOR = 8 };
 _Static_assert((int)LANES >= (int)DF_TILES && LANES % VECTOR == 0,
                "whole vectors hold all candidates");
 
-/* The same code for wider vectors too, chosen when the program starts. Neither
- * contracts or reorders sums: the bits are the same. */
+/* The same code is also compiled for wider vectors, which are selected when the program starts.
+ * Neither version contracts or reorders sums, so the bits are the same. */
 #if defined(__x86_64__) && defined(__GNUC__) && !defined(__clang__) && defined(__OPTIMIZE__) &&    \
     !defined(__SANITIZE_ADDRESS__)
 #define WIDE __attribute__((target_clones("avx512f", "avx2", "default"), flatten))
@@ -27,7 +27,7 @@ _Static_assert((int)LANES >= (int)DF_TILES && LANES % VECTOR == 0,
 typedef struct {
     double elems; /* capacity that the tiles were drawn for */
     double square;
-    bool output_takes_no_room; /* that they were drawn for */
+    bool output_takes_no_room; /* the rule under which they were drawn */
     int count;                 /* 0: none yet */
     double m[LANES], k[LANES], n[LANES];
     double inv_m[LANES], inv_k[LANES], inv_n[LANES];
@@ -70,20 +70,20 @@ typedef struct {
 /* What level-2 tiles with one innermost loop take at the least. */
 typedef struct {
     double dram_bytes[LANES];
-    double time_s[LANES]; /* of registers, DRAM, and level 2 where it is read once */
+    double time_s[LANES]; /* time of registers, of DRAM, and of level 2 where it is read once */
     double metric[LANES];
 } loop_bounds;
 
 /* The level-1 tiles below one level-2 tile. */
 typedef struct {
-    int z;                                  /* of that tile; -1: none */
+    int z;                                  /* index of that level-2 tile; -1: none */
     double rm[LANES], rk[LANES], rn[LANES]; /* how many lie along each dimension */
-    double bytes[LANES], time_s[LANES];     /* of level 1, once costed */
+    double bytes[LANES], time_s[LANES];     /* bytes and time of level 1, once costed */
     double shares[LANES];                   /* level_1_shares, once costed */
     bool costed;
 } inner_tiles;
 
-/* What is known of a problem's tilings. */
+/* What is known of the tilings of a problem. */
 typedef struct {
     outer_tiles outer;
     loop_bounds loop[3];
@@ -232,7 +232,7 @@ static df_dataflow resolve_dataflow(df_dataflow flow, const df_gemm_shape *s)
     return s->k >= s->m && s->k >= s->n ? DF_FLOW_OST : DF_FLOW_AST;
 }
 
-/* The innermost loops worth trying; two that do the same are tried once. */
+/* The innermost loops worth trying; of two that do the same, only one is tried. */
 static void list_loops(df_dataflow flow, problem *p)
 {
     static const df_gemm_loop loops[][3] = {
@@ -384,9 +384,9 @@ static inline void divide_tile(const tile_columns *l1, const outer_tiles *t, int
     in->costed = false;
 }
 
-/* By what the traffic of level 1 is divided to be timed with the throughput of one copy: bundles
- * work on different level-2 tiles at once, with a copy each, or share one copy and the `outputs`
- * level-1 tiles of a level-2 tile's result. */
+/* The divisor of the level-1 traffic, which is then timed with the throughput of one copy: bundles
+ * either work on different level-2 tiles at once, with one copy each, or share one copy and the
+ * `outputs` level-1 tiles of the result of a level-2 tile. */
 static inline double level_1_shares(const df_gemm_search *self, double tiles, double outputs)
 {
     const double bundles = larger(self->dev.core.num_bundle, 1.0);
@@ -424,7 +424,7 @@ static inline bool may_beat(double time_s, double metric, const choice *best)
     return time_s < best->time_s || (time_s == best->time_s && metric <= best->metric);
 }
 
-/* Takes over what is best of the level-1 tiles below one level-2 tile. */
+/* Keeps the best of the level-1 tiles below one level-2 tile. */
 static inline void take_best(const df_gemm_search *self,
                              const choice *common,
                              const double time_s[],

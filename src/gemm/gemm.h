@@ -49,9 +49,9 @@ DF_NODISCARD df_status df_gemm_search_solve(const df_gemm_search *search,
                                             df_gemm_cost *out,
                                             df_err *err);
 
-/* The least L1 traffic that any pair of L1 and L2 tiles has, in bytes: for a GEMM inside a larger
- * kernel, which keeps all bundles at work and whose operands do not come from DRAM. Where every
- * bundle has the throughput of the L1, it is that of one bundle. */
+/* The least L1 traffic, in bytes, of any pair of L1 and L2 tiles, for a GEMM inside a larger
+ * kernel, which keeps all bundles at work and whose operands do not come from DRAM. If every bundle
+ * has the throughput of the L1, it is the traffic of one bundle. */
 double df_gemm_search_least_l1_bytes(const df_gemm_search *search, const df_gemm_shape *shape);
 
 #endif

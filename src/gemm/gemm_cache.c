@@ -20,7 +20,7 @@ typedef struct {
 
 typedef struct {
     entry_key key;
-    df_gemm_cost cost; /* of LEAST_L1: traffic_bytes[1] alone */
+    df_gemm_cost cost; /* for LEAST_L1, only traffic_bytes[1] is set */
 } entry;
 
 typedef struct {
@@ -73,7 +73,7 @@ static bool same_level(const df_hw_mem *a, const df_hw_mem *b)
            a->copies == b->copies;
 }
 
-/* Whether the devices are the same in all that a GEMM's time depends on. */
+/* Whether the devices agree in everything on which the time of a GEMM depends. */
 static bool same_device(const df_hw_device *a, const df_hw_device *b)
 {
     bool same = a->core.throughput_flops_ps == b->core.throughput_flops_ps &&
@@ -120,7 +120,7 @@ static uint64_t mix(uint64_t h, double value)
     return h ^ (h >> 29);
 }
 
-/* The ways of one place. */
+/* The ways of one set. */
 static entry *set_of(df_gemm_cache *cache, const entry_key *key)
 {
     const uint64_t kind = key->device * 4 + (uint64_t)key->kind;
@@ -149,7 +149,7 @@ static df_status compute(df_gemm_cache *cache, entry *e, df_err *err)
     return DF_OK;
 }
 
-/* Points *cost to what is known of a shape on the device in use, until the next look-up. */
+/* Points *cost to what is known of a shape on the current device, until the next look-up. */
 static df_status look_up(df_gemm_cache *cache,
                          entry_kind kind,
                          const df_gemm_shape *shape,

@@ -13,7 +13,8 @@ void df_gemm_cache_free(df_gemm_cache *cache);
 /* Forgets all results. */
 void df_gemm_cache_clear(df_gemm_cache *cache);
 
-/* From now on GEMMs run on *dev. Remembers the last few devices. No allocation. */
+/* Selects the device on which GEMMs run from now on. Remembers the last few devices. Does not
+ * allocate. */
 void df_gemm_cache_use(df_gemm_cache *cache,
                        const df_hw_device *dev,
                        const df_gemm_traffic *traffic);

@@ -121,7 +121,7 @@ int df_tile_draw(const df_tile_stream *stream,
     const int edge = ilogb(square);
     tile_set set = {.count = 0};
     add(&set, (exponents){edge, edge, edge});
-    /* tiles of half a square, of two, and of one for the output */
+    /* tiles of half a square, of two squares, and of one square for the output */
     if (edge > 0 && (output_takes_no_room || 3.5 * square * square <= elems)) {
         add(&set, (exponents){edge - 1, edge, edge + 1});
     }

@@ -10,16 +10,16 @@
  * that exist are found well within. */
 enum { DF_TILES = 20, DF_TILE_STREAM = 4096 };
 
-/* The generator's outputs for the reference's seed, the same for every sampling. */
+/* The outputs of the generator for the reference's seed, which are the same in every sampling. */
 typedef struct {
     uint32_t value[DF_TILE_STREAM];
 } df_tile_stream;
 
 void df_tile_stream_init(df_tile_stream *stream);
 
-/* The candidates in the order of drawing. `elems` is the capacity of one bundle's share in
- * elements, `square` the square tile's edge; output_takes_no_room is that of df_gemm_traffic.
- * Returns their number; 0 when the capacity is too small for any. */
+/* The candidates in the order in which they are drawn. `elems` is the capacity of one bundle's
+ * share in elements, and `square` the edge of the square tile; output_takes_no_room is as in
+ * df_gemm_traffic. Returns the number of candidates; 0 if the capacity is too small for any. */
 int df_tile_draw(const df_tile_stream *stream,
                  int level,
                  bool output_takes_no_room,

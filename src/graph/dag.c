@@ -48,7 +48,7 @@ void df_dag_free(df_dag *dag)
 static bool append(df_dag *dag, numbers *list, int32_t number)
 {
     if (list->count == list->room) {
-        const int32_t room = list->room > 0 ? 2 * list->room : 2; /* most are of one or two */
+        const int32_t room = list->room > 0 ? 2 * list->room : 2; /* most lists have one or two */
         while (dag->pool.room - dag->pool.count < room) {
             if (!df_list_grow(&dag->pool.all, &dag->pool.room, sizeof *dag->pool.all)) {
                 return false;

@@ -1,6 +1,6 @@
-/* The event simulation of a graph. It remembers how many parents of an element have yet to end,
- * from the first that ends to the last; so memory grows with what is under way, however often the
- * middle batch of a repeated graph comes. */
+/* The event simulation of a graph. For an element, it remembers how many parents have yet to end,
+ * from the first that ends to the last. Memory therefore grows with what is under way, however
+ * often the middle batch of a repeated graph comes. */
 #include <stdlib.h>
 #include <string.h>
 
@@ -31,7 +31,7 @@ typedef struct {
 /* How many parents of an instance have yet to end. */
 typedef struct {
     uint64_t key; /* 0: the place is free */
-    int32_t left; /* 0: the place is free once the table is made anew */
+    int32_t left; /* 0: the place is free once the table is rebuilt */
 } countdown;
 
 typedef struct {
@@ -98,7 +98,7 @@ static void find_alike(run *r, df_arena *arena)
 
 /* ---- Parents that have yet to end ---- */
 
-/* The place of a key: the first free one behind others that were there before. */
+/* The place of a key: the first free one behind others that were inserted before. */
 static countdown *place_of(const run *r, uint64_t key)
 {
     const uint64_t mixed = key * 0x9e3779b97f4a7c15u; /* 2^64 over the golden ratio */
@@ -109,8 +109,8 @@ static countdown *place_of(const run *r, uint64_t key)
     return &r->table[at];
 }
 
-/* Makes the table anew, without the countdowns that have ended, and larger if it would soon be full
- * again. */
+/* Rebuilds the table without the countdowns that have ended, and makes it larger if it would soon
+ * be full again. */
 static bool renew_table(run *r)
 {
     const run old = *r;

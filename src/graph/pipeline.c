@@ -18,7 +18,8 @@
 #include "base/arena.h"
 #include "base/heap.h"
 
-/* Bounds of what is built: a cell takes some 120 bytes, and a number of a resource fits op. */
+/* Bounds of what is built: a cell takes about 120 bytes, and the number of a resource must fit op.
+ */
 enum { MAX_CELLS = 10 * 1000 * 1000, MAX_LP = UINT16_MAX / 3 };
 
 enum { NOWHERE = -1 };
@@ -38,10 +39,11 @@ typedef enum {
 } duration;
 
 typedef struct {
-    int32_t first; /* of a node: its first edge; of an edge: the node it leads to, or NOWHERE */
+    int32_t
+        first; /* for a node, its first edge; for an edge, the node to which it leads, or NOWHERE */
     uint16_t resource;
     uint8_t takes;     /* duration */
-    uint8_t num_edges; /* of a node */
+    uint8_t num_edges; /* number of edges of a node */
 } op;
 
 typedef struct {
@@ -65,7 +67,7 @@ typedef struct {
 
 /* A device, a link, or the memory. Waiting operations form a list. */
 typedef struct {
-    int32_t head, tail; /* head NOWHERE: nobody waits */
+    int32_t head, tail; /* head NOWHERE: nothing waits */
     bool busy;          /* never the memory */
 } resource;
 
@@ -87,16 +89,16 @@ typedef struct {
     double now_s;
 } simulation;
 
-/* On one device, when a reduction may start: how many operations of each kind have finished by
- * then. That does not depend on their durations as long as these are positive: the device runs
- * what became ready first. */
+/* When a reduction on a single device may start: how many operations of each kind have finished by
+ * then. That does not depend on their durations as long as these are positive, because the device
+ * runs what became ready first. */
 typedef struct {
     double embeddings, cells, softmaxes;
 } ready_after;
 
 struct df_pipeline {
     df_pipeline_shape shape; /* seq_len 0: nothing is built */
-    df_arena arena;          /* of all that follows */
+    df_arena arena;          /* memory of everything that follows */
     graph forward, backward;
     simulation fresh; /* with room for either graph */
     /* [num_layers + 2], filled for lp = 1: softmax, last cell, .., embedding */
@@ -141,9 +143,9 @@ static op link_edge(const builder *b, int32_t link, duration takes)
     return (op){.resource = (uint16_t)(b->lp + link), .takes = (uint8_t)takes};
 }
 
-/* Between a row and the one above, in either direction. Rows on one device need no link. A hop
- * takes its duration on a single device, too; and of two devices with one layer, both hops share
- * the only link. */
+/* The hops between a row and the one above, in either direction. Rows on one device need no link. A
+ * hop takes its duration even on a single device; and on two devices with one layer, both hops
+ * share the only link. */
 static op edge_above(const builder *b, int32_t row)
 {
     const int32_t device = node_of(b, row).resource;
@@ -179,7 +181,7 @@ static void add_row(const builder *b, int32_t row)
 {
     graph *const g = b->graph;
     const int32_t ahead = b->backward ? -1 : 1;
-    const int32_t row_ahead = ahead * b->steps; /* in numbers of nodes */
+    const int32_t row_ahead = ahead * b->steps; /* counted in nodes */
     const int32_t first_row = b->backward ? b->layers + 1 : 0;
     const bool is_last = row == b->layers + 1 - first_row;
     const bool inner = row != first_row && !is_last;
@@ -269,16 +271,16 @@ static bool reserve(df_pipeline *pipe, const df_pipeline_shape *shape)
 
 /* ---- Simulation ----
  *
- * As defined, a simulation keeps one list of ready operations. Whenever an event has finished and
- * released its resource, it goes through the list in order and starts whatever finds its resource
- * free; each start takes the next sequence number, and events finish in the order of (time,
- * sequence number).
+ * By definition, the simulation keeps one list of ready operations. Whenever an event has finished
+ * and released its resource, it goes through the list in order and starts whatever finds its
+ * resource free; each start takes the next sequence number, and events finish in the order of
+ * (time, sequence number).
  *
  * Two observations make that fast without changing the order:
- * - After such a pass everybody on the list waits for a busy resource. So the next pass can start
- *   at most one old waiter: the first that waits for the resource just released. It stands before
- *   the operations that the event made ready, which come at the end of the list. A queue for each
- *   resource gives the same starts: first the released resource's first waiter, then the new
+ * - After such a pass, every operation on the list waits for a busy resource. So the next pass can
+ * start at most one old waiter: the first that waits for the resource just released. It stands
+ * before the operations that the event made ready, which come at the end of the list. A queue for
+ * each resource gives the same starts: first the released resource's first waiter, then the new
  *   operations in order, each if its resource is free.
  * - An operation that takes no time finishes at the time of its start, behind what is due at that
  *   time already and before anything later. These form a plain queue in the order of their starts;

@@ -19,7 +19,7 @@ typedef struct {
     double re, rc, rs;
 } df_pipeline_times;
 
-/* The graphs of one shape, built once, simulated often; one per thread. */
+/* The graphs of one shape, built once and simulated often; one per thread. */
 typedef struct df_pipeline df_pipeline;
 
 /* NULL when out of memory. */

@@ -15,7 +15,7 @@
 
 #include "base/status.h"
 
-/* ---- Where it is ---- */
+/* ---- Where to find a model ---- */
 
 enum { DF_HF_PATH = 4096 };
 
@@ -24,10 +24,10 @@ typedef struct {
     const char *name;      /* a file, a folder, or a model such as Qwen/Qwen2.5-3B */
     const char *revision;  /* of a model: branch, tag or commit */
     const char *cache_dir; /* HuggingFace's, .../hub; NULL: there is none */
-    const char *endpoint;  /* of the server: https://...; NULL: do not ask it */
-    const char *token;     /* for models that are not open to all; NULL: none */
+    const char *endpoint;  /* address of the server, https://...; NULL: do not ask a server */
+    const char *token;     /* token for models that are not open to everyone; NULL: none */
     const char *ca_file;   /* certificates to trust; NULL: the system's */
-    double timeout_s;      /* for the whole of a download */
+    double timeout_s;      /* longest time of a whole download */
 } df_hf_source;
 
 /* The text of a config.json. */
@@ -62,8 +62,8 @@ typedef struct {
     int64_t context; /* tokens; 0: it does not say */
     /* What DeepFlow does not model; 0, false: the model has none of it. */
     int64_t sliding_window;      /* tokens that a token attends to */
-    int64_t head_size;           /* where it is not hidden / heads */
-    int64_t shared_intermediate; /* of experts that every token goes to */
+    int64_t head_size;           /* size of a head, if it is not hidden / heads */
+    int64_t shared_intermediate; /* size of the experts to which every token goes */
     bool latent_attention;       /* keys and values are compressed */
     bool dense_layers;           /* some layers have one expert only */
 } df_hf_model;
@@ -84,7 +84,7 @@ typedef struct {
     int64_t seq_len; /* 0: the model's context, 2048 if it does not say */
     int64_t decode_len;
     bool flash;
-    int64_t tile_size; /* of FlashAttention; 0: none is written */
+    int64_t tile_size; /* tile of FlashAttention; 0: none is written */
 } df_hf_run;
 
 /* Tokens of a sequence: *run's, or the model's. */

@@ -8,7 +8,7 @@
 
 #include "base/nearest.h"
 
-#define MOST INT64_C(2147483647) /* of a count; products of two do not overflow */
+#define MOST INT64_C(2147483647) /* largest count; products of two do not overflow */
 
 /* What HuggingFace's classes assume where a config.json does not say it. */
 typedef struct {
@@ -79,7 +79,7 @@ static void refuse(reader *r, const char *key, int64_t low, const json_t *value)
     free(found);
 }
 
-/* The count under the first of the keys that is there; `missing` if none is. */
+/* The count under the first of the keys that exists; `missing` if none does. */
 static int64_t count_or(reader *r, const char *const *keys, int64_t low, int64_t missing)
 {
     for (; *keys && r->status == DF_OK; keys++) {

@@ -26,7 +26,7 @@ static void write_attention(FILE *out, const df_hf_model *model, const df_hf_run
     }
 }
 
-/* On one line, whatever is in it. */
+/* Prints a text on one line, whatever it contains. */
 static void write_title(FILE *out, const char *title)
 {
     fputs("# ", out);

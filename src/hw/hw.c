@@ -22,9 +22,9 @@ typedef struct {
 } voltage_tech;
 
 typedef struct {
-    double raw_v;     /* from the power alone */
+    double raw_v;     /* voltage that follows from the power alone */
     double clamped_v; /* raised to threshold + margin */
-    double scaling;   /* of the frequency, for running above the raw voltage */
+    double scaling;   /* scaling of the frequency, for running above the raw voltage */
 } voltage_point;
 
 /* a // b of two non-negative doubles: the floor of the exact quotient, where
@@ -212,7 +212,7 @@ static double dram_stacks_by_area(const df_cfg *cfg, const df_cfg_dram *tech)
                 floor_div(cfg->area.of.dram, tech->mem_ctrl_area_mm2));
 }
 
-/* Returns the links that the bandwidth comes from; *reported is what is shown. */
+/* Returns the links from which the bandwidth is derived; *reported is what is shown. */
 static double derive_dram_size(const df_cfg *cfg, const df_rules *rules, df_hw_mem *mem)
 {
     const df_cfg_dram *tech = &cfg->tech.dram;
@@ -337,7 +337,7 @@ static df_status check_owners(const df_hw_device *dev, const df_hw_mem *mem, df_
                    dev->core.num_bundle, mem->size_bytes);
 }
 
-/* The share of one bundle, and the edge of the square tile of which it holds `tiles`. */
+/* The share of one bundle, and the edge of the largest square tile of which it holds `tiles`. */
 static df_status
 derive_tile(const df_hw_core *core, double elem_bytes, double tiles, df_hw_mem *mem, df_err *err)
 {
@@ -362,7 +362,8 @@ static df_status
 derive_memory(const df_cfg *cfg, const df_rules *rules, df_hw_device *dev, df_err *err)
 {
     df_status status = DF_OK;
-    const double tiles = rules->gemm_output_takes_no_room ? 2.0 : 3.0; /* of A, B, and of C */
+    const double tiles =
+        rules->gemm_output_takes_no_room ? 2.0 : 3.0; /* tiles of A and B, and of C */
     /* The reference hands areas and powers of an SRAM on as shares of the chip;
      * undoing that costs it a rounding that decides a floor now and then. */
     const double chip = cfg->area.chip_mm2;

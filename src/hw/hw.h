@@ -1,5 +1,6 @@
-/* hw.h: a device from technology and budgets, or from given sizes and rates.
- * Closed form, no allocation: it is evaluated anew for every point of a search. */
+/* hw.h: derives a device from a technology and budgets, or from given sizes and rates. The
+ * derivation is in closed form and allocates nothing, because it is repeated for every point of a
+ * search. */
 #ifndef DF_HW_H
 #define DF_HW_H
 #include "config/cfg.h"
@@ -36,9 +37,10 @@ typedef struct {
     double dynamic_throughput_bytes_ps;
     double throughput_bytes_ps; /* times util */
     double latency_s;
-    double copies;      /* that have this throughput each: 1, or the bundles */
+    double copies;      /* number of copies that each have this throughput: 1, or the bundles */
     double num_units;   /* banks of an SRAM, stacks of a DRAM */
-    double least_bytes; /* that its owners need: a bank each, registers the operands of a step */
+    double least_bytes; /* size that its owners need: for a memory, a bank each; for registers, the
+                           operands of a step */
     double unit_bw_bytes_ps;
     double num_links;           /* DRAM */
     double operating_freq_hz;   /* DRAM */
@@ -72,12 +74,10 @@ typedef struct {
     double bytes_ps, latency_s;
 } df_hw_link;
 
-/* Derives *out from the hardware sections of *cfg. A part that gets no area or
- * power comes out with throughput 0; that is no error.
- * DF_EINVAL: the core has neither an operating nor a nominal frequency although
- * it has power (*out is untouched). DF_INFEASIBLE: a memory whose shares belong to
- * no core, or that is smaller than its owners need; *out is filled all the same, for
- * df_hw_shortfall. */
+/* Derives *out from the hardware sections of *cfg. A part that gets no area or power has throughput
+ * 0, which is not an error. DF_EINVAL: the core has neither an operating nor a nominal frequency
+ * although it has power (*out is untouched). DF_INFEASIBLE: a memory whose shares belong to no
+ * core, or that is smaller than its owners need; *out is still filled, for df_hw_shortfall. */
 DF_NODISCARD df_status df_hw_derive(const df_cfg *cfg,
                                     const df_rules *rules,
                                     df_hw_device *out,

@@ -8,7 +8,7 @@
  * latency out where bytes/bandwidth is below flops/throughput. inf where a needed rate is 0. */
 double df_roof_levels(const df_hw_device *dev, double flops, const double bytes[DF_HW_LEVELS]);
 
-/* Of one level, for work that streams `bytes` through it once. */
+/* The roofline of one level, for work that streams `bytes` through it once. */
 double df_roof_level(const df_hw_device *dev, int level, double flops, double bytes);
 
 #endif

@@ -72,6 +72,14 @@ void df_calibration_complete(df_card *card, const df_calibration *own)
     }
 }
 
+/* Files of devices say ring, since formulas of an ideal device know nothing else: what they say of
+ * the switch counts there, too. */
+static bool adds_in_switch(const df_cfg *cfg)
+{
+    const df_topology kind = cfg->intra_topology;
+    return cfg->tech.intra.in_switch && (kind == DF_TOPO_SWITCH || kind == DF_TOPO_RING);
+}
+
 void df_card_of(const df_cfg *cfg, const df_hw_device *dev, df_card *card)
 {
     const double binary_mb = 1.048576; /* a file's MB over that of the fit */
@@ -85,7 +93,7 @@ void df_card_of(const df_cfg *cfg, const df_hw_device *dev, df_card *card)
                       .link_bytes_ps = cfg->tech.intra.util > 0.0
                                            ? dev->intra.throughput_bytes_ps / cfg->tech.intra.util
                                            : 0.0,
-                      .in_switch = cfg->tech.intra.in_switch,
+                      .in_switch = adds_in_switch(cfg),
                       .like = c->like,
                       .basis = basis_of(c),
                       .shared = c->shared};

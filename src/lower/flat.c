@@ -42,9 +42,10 @@ struct flattening {
     df_dag *flat;
     const df_lower_layer *layer;
     const df_lower_options *options;
-    int32_t ranks, part; /* devices that share a layer; and of those, that share its parameters */
-    stand_in *of;        /* [element of the step] */
-    stand_in *gathers;   /* [element of the step]: that go with one that is no block */
+    int32_t ranks,
+        part;     /* devices that share a layer; and those among them that share its parameters */
+    stand_in *of; /* [element of the step] */
+    stand_in *gathers; /* [element of the step]: that go with one that is no block */
     struct {
         task *all;
         int32_t count, room;
@@ -241,7 +242,7 @@ static void attach_all(flattening *f, int32_t e, int32_t child)
     }
 }
 
-/* Each device hands its share on to the same device of the next stage. */
+/* Each device hands its share to the same device of the next stage. */
 static void hand_on(flattening *f, int32_t block, int32_t hop)
 {
     const df_lower_chain *const chain = chain_of(f, block);
@@ -276,8 +277,8 @@ static void add_task(flattening *f, task_function *run, int32_t e, int32_t child
     DF_ARENA_ADD(&f->arena, &f->tasks, (task){run, e, child});
 }
 
-/* Has a child made and linked; a hop is made anew for each device. Tasks are added in the order
- * opposite to that in which they are done. */
+/* Has a child created and linked; a hop is created again for each device. Tasks are added in the
+ * opposite of the order in which they are done. */
 static void add_tasks(flattening *f, int32_t e, int32_t child)
 {
     const bool block = is_block(f, e);

@@ -229,33 +229,37 @@ static void attach(const pipeline *p, df_lower_role role, int64_t batch, int64_t
 }
 
 /* Lets the gather of a layer run beside h (see above); `other`, if there is one, is for the rest.
- */
-static void gather_beside(const pipeline *p, int32_t h, int64_t batch, int64_t place, int32_t other)
+ * Where a stage has several parts, it holds up the first stage that the micro-batch leaves, which
+ * is the one that it gathers for: another one may have to work for this micro-batch, or one before,
+ * ere the next crossing is reached. */
+static void
+gather_beside(const pipeline *p, int32_t h, int64_t batch, int64_t place, int32_t *other)
 {
     const int32_t gather = add_collective(p, DF_LOWER_GATHER_LAYER, batch, place);
     const bool same = df_dag_at(p->dag, h)->device == stage_of(p, place);
     df_dag_attach(p->dag, h, gather, same ? DF_DAG_ALL : DF_DAG_ONLY_PIPELINE);
-    if (!same && other >= 0) {
-        df_dag_attach(p->dag, h, other, DF_DAG_NO_PIPELINE);
+    if (!same && *other >= 0) {
+        df_dag_attach(p->dag, h, *other, DF_DAG_NO_PIPELINE);
+        *other = p->step->order->several_parts ? -1 : *other;
     }
 }
 
 static void gather_forward(const pipeline *p, int64_t batch)
 {
-    const int32_t next =
+    int32_t next =
         batch < p->batches - 1 ? add_collective(p, DF_LOWER_GATHER_EMBEDDING, batch, 0) : -1;
     for (int64_t place = 1; place <= p->layers; place++) {
-        gather_beside(p, *at(p, FORWARD, batch, place - 1), batch, place, next);
+        gather_beside(p, *at(p, FORWARD, batch, place - 1), batch, place, &next);
     }
 }
 
 static void gather_backward(const pipeline *p, int64_t batch)
 {
-    const int32_t next = batch > 0 && !p->step->tied
-                             ? add_collective(p, DF_LOWER_GATHER_LOGITS, batch, p->logits)
-                             : -1;
+    int32_t next = batch > 0 && !p->step->tied
+                       ? add_collective(p, DF_LOWER_GATHER_LOGITS, batch, p->logits)
+                       : -1;
     for (int64_t place = p->layers; place >= 1; place--) {
-        gather_beside(p, *at(p, BACKWARD, batch, place + 1), batch, place, next);
+        gather_beside(p, *at(p, BACKWARD, batch, place + 1), batch, place, &next);
     }
     attach(p, DF_LOWER_GATHER_EMBEDDING, batch, 0, *at(p, BACKWARD, batch, 1));
 }

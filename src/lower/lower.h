@@ -36,7 +36,8 @@ typedef enum {
     DF_LOWER_ROLES
 } df_lower_role;
 
-/* What is moved between stages (by each device of a stage) and among replicas, in bytes. */
+/* What each device of a stage sends to the next stage, and what is moved among replicas, in bytes.
+ */
 typedef struct {
     double replicas, hop_bytes;
     df_step_parts reduced, gathered;
@@ -54,7 +55,7 @@ void df_lower_name_element(const df_dag *dag, int32_t element, char *name, size_
 /* An operator on each device that shares a layer, or a collective behind it. */
 typedef struct {
     int32_t op;       /* number of the operator, the caller's */
-    const char *name; /* of the operator, borrowed */
+    const char *name; /* name of the operator, borrowed */
     bool is_collective;
     double duration_s;            /* of an operator */
     df_net_collective collective; /* and its bytes and participants */
@@ -73,8 +74,8 @@ typedef struct {
 
 void df_lower_add_item(df_lower_chain *chain, const df_lower_item *item);
 
-/* The devices of a layer. They fall into `shares` parts with the same parameters, which exchange
- * gradients as replicas do; the first device of a part does it for the part. */
+/* The devices of a layer. They are divided into `shares` parts with the same parameters, which
+ * exchange gradients as replicas do; the first device of a part acts for the whole part. */
 typedef struct {
     const df_lower_chain *chains; /* [DF_DIRECTIONS] */
     int32_t ranks, shares;
@@ -83,8 +84,8 @@ typedef struct {
 /* ---- The simulation of both ---- */
 
 typedef struct {
-    bool hop_divided; /* a hop's bytes are those of all devices that share a layer, in place of
-                       * those of each */
+    bool hop_divided; /* the bytes of a hop are those of all devices that share a layer, not those
+                         of each */
     bool hop_skips_collective;        /* stages do not wait for collectives at the end of a layer */
     bool reductions_on_first_devices; /* reductions of stage i run on device i */
     bool tags_meet;                   /* messages may share a tag, unless the run cannot end then */

@@ -30,7 +30,7 @@ df_dag *df_lower_flatten(const df_dag *step,
 typedef struct {
     int32_t element, waiter;
     int32_t edge; /* between them, DF_DAG_NOWHERE: none is known */
-    int32_t next; /* source that is the same element, -1: none */
+    int32_t next; /* source that is the same element; -1: none */
 } df_lower_source;
 
 /* What a graph's elements mean for the devices that they run on. */
@@ -45,8 +45,9 @@ typedef struct {
     int32_t *first; /* [elements + 1]: where an element's begin in the sources */
     int32_t *queue; /* elements in the order of their device, device by device */
     int32_t *begin; /* [devices + 1]: where a device's begin in the queue */
-    /* A unit is elements that are done as a whole: alone, copies of one for several devices, or a
-     * team, which does one collective of an operator. A group is the devices of some teams. */
+    /* A unit consists of elements that are executed as a whole: a single element, copies of one for
+     * several devices, or a team, which executes one collective of an operator. A group is the
+     * devices of some teams. */
     int32_t *unit;         /* [element]: the first of its unit */
     int32_t *next_of_unit; /* [element]: -1 ends the unit */
     int32_t *group;        /* [element], an operator's collective: its team's, from 0 on */
@@ -63,7 +64,7 @@ typedef struct {
 bool df_lower_make_plan(df_arena *arena, const df_lower_job *job, df_lower_plan *plan);
 
 /* Links the sources that are the same element, in the order in which the `count` elements of
- * `order` (NULL: all) wait for it; returns the first of each element, -1: none. */
+ * `order` (NULL: all) wait for it. Returns the first source of each element; -1: none. */
 int32_t *
 df_lower_link_sources(df_arena *arena, df_lower_plan *plan, const int32_t *order, int32_t count);
 

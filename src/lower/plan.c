@@ -24,7 +24,7 @@ typedef struct {
     struct {
         ancestor *all;
         int32_t count, room;
-    } stack; /* where a search goes on */
+    } stack; /* where a search continues */
 } planner;
 
 /* ---- Searches ---- */
@@ -142,7 +142,7 @@ static bool sends(const planner *p, int32_t e)
            df_dag_at(p->dag, e)->role == DF_LOWER_OPERATOR_COLLECTIVE;
 }
 
-/* Across a hop: what computes before it, and collectives before it on the same device. */
+/* Follows a hop: to what computes before it, and to collectives before it on the same device. */
 static void look_across(planner *p, int32_t e, ancestor hop)
 {
     int32_t count;
@@ -207,8 +207,8 @@ df_lower_link_sources(df_arena *arena, df_lower_plan *plan, const int32_t *order
     return first;
 }
 
-/* Each element after those that it waits for on its device; of those that could come, the one
- * that could first. Returns how many found a place. */
+/* Places each element after those for which it waits on its device; among those that could come
+ * next, the one that could come first. Returns how many were placed. */
 static int32_t line_up(planner *p, const int32_t *first_source, int32_t *line)
 {
     const df_lower_plan *const plan = p->plan;

@@ -19,9 +19,10 @@ run_once(const df_lower_host *host, const df_lower_job *job, double *time_s, df_
     return status;
 }
 
-/* Devices take the collectives that are ready. Where they then wait for each other for ever, they
- * keep to one order. Which messages of one tag meet depends on the order of elements, which in the
- * reference differs from run to run: where ours cannot end for it, each message gets its own. */
+/* Devices take the collectives that are ready. If they then wait for each other for ever, they keep
+ * to one order instead. Which messages of one tag meet depends on the order of elements, which in
+ * the reference differs from run to run; if ours cannot end with it, each message gets a tag of its
+ * own. */
 static df_status simulate(const df_lower_host *host, df_lower_job *job, double *time_s, df_err *err)
 {
     job->options = host->options;

@@ -37,9 +37,9 @@ static int32_t group_of(former *f, int32_t count)
     return plan->groups++;
 }
 
-/* Takes the team of the first elements of a list, which ends then; returns where the rest begins.
- * (One group for all teams of the same devices: the reference makes one for each team, for the same
- * time with a hundred times the groups.) */
+/* Takes the team of the first elements of a list, which then ends; returns where the rest begins.
+ * (There is one group for all teams of the same devices: the reference makes one for each team,
+ * which gives the same time with a hundred times as many groups.) */
 static int32_t cut_team(former *f, int32_t first)
 {
     df_lower_plan *const plan = f->plan;

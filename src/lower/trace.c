@@ -7,22 +7,22 @@
 
 enum { FIRST_GROUP = 1000 }; /* as in the reference */
 
-/* A message from the device of an element to another one, as the first replica has it. */
+/* A message from the device of one element to another device, in the first replica. */
 typedef struct {
     df_lower_source source;
     int32_t to;
     uint64_t bytes;               /* 0: it says that something is done, in one byte */
-    uint32_t tag, tag_step;       /* from a replica to the next */
+    uint32_t tag, tag_step;       /* from one replica to the next */
     uint64_t sent_id, receipt_id; /* of its nodes */
-    int32_t before;               /* the one before it of the same element, -1 */
-    int32_t next;                 /* another that the same collective waits for, -1 */
+    int32_t before;               /* previous message of the same element; -1: none */
+    int32_t next;                 /* another message that the same collective waits for; -1: none */
 } message;
 
 typedef struct {
     const df_lower_job *job;
     df_lower_plan plan;
     int32_t ranks; /* devices of all replicas */
-    int32_t *mate; /* [device]: the first of those that it exchanges gradients with */
+    int32_t *mate; /* [device]: the first of the devices with which it exchanges gradients */
     df_arena *arena;
     struct {
         message *all;
@@ -48,7 +48,8 @@ static df_status fail_memory(df_err *err)
 
 /* ---- Groups ---- */
 
-/* Finds the devices that exchange gradients with each device: those of one number. */
+/* Finds, for each device, the devices with which it exchanges gradients: those with the same
+ * number. */
 static void find_mates(const tracer *t)
 {
     const df_lower_plan *const plan = &t->plan;
@@ -112,7 +113,7 @@ static bool is_far(const df_lower_plan *plan, int32_t e, int32_t source)
     return plan->device[plan->sources.all[source].element] != plan->device[e];
 }
 
-/* A message that is on its way already, for others on the same device; -1: none. */
+/* A message that is already on its way, for others on the same device; -1: none. */
 static int32_t known_message(const tracer *t, const df_lower_source *source, int32_t to)
 {
     int32_t i = t->last_message[source->element];
@@ -170,9 +171,9 @@ static void add_messages_to(tracer *t, int32_t e)
 
 /* ---- Nodes ---- */
 
-/* Numbers the nodes of each device. Messages that say that something is done have the first numbers
- * already, since they could wait for what waits for them if they came behind the elements; other
- * messages do. Lists the messages for which a collective waits when devices take turns, too. */
+/* Numbers the nodes of each device. Messages that say that something is done already have the first
+ * numbers: if they came after the elements, they could wait for what waits for them. Other messages
+ * do come after. Also lists the messages for which a collective waits when devices take turns. */
 static void number_nodes(const tracer *t)
 {
     for (int32_t i = 0; i < t->plan.begin[t->plan.devices]; i++) {
@@ -205,7 +206,8 @@ static df_status add_end(const tracer *t, const message *m, bool sends, df_err *
                         .label = (uint32_t)(m->source.edge + 1),
                         .deps = &t->id[m->source.element],
                         .num_deps = sends};
-    for (int32_t first = 0; first < t->ranks; first += t->plan.devices) { /* of a replica */
+    for (int32_t first = 0; first < t->ranks;
+         first += t->plan.devices) { /* first rank of a replica */
         DF_TRY(df_net_program_add(t->program, first + (sends ? from : m->to), &node, err));
         node.peer += t->plan.devices;
         node.tag += m->tag_step;
@@ -241,7 +243,7 @@ static void list_deps(tracer *t, int32_t e)
     }
 }
 
-/* What rounds to 0 lasts a nanosecond in the simulator, so that time goes on. */
+/* A duration that rounds to 0 lasts a nanosecond in the simulator, so that time advances. */
 static uint64_t duration_ns(const tracer *t, double duration_s)
 {
     return t->job->options.whole_microseconds ? (uint64_t)rint(duration_s * 1e6) * 1000
@@ -346,7 +348,8 @@ static df_status fill_program(tracer *t, df_err *err)
     const size_t devices = (size_t)t->plan.devices;
     const size_t sources = (size_t)t->plan.sources.count;
     t->ranks = t->plan.devices * t->job->replicas;
-    int32_t *const ranks = df_arena_numbers(arena, (size_t)t->ranks + n, 0); /* of any group */
+    int32_t *const ranks =
+        df_arena_numbers(arena, (size_t)t->ranks + n, 0); /* ranks of any group */
     t->next_id = df_arena_numbers(arena, devices, 0);
     t->mate = df_arena_numbers(arena, devices, 0);
     t->last_message = df_arena_numbers(arena, n, -1);

@@ -1,11 +1,12 @@
 /* An order of communication that all devices keep.
  *
- * A device does one collective or sends one message at a time, and takes the first that is
- * ready. Where one device takes A and then B, and another one B and then A, both wait for ever;
- * so do two that wait for messages which are to be sent after their collectives. So all are put
- * into one order in which each comes after what it waits for: by the earliest time at which it
- * could begin if nothing but its sources held it up. Where no collective begins before those
- * that precede it, and what is sent before it, the first that is not done can always be done. */
+ * A device does one collective or sends one message at a time, and takes the first that is ready.
+ * If one device takes A and then B, and another one B and then A, both wait for ever; so do two
+ * devices that wait for messages which are to be sent after their collectives. So all collectives
+ * and messages are put into one order, in which each comes after what it waits for: they are sorted
+ * by the earliest time at which they could begin if nothing but their sources held them up. If no
+ * collective begins before those that precede it, and before what is sent before it, then the first
+ * that is not done can always be done. */
 #include <stdlib.h>
 
 #include "lower/lower_impl.h"
@@ -13,7 +14,7 @@
 /* A unit of the plan, which has the number of its first element. */
 typedef struct {
     double begin_s;
-    int32_t place; /* in an order in which each comes after its sources */
+    int32_t place; /* place in an order in which each comes after its sources */
     int32_t waits; /* sources that have no place yet */
 } unit;
 
@@ -33,7 +34,7 @@ typedef struct {
     turn *turns; /* of a device */
 } scheduler;
 
-/* Lets those that wait for e go on. */
+/* Lets the elements that wait for e continue. */
 static void count_off(scheduler *s, int32_t e, double end_s)
 {
     const df_lower_source *const sources = s->plan->sources.all;

@@ -24,7 +24,7 @@ static df_op_gemm output_of(const df_op_gemm *score)
     return (df_op_gemm){score->m, score->n, score->k, 0.0};
 }
 
-/* Such products of one device: no whole number where heads do not divide. */
+/* The number of such products on one device, which is not whole where heads do not divide. */
 static double products(const df_builder *b)
 {
     return b->split->batch * kv_heads(b) / b->split->tp;

@@ -5,7 +5,7 @@
 #include "model/dims.h"
 #include "op/op.h"
 
-/* Operations and accesses of an element, and the kernels that are launched in all. */
+/* Operations and accesses of one element, and the total number of kernels that are launched. */
 typedef struct {
     double flops, accesses, launches;
 } df_work;
@@ -19,7 +19,8 @@ struct df_pointwise {
     df_work lstm_cell, weight_sum; /* the critical path of a cell, also for each direction */
     df_work apply, clip;           /* what becomes of a reduced gradient */
     df_work touch[DF_DIRECTIONS];  /* an element is read or written */
-    df_work move, copy;            /* it is read and written, in a kernel, or in one that runs */
+    df_work move, copy; /* the element is read and written, in a kernel of its own, or in one that
+                           runs anyway */
 };
 extern const struct df_pointwise df_pointwise;
 
@@ -57,8 +58,8 @@ typedef struct {
 /* The product, and those of its two gradients, each `repeats` times; returns the forward one. */
 df_op *df_build_products(df_builder *b, const df_op_gemm *g, double repeats, double launches);
 
-/* Pointwise work forward and backward, on elements of so many bytes; returns the forward half,
- * which the other one follows. */
+/* Adds pointwise work forward and backward, on elements of forward_bytes and backward_bytes.
+ * Returns the forward half; the backward half follows it. */
 df_op *df_build_pointwise(df_builder *b,
                           const df_work work[DF_DIRECTIONS],
                           double elements,

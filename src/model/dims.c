@@ -73,6 +73,7 @@ df_span_of(const df_dims *dims, const df_split *split, double tokens, double con
     const double rows = split->batch * tokens;
     df_span span = {.tokens = tokens,
                     .context = context,
+                    .scored = tokens,
                     .decode = decode,
                     .busy_experts = 1.0,
                     .expert_rows = rows};
@@ -82,6 +83,13 @@ df_span_of(const df_dims *dims, const df_split *split, double tokens, double con
         span.expert_rows = ceil(rows * dims->top_k / span.busy_experts);
     }
     return span;
+}
+
+void df_span_infer(df_span *span)
+{
+    span->cached = true;
+    span->sampled = true;
+    span->scored = 1.0;
 }
 
 /* ---- Parameters ---- */

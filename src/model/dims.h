@@ -1,4 +1,4 @@
-/* dims.h: the dimensions of a transformer and its split over devices, each read from the
+/* dims.h: the dimensions of a transformer and its split over devices. Each is read from the
  * configuration once, for time, memory and energy alike. */
 #ifndef DF_DIMS_H
 #define DF_DIMS_H
@@ -10,7 +10,7 @@ enum { DF_FP32_BYTES = 4 };
 typedef struct {
     double activation, parameter, gradient, statistics, cache;
     double exchanged_gradient;
-    double optimizer; /* of each moment */
+    double optimizer; /* bytes of each moment */
     double master;    /* 0: there is no copy of the weights */
 } df_formats;
 
@@ -31,10 +31,11 @@ typedef struct {
 typedef struct {
     double tp, cp, dp, pp;
     double micro_batches;
-    double batch;         /* sequences of one micro-batch on one replica */
+    double batch;         /* sequences in one micro-batch of one replica */
     bool sequence;        /* norms and activations are split over tp along the sequence */
     double sequence_ways; /* devices that share a sequence outside of products */
-    bool parts_kv_heads;  /* a device may have a part of a key/value head, none has a copy of one */
+    bool parts_kv_heads; /* a device may have a part of a key/value head, and none has a copy of one
+                          */
 } df_split;
 
 /* What a pass is over: a whole sequence, or one token of each. */
@@ -42,8 +43,9 @@ typedef struct {
     double tokens;  /* query positions of a sequence */
     double context; /* keys that they attend to */
     bool decode;
-    bool sampled; /* the next token of each sequence is drawn from its last logits: inference */
-    bool cached;  /* keys and values are kept in, and in a decode step come from, a cache */
+    double scored; /* positions of a sequence that have logits */
+    bool sampled;  /* the next token of each sequence is drawn from its last logits: inference */
+    bool cached;   /* keys and values are kept in, and in a decode step come from, a cache */
     double busy_experts, expert_rows; /* experts that get a token, and how many each gets */
 } df_span;
 
@@ -52,6 +54,8 @@ void df_split_read(const df_cfg *cfg, df_split *split);
 /* A pass over `tokens` positions that attend to `context` keys. */
 df_span
 df_span_of(const df_dims *dims, const df_split *split, double tokens, double context, bool decode);
+/* Makes it one of inference: keys and values are cached, and the last position alone has logits. */
+void df_span_infer(df_span *span);
 
 /* ---- Parameters, of the whole model ---- */
 
@@ -64,20 +68,20 @@ double df_dims_table_params(const df_dims *dims); /* of the embedding, or of the
 
 /* Positions of `tokens` that a device has in products. */
 double df_split_tokens(const df_split *split, double tokens);
-/* Rows or columns of weights, `width` in all, that a device has. */
+/* The rows or columns of weights, out of `width`, that a device has. */
 double df_split_width(const df_split *split, double width);
 /* Elements that a device has outside of products, of `tokens` positions of each sequence of the
  * micro-batch and `width` elements each. */
 double df_split_outside(const df_split *split, double tokens, double width);
-/* Key/value heads of all tensor-parallel devices together. Each has a whole one at least, so that
- * where there are fewer heads than devices, several have copies of one (Pope et al., MLSys 2023,
- * section 3.3). */
+/* Key/value heads of all tensor-parallel devices together. Each device has at least one whole head,
+ * so if there are fewer heads than devices, several devices have copies of the same one (Pope et
+ * al., MLSys 2023, section 3.3). */
 double df_split_kv_heads(const df_split *split, const df_dims *dims);
 /* Parameters of a layer that a device has. */
 double df_split_layer_params(const df_split *split, const df_dims *dims);
 /* Whether the model is split over tp, and nothing else is. */
 bool df_split_is_plain_tensor(const df_split *split);
-/* Devices that hold the same parameters and see other sequences, or other tokens. */
+/* Number of devices that hold the same parameters and see other sequences or other tokens. */
 double df_split_replicas(const df_split *split);
 
 #endif

@@ -2,7 +2,7 @@
 
 #include <math.h>
 
-/* Of a device that has so many layers and tables. */
+/* Parameters of a device that has `layers` layers and `tables` tables. */
 static double params_of(const df_dims *dims, const df_split *split, double layers, double tables)
 {
     return layers * df_split_layer_params(split, dims) +
@@ -27,6 +27,17 @@ static df_exchange_bytes bytes_of(const df_dims *dims, const df_split *split, do
                                table};
 }
 
+/* Tensor-parallel devices with a copy of the same key/value head each have the gradient that their
+ * own query heads give it, and add these up. Where replicas keep parts of gradients, of these. */
+static void share_heads(const df_dims *dims, const df_split *split, bool parts, df_exchange *e)
+{
+    const double heads = df_split_kv_heads(split, dims);
+    const double columns = 2.0 * heads / split->tp * dims->head_dim; /* of keys and values */
+    const double params = dims->hidden * columns / (parts ? e->replicas : 1.0);
+    e->copies = ceil(heads / dims->kv_heads);
+    e->copied_bytes = e->copies > 1.0 ? ceil(dims->bytes.exchanged_gradient * params) : 0.0;
+}
+
 df_exchange df_exchange_of(const df_dims *dims, const df_split *split, int64_t zero_stage)
 {
     df_exchange e = {.replicas = df_split_replicas(split),
@@ -41,6 +52,7 @@ df_exchange df_exchange_of(const df_dims *dims, const df_split *split, int64_t z
         /* the embedding groups of Megatron-LM: Narayanan et al., SC 2021, section 3.2 */
         e.shared_bytes = e.gradients.embedding;
     }
+    share_heads(dims, split, zero_stage >= 2, &e);
     return e;
 }
 

@@ -5,7 +5,7 @@
 #include "model/dims.h"
 #include "op/op.h"
 
-/* Bytes of one device's embedding, of one of its layers, of its head. */
+/* Bytes of the embedding, of one layer and of the head on one device. */
 typedef struct {
     double embedding, layer, head;
 } df_exchange_bytes;
@@ -17,13 +17,15 @@ typedef struct {
     bool optimizes;      /* an optimizer's step follows */
     bool head_apart;     /* the head's parameters are gathered apart from the embedding's */
     double shared_bytes; /* gradients of a table that both ends of a pipeline have; 0: of none */
+    double copies;       /* tensor-parallel devices that have a copy of the same head; 1: of none */
+    double copied_bytes; /* gradients of a layer's heads that have copies, of one device */
 } df_exchange;
 
 /* zero_stage: 0 to 3, of Rajbhandari et al., SC 2020. */
 df_exchange df_exchange_of(const df_dims *dims, const df_split *split, int64_t zero_stage);
 
-/* Parameters of a device on the fullest stage of a pipeline; and of as many devices as there are
- * stages, one on each, together. */
+/* Parameters of a device on the fullest stage of a pipeline, and the sum over as many devices as
+ * there are stages, one on each. */
 double df_exchange_stage_params(const df_dims *dims, const df_split *split);
 double df_exchange_model_params(const df_dims *dims, const df_split *split);
 

@@ -1,5 +1,5 @@
-/* lstm.h: a training step of a language model of LSTM cells as the operators of one device, each
- * of one run, and the memory that it needs. Equations: docs/models.md, section 6. */
+/* lstm.h: a training step of an LSTM language model as the operators of one device, each for one
+ * run, and the memory that the step needs. Equations: docs/models.md, section 6. */
 #ifndef DF_LSTM_H
 #define DF_LSTM_H
 #include "model/product.h"
@@ -23,14 +23,16 @@ typedef struct {
     double width, gates, words, layers, steps;
     double stages;
     double element_bytes;
-    df_product part[DF_LSTM_PARTS]; /* of a cell, of the softmax; of the embedding, a table */
+    df_product part[DF_LSTM_PARTS]; /* products of a cell and of the softmax, and the table of the
+                                       embedding */
     /* The types of the splits in the configuration. Time and memory differ in two things. For time,
      * a part over 1 x 1 devices is not split, whatever its type, and a part that is not split
      * ignores its degrees. Memory takes the type as given, and counts a part of type none as
      * column-row over its dim1. */
     df_kp_type given[DF_LSTM_PARTS];
     double exchanged_rows[DF_DIRECTIONS]; /* rows of a cell's outputs whose gates change hands */
-    double hop_bytes; /* activations of one step that a stage hands on; 0: there is one stage */
+    double
+        hop_bytes; /* activations of one step that a stage hands on; 0: there is only one stage */
 } df_lstm;
 
 void df_lstm_read(const df_cfg *cfg, df_lstm *x);
@@ -48,8 +50,8 @@ typedef struct {
 } df_footprint_part;
 
 typedef struct {
-    df_footprint_part part[DF_LSTM_PARTS]; /* by df_part */
-    double total_bytes;                    /* of the fullest device */
+    df_footprint_part part[DF_LSTM_PARTS]; /* indexed by df_part */
+    double total_bytes;                    /* bytes of the fullest device */
 } df_footprint;
 
 void df_footprint_lstm(const df_lstm *x, df_footprint *out);

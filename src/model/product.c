@@ -51,7 +51,8 @@ static void build_operands(
     }
 }
 
-/* By column and row each device has a summand of C; by row and column it has a block. */
+/* If split by column and row, each device has a summand of C; if split by row and column, it has a
+ * block. */
 void df_product_build(const df_product *p, df_op_pass pass, const df_tail *t)
 {
     const df_kp_ways w = df_kp_ways_of(p->split.type, &p->split);
@@ -68,7 +69,8 @@ void df_product_build(const df_product *p, df_op_pass pass, const df_tail *t)
     }
 }
 
-/* By row and column each device applies the gradient of its columns, whose rows it gathers. */
+/* If split by row and column, each device applies the gradient of its columns, whose rows it
+ * gathers. */
 void df_product_reduce(const df_product *p, const df_tail *t)
 {
     const df_kp_ways w = df_kp_ways_of(p->reduction, &p->split);

@@ -12,7 +12,7 @@ typedef struct {
     double dim1, dim2;
 } df_kp_split;
 
-/* Into how many parts each dimension is split. */
+/* The number of parts into which each dimension is split. */
 typedef struct {
     double rows, inner, columns;
 } df_kp_ways;
@@ -34,8 +34,8 @@ void df_product_gather(
  * before the inputs': it gathers what both need. */
 void df_product_build(const df_product *p, df_op_pass pass, const df_tail *t);
 
-/* A device's part of the product's shape, for its memory. What is not split by row and column is
- * split by column and row (model/lstm.h). */
+/* The part of a product's shape that one device has, for its memory. A product that is not split by
+ * row and column counts as split by column and row (model/lstm.h). */
 df_op_gemm df_product_part(const df_product *p, df_kp_type given);
 
 /* Replicas add up the gradients of B, then apply and clip them. */

@@ -58,8 +58,8 @@ static void build_projection(df_builder *b, const projection *p)
     }
 }
 
-/* Sums over tp: partial outputs of a projection by rows, and gradients of the input of one by
- * columns. Where each device needs only its part of the sequence, it gets no more. */
+/* Sums over tp: the partial outputs of a projection by rows, and the gradients of the input of one
+ * by columns. If each device needs only its part of the sequence, it gets no more. */
 static void build_sum(df_builder *b, const projection *p)
 {
     const df_formats *const bytes = &b->dims->bytes;
@@ -234,7 +234,7 @@ static void build_head(df_builder *b)
 {
     const df_dims *const d = b->dims;
     const double bytes = d->bytes.activation;
-    projection head = project(b, false, b->split->batch * b->span->tokens, d->hidden, d->vocab);
+    projection head = project(b, false, b->split->batch * b->span->scored, d->hidden, d->vocab);
     head.memory = head_memory(b);
     b->to.block = DF_BLOCK_HEAD;
     b->to.row = DF_ROW_LOGITS;
@@ -273,7 +273,8 @@ df_transformer_flops(const df_dims *dims, const df_span *span, double sequences,
      * the last, which sees all. This is the mean over them. */
     const double keys = unmasked ? span->context : span->context - 0.5 * (span->tokens - 1.0);
     const double layer = df_dims_attention_params(dims) + dims->top_k * df_dims_ffn_params(dims);
-    const double weights = dims->layers * layer + df_dims_table_params(dims);
+    const double table = df_dims_table_params(dims) * (span->scored / span->tokens);
+    const double weights = dims->layers * layer + table;
     const double attention = dims->layers * 2.0 * keys * dims->hidden;
     return 2.0 * sequences * span->tokens * (weights + attention);
 }

@@ -14,12 +14,13 @@ void df_transformer_build(const df_dims *dims,
                           df_ops *ops);
 
 /* Flops that the forward pass of `sequences` needs at least, in products of matrices, without
- * recomputation. A position attends to those before it and to itself; unmasked: to all. */
+ * recomputation. A position attends to those before it and to itself; unmasked: to all. Those that
+ * have logits are multiplied by the table. */
 double
 df_transformer_flops(const df_dims *dims, const df_span *span, double sequences, bool unmasked);
 
-/* Bytes of the keys and values of `positions`, of all sequences together, in the cache that one
- * of `devices` keeps of a layer whose heads they share: at least one head each. */
+/* Bytes of the keys and values of `positions`, of all sequences together, that the cache of one of
+ * `devices` keeps for a layer whose heads they share; this is at least one head each. */
 double df_transformer_cache_bytes(const df_dims *dims, double positions, double devices);
 
 #endif

@@ -1,5 +1,5 @@
-/* Delayed work of a rank. What is due at one tick shares one event of the queue, at the
- * place where the first of it was put in; this decides who enters a link first. */
+/* Delayed work of a rank. Everything that is due at one tick shares one event of the queue, at the
+ * place where the first of it was inserted; this decides what enters a link first. */
 #include "net/net_impl.h"
 
 enum { WHAT_BITS = 30 };

@@ -125,7 +125,8 @@ static void transmit(df_net_sim *sim, uint32_t link_number, uint32_t message)
     link->use.messages++;
     link->use.bytes += key->bytes;
     link->use.busy_ns += sim->times.busy_ns;
-    /* In this order: what arrives at the tick at which the link is free goes first. */
+    /* The order matters: a message that arrives at the tick at which the link becomes free goes
+     * first. */
     df_net_schedule(sim, sim->times.travel_ns, DF_EVENT_ARRIVAL, message);
     df_net_schedule(sim, sim->times.busy_ns, DF_EVENT_LINK_FREE, link_number);
     if (sim->observer.transfer) {

@@ -1,8 +1,7 @@
-/* Sends meet receives.
- *
- * A message of a collective is for the one stream of its rank that has its tag; a slot leads
- * there, and the stream knows what it waits for. All else goes through a table: messages of
- * nodes, and those of collectives that arrive before their receive is posted. */
+/* Matches sends and receives. A message of a collective is for the one stream of its rank that has
+ * its tag; a slot leads to it, and the stream knows what it waits for. Everything else goes through
+ * a table: messages of nodes, and those of collectives that arrive before their receive is posted.
+ */
 #include <stdlib.h>
 #include <string.h>
 

@@ -44,14 +44,14 @@ typedef enum {
 
 typedef struct {
     df_net_algorithm_kind kind;
-    int32_t window; /* of direct: messages under way at once; 0: one to every member */
+    int32_t window; /* for direct: messages under way at once; 0: one to every member */
 } df_net_algorithm;
 
 typedef struct {
-    int64_t endpoint_delay_ns; /* before every message of a collective of all ranks */
+    int64_t endpoint_delay_ns; /* delay before every message of a collective of all ranks */
     int32_t splits;            /* chunks that a collective is cut into, >= 1 */
     int32_t active_chunks;     /* chunks under way at once, >= 1 */
-    double local_mem_gb_ps;    /* for reductions; GB = 1e9 bytes; 0: they take no time */
+    double local_mem_gb_ps;    /* rate of reductions; GB = 1e9 bytes; 0: they take no time */
     df_net_algorithm algorithm[DF_NET_IMPLEMENTED];
 } df_net_system;
 
@@ -67,18 +67,18 @@ typedef enum {
 
 /* What a node's duration_ns means. */
 typedef enum {
-    DF_NET_BY_TYPE,  /* of computing and broadcasts alone; 0 lasts 1 ns */
+    DF_NET_BY_TYPE,  /* it applies only to computation and broadcasts; 0 lasts 1 ns */
     DF_NET_REPLAYED, /* the node lasts it, whatever its type; 0 lasts 1 ns; nothing is sent */
-    DF_NET_MODELLED, /* of computing; 0 is 0 */
+    DF_NET_MODELLED, /* it applies only to computation; 0 lasts 0 ns */
 } df_net_timing;
 
 typedef struct {
-    uint64_t id; /* of those that can start, the lowest starts first */
+    uint64_t id; /* the node with the lowest id among those that can start does so first */
     df_net_node_type type;
     df_net_collective collective;
     bool on_cpu; /* computes beside the GPU */
     df_net_timing timing;
-    uint64_t duration_ns; /* as timing says */
+    uint64_t duration_ns; /* meaning as `timing` says */
     uint64_t bytes;
     int32_t peer;
     uint32_t tag;         /* a message is received by tag, ranks and size */
@@ -97,8 +97,8 @@ DF_NODISCARD df_status df_net_check_ranks(double ranks, df_err *err);
 DF_NODISCARD df_status df_net_program_new(int32_t ranks, df_net_program **program, df_err *err);
 void df_net_program_free(df_net_program *program);
 
-/* Adds a node to a rank; copies what it points to. A node with an id that is there already
- * replaces that one and inherits its dependencies. DF_EINVAL, DF_ENOMEM. */
+/* Adds a node to a rank; copies what it points to. A node whose id exists already replaces that one
+ * and inherits its dependencies. DF_EINVAL, DF_ENOMEM. */
 DF_NODISCARD df_status df_net_program_add(df_net_program *program,
                                           int32_t rank,
                                           const df_net_node *node,
@@ -138,21 +138,22 @@ typedef struct df_net_sim df_net_sim; /* the workspace; grows to what the larges
 
 typedef struct {
     int32_t ranks;
-    uint64_t max_ns;             /* end of the last rank */
-    uint64_t events;             /* how many were simulated */
-    const uint64_t *cycles_ns;   /* end of each rank */
-    const uint64_t *exposed_ns;  /* end, less the computing of its GPU (and what is replayed off
-                                  * the CPU); 0 where that is more, as it overlaps */
+    uint64_t max_ns;           /* end of the last rank */
+    uint64_t events;           /* how many were simulated */
+    const uint64_t *cycles_ns; /* end of each rank */
+    const uint64_t
+        *exposed_ns; /* end less the computation of the GPU of this rank (and less what is replayed
+                        off the CPU); 0 if these take longer, because they overlap */
     const int32_t *finish_order; /* ranks in the order in which they ended */
-    uint64_t links;              /* of the topology, each one-way */
+    uint64_t links;              /* links in the topology, each one-way */
     uint32_t links_made;         /* df_net_links_made */
 } df_net_result;
 
 /* A link from a device to another. Devices are the ranks; a switch is number `ranks`. */
 typedef struct {
     int32_t from, to;
-    uint64_t messages, bytes; /* that it carried */
-    uint64_t busy_ns;         /* in which it could take no other message */
+    uint64_t messages, bytes; /* what the link carried */
+    uint64_t busy_ns;         /* time in which the link could take no other message */
 } df_net_link_use;
 
 /* ---- Observing a run ---- */
@@ -166,9 +167,9 @@ typedef struct {
 
 /* A message that enters a link. */
 typedef struct {
-    int32_t from, to; /* of the link, as in df_net_link_use */
-    int32_t src, dst; /* of the message */
-    uint32_t tag;     /* of the node; collectives have tags of their own, by chunk */
+    int32_t from, to; /* ends of the link, as in df_net_link_use */
+    int32_t src, dst; /* ends of the message */
+    uint32_t tag;     /* tag of the node; collectives have tags of their own, by chunk */
     uint64_t bytes;
     uint64_t start_ns, free_ns, arrival_ns; /* free: the link takes another message */
 } df_net_transfer;
@@ -184,11 +185,10 @@ typedef struct {
 df_net_sim *df_net_sim_new(void);
 void df_net_sim_free(df_net_sim *sim);
 
-/* The next runs call the functions of this observer, of which a copy is kept. NULL: nobody observes
- * them. */
+/* Makes subsequent runs call the functions of this observer, which is copied. NULL: no observer. */
 void df_net_sim_observe(df_net_sim *sim, const df_net_observer *observer);
-/* Bounds the memory for what is under way in a run (8 GiB at first), and how many events a run
- * may have (any number at first). A run that needs more fails with DF_ENOMEM, DF_ERUNTIME. */
+/* Bounds the memory for what is under way in a run (8 GiB by default), and the number of events in
+ * a run (unlimited by default). A run that needs more fails with DF_ENOMEM or DF_ERUNTIME. */
 void df_net_sim_limit(df_net_sim *sim, uint64_t bytes, uint64_t events);
 
 /* Runs a sealed program. The arrays of *result are the simulator's, until its next run.

@@ -58,7 +58,7 @@ typedef struct {
     uint32_t num_deps, deps_room;
     uint32_t unit_ops[DF_UNITS]; /* nodes by unit */
     uint64_t first_op;           /* nodes of all ranks are numbered through */
-    uint32_t stamp;              /* of the last group that it was found in */
+    uint32_t stamp;              /* stamp of the last group in which the rank was found */
 } df_net_rank_program;
 
 struct df_net_program {
@@ -67,9 +67,9 @@ struct df_net_program {
     df_net_rank_program *ranks;
     df_net_group *groups; /* sorted by id when sealed */
     uint32_t num_groups, groups_room;
-    uint32_t stamp; /* of the last group that was checked */
+    uint32_t stamp; /* stamp of the last group that was checked */
     uint64_t num_ops, num_members;
-    uint32_t max_ops; /* of a rank */
+    uint32_t max_ops; /* most nodes of a rank */
 };
 
 /* ---- Run ---- */
@@ -110,7 +110,8 @@ typedef struct {
     uint16_t src, dst;
 } df_net_key;
 
-/* Messages of one key that have arrived without a receive, or receives without a message. */
+/* Messages of one key that have arrived before their receive was posted, or receives that wait for
+ * a message. */
 typedef struct {
     df_net_hashed hashed;
     df_net_key key;
@@ -118,14 +119,14 @@ typedef struct {
     uint32_t first, last; /* receipts: posted receives */
 } df_net_channel;
 
-/* Who waits for a message: a stream, or (stream 0) a node. */
+/* What waits for a message: a stream, or (stream 0) a node. */
 typedef struct {
     uint32_t next;
     uint32_t stream;
     uint32_t rank, node;
 } df_net_receipt;
 
-/* The streams of a rank whose tags end in the same bits; nearly always one. */
+/* The streams of a rank whose tags end in the same bits; there is nearly always only one. */
 typedef struct {
     uint32_t stream;
     uint32_t early; /* messages that have arrived and that no stream has taken */
@@ -134,8 +135,8 @@ typedef struct {
 #define DF_NET_NO_NODE UINT32_MAX
 
 typedef struct {
-    uint32_t next; /* in the queue of a link */
-    uint32_t node; /* of the source, which ends when it arrives; or DF_NET_NO_NODE */
+    uint32_t next; /* next message in the queue of a link */
+    uint32_t node; /* node of the source, which ends when the message arrives; or DF_NET_NO_NODE */
     df_net_key key;
     uint16_t at;    /* the device it is at, or travels to */
     uint16_t place; /* of the source among the members of its collective */
@@ -151,7 +152,7 @@ typedef struct {
 /* How long a message of `bytes` takes on a link. */
 typedef struct {
     uint64_t bytes;
-    uint64_t busy_ns;   /* it occupies the link */
+    uint64_t busy_ns;   /* time for which it occupies the link */
     uint64_t travel_ns; /* until it arrives at the next device */
 } df_net_times;
 
@@ -159,7 +160,7 @@ typedef struct {
 
 /* One chunk of a collective on one rank. Many are under way at once: small ones are fast. */
 typedef struct {
-    uint32_t chain; /* in its slot */
+    uint32_t chain; /* next stream in its slot */
     uint32_t tag;
     uint16_t rank;
     uint16_t awaited[2]; /* ranks from which a receive is posted; not of direct */
@@ -169,9 +170,9 @@ typedef struct {
     int32_t sends_left, free, received;
     int32_t plain_left, reduced_left; /* packets until the kind of bundle changes */
     int32_t waiting;                  /* packets */
-    int32_t distance;                 /* of the next peer; not of ring */
+    int32_t distance;                 /* distance of the next peer; not used by ring */
     int32_t peer;                     /* halving-doubling: of the packet */
-    uint64_t packet_bytes;            /* of the packet that waits, or is received */
+    uint64_t packet_bytes;            /* bytes of the packet that waits, or is received */
     uint64_t next_bytes;              /* halving-doubling: of the next one */
     uint64_t awaited_places[];        /* direct: a bit for each posted receive */
 } df_net_stream;
@@ -185,10 +186,10 @@ typedef struct {
     const int32_t *members; /* NULL: 0, 1, 2, ... */
     int32_t window, round;  /* W and N0 of the stream's machine */
     int32_t sends;
-    uint64_t data_bytes; /* of a chunk */
-    uint64_t delay_ns;   /* of a bundle */
-    uint64_t reduce_ns;  /* of a packet; not of halving-doubling */
-    uint32_t first_id;   /* of its streams */
+    uint64_t data_bytes; /* bytes of a chunk */
+    uint64_t delay_ns;   /* delay of a bundle */
+    uint64_t reduce_ns;  /* time to reduce a packet; not used by halving-doubling */
+    uint32_t first_id;   /* id of its first stream */
     uint32_t first_tree;
     uint32_t streams, started, left;
 } df_net_coll;
@@ -208,7 +209,7 @@ typedef struct {
     /* system */
     df_net_coll coll;
     int32_t active;     /* streams */
-    uint32_t stream_id; /* of the next stream */
+    uint32_t stream_id; /* id of the next stream */
     uint32_t trees[DF_NET_IMPLEMENTED];
 } df_net_rank;
 
@@ -223,21 +224,21 @@ struct df_net_sim {
     double bytes_per_ns;
     /* moving parts */
     uint64_t now_ns;
-    df_net_memory memory; /* of the queue and the pools */
+    df_net_memory memory; /* memory of the queue and the pools */
     df_net_queue queue;
     df_net_pool buckets, dos, channels, receipts, messages, streams, links;
     df_net_table bucket_table, channel_table, link_table;
     df_net_slot *slots; /* 2^slot_bits for each rank */
     uint32_t slot_bits;
     int32_t widest_direct; /* members of the largest direct collective */
-    df_net_times times;    /* of the last message */
+    df_net_times times;    /* times of the last message */
     df_net_rank *ranks;
     /* one for every node of every rank */
     uint32_t *parents_left, *ready_items;
     uint8_t *op_state;
     uint64_t *op_start_ns; /* for an observer of nodes */
     uint32_t *freed;       /* by marks, in one pass over a rank */
-    uint32_t *group_ids;   /* of the next stream, for every member of every group */
+    uint32_t *group_ids;   /* id of the next stream, for every member of every group */
     int32_t ranks_room;
     uint64_t ops_room, freed_room, members_room, starts_room, slots_room;
     /* results */

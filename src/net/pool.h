@@ -1,5 +1,5 @@
-/* pool.h: numbered items of one size. Freed items are used again, so that after a while
- * nothing is allocated. Number 0 is nobody's: it takes the writes after memory ran out. */
+/* pool.h: numbered items of one size. Freed items are reused, so that after a while nothing is
+ * allocated. Number 0 belongs to nobody: it absorbs writes after memory has run out. */
 #ifndef DF_NET_POOL_H
 #define DF_NET_POOL_H
 #include <stdbool.h>

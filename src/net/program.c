@@ -102,7 +102,7 @@ static df_status check_node(const df_net_program *program, const df_net_node *no
         return df_fail(err, DF_EINVAL, "expected duration and size below 2^62, found more");
     }
     if (!replayed && node->on_cpu && node->type != DF_NET_COMPUTE && node->type != DF_NET_MARK) {
-        return df_fail(err, DF_EINVAL, "expected communication not to be on the CPU, found it is");
+        return df_fail(err, DF_EINVAL, "expected communication off the CPU, found it on the CPU");
     }
     if (message && (node->peer < 0 || node->peer >= program->num_ranks)) {
         return df_fail(err, DF_EINVAL, "expected a peer from 0 to %d, found %d",
@@ -215,7 +215,7 @@ static df_status sort_groups(df_net_program *program, df_err *err)
     }
     for (uint32_t i = 1; i < program->num_groups; i++) {
         if (program->groups[i - 1].id == program->groups[i].id) {
-            return df_fail(err, DF_EINVAL, "group %d: expected it once, found it twice",
+            return df_fail(err, DF_EINVAL, "group %d: expected once, found twice",
                            (int)program->groups[i].id);
         }
     }
@@ -245,8 +245,8 @@ static df_status find_group(const df_net_program *program, int32_t rank, df_net_
     if (op->position < 0) {
         return df_fail(err, DF_EINVAL, "rank %d: node %llu: group %d: expected %s", (int)rank,
                        (unsigned long long)op->id, (int)key.id,
-                       group ? "the rank to be a member, found it is not"
-                             : "a group that is there, found none");
+                       group ? "the rank to be a member, found that it is not"
+                             : "an existing group, found none");
     }
     op->group = (int32_t)(group - program->groups);
     return DF_OK;
@@ -279,7 +279,7 @@ static df_status resolve_groups(df_net_program *program, int32_t rank, df_err *e
 
 typedef struct {
     uint64_t id;
-    uint32_t place; /* in the order in which nodes came */
+    uint32_t place; /* place in the order in which nodes were added */
 } op_key;
 
 static int by_id(const void *a, const void *b)
@@ -300,8 +300,8 @@ static bool in_order(const df_net_rank_program *p)
     return true;
 }
 
-/* Sorts the nodes; of those with one id the last stays. place_of[i] becomes the new place of
- * the node that came as the i-th. */
+/* Sorts the nodes; of those with the same id, the last is kept. place_of[i] becomes the new place
+ * of the node that was added as the i-th. */
 static bool sort_ops(df_net_rank_program *p, uint32_t *place_of)
 {
     for (uint32_t i = 0; i < p->num_ops; i++) {
@@ -404,7 +404,7 @@ resolve_deps(df_net_rank_program *p, int32_t rank, const uint32_t *place_of, df_
         dep->child = place_of[dep->child];
         if (!parent) {
             return df_fail(err, DF_EINVAL,
-                           "rank %d: node %llu: expected the nodes that it depends on to be there, "
+                           "rank %d: node %llu: expected the nodes on which it depends to exist, "
                            "found no node %llu",
                            (int)rank, (unsigned long long)p->ops[dep->child].id,
                            (unsigned long long)dep->parent);
@@ -434,7 +434,7 @@ static bool link_children(df_net_rank_program *p)
     return true;
 }
 
-/* Goes through the nodes, parents first; what is left is in a cycle, or behind one. */
+/* Visits the nodes, parents first; those that remain are in a cycle, or behind one. */
 static df_status
 check_cycles(const df_net_rank_program *p, int32_t rank, uint32_t *scratch, df_err *err)
 {

@@ -46,7 +46,7 @@ void df_net_queue_clear(df_net_queue *q)
 
 /* ---- Events of one tick ---- */
 
-/* A list of one event; 0 when out of memory. */
+/* A list of one event; 0 if out of memory. */
 static uint32_t make_list(df_net_queue *q, uint32_t event)
 {
     const uint32_t number = df_net_pool_take(&q->chunks);
@@ -140,7 +140,7 @@ static void put_last(df_net_queue *q, df_net_class *class, uint32_t number)
     df_net_entry *const entry = entry_at(q, number);
     entry->next = 0;
     entry->previous = class->last;
-    entry_at(q, class->last)->next = number; /* nobody's when the class is empty */
+    entry_at(q, class->last)->next = number; /* not used when the class is empty */
     class->first = class->last == 0 ? number : class->first;
     class->last = number;
 }
@@ -176,7 +176,7 @@ bool df_net_queue_push(df_net_queue *q, uint64_t time_ns, uint32_t kind, uint32_
 
 /* ---- Taking out ---- */
 
-/* Moves an entry to where it belongs now. */
+/* Moves an entry to the class where it belongs now. */
 static bool move(df_net_queue *q, uint32_t number)
 {
     df_net_entry *const entry = entry_at(q, number);

@@ -1,9 +1,9 @@
-/* queue.h: the event queue: by time, then by the order in which events were put in.
+/* queue.h: the event queue, ordered by time and then by the order in which events were inserted.
  *
- * A radix heap (Ahuja, Mehlhorn, Orlin, Tarjan, "Faster algorithms for the shortest path
- * problem", 1990): time never goes back, so a waiting tick is kept by the highest digit (of six
+ * It is a radix heap (Ahuja, Mehlhorn, Orlin, Tarjan, "Faster algorithms for the shortest path
+ * problem", 1990). Time never goes back, so a waiting tick is classed by the highest digit (of six
  * bits) in which it differs from now, and by its value of that digit. When the present tick is
- * through, the lowest class that holds something has the next one; its other entries move to
+ * finished, the lowest class that holds something has the next tick; its other entries move to
  * lower classes, in their order. Equal times are always in one class, so they stay in order, and
  * an event moves at most once for each digit, however many others wait. With times in octal, two
  * places to a digit:
@@ -13,7 +13,7 @@
  *     digit 1, 02   02xx   [0271: e-f]  [0270: g]
  *     digit 1, 05   05xx   [0511: h]
  *
- * Events of one tick that are put in close together share an entry. */
+ * Events of one tick that are inserted close together share an entry. */
 #ifndef DF_NET_QUEUE_H
 #define DF_NET_QUEUE_H
 #include "net/pool.h"
@@ -28,9 +28,9 @@ typedef struct {
     uint32_t events[DF_NET_IN_CHUNK];
 } df_net_chunk;
 
-/* Events of one tick in their order: one, or a list of chunks. */
+/* Events of one tick in their order: a single event, or a list of chunks. */
 typedef struct {
-    uint32_t next, previous; /* in its class; 0: none */
+    uint32_t next, previous; /* neighbours in its class; 0: none */
     uint64_t time_ns;
     uint32_t first; /* the event itself when last is 0; else a chunk */
     uint32_t last;
@@ -45,7 +45,7 @@ typedef struct {
     uint64_t now_ns;
     uint32_t alone;       /* the only event of now, if has_alone; else there is a list: */
     uint32_t first, last; /* chunks; 0: none */
-    uint32_t taken;       /* of the first */
+    uint32_t taken;       /* events taken from the first chunk */
     bool has_alone;
     uint16_t digits;                  /* a bit for each with a class that holds something */
     uint64_t occupied[DF_NET_DIGITS]; /* a bit for each such class */

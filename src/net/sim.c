@@ -241,7 +241,8 @@ static df_status check_op(df_net_sim *sim, int32_t rank, const df_net_op *op, df
     }
     const bool message = op->type == DF_NET_SEND || op->type == DF_NET_RECEIVE;
     if (message && op->peer == rank && sim->network.topology != DF_NET_SWITCH) {
-        return df_fail(err, DF_EINVAL, "expected another rank as peer, found the rank itself");
+        return df_fail(err, DF_EINVAL,
+                       "expected a peer other than the rank itself, found the rank itself");
     }
     return DF_OK;
 }
@@ -398,7 +399,7 @@ df_status df_net_run(df_net_sim *sim,
     sim->program = program;
     sim->network = *network;
     sim->system = *system;
-    /* In this order, so that the last digit is AstraSim's. */
+    /* The order of operations is AstraSim's, so that the last digit is too. */
     sim->bytes_per_ns = network->bandwidth_gib_ps * 1073741824.0 / 1e9;
     sim->status = DF_OK;
     DF_TRY(check_ops(sim, err));

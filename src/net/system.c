@@ -3,7 +3,7 @@
 
 #include "net/net_impl.h"
 
-/* In a group smaller than the whole the endpoint delay is not the system's. */
+/* In a group smaller than the whole, the endpoint delay is not that of the system. */
 enum { GROUP_DELAY_NS = 10 };
 
 const df_net_group *df_net_smaller_group(const df_net_program *program, const df_net_op *op)
@@ -17,11 +17,11 @@ const df_net_group *df_net_smaller_group(const df_net_program *program, const df
 /* ---- Chunks ---- */
 
 typedef struct {
-    uint64_t bytes; /* of a chunk; 0: the collective cannot be cut */
+    uint64_t bytes; /* size of a chunk; 0: the collective cannot be cut */
     uint64_t count;
 } chunks;
 
-/* Every chunk has the same size: there is one more instead of a smaller rest. */
+/* Every chunk has the same size: there is one more chunk in place of a smaller rest. */
 static chunks
 cut(const df_net_system *system, int32_t ranks, df_net_collective kind, uint64_t bytes)
 {
@@ -88,12 +88,12 @@ df_status df_net_check_collective(const df_net_system *system,
     }
     if (c.bytes == 0) {
         return df_fail(err, DF_EINVAL,
-                       "all-gather: expected at least %d bytes (one a split), found %d",
+                       "all-gather: expected at least %d bytes (one for each split), found %d",
                        (int)system->splits, (int)op->bytes);
     }
     /* Messages may grow up to the whole. */
     if (c.bytes >= DF_NET_TIME_MAX / (uint64_t)size) {
-        return df_fail(err, DF_EINVAL, "%s: expected fewer than 2^62 bytes in all, found more",
+        return df_fail(err, DF_EINVAL, "%s: expected fewer than 2^62 bytes in total, found more",
                        df_net_collective_name(kind));
     }
     return check_algorithm(system, kind, group != NULL, size, err);

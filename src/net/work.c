@@ -1,5 +1,5 @@
-/* The nodes of one rank: what is ready is issued in the order of ids, to units that are
- * free. */
+/* The nodes of one rank: those that are ready are issued in the order of their ids, to units that
+ * are free. */
 #include "net/net_impl.h"
 
 /* ---- Ready nodes ---- */
@@ -151,7 +151,7 @@ static void issue(df_net_sim *sim, uint32_t rank, uint32_t node)
     }
 }
 
-/* One pass over what is ready now. What marks set free waits for the next pass. */
+/* One pass over the nodes that are ready now. Those that marks set free wait for the next pass. */
 static void issue_ready(df_net_sim *sim, uint32_t rank)
 {
     const df_net_rank_program *const p = &sim->program->ranks[rank];

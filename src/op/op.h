@@ -1,8 +1,7 @@
-/* op.h: what one device does, operator by operator, before anybody knows how long it takes.
- *
- * A model emits a list of operators, and the cost model prices it (cost/cost.h). Counts may be
- * fractions: an expert is busy half of the time. An operator has no pointers, so that a list is
- * copied by memcpy. */
+/* op.h: what one device does, operator by operator, before it is known how long that takes. A model
+ * emits a list of operators, and the cost model prices it (cost/cost.h). Counts may be fractions:
+ * an expert may be busy half of the time. An operator has no pointers, so a list can be copied with
+ * memcpy. */
 #ifndef DF_OP_H
 #define DF_OP_H
 #include <stdbool.h>
@@ -24,7 +23,8 @@ enum { DF_OP_PASSES = DF_PASS_WEIGHT_GRAD + 1 };
 
 enum { DF_FORWARD, DF_BACKWARD, DF_DIRECTIONS };
 
-/* What the operators of one list are repeated with: layers once a layer, the others once. */
+/* What the operators of a list are repeated with: those of layers run once for each layer, the
+ * others once. */
 typedef enum { DF_BLOCK_EMBEDDING, DF_BLOCK_LAYER, DF_BLOCK_HEAD, DF_BLOCKS } df_block;
 
 /* The table of a transformer that reports print, in its order. Operators name the first ones, of
@@ -54,7 +54,7 @@ extern const char *const df_row_names[DF_ROWS]; /* "qkv_proj", ... */
 typedef enum {
     DF_OP_PART_MAIN,
     DF_OP_PART_RESIDUAL,
-    DF_OP_PART_CAST, /* of weights that are kept wider than they are used */
+    DF_OP_PART_CAST, /* a cast of weights that are kept wider than they are used */
     DF_OP_PART_CACHE_STORE,
     DF_OP_PART_CACHE_FETCH,
     DF_OP_PART_INPUT, /* a collective that gathers a product's input */
@@ -69,8 +69,9 @@ typedef enum {
 } df_coll_kind;
 
 enum {
-    DF_OP_BESIDE = 1, /* runs beside what its row has before it, and counts where it is longer */
-    DF_OP_ALONE = 2,  /* is in its own row's time, and in no sum of rows */
+    DF_OP_BESIDE =
+        1, /* runs in parallel with what its row has before it, and counts if it takes longer */
+    DF_OP_ALONE = 2,       /* is in its own row's time, and in no sum of rows */
     DF_OP_WHOLE_BYTES = 4, /* a fraction of a byte that it streams takes no time */
     DF_OP_AGAIN = 8,       /* is the kernel of the operator before it, repeated as it says */
     DF_OP_NO_LATENCY = 16, /* a collective in which the latency of links does not count */
@@ -108,7 +109,8 @@ typedef struct {
 typedef struct {
     double params;      /* weights that it reads and the device holds */
     double saved_bytes; /* kept from its forward until its backward pass, in training */
-    double live_bytes;  /* in use while it runs, its layer's input and output too, in inference */
+    double
+        live_bytes; /* in use while it runs; in inference, also the input and output of its layer */
     double cache_bytes; /* keys and values that it leaves in the cache of a whole sequence */
 } df_op_memory;
 
@@ -120,8 +122,9 @@ typedef struct {
 typedef struct {
     uint8_t kind, pass, block, row, part, flags;
     double repeats;  /* kernels like this one, one after another */
-    double launches; /* kernels that are launched for them, in all */
-    double members;  /* of a collective; 0: all devices along its axes, or two of them in a hop */
+    double launches; /* total number of kernels that are launched */
+    double members;  /* members of a collective; 0: all devices along its axes, or two of them in a
+                        hop */
     union {
         df_op_gemm gemm;
         df_op_attention attention;
@@ -141,8 +144,9 @@ typedef struct {
     int count;
 } df_ops;
 
-/* Appends an operator for the caller to fill, which must find room: a list is as long as its model
- * makes it. Field by field is fastest: a copy of what was just written stalls the processor. */
+/* Appends an operator for the caller to fill. There must be room for it: a list is as long as its
+ * model makes it. It is fastest to fill it field by field: copying what was just written stalls the
+ * processor. */
 df_op *df_ops_append(df_ops *ops);
 
 /* DF_FORWARD or DF_BACKWARD. */

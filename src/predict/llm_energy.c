@@ -69,8 +69,11 @@ void df_llm_add_exchange_energy(const df_job *x, df_energy *energy)
     const df_exchange *const e = &x->exchange;
     const double devices = x->split.tp * x->split.cp * x->split.dp;
     const double shared = 2.0 * df_coll_sent_bytes(DF_COLL_ALL_REDUCE, e->shared_bytes, 2.0);
+    const double copied =
+        df_coll_sent_bytes(DF_COLL_ALL_REDUCE, x->dims.layers * e->copied_bytes, e->copies);
     energy->network_j += x->tariff.sent_byte_j[DF_AXIS_DP] * (devices * sent_bytes(x));
     energy->network_j += x->tariff.sent_byte_j[DF_AXIS_LP] * (devices * shared);
+    energy->network_j += x->tariff.sent_byte_j[DF_AXIS_TP] * (devices * copied);
     if (e->optimizes) {
         const double shards = x->cfg->sw.dp_zero_stage >= 1 ? e->replicas : 1.0;
         const double params = df_exchange_model_params(&x->dims, &x->split);

@@ -10,7 +10,7 @@ typedef struct {
     df_energy energy;
 } sample;
 
-/* Sampled steps so far: where the integral has got to, and what the rates need. */
+/* The steps sampled so far: how far the integral has got, and what the rates need. */
 typedef struct {
     sample last;
     int64_t midpoint;
@@ -48,8 +48,8 @@ static void integrate(integral *sum, const sample *next)
 static df_span span_of(const df_job *x, double tokens, double context, bool decode)
 {
     df_span span = df_span_of(&x->dims, &x->split, tokens, context, decode);
-    span.cached = true;
-    span.sampled = true;
+    df_span_infer(&span);
+    span.scored = x->options.logits_whole ? tokens : span.scored;
     return span;
 }
 

@@ -11,8 +11,8 @@ static const df_row_name tensor_rows[] = {DF_ROW_NORM1, DF_ROW_MHA, DF_ROW_NORM2
 static const df_row_name context_rows[] = {DF_ROW_NORM1, DF_ROW_QKV,   DF_ROW_ATTENTION,
                                            DF_ROW_OUT,   DF_ROW_NORM2, DF_ROW_MLP};
 
-/* With collectives_twice, some rows last as long as with their collectives, which are simulated
- * too: not the norms of a decode step, and with context parallelism the MLP alone. */
+/* With collectives_twice, some rows include the time of their collectives, which are simulated too:
+ * not the norms of a decode step, and with context parallelism only the MLP. */
 static bool lasts_with_collectives(const df_job *x, df_row_name row)
 {
     const bool norm = row == DF_ROW_NORM1 || row == DF_ROW_NORM2;

@@ -1,4 +1,4 @@
-/* A pass through a transformer: its operators, their prices, and sums of these. */
+/* A pass through a transformer: its operators, their prices, and sums over these. */
 #include <math.h>
 
 #include "predict/predict_impl.h"

@@ -103,10 +103,15 @@ static bool can_end(const df_job *x, const df_step_times *t)
 }
 
 /* Adds what follows the last reduction: the ends of a pipeline add up the gradients of a table that
- * both have, and the optimizer runs. */
+ * both have, devices with copies of a head those of all their layers, and the optimizer runs. */
 static df_status add_update(df_job *x, double *optimizer_s, double *time_s)
 {
     *time_s += df_llm_coll_s(x, DF_COLL_ALL_REDUCE, x->exchange.shared_bytes, 2.0, DF_AXIS_LP);
+    if (x->exchange.copies > 1.0) {
+        const double layers = ceil(x->dims.layers / x->split.pp);
+        *time_s += df_llm_coll_s(x, DF_COLL_ALL_REDUCE, layers * x->exchange.copied_bytes,
+                                 x->exchange.copies, DF_AXIS_TP);
+    }
     if (x->exchange.optimizes) {
         DF_TRY(price_optimizer(x));
         *optimizer_s = x->optimizer.time_s;

@@ -108,7 +108,8 @@ static df_status use_simulator(df_job *job)
     return DF_OK;
 }
 
-/* GEMMs are kept for LLMs, which have many alike; in other modes each device has its own. */
+/* GEMMs are kept for LLMs, which have many of the same shape; in other modes each device has its
+ * own. */
 static df_status use_products(df_job *job)
 {
     const df_gemm_traffic traffic = df_compat_gemm_traffic(job->rules);

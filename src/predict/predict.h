@@ -13,7 +13,7 @@
 
 /* ---- Times ---- */
 
-/* What is predicted: the strategy and the model in *cfg, on the device derived from it. */
+/* What to predict: the strategy and the model in *cfg, on the device derived from it. */
 typedef struct {
     const df_cfg *cfg;
     const df_hw_device *dev;
@@ -36,7 +36,8 @@ typedef struct {
     double params; /* trainable parameters */
 } df_lstm_times;
 
-/* Tokens a second of one sequence: at three steps of the decode phase, and over all of it. */
+/* Tokens per second of one sequence: at three steps of the decode phase, and over the whole phase.
+ */
 typedef struct {
     double start, midpoint, end, overall;
     int64_t midpoint_step;
@@ -47,19 +48,21 @@ typedef struct {
     df_run_type run_type;
     double time_s;
     double optimizer_s; /* part of a training step's time */
-    double micro_batch; /* sequences of one micro-batch on one replica */
+    double micro_batch; /* sequences in one micro-batch of one replica */
     bool cut_short;     /* training ends with the logits' backward pass of the first micro-batch */
     df_energy energy;   /* of the whole run on all devices */
-    double model_flops; /* that the run needs at least, by the rules: without recomputation */
+    double model_flops; /* flops that the run needs at least, according to the rules: without
+                           recomputation */
     /* inference */
     double prefill_s, decode_s;
-    double first_token_s; /* from the start, by the rules; 0: neither prompt nor decoded tokens */
+    double first_token_s; /* time from the start, according to the rules; 0: neither prompt nor
+                             decoded tokens */
     df_llm_rates tokens_ps;
-    double prefill_energy_j, decode_energy_j; /* by the rules */
+    double prefill_energy_j, decode_energy_j; /* according to the rules */
     double kv_prefill_store_bytes, kv_decode_store_bytes, kv_decode_fetch_bytes;
-    /* with DF_WANT_OPERATORS, else untouched */
+    /* with DF_WANT_OPERATORS; otherwise untouched */
     df_breakdown pass;   /* of training, or of the prefill */
-    df_breakdown decode; /* of an inference's last step */
+    df_breakdown decode; /* the last step of inference */
 } df_llm_result;
 
 typedef struct {
@@ -69,13 +72,14 @@ typedef struct {
     df_lstm_times lstm; /* mode LSTM, */
     df_llm_result llm;  /* or mode LLM; the others are left as they are */
 
-    /* With DF_WANT_OPERATORS, else left as it is. Of a GEMM: the product and its reduction; of an
-     * LSTM: its cell, softmax, embedding, hops and reductions; of an LLM: docs/models.md, section
-     * 10. Their times add up to more or less than that of the step where they overlap or wait. */
+    /* With DF_WANT_OPERATORS; otherwise left as it is. A GEMM has the product and its reduction; an
+     * LSTM has its cell, softmax, embedding, hops and reductions; an LLM is described in
+     * docs/models.md, section 10. Their times add up to more or less than that of the step if they
+     * overlap or wait. */
     df_usages usages;
 } df_prediction;
 
-/* Solved GEMMs and buffers of one thread, reused from prediction to prediction. */
+/* Solved GEMMs and buffers of one thread, which are reused from one prediction to the next. */
 typedef struct df_predictor df_predictor;
 
 /* Observes a prediction as it is made. `where` is "" in training and in the prefill, and

@@ -25,21 +25,21 @@ typedef struct {
     df_ops ops;
 } df_lstm_list;
 
-/* A pass of a transformer: its operators, their prices, and sums of these. */
+/* A pass of a transformer: its operators, their prices, and sums over these. */
 typedef struct {
     df_span span;
     df_ops ops;
     df_price price[DF_OPS_MAX];
     df_pass_times times;
     double recompute_s;      /* part of the layer's backward time */
-    df_breakdown *breakdown; /* in the result; filled where something needs it */
+    df_breakdown *breakdown; /* part of the result; filled if something needs it */
 } df_llm_pass;
 
 struct df_predictor {
     df_runner *runner;         /* borrowed; NULL: net has its own */
     df_simulator *net;         /* NULL until it is needed */
     const df_llm_watch *watch; /* borrowed; NULL */
-    /* of GEMMs and LSTMs */
+    /* for GEMMs and LSTMs */
     df_gemm_search *search;
     df_pipeline *pipe;
     df_lstm_list list;
@@ -56,13 +56,13 @@ typedef struct {
     df_predictor *memory;
     const df_cfg *cfg;
     const df_rules *rules;
-    df_compat_options options; /* of the rules */
+    df_compat_options options; /* as the rules set them */
     df_coster coster;
-    df_compat_prices prices;  /* of the coster */
-    df_simulated simulated;   /* of the coster */
-    df_calibrated calibrated; /* of the coster, by the calibrated rules */
+    df_compat_prices prices;  /* used by the coster */
+    df_simulated simulated;   /* used by the coster */
+    df_calibrated calibrated; /* used by the coster, under the calibrated rules */
     df_hw_device card_device; /* the device, with the card's time of a launch */
-    df_usages *usages;        /* to fill; NULL: only times are wanted */
+    df_usages *usages;        /* to be filled; NULL: only times are wanted */
     df_err *err;
 
     /* of an LLM */
@@ -70,7 +70,7 @@ typedef struct {
     df_dims dims;
     df_split split;
     df_exchange exchange; /* of training */
-    df_price optimizer;   /* its step on one device, where there is one */
+    df_price optimizer;   /* its step on one device, if it has one */
     df_pipe pipe;
     const df_order *order; /* of training */
     df_tariff tariff;
@@ -94,13 +94,13 @@ DF_NODISCARD df_status df_read_lstm(const df_cfg *cfg,
 /* ---- Transformers ---- */
 
 /* Builds, prices and sums a pass over a span, which becomes memory->pass, with its breakdown in
- * *table where something needs it. */
+ * *table if something needs it. */
 DF_NODISCARD df_status df_llm_time_pass(df_job *x, const df_span *span, df_breakdown *table);
 
 /* Micro-batches that a stage runs. */
 double df_llm_batches(const df_job *x);
-/* Bytes of a micro-batch that each device of a stage hands on over its own link: what it holds
- * outside of products; and how many devices do. */
+/* Bytes of a micro-batch that each device of a stage hands on over its own link, which are what it
+ * holds outside of products; and the number of such devices. */
 double df_llm_hop_bytes(const df_job *x);
 double df_llm_hop_senders(const df_job *x);
 
@@ -108,8 +108,8 @@ double df_llm_hop_senders(const df_job *x);
 double
 df_llm_coll_s(const df_job *x, df_coll_kind kind, double bytes, double members, df_axis axis);
 
-/* Time of one step of the current pass through the pipeline; of training with the optimizer, whose
- * part it is alone is *optimizer_s. */
+/* Time of one step of the current pass through the pipeline. In training this includes the
+ * optimizer, whose part alone is *optimizer_s. */
 DF_NODISCARD df_status df_llm_run_step(df_job *x, double *optimizer_s, double *time_s);
 /* As df_compat_step, timed by the network simulator; *traffic is what its transfers carry. */
 DF_NODISCARD df_status df_llm_run_net_step(df_job *x,
@@ -127,13 +127,13 @@ void df_train_memory(const df_cfg *cfg, int64_t stage, df_memory *out);
 /* Training by the calibrated rules: all figures but energies. */
 DF_NODISCARD df_status df_llm_train_calibrated(df_job *x, const df_span *span, df_llm_result *out);
 
-/* Inference: all figures but what follows from the time of the run. */
+/* Inference: all figures except those that follow from the time of the run. */
 DF_NODISCARD df_status df_llm_infer(df_job *x, df_llm_result *out);
 
-/* Energy of the current pass, of all micro-batches on all devices; backward too in training.
- * Returns the sum, which of inference is by the rules. */
+/* Energy of the current pass, for all micro-batches on all devices; in training, also for the
+ * backward pass. Returns the sum, which follows the rules in inference. */
 double df_llm_pass_energy(const df_job *x, df_energy *energy);
-/* Adds what a training step's reductions and optimizer take. */
+/* Adds the energy of a training step's reductions and optimizer. */
 void df_llm_add_exchange_energy(const df_job *x, df_energy *energy);
 df_tariff df_llm_tariff(const df_cfg *cfg, const df_hw_device *dev, const df_topo *topo);
 

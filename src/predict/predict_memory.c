@@ -30,8 +30,9 @@ static void read_use(const df_cfg *cfg, const df_rules *rules, df_ops *ops, df_m
     df_split_read(cfg, &split);
     df_compat_split(rules, &split);
     df_span span = df_span_of(&dims, &split, tokens, tokens, false);
-    span.cached = !training;
-    span.sampled = !training;
+    if (!training) {
+        df_span_infer(&span);
+    }
     df_transformer_build(&dims, &split, &span, ops);
     *use = (df_memory_use){.pipe = df_pipe_read(cfg),
                            .order = df_pipe_order(cfg),

@@ -1,8 +1,8 @@
-/* rules.h: where the Python DeepFlow computes something else than it meant to: a named field each.
- *
- * true: do as the reference does (equal to its numbers). false: do what was meant. rules.c holds
- * the table with one line on what each does and what is right, which `deepflow help rules` prints;
- * what is done is in src/compat, and in src/hw and searches for the rules that concern these. */
+/* rules.h: where the Python DeepFlow computes something other than what it meant to, with one named
+ * field for each such rule. true: do as the reference does (equal to its numbers). false: do what
+ * was meant. rules.c holds the table, with one line on what each rule does and on what is right,
+ * which `deepflow help rules` prints. The rules are implemented in src/compat, and those that
+ * concern src/hw and searches in these. */
 #ifndef DF_RULES_H
 #define DF_RULES_H
 #include <stdbool.h>
@@ -50,6 +50,7 @@ typedef struct {
     bool uneven_stages_left_out;
     bool downward_hops_shifted;
     bool cross_wafer_traffic_on_start;
+    bool layout_joins_tp_and_cp;
     bool infinite_start_shrinks;
     bool chip_grows_in_searches;
     bool chip_area_whole_mm2;
@@ -71,6 +72,7 @@ typedef struct {
     bool llm_embedding_whole_table;
     bool llm_head_split_twice;
     bool llm_decode_logits_one_row;
+    bool llm_prefill_logits_whole;
     bool llm_kv_cache_free;
     bool llm_kv_heads_fraction;
     bool llm_casts_free;
@@ -117,16 +119,16 @@ typedef struct {
 
 typedef struct {
     const char *name;
-    size_t offset;         /* of the bool in df_rules */
+    size_t offset;         /* offset of the bool in df_rules */
     const char *reference; /* what the Python DeepFlow does */
-    const char *corrected; /* what is done instead */
-    const char *source;    /* where that is written, NULL: evident */
+    const char *corrected; /* what the corrected rule does instead */
+    const char *source;    /* where that is published; NULL: it is evident */
 } df_rule;
 
 extern const df_rule df_rule_table[];
 extern const size_t df_rule_count;
 
-/* What commands take by default: the rules whose predictions are nearer to measurements
+/* The default of all commands: the rules whose predictions are closer to measurements
  * (docs/validation.md). */
 #define DF_RULES_DEFAULT "corrected"
 
@@ -142,7 +144,7 @@ DF_NODISCARD df_status df_rules_parse(const char *text, df_rules *rules, df_err 
 /* Writes the text that df_rules_parse reads back (canonical). Returns snprintf's count. */
 int df_rules_format(const df_rules *rules, char *text, size_t size);
 
-/* Gives the rule of that row its other value. Returns the old one: true is reference. */
+/* Gives the rule of that row its other value. Returns the old value: true is reference. */
 bool df_rules_flip(df_rules *rules, size_t row);
 
 void df_rules_print_help(FILE *out);

@@ -1,5 +1,5 @@
-/* Folders with a job's files, for people to look at. Everything is written elsewhere first and
- * then moved into place under a lock, so that runs at the same time leave the files of one. */
+/* Folders with the files of a job, for people to look at. Everything is first written elsewhere and
+ * then moved into place under a lock, so that simultaneous runs leave the files of one of them. */
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -183,7 +183,7 @@ df_runner_keep_artifacts(const char *dir, bool draw, const df_runner_job *job, d
     DF_TRY(df_runner_path(target, err, "%s/%s", dir, job->folder));
     DF_TRY(df_runner_path(fresh, err, "%s/.astra-XXXXXX", dir));
     if (!mkdtemp(fresh)) {
-        return df_fail(err, DF_EIO, "%s: cannot be made: %s", fresh, strerror(errno));
+        return df_fail(err, DF_EIO, "%s: cannot be created: %s", fresh, strerror(errno));
     }
     df_status status = df_runner_write_files(fresh, job, err);
     if (status == DF_OK && draw) {

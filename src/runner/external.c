@@ -96,7 +96,7 @@ static bool read_output(int fd, double deadline_s, output *o)
 _Noreturn static void become(char *const argv[], const char *dir, int fd)
 {
     const int nothing = open("/dev/null", O_RDONLY | O_CLOEXEC);
-    (void)setpgid(0, 0); /* so that all it starts can be ended */
+    (void)setpgid(0, 0); /* so that everything it starts can be ended */
     if (chdir(dir) == 0 && dup2(nothing, STDIN_FILENO) >= 0 && dup2(fd, STDOUT_FILENO) >= 0 &&
         dup2(fd, STDERR_FILENO) >= 0) {
         (void)execv(argv[0], argv);
@@ -111,7 +111,7 @@ start(char *const argv[], const char *dir, pid_t *child, int *read_end, df_err *
 {
     int ends[2];
     if (pipe(ends) != 0) {
-        return df_fail(err, DF_ERUNTIME, "no pipe to AstraSim: %s", strerror(errno));
+        return df_fail(err, DF_ERUNTIME, "cannot create a pipe to AstraSim: %s", strerror(errno));
     }
     (void)fcntl(ends[0], F_SETFD, FD_CLOEXEC);
     (void)fcntl(ends[1], F_SETFD, FD_CLOEXEC);
@@ -122,7 +122,8 @@ start(char *const argv[], const char *dir, pid_t *child, int *read_end, df_err *
     (void)close(ends[1]);
     if (*child < 0) {
         (void)close(ends[0]);
-        return df_fail(err, DF_ERUNTIME, "no process for AstraSim: %s", strerror(errno));
+        return df_fail(err, DF_ERUNTIME, "cannot start a process for AstraSim: %s",
+                       strerror(errno));
     }
     (void)setpgid(*child, *child); /* whoever comes first */
     *read_end = ends[0];
@@ -199,7 +200,7 @@ static df_status run_in(const char *dir,
         df_net_program_group(job->program, 0, &(int32_t){0}, &(int32_t){0});
     snprintf(network, sizeof network, "--network-configuration=network_analytical_%d.yml",
              (int)job->network->ranks);
-    /* it runs in another folder */
+    /* it runs in a different folder */
     if (!realpath(binary->path, whole)) {
         return df_fail(err, DF_EIO, "%s: cannot be found: %s", binary->path, strerror(errno));
     }
@@ -223,7 +224,7 @@ df_status df_runner_run_binary(const df_runner_binary *binary,
     output o = {.last = "(none)", .ranks = df_net_program_ranks(job->program)};
     DF_TRY(df_runner_path(dir, err, "%s/deepflow-astra-XXXXXX", binary->temporary_dir));
     if (!mkdtemp(dir)) {
-        return df_fail(err, DF_EIO, "%s: cannot be made: %s", dir, strerror(errno));
+        return df_fail(err, DF_EIO, "%s: cannot be created: %s", dir, strerror(errno));
     }
     const df_status status = run_in(dir, binary, job, &o, err);
     df_dir_remove(dir);

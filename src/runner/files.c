@@ -1,4 +1,4 @@
-/* A job as the files that AstraSim reads, named as users of the Python DeepFlow know them. */
+/* A job as the files that AstraSim reads, with the names that users of the Python DeepFlow know. */
 #include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>

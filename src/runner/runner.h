@@ -1,6 +1,6 @@
-/* runner.h: programs of the network simulator, timed in process or by an AstraSim binary. Results
- * may be kept on disk, and what was simulated may be written for people to look at. No MPI; the
- * environment is not read. */
+/* runner.h: runs programs of the network simulator, either in process or with an AstraSim binary.
+ * Results may be kept on disk, and what was simulated may be written for people to look at. No MPI;
+ * the environment is not read. */
 #ifndef DF_RUNNER_H
 #define DF_RUNNER_H
 #include "chakra/et_export.h"
@@ -8,12 +8,12 @@
 typedef struct {
     const char *binary;        /* AstraSim with its congestion-aware analytical network; NULL: the
                                 * simulator in process */
-    double time_limit_s;       /* of one run of the binary; 0: none */
+    double time_limit_s;       /* longest time of one run of the binary; 0: no limit */
     const char *temporary_dir; /* for the binary's files; NULL: /tmp */
     const char *cache_dir;
     bool cache_off, cache_read_only; /* cache_dir NULL is off too */
     const char *artifact_dir;        /* NULL: none are kept */
-    bool draw_artifacts;             /* pictures and texts of the traces, too */
+    bool draw_artifacts;             /* also pictures and texts of the traces */
 } df_runner_options;
 
 /* A program and the machine that it runs on. */
@@ -21,7 +21,7 @@ typedef struct {
     const df_net_program *program; /* sealed */
     const df_net_network *network;
     const df_net_system *system;
-    const char *folder;     /* of its artifacts, below artifact_dir; NULL: none */
+    const char *folder;     /* folder of its artifacts, below artifact_dir; NULL: none */
     df_et_namer *name_node; /* NULL: nodes are named by their type */
     const void *name_context;
 } df_runner_job;
@@ -29,7 +29,7 @@ typedef struct {
 typedef struct {
     uint64_t simulated, found; /* runs, and results that were on disk */
     uint64_t unkept;           /* results that could not be written to the cache */
-    df_err unkept_cause;       /* of the last of them */
+    df_err unkept_cause;       /* cause of the last failure to keep one */
 } df_runner_stats;
 
 /* The workspace: one a thread. */

@@ -12,14 +12,14 @@
 
 enum { DF_RUNNER_PATH = 4096 };
 
-/* A hash of all that a job's result depends on, by which it is recognised. */
+/* A hash of everything that the result of a job depends on, by which it is recognised. */
 typedef struct {
     char text[33];
 } df_runner_key;
 
 /* ---- path.c ---- */
 
-/* Prints a path, such as "DIR/NAME", by the format. DF_EINVAL: it is too long. */
+/* Prints a path, such as "DIR/NAME", according to the format. DF_EINVAL: it is too long. */
 DF_NODISCARD df_status df_runner_path(char path[DF_RUNNER_PATH],
                                       df_err *err,
                                       const char *format,
@@ -32,13 +32,13 @@ DF_NODISCARD df_status df_runner_key_of(const df_runner_job *job,
                                         const char *salt,
                                         df_runner_key *key,
                                         df_err *err);
-/* Whether the result is there, and then *max_ns. A file that cannot be read, or that is not whole,
- * counts as not there. */
+/* Whether the result is in the cache, and then *max_ns. A file that cannot be read, or that is not
+ * complete, counts as missing. */
 bool df_runner_cache_find(const char *dir,
                           const df_runner_key *key,
                           int32_t ranks,
                           uint64_t *max_ns);
-/* Writes an entry; others may do so at the same time. DF_EIO. */
+/* Writes an entry; other processes may do so at the same time. DF_EIO. */
 DF_NODISCARD df_status df_runner_cache_keep(
     const char *dir, const df_runner_key *key, int32_t ranks, uint64_t max_ns, df_err *err);
 /* A hash of a file. DF_EIO. */
@@ -72,8 +72,8 @@ DF_NODISCARD df_status df_runner_run_binary(const df_runner_binary *binary,
 
 /* ---- artifacts.c ---- */
 
-/* Puts the job's files, and with `draw` pictures and texts of the first ranks, into
- * DIR/FOLDER, in place of what was there. */
+/* Puts the files of the job and, with `draw`, pictures and texts of the first ranks, into
+ * DIR/FOLDER, in place of what was there before. */
 DF_NODISCARD df_status df_runner_keep_artifacts(const char *dir,
                                                 bool draw,
                                                 const df_runner_job *job,

@@ -17,8 +17,8 @@ static int64_t parts_of(const df_pipe *pipe)
     return pipe->stages * pipe->virtual_stages;
 }
 
-/* Of several parts a stage, how many from the first on have a layer less than most, and how many
- * up to the last: they lose one in turns, the first part first. Llama 3 takes a layer from its
+/* With several parts on each stage, how many parts at the front and how many at the back have one
+ * layer less than most. They lose one in turn, the first part first. Llama 3 takes a layer from its
  * first and its last stage, which have the embedding and the logits (arXiv:2407.21783, 3.3.2). */
 static int64_t short_parts(const df_pipe *pipe, bool first)
 {
@@ -103,7 +103,7 @@ static int64_t warm_up(const df_pipe *pipe, int64_t stage)
                : least(2 * behind + (pipe->virtual_stages - 1) * pipe->stages, all);
 }
 
-/* A stage takes its parts in turns, with as many micro-batches each as there are stages. */
+/* A stage takes its parts in turn, each with as many micro-batches as there are stages. */
 static df_task pass_of(const df_pipe *pipe, int64_t stage, int64_t number, df_task_kind kind)
 {
     if (pipe->virtual_stages == 1) {
@@ -140,7 +140,8 @@ static int64_t alternating_in_flight(const df_pipe *pipe, int64_t stage)
 
 /* ---- All forward, then all backward ---- */
 
-/* On a single stage each micro-batch goes backward at once: nothing else could run meanwhile. */
+/* On a single stage each micro-batch goes backward at once, because nothing else could run
+ * meanwhile. */
 static df_task gpipe(const df_pipe *pipe, int64_t stage, int64_t number)
 {
     const int64_t all = pipe->batches;
@@ -183,8 +184,8 @@ int64_t df_sched_count(const df_order *order, const df_pipe *pipe)
     return (order->splits_backward ? 3 : 2) * passes(pipe);
 }
 
-/* The same as a sum over the tasks. From the warm-up on what is kept repeats itself when all parts
- * have had their turns; the warm-up and a repetition are less than four rounds. */
+/* The same number as a sum over the tasks. From the warm-up on, what is kept repeats itself once
+ * all parts have had their turn; the warm-up and one repetition are less than four rounds. */
 static int64_t kept_of_parts(const df_order *order, const df_pipe *pipe, int64_t stage)
 {
     const int64_t shown = least(df_sched_count(order, pipe), 4 * parts_of(pipe));

@@ -1,5 +1,5 @@
 /* sched.h: the orders in which the stages of a pipeline work on micro-batches, and the time of a
- * step in an order. It knows durations alone: no model, no rule, no simulator.
+ * step in an order. It knows only durations: no model, no rules, no simulator.
  *
  * Two stages and four micro-batches; forward passes are digits, backward passes letters:
  *
@@ -16,10 +16,10 @@
 
 /* ---- Orders ---- */
 
-/* Part i of the model, of stages * virtual_stages, is on stage i % stages. Where the layers cannot
- * be dealt out evenly, the last parts have fewer or none if virtual_stages is 1; else parts differ
- * by one layer at the most, those at both ends having one less. Then layers >= parts - 2: only the
- * first and the last part may have none, which have the embedding and the logits. */
+/* Part i of the model, out of stages * virtual_stages, is on stage i % stages. If the layers cannot
+ * be dealt out evenly, the last parts have fewer or none if virtual_stages is 1; otherwise parts
+ * differ by at most one layer, and those at both ends have one less. Then layers >= parts - 2: only
+ * the first and the last part, which have the embedding and the logits, may have none. */
 typedef struct {
     int64_t layers, stages, virtual_stages, batches;
 } df_pipe;
@@ -30,7 +30,7 @@ int64_t df_sched_stage_layers(const df_pipe *pipe, int64_t stage);
 /* Layers before a part, and the stage that a layer, counted from 0, is on. */
 int64_t df_sched_first_layer(const df_pipe *pipe, int64_t part);
 int64_t df_sched_stage_of(const df_pipe *pipe, int64_t layer);
-/* The first stage that has more layers than the one before; 0: none has. */
+/* The first stage that has more layers than the one before; 0: there is none. */
 int64_t df_sched_first_full(const df_pipe *pipe);
 /* The pipeline without the stages that have neither layers nor the logits. */
 df_pipe df_sched_trim(const df_pipe *pipe);
@@ -48,8 +48,8 @@ typedef struct {
     int64_t part, batch;
 } df_task;
 
-/* An order of training. The evaluator, the memory model, the graphs, files and flags read all from
- * its row. */
+/* An order of training. The evaluator, the memory model, the graphs, files and flags all read it
+ * from its row. */
 typedef struct {
     const char *name;
     bool several_parts;   /* stages may have several parts of the model */
@@ -57,7 +57,7 @@ typedef struct {
     bool splits_backward; /* it has tasks of kind DF_TASK_WEIGHTS */
     /* The number-th task of a stage, from 0 on. */
     df_task (*task)(const df_pipe *pipe, int64_t stage, int64_t number);
-    /* Passes whose activations a stage keeps at once, at most: each is of one part. */
+    /* Most passes whose activations a stage keeps at the same time; each pass is of one part. */
     int64_t (*in_flight)(const df_pipe *pipe, int64_t stage);
 } df_order;
 
@@ -83,7 +83,7 @@ typedef struct {
 /* Seconds of what a step consists of. */
 typedef struct {
     double embedding[DF_TASKS], block[DF_TASKS], logits[DF_TASKS];
-    double hop;                   /* from a stage to the next */
+    double hop;                   /* from one stage to the next */
     df_step_parts reduce, gather; /* among replicas */
 } df_step_times;
 
@@ -92,7 +92,7 @@ typedef struct {
     df_pipe pipe;
     const df_order *order;
     int64_t zero_stage;
-    bool training;      /* else forward passes alone */
+    bool training;      /* if false, there are only forward passes */
     bool data_parallel; /* replicas reduce gradients */
     bool tied;          /* the logits use the embedding's table */
     /* Options. */
@@ -106,7 +106,7 @@ bool df_sched_gathers(const df_step *step);
 /* When the first micro-batch can begin. */
 double df_sched_begin_s(const df_step *step);
 
-/* Memory for steps, kept from one to the next. Works zeroed. */
+/* Memory for steps, kept from one to the next. It works zeroed. */
 typedef struct {
     void *memory;
     size_t bytes;
@@ -116,8 +116,8 @@ void df_sched_ws_free(df_sched_ws *ws);
 /* Makes ws->memory at least that large. DF_ENOMEM; DF_INFEASIBLE: 16 GiB are not enough. */
 DF_NODISCARD df_status df_sched_ws_reserve(df_sched_ws *ws, double bytes, df_err *err);
 
-/* Time of a step whose durations are finite. Allocates only for a step that is larger than all
- * before. As df_sched_ws_reserve. */
+/* Time of a step whose durations are finite. It allocates only for a step that is larger than all
+ * previous ones. Errors as df_sched_ws_reserve. */
 DF_NODISCARD df_status df_sched_time(df_sched_ws *ws,
                                      const df_step *step,
                                      double *time_s,

@@ -13,7 +13,7 @@ static const double not_yet = -1.0;
 typedef struct {
     int64_t layers;
     int64_t left;                /* micro-batches whose gradients are still to come */
-    double duration_s[DF_TASKS]; /* of one micro-batch */
+    double duration_s[DF_TASKS]; /* duration of one micro-batch */
 } part;
 
 typedef struct {
@@ -28,7 +28,7 @@ typedef struct {
     int64_t last;  /* part, which has the logits */
     int gradients; /* kind of the task that the gradients of weights come from */
     double begin_s, hop_s;
-    double layer_s[DF_TASKS];  /* with the gathers and reductions beside a layer */
+    double layer_s[DF_TASKS];  /* including the gathers and reductions in parallel with a layer */
     double beside_embedding_s; /* what the first layer's gather takes beyond the embedding */
     double before_logits_s;    /* what the last layer's forward pass takes beyond layer_s */
     part *parts;
@@ -126,10 +126,10 @@ static double reduced_s(const run *r, int64_t number, double start_s, double *li
 
 /* ---- All forward, then all backward ---- */
 
-/* The stages are a flow shop in which every micro-batch takes a stage equally long: the first
+/* The stages are a flow shop in which every micro-batch takes equally long on a stage: the first
  * one leaves a stage after the sum of all stages so far, and each of the others after the slowest
  * of them. This is what run_tasks gives for such an order (unit.sched), in O(stages) instead of
- * O(stages * batches), which searches notice: most of their steps are of this order. */
+ * O(stages * batches). That matters to searches, because most of their steps are of this order. */
 static double run_flow_shop(run *r)
 {
     const double others = (double)(r->pipe.batches - 1);

@@ -23,7 +23,7 @@ static bool find_row(const df_csv *csv, const char *name, size_t *row)
     return false;
 }
 
-/* A field of the device, from the folder or else from the fallback; "" where neither has it. */
+/* A field of the device, from the folder or else from the fallback; "" if neither has it. */
 static const char *field_of(const df_val_data *data, const char *name, const char *column)
 {
     const df_csv *const tables[] = {data->devices, data->more_devices};
@@ -36,7 +36,7 @@ static const char *field_of(const df_val_data *data, const char *name, const cha
     return "";
 }
 
-/* Reads the number from `text`, 0 where it is none. */
+/* Reads the number from `text`; 0 if there is none. */
 static double number_of(const char *text)
 {
     const double value = strtod(text, NULL);
@@ -150,8 +150,8 @@ df_status df_val_find_cluster(df_val_row *r,
 
 /* ---- Placement ---- */
 
-/* An axis leaves a node where a node cannot hold a whole group: those who measure align groups with
- * nodes, so that none lies across an edge for want of alignment. */
+/* An axis leaves a node if a node cannot hold a whole group: measurements align groups with nodes,
+ * so no group crosses an edge for want of alignment. */
 void df_val_place(double node_gpus, int64_t num_gpus, df_cfg *cfg)
 {
     static const df_axis order[] = {DF_AXIS_TP, DF_AXIS_CP, DF_AXIS_DP, DF_AXIS_LP};

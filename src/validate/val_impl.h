@@ -23,7 +23,7 @@ enum { DF_VAL_DEVICES = 64, DF_VAL_CLUSTERS = 32 };
 
 typedef struct {
     const char *name;
-    df_cfg cfg;             /* of its hardware file */
+    df_cfg cfg;             /* configuration from its hardware file */
     double node_gpus;       /* devices that the fast network connects */
     double fp8_over_tensor; /* peak rate in fp8 / in 16 bits; 0: none */
     const char *cluster;    /* where it usually stands; "": unknown */
@@ -45,10 +45,10 @@ typedef struct {
 struct df_val_data {
     df_val_set *set;
     size_t num_sets;
-    df_csv *devices, *models;             /* of the folder; NULL: it has none */
-    df_csv *more_devices, *more_models;   /* of the fallback */
+    df_csv *devices, *models;             /* files of the folder; NULL: it has none */
+    df_csv *more_devices, *more_models;   /* files of the fallback folder */
     char *hardware;                       /* folder of hardware files */
-    df_val_device device[DF_VAL_DEVICES]; /* those met so far */
+    df_val_device device[DF_VAL_DEVICES]; /* those found so far */
     int num_devices;
     df_val_cluster cluster[DF_VAL_CLUSTERS];
     int num_clusters;
@@ -77,7 +77,7 @@ typedef struct {
  * memory. */
 const char *df_val_keep(df_val_data *data, const char *text);
 
-/* A number of the row, `absent` where it has none. */
+/* A number of the row, or `absent` if the row has none. */
 DF_NODISCARD df_status df_val_number(df_val_row *r, const char *column, double absent, double *out);
 /* As df_val_number, for a whole number that must be at least `low`. */
 DF_NODISCARD df_status
@@ -161,7 +161,7 @@ DF_NODISCARD df_status df_val_add(df_val_row *r,
                                   const df_val_values *values);
 DF_NODISCARD df_status df_val_skip(df_val_row *r, const char *metric, double measured);
 
-/* Adds the points of a row of one kind of file. DF_INFEASIBLE: it is to be skipped. */
+/* Adds the points of a row of one kind of file. DF_INFEASIBLE: the row is to be skipped. */
 DF_NODISCARD df_status df_val_run_case(df_val_row *r);     /* metric, value */
 DF_NODISCARD df_status df_val_run_training(df_val_row *r); /* step_s */
 DF_NODISCARD df_status df_val_run_memory(df_val_row *r);   /* fits */

@@ -100,7 +100,7 @@ df_status df_val_run_gemm(df_val_row *r)
     return add_times(r, &op);
 }
 
-/* Runs what is on the chip at another clock. */
+/* Runs the chip at another clock. */
 static void set_clock(df_cfg *cfg, double hz)
 {
     const double slower = hz / cfg->tech.core.operating_frequency_hz;

@@ -157,7 +157,7 @@ static double activation_bytes(const df_cfg *cfg, const df_rules *rules)
     return memory.part_bytes[DF_MEMORY_ACTIVATIONS] + memory.part_bytes[DF_MEMORY_RECOMPUTED];
 }
 
-/* Activations as a percentage of those with tensor parallelism alone. */
+/* Activations as a percentage of those with tensor parallelism only. */
 static double activation_percent(const df_cfg *cfg, const df_rules *rules)
 {
     df_cfg plain = *cfg;

@@ -88,7 +88,7 @@ static double tau_of(const pairs *c)
     return scale > 0 ? (c->agree - c->differ) / scale : 0.0;
 }
 
-/* The points with a prediction that are of one set and metric. */
+/* The points of one set and metric that have a prediction. */
 typedef struct {
     const df_val_point **point;
     size_t count;

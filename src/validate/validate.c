@@ -13,7 +13,7 @@ enum { PATH_ROOM = 4096 };
 /* A kind of file, known by the columns that only it has. */
 typedef struct {
     const char *columns[3];
-    const char *metric; /* of rows that are skipped */
+    const char *metric; /* metric of rows that are skipped */
     const char *measured;
     df_status (*run)(df_val_row *r);
 } kind;
@@ -55,7 +55,7 @@ static df_status load_table(const char *folder, const char *name, df_csv **out, 
     snprintf(path, sizeof path, "%s/%s", folder, name);
     FILE *const file = fopen(path, "r");
     if (!file) {
-        return DF_OK; /* it need not be there */
+        return DF_OK; /* the file need not exist */
     }
     fclose(file);
     return df_csv_load(path, out, err);

@@ -1,16 +1,17 @@
 /* validate.h: predictions of measured runs, and how far off they are. configs/validation/README.md
- * describes the files, docs/validation.md what is predicted for each. */
+ * describes the files, and docs/validation.md what is predicted for each. */
 #ifndef DF_VALIDATE_H
 #define DF_VALIDATE_H
 #include "config/cfg.h"
 #include "rules/rules.h"
 
-enum { DF_VAL_RULE_SETS = 3 }; /* sets of rules side by side, at most */
+enum { DF_VAL_RULE_SETS = 3 }; /* most sets of rules that are compared in one table */
 
 /* Where things are. */
 typedef struct {
-    const char *data;     /* folder of the measured runs */
-    const char *fallback; /* another one, whose devices.csv and models.csv know more; or NULL */
+    const char *data; /* folder of the measured runs */
+    const char
+        *fallback; /* another folder, whose devices.csv and models.csv are consulted too; or NULL */
     const char *hardware; /* folder of the hardware files that devices.csv names */
 } df_val_folders;
 
@@ -20,7 +21,7 @@ typedef struct {
     const char *part;   /* of a set: where its rows come from, or whether they are FSDP's */
     const char *device; /* both as the row names them; "" where it does not */
     const char *model;
-    const char *group; /* equal for runs that differ in their strategy only; "" for none */
+    const char *group; /* equal for runs that differ only in their strategy; "" for none */
     double measured;
     double predicted[DF_VAL_RULE_SETS];
     const char *skipped[DF_VAL_RULE_SETS]; /* why there is no prediction; NULL: there is one */
@@ -52,24 +53,25 @@ DF_NODISCARD df_status df_val_run(df_val_data *data,
                                   df_err *err);
 void df_val_points_free(df_val_points *points);
 
-/* Places the degrees of parallelism in *cfg on nodes of node_gpus devices: tensor parallelism
- * innermost, then context, data, pipeline. Sets cfg->system: the nodes, which axes leave one, and
- * the derate between nodes: a group with g devices in each of several nodes of more than two
- * devices uses the ports of all g (derate 1/g); the innermost axis that leaves a node decides. */
+/* Places the degrees of parallelism in *cfg on nodes of node_gpus devices: tensor parallelism is
+ * innermost, followed by context, data and pipeline parallelism. Sets cfg->system: the nodes, which
+ * axes leave one, and the derate between nodes. A group with g devices in each of several nodes of
+ * more than two devices uses the ports of all g (derate 1/g); the innermost axis that leaves a node
+ * decides. */
 void df_val_place(double node_gpus, int64_t num_gpus, df_cfg *cfg);
 
 /* ---- Scores ---- */
 
-/* Of relative errors: (predicted - measured) / measured. For a metric that is yes or no (fits),
- * the error is 1 where the answer is wrong, so that the mean is the share of wrong answers. */
+/* A score of relative errors, (predicted - measured) / measured. For a metric that is yes or no
+ * (fits), the error is 1 if the answer is wrong, so the mean is the share of wrong answers. */
 typedef struct {
     size_t n;
     double bias;                /* mean of the errors */
-    double mean, median, worst; /* of their absolute values */
+    double mean, median, worst; /* of the absolute values of the errors */
     const char *worst_id;
 } df_val_errors;
 
-/* Of groups of at least DF_VAL_GROUP runs that differ in their strategy only. */
+/* A score of groups of at least DF_VAL_GROUP runs that differ only in their strategy. */
 enum { DF_VAL_GROUP = 3 };
 
 typedef struct {
@@ -88,7 +90,7 @@ typedef struct {
     df_val_choice of;
     size_t total, skipped;
     df_val_errors all, trusted; /* trusted: rows of this quality */
-    df_val_ranking ranking;     /* of all rows */
+    df_val_ranking ranking;     /* ranking of all rows */
 } df_val_score;
 
 /* Scores the points of a choice under rule set number `rules`. DF_ENOMEM. */

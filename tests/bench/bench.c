@@ -137,7 +137,7 @@ static df_eval *search_of(const df_strategy *strategy, const df_rules *rules)
     for (int i = 0; i < count; i++) {
         if (layouts[i].feasible) {
             df_eval *eval;
-            df_layout_apply(&layouts[i], &size, strategy, &cfg);
+            df_layout_apply(&layouts[i], &size, strategy, rules, &cfg);
             if (df_eval_new(&cfg, &(df_eval_options){.rules = *rules, .ignore_memory = false},
                             &eval, &err) != DF_OK) {
                 df_bench_stop(&err);

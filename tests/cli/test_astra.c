@@ -188,10 +188,9 @@ static void groups_are_read(void **state)
     assert_int_equal(json_integer_value(json_array_get(cycles, 1)), end);
     assert_int_equal(json_integer_value(json_array_get(cycles, 2)), 1000);
     json_decref(root);
-    df_refuse(run_with(""), 2, "rank 0: node 9: group 5: expected a group that is there");
+    df_refuse(run_with(""), 2, "rank 0: node 9: group 5: expected an existing group");
     /* The word "empty" in its path means that there are none. */
-    df_refuse(run_with("--comm_group not/empty.json"), 2,
-              "group 5: expected a group that is there");
+    df_refuse(run_with("--comm_group not/empty.json"), 2, "group 5: expected an existing group");
 }
 
 /* AstraSim's hgx_h100_8gpu.json, whose roofline an all-reduce does not need: 57156 ns (AstraSim

@@ -58,6 +58,27 @@ static void tables_are_printed(void **state)
     assert_says("help config", "tech_param.DRAM.stack_capacity");
     assert_says("help config", "required");
     assert_says("help config", "as in \"80 GB\"");
+    /* an option without a preset */
+    assert_says("help config",
+                "  calibration.gemm.kernel\n      one kernel in a graph: start, fill "
+                "and drain\n      a number > 0 (s); optional\n");
+}
+
+static void devices_are_listed(void **state)
+{
+    (void)state;
+    assert_says("help devices",
+                "\nh100_sxm                1   989.43 Tflop/s    80 GiB   3.35 TB/s  "
+                "measured        NVIDIA H100 SXM5 80 GB, one device\n");
+    assert_says("help devices",
+                "\ngb200_x72              72   2449.1 Tflop/s   192 GiB      8 TB/s  "
+                "rule, h100 ");
+    assert_says("help devices",
+                "\nh200_nvl                1   835.34 Tflop/s   141 GiB    4.8 TB/s  "
+                "sister of h100  NVIDIA");
+    char *const out = run("help devices", 0);
+    assert_null(strstr(out, "cannot be used"));
+    free(out);
 }
 
 static void version_is_printed(void **state)
@@ -105,9 +126,10 @@ static void strategies_are_listed(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(every_command_has_help),  cmocka_unit_test(descriptions_have_a_table),
-        cmocka_unit_test(tables_are_printed),      cmocka_unit_test(version_is_printed),
-        cmocka_unit_test(no_command_is_bad_usage), cmocka_unit_test(strategies_are_listed),
+        cmocka_unit_test(every_command_has_help), cmocka_unit_test(descriptions_have_a_table),
+        cmocka_unit_test(tables_are_printed),     cmocka_unit_test(devices_are_listed),
+        cmocka_unit_test(version_is_printed),     cmocka_unit_test(no_command_is_bad_usage),
+        cmocka_unit_test(strategies_are_listed),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -478,7 +478,7 @@ static void results_are_left_where_users_expect_them(void **state)
     df_write_file(path, "in the way");
     df_outcome o = run_in(dir, arguments);
     assert_int_equal(o.exit_code, 0);
-    assert_non_null(strstr(o.err, "deepflow: warning: no summary file: output/LLM: "));
+    assert_non_null(strstr(o.err, "deepflow: warning: no summary file was written: output/LLM: "));
     assert_non_null(strstr(o.out, "LLM inference time: "));
     df_outcome_free(&o);
     df_remove_dir(dir);
@@ -606,7 +606,7 @@ static void long_rings_are_warned_about(void **state)
     (void)state;
     static const char steps[] = "warning: scheduling_param.dp: a ring of 128 devices takes 127 "
                                 "steps, one after another, for an all-gather and 254 for an "
-                                "all-reduce; faster would be fewer devices on this axis, ";
+                                "all-reduce; it would be faster with fewer devices on this axis, ";
     char dir[256];
     df_make_dir(dir);
     assert_told(dir, "training", REPLICAS(64), "");
@@ -619,9 +619,9 @@ static void long_rings_are_warned_about(void **state)
                 SIMULATED("full_astrasim_hierarchical") "s/num_devices_per_node: "
                                                         "4/num_devices_per_node: 80/; s/dp: 4/dp: "
                                                         "40/; s/lp: 1/lp: 2/",
-                "warning: network_topology.intra_node: the simulated ring has 80 devices, of which "
-                "a message may pass 40; along dp neighbours are 2 hops apart; faster would be "
-                "switch, ");
+                "warning: network_topology.intra_node: the simulated ring has 80 devices, and a "
+                "message may pass 40 of them; along dp neighbours are 2 hops apart; it would be "
+                "faster with a switch, ");
     df_remove_dir(dir);
 }
 

@@ -89,10 +89,10 @@ static void parts_make_the_whole(void **state)
     search(dir, "p2", FLAGS "--part 2/3");
     search(dir, "p3", FLAGS "--part 3/3");
     merge(dir, "p3 p1/results.h5 p2", "all",
-          "all.h5: 11 strategies, 22 searches, 0 of them pending; 0 were there more than once");
+          "all.h5: 11 strategies, 22 searches, 0 of them pending; 0 were in more than one file");
     assert_same(dir, "all", "whole");
     /* parts have 4, 4 and 3 strategies */
-    merge(dir, "p1 p2 p1 whole p1", "again", "0 of them pending; 32 were there more than once");
+    merge(dir, "p1 p2 p1 whole p1", "again", "0 of them pending; 32 were in more than one file");
     assert_same(dir, "again", "whole");
     /* what a part lacks is pending, and arch_search goes on with the file */
     merge(dir, "p1 p3", "some", "8 of them pending");

@@ -455,21 +455,22 @@ static void devices_are_derived_from_what_is_given(void **state)
     static const struct {
         const char *edit, *message;
     } cases[] = {
-        {"s/^    overhead: 0.25//", "tech_param.SRAM-R.overhead: expected this, or "
+        {"s/^    overhead: 0.25//", "tech_param.SRAM-R.overhead: expected this key, or "
                                     "tech_param.SRAM-R.size in its place, to derive the device "
                                     "from, found nothing"},
-        {"s/^    max_voltage: .*//", "hw.yaml:30: tech_param.DRAM.max_voltage: expected this, or "
-                                     "tech_param.DRAM.bandwidth in its place"},
+        {"s/^    max_voltage: .*//",
+         "hw.yaml:30: tech_param.DRAM.max_voltage: expected this key, or "
+         "tech_param.DRAM.bandwidth in its place"},
         {"s/^    nominal_frequency: 1.38e9.*//",
-         "tech_param.DRAM.nominal_frequency: expected this, or tech_param.DRAM.bandwidth"},
-        {"s/^    operating_area_per_mcu: .*//",
-         "tech_param.core.operating_area_per_mcu: expected this, or tech_param.core.num_bundles"},
+         "tech_param.DRAM.nominal_frequency: expected this key, or tech_param.DRAM.bandwidth"},
+        {"s/^    operating_area_per_mcu: .*//", "tech_param.core.operating_area_per_mcu: expected "
+                                                "this key, or tech_param.core.num_bundles"},
         {"s/^    nominal_power_per_mcu: .*//", "tech_param.core.nominal_power_per_mcu: expected "
-                                               "this, or tech_param.core.operating_frequency"},
+                                               "this key, or tech_param.core.operating_frequency"},
         {"/^power/,/^perimeter/ d; s/^  DRAM: 0.5/perimeter_breakdown:\\n  DRAM: 0.5/",
-         "power_breakdown.core: expected this, or tech_param.core.operating_frequency"},
+         "power_breakdown.core: expected this key, or tech_param.core.operating_frequency"},
         {"s/^  num_nodes: 1/  num_nodes: 2/; s/^      nominal_frequency: 20e9.*//",
-         "tech_param.network.inter_node.nominal_frequency: expected this, or "
+         "tech_param.network.inter_node.nominal_frequency: expected this key, or "
          "tech_param.network.inter_node.bandwidth in its place"},
     };
     char dir[256];
@@ -631,7 +632,47 @@ static void bad_input_is_refused(void **state)
     df_refuse("predict --hardware x", 2, "(did you mean --hardware_config?)");
     df_refuse("prdict", 2, "prdict: expected a command (did you mean predict?)");
     df_refuse("val", 2, "val: expected a command (did you mean validate?)");
-    df_refuse("zzz", 2, "zzz: expected a command that `deepflow help` lists, found another");
+    df_refuse("zzz", 2, "zzz: expected a command that `deepflow help` lists, found an unknown one");
+}
+
+/* What a file leaves out, the file of the device that it names has: the same, key by key, as one
+ * file with all of it. */
+static void a_device_stands_for_its_file(void **state)
+{
+    (void)state;
+    static const char edit[] =
+        "sed 's/size: 80 GB/size: 96 GB/; s/^  tp: .*//; s/^  dp: 1/  dp: 2/; "
+        "s/num_devices_per_node: 1/num_devices_per_node: 2/' " DF_CONFIGS
+        "/hardware/h100_sxm.yaml >%s/whole.yaml";
+    static const char *const rules[] = {"reference", "corrected"};
+    char dir[256];
+    char text[1024];
+    int exit_code;
+    df_make_dir(dir);
+    snprintf(text, sizeof text, edit, dir);
+    df_run(text, &exit_code, NULL, NULL);
+    assert_int_equal(exit_code, 0);
+    snprintf(text, sizeof text, "%s/named.yaml", dir);
+    df_write_file(text, "device: h100_sxm\n"
+                        "tech_param: {DRAM: {size: 96 GB}}\n"
+                        "system_hierarchy: {num_devices_per_node: 2}\n"
+                        "scheduling_param: {dp: 2}\n");
+    for (int i = 0; i < 2; i++) {
+        df_outcome o[2];
+        for (int named = 0; named < 2; named++) {
+            snprintf(text, sizeof text,
+                     "predict --hardware_config %s/%s.yaml --model_config " DF_CONFIGS
+                     "/model/llama2_7b.yaml --format json --rules %s",
+                     dir, named ? "named" : "whole", rules[i]);
+            o[named] = df_program(text);
+            assert_int_equal(o[named].exit_code, 0);
+        }
+        assert_string_equal(o[0].out, o[1].out);
+        assert_string_equal(o[0].err, o[1].err);
+        df_outcome_free(&o[0]);
+        df_outcome_free(&o[1]);
+    }
+    df_remove_dir(dir);
 }
 
 /* The hardware file with the simulator's backend; `edit` is a sed script for the rest. */
@@ -739,8 +780,9 @@ static void other_modes_are_taken_as_hybrid(void **state)
              "predict --hardware_config %s/hw.yaml --model_config " LSTM, dir);
     df_outcome o = df_program(arguments);
     assert_int_equal(o.exit_code, 0);
-    assert_non_null(strstr(o.err, "execution_backend.astra.mode: full_astrasim_flattened "
-                                  "simulates graphs of LLMs; for mode LSTM it is taken as hybrid"));
+    assert_non_null(strstr(o.err,
+                           "execution_backend.astra.mode: full_astrasim_flattened "
+                           "simulates graphs of LLMs; in mode LSTM, it is treated as hybrid"));
     assert_non_null(strstr(o.out, "backend hybrid"));
     df_outcome_free(&o);
     json_decref(hybrid);
@@ -782,7 +824,7 @@ static void bad_input_writes_nothing(void **state)
     snprintf(arguments, sizeof arguments,
              "predict --hardware_config " HARDWARE " --model_config " HARDWARE " --exp_dir %s/new",
              dir);
-    df_refuse(arguments, 2, "sw_param: expected it once");
+    df_refuse(arguments, 2, "sw_param: expected once");
     snprintf(command, sizeof command, "test -e %s/new", dir);
     df_run(command, &exit_code, NULL, NULL);
     assert_int_equal(exit_code, 1);
@@ -814,7 +856,7 @@ static void unwritable_folders_are_refused(void **state)
     (void)state;
     df_refuse("predict --hardware_config " HARDWARE " --model_config " LSTM " --exp_dir " HARDWARE
               "/folder",
-              1, "cannot be made");
+              1, "cannot be created");
 }
 
 /* No file may grow, as on a full disk. The messages go through a pipe. */
@@ -907,6 +949,7 @@ int main(void)
         cmocka_unit_test(starved_cores_are_named),
         cmocka_unit_test(networks_are_those_that_there_are),
         cmocka_unit_test(bad_input_is_refused),
+        cmocka_unit_test(a_device_stands_for_its_file),
         cmocka_unit_test(hybrid_simulates_collectives),
         cmocka_unit_test(one_device_is_the_same_in_hybrid),
         cmocka_unit_test(other_modes_are_taken_as_hybrid),

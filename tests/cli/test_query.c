@@ -325,7 +325,8 @@ static void top_shows_the_best(void **state)
 /* What a killed search left is told from one that goes on. */
 static void top_tells_that_nobody_writes(void **state)
 {
-    static const char STOPPED[] = "; stopped: nobody writes there (arch_search --resume goes on)";
+    static const char STOPPED[] =
+        "; stopped: no search writes the file (arch_search --resume continues)";
     char command[2048];
     char *out;
     int exit_code;

@@ -258,7 +258,7 @@ static void unfinished(void **state)
     assert_int_equal(whole(json_object_get(c.page, "count"), "pending"), 1);
     assert_int_equal(whole(json_object_get(c.page, "searches"), "rows"), 21);
     assert_int_equal(whole(json_object_get(c.page, "searches"), "of"), 22);
-    refuses(" --design 0", c.dir, 2, "expected a search that is done, found 0");
+    refuses(" --design 0", c.dir, 2, "expected a search that has finished, found 0");
     refuses(" --design 22", c.dir, 2, "expected a work_id from 0 to 21, found 22");
     end(&c);
 }

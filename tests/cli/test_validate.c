@@ -268,7 +268,7 @@ static void mistakes_are_refused(void **state)
 {
     (void)state;
     df_refuse("validate nonsense", 2,
-              "SET: expected a set that is there (such as amd_vllm_latency), found nonsense");
+              "SET: expected an existing set (such as amd_vllm_latency), found nonsense");
     df_refuse("validate --data /nonexistent", 2, "--data: expected a folder, found /nonexistent");
     df_refuse("validate --rules good", 2,
               "--rules: expected reference, corrected or calibrated, found good");

@@ -36,6 +36,7 @@ static const char *const tested_elsewhere[] = {
     "rc_batch_unchecked",             /* searches: unit.layout */
     "downward_hops_shifted",          /* the same */
     "cross_wafer_traffic_on_start",   /* the same */
+    "layout_joins_tp_and_cp",         /* the same: unit.strategy.llm */
     "infinite_start_shrinks",         /* the same: unit.grad */
     "chip_grows_in_searches",         /* the same: unit.eval */
     "chip_area_whole_mm2",            /* the same */

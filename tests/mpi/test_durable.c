@@ -295,7 +295,7 @@ static void a_full_disk_is_told(void **state)
         puts("SKIPPED: no permission to mount a file system");
         skip();
     }
-    refuse_search("", disk, SIZE, 1, "results.h5.part: cannot be made, it takes ");
+    refuse_search("", disk, SIZE, 1, "results.h5.part: cannot be created, as it takes ");
     refuse_search("mpirun -n 2", disk, SIZE " --resume", 1, "No space left on device");
     change_disk(dir, 4096);
     results_of(dir, "disk/a", results);
@@ -382,8 +382,8 @@ static void a_second_search_is_refused(void **state)
     snprintf(command, sizeof command, "until test -e %s; do sleep 0.01; done", results);
     assert_int_equal(shell(command), 0);
     refuse_search("", path, "--resume --num_search 1000000", 1,
-                  "another search is writing there (process ");
-    refuse_search("mpirun -n 2", path, "--overwrite", 1, "another search is writing there");
+                  "another search is writing to it (process ");
+    refuse_search("mpirun -n 2", path, "--overwrite", 1, "another search is writing to it");
     assert_true(kill_job(first, dir, RANK, 0));
     do_search("", dir, "a", "--overwrite --num_search 1 --wait_s 30");
     refuse_search("", path, "--num_search 1", 2, "--exp_dir: expected a folder that does not");

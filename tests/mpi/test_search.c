@@ -255,7 +255,7 @@ static void a_second_writer_is_refused(void **state)
     int exit_code;
     df_run(command, &exit_code, NULL, &err);
     assert_int_equal(exit_code, 1);
-    assert_non_null(strstr(err, "another search is writing there"));
+    assert_non_null(strstr(err, "another search is writing to it"));
     free(err);
     df_remove_dir(dir);
 }

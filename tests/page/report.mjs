@@ -270,7 +270,7 @@ with h5py.File(sys.argv[2], "r+") as f:
   run(python, "-c", code, results, empty);
   const { page, wrong } = await open(report(empty, "empty").path);
   assert.match(await text(page, "summary"), /0 searches done; nothing found yet/);
-  assert.match(await text(page, "notice"), /44 of 44 searches were still to do/);
+  assert.match(await text(page, "notice"), /44 of 44 searches were still pending/);
   assert.ok(!(await page.locator("#design").isVisible()));
   assert.deepEqual(wrong, []);
   await page.context().close();

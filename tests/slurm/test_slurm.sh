@@ -111,7 +111,7 @@ grep -q Requeue=1 <<<"$(scontrol show job)" || failed "the job may not be requeu
 # a second watcher joins the job
 timeout 3 jobs/submit.sh --exp_dir "$dir/limit" --nodes 2 --time 1 --sbatch --signal=B:USR1@58 \
     "${large[@]}" >"$dir/second.out" || true
-grep -q 'which is there already' "$dir/second.out" || failed "a second job was submitted"
+grep -q 'which already exists' "$dir/second.out" || failed "a second job was submitted"
 see_through "$submit" || failed "submit.sh over a time limit"
 grep -q 'exit code 75 after a signal (limit)' "$dir/limit/slurm/log" || failed "no limit was met"
 grep -q 'start [1-9]' "$dir/limit/slurm/log" || failed "the job was not requeued"

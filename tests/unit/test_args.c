@@ -105,11 +105,11 @@ static void mistakes_are_named(void **state)
         {{"--format", "json"}, "--exp_config: expected a value, found nothing"},
         {{"--exp_config"}, "--exp_config: expected a text, found nothing"},
         {{"--exp_confg", "a"},
-         "--exp_confg: expected an option of test (did you mean --exp_config?), found another"},
-        {{"--zzz", "a"}, "--zzz: expected an option of test (see --help), found another"},
-        {{"a.yaml"}, "a.yaml: expected an option (--NAME VALUE), found another word"},
-        {{"--exp_config", "a", "--exp_config", "b"},
-         "--exp_config: expected it once, found it twice"},
+         "--exp_confg: expected an option of test (did you mean --exp_config?), found an unknown "
+         "one"},
+        {{"--zzz", "a"}, "--zzz: expected an option of test (see --help), found an unknown one"},
+        {{"a.yaml"}, "a.yaml: expected an option (--NAME VALUE), found a word"},
+        {{"--exp_config", "a", "--exp_config", "b"}, "--exp_config: expected once, found twice"},
         {{"--exp_config", "a", "--format", "xml"}, "--format: expected text|json, found xml"},
         {{"--exp_config", "a", "--num_search", "0"},
          "--num_search: expected a whole number from 1 to 100, found 0"},
@@ -188,10 +188,11 @@ static void misplaced_words_are_named(void **state)
     } cases[] = {
         {{"-o", "c.h5"}, "FILE: expected at least 1 (see --help), found 0"},
         {{"a", "b", "c"}, "FILE: expected at most 2, found c too"},
-        {{"a", "-p", "c"}, "-p: expected an option (--NAME VALUE), found another word"},
-        {{"a", "-o", "b", "--output", "c"}, "--output: expected it once, found it twice"},
+        {{"a", "-p", "c"}, "-p: expected an option (--NAME VALUE), found a word"},
+        {{"a", "-o", "b", "--output", "c"}, "--output: expected once, found twice"},
         {{"a", "-o"}, "--output: expected a text, found nothing"},
-        {{"a", "--FILE", "b"}, "--FILE: expected an option of test (see --help), found another"},
+        {{"a", "--FILE", "b"},
+         "--FILE: expected an option of test (see --help), found an unknown one"},
         {{""}, "FILE: expected a text, found nothing"},
     };
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {

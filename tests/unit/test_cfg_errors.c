@@ -90,18 +90,18 @@ static const mistake in_hardware[] = {
      "network_topology:", "network_topology: expected a mapping of keys to values, found nothing"},
     /* twice */
     {"num_bundles: 64", "num_bundles: 64\n    num_bundles: 32", "num_bundles: 32",
-     "tech_param.core.num_bundles: expected it once, found it in hardware:14 too"},
+     "tech_param.core.num_bundles: expected once, found in hardware:14 too"},
     {"network_topology:", "sw_param:\n  h2d_bandwidth: 0\nnetwork_topology:", NULL,
-     "sw_param: expected it once, found it in hardware:2 too"},
+     "sw_param: expected once, found in hardware:2 too"},
     /* links of axes */
     {"lp_inter: false", "lp_inter: false\n  cp_inter: maybe", "cp_inter: maybe",
      "system_hierarchy.cp_inter: expected true or false, found maybe"},
     {"lp_inter: false", "lp_inter: false\n  ep_inter: maybe", "ep_inter: maybe",
      "system_hierarchy.ep_inter: expected true or false, found maybe"},
     {"lp: 1", "lp: 1\n  ep: 2", "ep: 2",
-     "scheduling_param.ep: expected 1 (experts run on one device so far), found 2"},
+     "scheduling_param.ep: expected 1 (experts run on one device), found 2"},
     {"lp: 1", "lp: 1\n  ep: 0", "ep: 0",
-     "scheduling_param.ep: expected 1 (experts run on one device so far), found 0"},
+     "scheduling_param.ep: expected 1 (experts run on one device), found 0"},
     /* two words for one key */
     {"lp: 1", "pp: 0", NULL, "scheduling_param.pp: expected a whole number >= 1, found 0"},
     {"lp: 1", "pp: [1]", NULL, "scheduling_param.pp: expected a whole number >= 1, found a list"},
@@ -114,7 +114,7 @@ static const mistake in_hardware[] = {
     {"lp: 1", "lp: 1\n  pp: [1]", "pp: [1]",
      "scheduling_param.pp: expected the same as scheduling_param.lp in hardware:80, found a list"},
     {"lp: 1", "pp: 1\n  pp: 1\n", "pp: 1\n\n",
-     "scheduling_param.pp: expected it once, found it in hardware:80 too"},
+     "scheduling_param.pp: expected once, found in hardware:80 too"},
     {"  lp_inter: false\n", "",
      "system_hierarchy:", "system_hierarchy.lp_inter: expected true or false, found nothing"},
     {"lp_inter: false", "pp_inter: 2", NULL,
@@ -226,8 +226,8 @@ static const mistake in_llm_hardware[] = {
      "scheduling_param.mb: expected a multiple of lp 4 with schedule interleaved, found 2; mb 4 "
      "would fit"},
     {"as_tensor_format", "tensor_plus_fp32_master", NULL,
-     "sw_param.precision.param_storage_mode: expected mixed_precision with "
-     "tensor_plus_fp32_master, found it off"},
+     "sw_param.precision.param_storage_mode: expected mixed_precision to be true with "
+     "tensor_plus_fp32_master, found false"},
 };
 
 /* Number of the line that has `what`. */
@@ -463,8 +463,7 @@ static void a_section_stands_in_one_file(void **state)
     char *hardware = df_read_file(DF_TEST_DATA "/data/hardware.yaml");
     df_err err;
     refuse(hardware, "sw_param:\n  h2d_bandwidth: 1\nmodel_param:\n  mode: GEMM\n", &err);
-    assert_string_equal(err.text,
-                        "hardware:2: sw_param: expected it once, found it in model:1 too");
+    assert_string_equal(err.text, "hardware:2: sw_param: expected once, found in model:1 too");
     refuse(hardware, NULL, &err);
     assert_string_equal(err.text, "hardware:1: model_param: expected this section, found none");
     free(hardware);

@@ -157,7 +157,7 @@ static void layouts_are_written_into_cfg(void **state)
     const df_strategy s = {.kp_type = DF_KP_CR, .kp1 = 1, .kp2 = 1, .dp = 64, .lp = 1};
     const df_rules rules = df_rules_reference();
     const df_layout layout = layout_of(&size, &s, &rules, "2013");
-    df_layout_apply(&layout, &size, &s, &cfg);
+    df_layout_apply(&layout, &size, &s, &rules, &cfg);
     assert_int_equal(cfg.system.num_nodes, 4);
     assert_int_equal(cfg.system.num_devices_per_node, 16);
     assert_true(cfg.system.dp_inter);

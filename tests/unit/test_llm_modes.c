@@ -177,6 +177,47 @@ static void steps_that_would_be_stuck_end(void **state)
     }
 }
 
+/* Stages of several parts that gather parameters of ZeRO 3 end, too. Over links that cost nothing
+ * the gathers take nothing, so that the order alone counts: of mb micro-batches on p stages of v
+ * parts, a stage does all its own, and waits for p - 1 parts forward and backward, which are of
+ * layers / (p v) layers each: 1 + (p - 1) / (v mb) times what it does itself. */
+static void interleaved_parts_gather_in_every_mode(void **state)
+{
+    (void)state;
+    df_rules rules = df_rules_corrected();
+    for (int i = 0; i < 2 * MODES; i++) {
+        const int64_t stages = i < MODES ? 2 : 4;
+        const int64_t parts = 2;
+        const int64_t batches = 2 * stages;
+        df_cfg cfg = df_llm_case(DF_RUN_TRAINING);
+        cfg.llm.num_layers = 16;
+        cfg.llm.vocab_size = 2; /* embedding and head take next to nothing */
+        cfg.llm.batch_size = 2 * batches;
+        cfg.llm.hidden_dim = 2048;
+        cfg.llm.intermediate_size = 8192;
+        cfg.llm.seq_len = 4096;
+        cfg.sw.dp_zero_stage = 3;
+        cfg.sw.kernel_launch_overhead_s = 0;
+        cfg.tech.intra.bandwidth_bytes_ps *= 1e6;
+        cfg.tech.intra.latency_s = 0;
+        cfg.tech.dram.bandwidth_bytes_ps *= 1e3; /* additions, and the optimizer */
+        df_llm_case_split(&cfg, 1, 1, 1, 1);
+        cfg.llm.num_layers /= stages;
+        cfg.llm.batch_size = 1;
+        const double own_s = (double)batches * df_llm_case_predict(&cfg, &rules).time_s;
+        cfg.llm.num_layers = 16;
+        cfg.llm.batch_size = 2 * batches;
+        df_llm_case_split(&cfg, 1, 2, stages, batches);
+        cfg.sched.schedule = DF_ORDER_INTERLEAVED;
+        cfg.sched.virtual_stages = parts;
+        cfg.backend.model = DF_BACKEND_ASTRA;
+        cfg.intra_topology = DF_TOPO_SWITCH;
+        cfg.backend.mode = modes[i % MODES];
+        const double waits = (double)(stages - 1) / (double)(parts * batches);
+        df_assert_rel(df_llm_case_predict(&cfg, &rules).time_s, own_s * (1.0 + waits), 0.02);
+    }
+}
+
 /* A degree that is alone more than the simulator takes is named in every mode: 40000 devices that
  * share a layer, or a context. */
 static void degrees_that_are_too_many_are_named(void **state)
@@ -252,6 +293,7 @@ int main(void)
         cmocka_unit_test(hops_are_alike_in_every_mode),
         cmocka_unit_test(gradients_are_reduced_over_the_context_in_every_mode),
         cmocka_unit_test(steps_that_would_be_stuck_end),
+        cmocka_unit_test(interleaved_parts_gather_in_every_mode),
         cmocka_unit_test(degrees_that_are_too_many_are_named),
         cmocka_unit_test(too_many_ranks_are_refused),
         cmocka_unit_test(pipelines_take_their_turns_in_every_mode),

@@ -430,6 +430,33 @@ static void decode_logits_one_row(void **state)
                   gemm_s(&cfg, B, D, V) + softmax_s, 1e-12);
 }
 
+/* The first token of eight sequences is drawn from the logits of eight positions, not of all 240 of
+ * each; nor does the model need more. Tensor-parallel devices have a fourth of the table each. */
+static void prefill_logits_whole(void **state)
+{
+    (void)state;
+    const double prompt = B * (S - 16.0);
+    for (int tp = 1; tp <= 4; tp *= 4) {
+        df_cfg cfg = df_llm_case(DF_RUN_INFERENCE);
+        df_llm_case_split(&cfg, tp, 1, 1, 1);
+        cfg.sched.tp_sp = false;
+        const df_llm_result r = df_llm_case_reference(&cfg);
+        const df_llm_result c = CORRECTED(&cfg, llm_prefill_logits_whole);
+        const double v = (double)V / tp;
+        const df_row_side *const all = &row_of(&r, DF_ROW_LOGITS)->side[DF_FORWARD];
+        const df_row_side *const last = &row_of(&c, DF_ROW_LOGITS)->side[DF_FORWARD];
+        df_assert_rel(all->time_s - all->comm_s,
+                      gemm_s(&cfg, prompt, D, v) +
+                          stream_s(&cfg, 7.0 * prompt * v, 4 * A * prompt * v) + 5 * O,
+                      1e-9);
+        df_assert_rel(last->time_s - last->comm_s,
+                      gemm_s(&cfg, B, D, v) + stream_s(&cfg, 7.0 * B * v, 4 * A * B * v) + 5 * O,
+                      1e-9);
+        df_assert_rel(r.model_flops - c.model_flops, 2.0 * (prompt - B) * D * V, 1e-9);
+        df_assert_rel(c.decode_s, r.decode_s, 0);
+    }
+}
+
 /* The last step reads the keys and values of all S positions, before its products or beside,
  * in as many bytes as the cache has, and writes those of one. */
 static void kv_cache_free(void **state)
@@ -503,6 +530,37 @@ static void kv_heads_fraction(void **state)
                   1e-12);
     df_assert_rel(row_of(&c, DF_ROW_SOFTMAX)->side[DF_FORWARD].time_s,
                   row_of(&r, DF_ROW_SOFTMAX)->side[DF_FORWARD].time_s, 0);
+}
+
+/* Eight devices share two heads, of which four have a copy each, or four or eight: their layers are
+ * the same, but for the sum of the gradients of D * 64 weights of keys and as many of values in
+ * each of a stage's layers. Replicas that keep halves of gradients have sums of halves. */
+static void kv_heads_fraction_in_gradients(void **state)
+{
+    (void)state;
+    static const struct {
+        int64_t dp, lp, zero;
+        double layers, parts;
+    } cases[] = {{1, 1, 0, L, 1}, {1, 2, 0, L / 2.0, 1}, {2, 1, 0, L, 1}, {2, 1, 2, L, 2}};
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        df_cfg cfg = df_llm_case(DF_RUN_TRAINING);
+        df_llm_case_split(&cfg, 8, cases[i].dp, cases[i].lp, 1);
+        cfg.sw.dp_zero_stage = cases[i].zero;
+        cfg.tech.intra.nominal_energy_per_link_j = 1e-12;
+        cfg.llm.attention.kv_heads = H;
+        const df_llm_result own = CORRECTED(&cfg, llm_kv_heads_fraction);
+        for (int copies = 2; copies <= 4; copies *= 2) {
+            const double bytes = cases[i].layers * A * 2 * D * E / cases[i].parts;
+            cfg.llm.attention.kv_heads = H / copies;
+            const df_llm_result c = CORRECTED(&cfg, llm_kv_heads_fraction);
+            df_assert_rel(c.time_s - own.time_s, all_reduce_s(&cfg, bytes, copies), 1e-9);
+            /* 8 bits of each byte that is sent, twice over, to all but one n-th */
+            df_assert_rel(c.energy.network_j - own.energy.network_j,
+                          8e-12 * 8.0 * (double)(cases[i].dp * cases[i].lp) * bytes * 2 *
+                              (copies - 1) / copies,
+                          1e-9);
+        }
+    }
 }
 
 /* Half of a head of 64 columns more, twice, in each of four layers; and a device that has whole
@@ -1101,7 +1159,9 @@ int main(void)
         cmocka_unit_test(decode_logits_one_row),
         cmocka_unit_test(kv_cache_free),
         cmocka_unit_test(cached_heads_are_whole),
+        cmocka_unit_test(prefill_logits_whole),
         cmocka_unit_test(kv_heads_fraction),
+        cmocka_unit_test(kv_heads_fraction_in_gradients),
         cmocka_unit_test(kv_heads_fraction_in_memory),
         cmocka_unit_test(casts_free),
         cmocka_unit_test(idle_experts_run),

@@ -211,16 +211,24 @@ static void decoded_tokens_read_the_cache(void **state)
 }
 
 /* The prompt's last positions, one of each of the three sequences, have logits that are drawn
- * from: 3 * 100 elements are gathered. */
+ * from: 3 rows of 100 columns, of which each of two devices has 50; 3 * 100 elements are gathered.
+ */
 static void sampled_logits_are_gathered(void **state)
 {
     (void)state;
     const df_split split = split_of(2, 1, false);
     df_span span = df_span_of(&small, &split, 8, 8, false);
-    span.sampled = true;
+    df_span_infer(&span);
     const df_ops ops = build(&small, &split, &span);
+    assert_gemm(&ops, DF_ROW_LOGITS, DF_PASS_FORWARD, &(df_op_gemm){3, 16, 50, 0});
     assert_collective(&ops, DF_ROW_LOGITS, DF_PASS_FORWARD,
                       &(df_op_collective){DF_COLL_ALL_GATHER, TP, 600});
+    df_assert_rel(
+        find(&ops, DF_OP_STREAM, DF_ROW_LOGITS, DF_PASS_FORWARD, DF_OP_PART_MAIN)->stream.elements,
+        3 * 50, 0);
+    /* a layer and attention as in model_flops, and the table once a sequence */
+    df_assert_rel(df_transformer_flops(&small, &span, 3, true),
+                  2 * 24 * (2304 + 256) + 2 * 3 * 1600, 0);
 }
 
 /* Four devices have a query head each and share two heads of keys and values, of which each has a

@@ -194,12 +194,12 @@ static void nodes_out_of_bounds(void **state)
     refuse_node(&(df_net_node){.id = 3, .type = DF_NET_SEND, .bytes = 0, .peer = 0},
                 "at least 1 byte");
     refuse_node(&(df_net_node){.id = 3, .type = DF_NET_SEND, .bytes = 1, .peer = 1},
-                "expected another rank");
+                "expected a peer other");
     refuse_node(&(df_net_node){.id = 3, .type = DF_NET_COMPUTE, .duration_ns = huge}, "2^62");
     refuse_node(&(df_net_node){.id = 3, .type = DF_NET_COMM, .bytes = huge}, "2^62");
     refuse_node(&(df_net_node){.id = 3, .type = DF_NET_COMM, .bytes = 1, .group = -4}, "-4");
     refuse_node(&(df_net_node){.id = 3, .type = DF_NET_COMM, .bytes = 1, .group = 4},
-                "group 4: expected a group that is there");
+                "group 4: expected an existing group");
     refuse_node(&(df_net_node){.id = 3, .type = DF_NET_COMM, .bytes = 1, .on_cpu = true}, "CPU");
 }
 
@@ -220,7 +220,7 @@ static void groups_out_of_bounds(void **state)
     refuse_group(3, (int32_t[]){0, 4}, 2, "group 3: expected ranks from 0 to 3, found 4");
     refuse_group(3, (int32_t[]){0, -1}, 2, "found -1");
     refuse_group(3, (int32_t[]){2, 0, 2}, 3, "group 3: expected each rank once, found 2 twice");
-    refuse_group(2, (int32_t[]){2, 3}, 2, "group 2: expected it once");
+    refuse_group(2, (int32_t[]){2, 3}, 2, "group 2: expected once");
 }
 
 static void group_of_others(void **state)
@@ -340,7 +340,7 @@ static void collectives_that_are_not_possible(void **state)
     refuse_collective(4, DF_NET_ALG_RING, DF_NET_ALL_GATHER, 3, "at least 4 bytes");
     refuse_collective(4, DF_NET_ALG_RING, DF_NET_ALL_GATHER, UINT64_C(1) << 62, "below 2^62");
     refuse_collective(8, DF_NET_ALG_HALVING_DOUBLING, DF_NET_ALL_GATHER, UINT64_C(1) << 61,
-                      "fewer than 2^62 bytes in all");
+                      "fewer than 2^62 bytes in total");
     /* 8 bytes of 8 ranks go out as 4, 2 and 1; the way back starts with twice half of 1: 0. */
     refuse_collective(8, DF_NET_ALG_HALVING_DOUBLING, DF_NET_ALL_REDUCE, 4, "at least 1 byte");
 }

@@ -5,6 +5,7 @@
 
 #include "layout/layout.h"
 #include "support/support.h"
+#include "topo/topo.h"
 
 static df_cfg model(void)
 {
@@ -342,7 +343,7 @@ static void nodes_are_written_into_cfg(void **state)
     cfg.system.intra_derate = 1;
     assert_int_equal(df_layout_list(&size, &s, &rules, layouts, &count, &err), DF_OK);
     df_strategy_apply(&s, &cfg);
-    df_layout_apply(&layouts[0], &size, &s, &cfg);
+    df_layout_apply(&layouts[0], &size, &s, &rules, &cfg);
     assert_false(cfg.system.tp_inter);
     assert_false(cfg.system.cp_inter);
     assert_true(cfg.system.dp_inter);
@@ -353,6 +354,54 @@ static void nodes_are_written_into_cfg(void **state)
     assert_int_equal(cfg.sched.tp, 2);
     assert_int_equal(cfg.sched.mb, 4);
     assert_int_equal(cfg.sw.dp_zero_stage, 2);
+}
+
+/* Four devices of a layer in two nodes of two: the inner axis stays inside, the outer one reaches
+ * out. Where nodes hold three,
+ * both cross their edges. */
+static void axes_have_links_of_their_own(void **state)
+{
+    (void)state;
+    static const struct {
+        int64_t node, nodes;
+        df_axis inner; /* DF_AXES: none */
+    } cases[] = {{2, 2, DF_AXIS_TP}, {2, 2, DF_AXIS_CP}, {3, 2, DF_AXES}};
+    const df_strategy s = {.kp_type = DF_KP_NONE,
+                           .kp1 = 1,
+                           .kp2 = 1,
+                           .tp = 2,
+                           .cp = 2,
+                           .dp = 1,
+                           .lp = 1,
+                           .mb = 1,
+                           .virtual_stages = 1};
+    for (size_t i = 0; i < 2 * sizeof cases / sizeof cases[0]; i++) {
+        const df_system_size size = {.num_wafer = cases[i / 2].nodes,
+                                     .devices_per_node = cases[i / 2].node,
+                                     .num_worker = 4};
+        const bool joined = i % 2 == 1;
+        const df_axis inner = cases[i / 2].inner;
+        const df_rules rules = joined ? df_rules_reference() : df_rules_corrected();
+        df_layout layouts[DF_MAX_LAYOUTS];
+        int count;
+        int at = 0;
+        df_err err;
+        df_cfg cfg = model();
+        assert_int_equal(df_layout_list(&size, &s, &rules, layouts, &count, &err), DF_OK);
+        while (inner != DF_AXES && layouts[at].order[0] != (inner == DF_AXIS_TP ? 0 : 1)) {
+            assert_true(++at < count);
+        }
+        df_strategy_apply(&s, &cfg);
+        df_layout_apply(&layouts[at], &size, &s, &rules, &cfg);
+        assert_int_equal(cfg.system.tp_inter, joined || inner != DF_AXIS_TP);
+        assert_int_equal(cfg.system.cp_inter, joined || inner != DF_AXIS_CP);
+        if (!joined) { /* nor does the network of a prediction take them further */
+            bool reaches[DF_AXES];
+            df_topo_reaches(&cfg, false, reaches);
+            assert_int_equal(reaches[DF_AXIS_TP], inner != DF_AXIS_TP);
+            assert_int_equal(reaches[DF_AXIS_CP], inner != DF_AXIS_CP);
+        }
+    }
 }
 
 int main(void)
@@ -367,6 +416,7 @@ int main(void)
         cmocka_unit_test(inference_has_fewer_choices),
         cmocka_unit_test(axes_leave_nodes),
         cmocka_unit_test(nodes_are_written_into_cfg),
+        cmocka_unit_test(axes_have_links_of_their_own),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

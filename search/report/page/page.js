@@ -42,10 +42,10 @@ function showHead() {
     best >= 0 ? `best: ${seconds(searches.at("best_time_s", best))} with ${strategyName(strategyOf(best))}` : pending > 0 ? "nothing found yet" : "nothing works",
   ].join("; ");
   const notes = [];
-  if (pending > 0) notes.push(`When this page was made (${report.made.when}), ${plain(pending)} of ${plain(searches.json.of)} searches were still to do: make it again for more.`);
+  if (pending > 0) notes.push(`When this page was made (${report.made.when}), ${plain(pending)} of ${plain(searches.json.of)} searches were still pending: make it again to include them.`);
   if (searches.rows < done) notes.push(`The page has ${plain(searches.rows)} of ${plain(done)} searches: the best of each strategy, the Pareto front, and every ${report.made.stride}th of the others (--rows N for more).`);
   const model = a.settings.match(/^model=(.*)$/m)?.[1];
-  if (model && model !== report.made.model_version) notes.push(`The searches ran with model version ${model}, this page was made with ${report.made.model_version}: what it predicts anew (operators, devices) may differ.`);
+  if (model && model !== report.made.model_version) notes.push(`The searches ran with model version ${model}, and this page was made with ${report.made.model_version}: what it predicts again (operators, devices) may differ.`);
   byId("notice").textContent = notes.join(" ");
   byId("notice").hidden = notes.length === 0;
 }
