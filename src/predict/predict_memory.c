@@ -50,7 +50,8 @@ static void read_use(const df_cfg *cfg, const df_rules *rules, df_ops *ops, df_m
 
 static bool is_calibrated_training(const df_cfg *cfg, const df_rules *rules)
 {
-    return df_compat_read(rules).calibrated && cfg->llm.run_type == DF_RUN_TRAINING;
+    const df_compat_options options = df_compat_read(rules);
+    return options.calibrated && cfg->llm.run_type == DF_RUN_TRAINING;
 }
 
 static void find_training_peak(const df_cfg *cfg, df_memory *out)
