@@ -37,7 +37,8 @@ static double balanced_layers(const df_train *t, double stages, int64_t stage)
     const double head = table_params(t) / layer_params(t);
     double least = HUGE_VAL;
     double last = 0.0;
-    for (double n = 0.0; n <= layers; n++) {
+    for (int64_t i = 0; i <= (int64_t)layers; i++) {
+        const double n = (double)i;
         const double longest = fmax(ceil((layers - n) / (stages - 1.0)), n + head);
         if (longest < least - 1e-9) {
             least = longest;

@@ -102,6 +102,7 @@ typedef struct {
     const char *cluster; /* NULL: where the device usually stands */
     df_recompute unknown_recompute;
     bool parts_of_one_layer; /* where nobody says how many parts a stage has */
+    bool batch_in_one_piece; /* where nobody says how it is cut; sequence by sequence over stages */
 } df_val_software;
 
 /* Of the row's set. DF_INFEASIBLE: a training set of which it is not known. */
@@ -123,7 +124,8 @@ typedef struct {
 
 /* DF_INFEASIBLE: not modelled, by any rules. */
 DF_NODISCARD df_status df_val_read_case(df_val_row *r, df_val_case *out);
-/* Its configuration under rule set number `rules`. DF_INFEASIBLE: these do not have it. */
+/* Its configuration under rule set number `rules`, with sched.mb 0 where nobody says into how many
+ * micro-batches the batch is cut. DF_INFEASIBLE: these do not have it. */
 DF_NODISCARD df_status df_val_configure(df_val_row *r,
                                         const df_val_case *c,
                                         int rules,

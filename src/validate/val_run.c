@@ -117,9 +117,8 @@ static df_status predict_run(
     df_cfg cfg;
     df_prediction result;
     DF_TRY(df_val_configure(r, c, rules, &cfg));
-    const bool training = cfg.llm.run_type == DF_RUN_TRAINING;
-    const df_status status = training && !c->batches_known ? predict_best(r, &cfg, rules, &result)
-                                                           : predict(r, &cfg, rules, &result);
+    const df_status status = cfg.sched.mb == 0 ? predict_best(r, &cfg, rules, &result)
+                                               : predict(r, &cfg, rules, &result);
     if (status != DF_OK) {
         return status == DF_EINVAL ? DF_INFEASIBLE : status; /* the reason stays */
     }
@@ -214,6 +213,7 @@ static df_status run_stage(df_val_row *r, const df_val_case *c, const char *metr
     for (int i = 0; i < r->num_rules; i++) {
         df_cfg cfg;
         const df_status status = df_val_configure(r, c, i, &cfg);
+        cfg.sched.mb = cfg.sched.mb == 0 ? 1 : cfg.sched.mb;
         values.value[i] = status == DF_OK ? memory_value(&cfg, &r->rules[i], known) : (double)NAN;
         DF_TRY(df_val_take(r, status, i, &values));
     }
@@ -256,6 +256,7 @@ run_memory(df_val_row *r, const df_val_case *c, int rules, double *fits, double 
     df_memory first;
     const bool calibrated = df_val_is_calibrated(r, rules);
     DF_TRY(df_val_configure(r, c, rules, &cfg));
+    cfg.sched.mb = cfg.sched.mb == 0 ? 1 : cfg.sched.mb;
     const double room = calibrated ? cfg.tech.dram.usable : 1.0;
     df_predict_memory_peak(&cfg, &r->rules[rules], &memory);
     df_predict_memory_of_stage(&cfg, &r->rules[rules], 0, &first);

@@ -104,11 +104,13 @@ df_status df_val_find_software(const df_val_row *r, int64_t lp, df_val_software 
     for (size_t i = 0; i < sizeof sets / sizeof sets[0]; i++) {
         if (begins(name, sets[i].set)) {
             const bool tpu = sets[i].framework == DF_FRAMEWORK_MAXTEXT;
+            const bool titan_set = sets[i].framework == DF_FRAMEWORK_TORCHTITAN;
             *out = (df_val_software){
                 .framework = sets[i].choose ? sets[i].choose(r, lp) : sets[i].framework,
                 .cluster = sets[i].cluster,
                 .unknown_recompute = tpu ? DF_RECOMPUTE_FULL : DF_RECOMPUTE_NONE,
-                .parts_of_one_layer = begins(name, "nemo")};
+                .parts_of_one_layer = begins(name, "nemo"),
+                .batch_in_one_piece = tpu || titan_set};
             return DF_OK;
         }
     }

@@ -4,6 +4,7 @@ import contextlib
 import io
 import os
 import re
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -175,6 +176,27 @@ class Scripts(unittest.TestCase):
         self.assertEqual(len(axes), 2)
         self.assertRegex(axes[0].get_title(), r"koyeb_a100_decode\ndecode_s\nmean error [\d.]+ %, [\d.]+ %")
         self.refuse(validation, "none", path, "--sets", "other")
+
+    def test_scoreboard(self):
+        runs = os.path.join(self.dir, "runs")
+        os.makedirs(runs)
+        shutil.copy(os.path.join(SOURCES, "configs/validation/uci_a100_training.csv"), runs)
+        page = os.path.join(self.dir, "page.md")
+        with open(page, "w", encoding="utf-8") as file:
+            file.write("before\n<!-- table -->\nold\n<!-- end -->\nafter\n")
+        script = os.path.join(SOURCES, "analysis/scoreboard.py")
+        command = ["/usr/bin/python3", script, PROGRAM, "--data", runs, "--into", page]
+        self.assertEqual(subprocess.run(command, check=False).returncode, 0)
+        with open(page, encoding="utf-8") as file:
+            text = file.read()
+        self.assertRegex(text, r"^before\n<!-- table -->\nVersion [\d.]+, \d+ \w+ \d+. Errors in %.\n")
+        self.assertIn("| uci_a100_training | step_s | trusted | 12 |", text)
+        self.assertIn("| uci_training, FSDP | uci_a100_training | step_s | all | 3 |", text)
+        self.assertTrue(text.endswith("<!-- end -->\nafter\n"))
+        self.assertNotIn("old", text)
+        done = subprocess.run([*command[:4], "nowhere"], capture_output=True, text=True, check=False)
+        self.assertEqual(done.returncode, 2)
+        self.assertRegex(done.stderr, "^scoreboard.py: error: .*--data: expected a folder, found nowhere")
 
     def test_searches_under_way(self):
         path = os.path.join(self.dir, "running.h5")

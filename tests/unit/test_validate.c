@@ -235,6 +235,39 @@ static void each_set_of_rules_has_its_reasons(void **state)
     end(&b);
 }
 
+/* The first row says nothing of its micro-batches; the others have 1, 2, 4, ... sequences, the last
+ * one 32, which is not tried. In the interleaved order a stage may have any number of them. */
+static void unknown_batches_take_the_least_time(void **state)
+{
+    (void)state;
+    const df_rules rules = df_rules_calibrated();
+    char rows[2048] = "id,set,device,num_gpus,model,run_type,dp,pp,pp_interleave,micro_batch,batch,"
+                      "input_tokens,precision,metric,value\n"
+                      "a,selene,X-one,16,tiny,training,4,4,2,,128,256,bf16,step_s,1\n";
+    bench b;
+    df_err err;
+    begin(&b);
+    write_in(b.dir, "models.csv",
+             "model,hidden,layers,heads,kv_heads,ffn,vocab,ffn_type,tied_embeddings\n"
+             "tiny,1024,16,8,8,4096,1000,gelu (2 matrices),1\n");
+    for (int size = 1; size <= 32; size *= 2) {
+        const size_t used = strlen(rows);
+        snprintf(rows + used, sizeof rows - used,
+                 "b%d,selene,X-one,16,tiny,training,4,4,2,%d,128,256,bf16,step_s,1\n", size, size);
+    }
+    write_in(b.dir, "set.csv", rows);
+    assert_int_equal(load(&b, &err), DF_OK);
+    assert_int_equal(df_val_run(b.data, 0, &rules, 1, &b.points, &err), DF_OK);
+    assert_int_equal(b.points.count, 7);
+    double least = HUGE_VAL;
+    for (int i = 1; i <= 5; i++) {
+        assert_null(b.points.point[i].skipped[0]);
+        least = fmin(least, b.points.point[i].predicted[0]);
+    }
+    df_assert_rel(b.points.point[0].predicted[0], least, 0);
+    end(&b);
+}
+
 /* Weights of the first stage: 2 bytes, and 4 + 4 + 8 for master copy, gradient and both moments.
  * Parameters of a gpt layer of width d = 64, ffn 256: qkv 3 d d, projection d d, two of d 256;
  * and the table of 1000 d. */
@@ -459,6 +492,7 @@ int main(void)
         cmocka_unit_test(gemms_take_no_launch),
         cmocka_unit_test(calibrated_kernels_are_those_that_were_measured),
         cmocka_unit_test(each_set_of_rules_has_its_reasons),
+        cmocka_unit_test(unknown_batches_take_the_least_time),
         cmocka_unit_test(stage_memory_is_counted),
         cmocka_unit_test(what_is_not_modelled_says_so),
         cmocka_unit_test(attention_without_a_mask_is_left_out),
