@@ -24,7 +24,7 @@ static bool read_args(int argc, char **argv, gemm_args *a, int *exit_code)
         df_arg_required(df_arg_int("n", &a->n, 1, DF_ARG_INT_MAX, "columns of the output")),
         df_arg_text(
             "rules", &a->rules_text,
-            "corrected (the default) or reference, followed by exceptions (see `help rules`)"),
+            "corrected (the default), calibrated or reference, then exceptions (see `help rules`)"),
         df_arg_choice("format", &a->format, "text|json", "how the result is printed"),
     };
     const df_command command = {
