@@ -17,7 +17,7 @@ static bool read_args(int argc, char **argv, device_args *a, int *exit_code)
         df_arg_text("exp_config", &a->files.exp_config, "a combined YAML file in its place"),
         df_arg_text(
             "rules", &a->rules_text,
-            "corrected (the default) or reference, followed by exceptions (see `help rules`)"),
+            "corrected (the default), calibrated or reference, then exceptions (see `help rules`)"),
         df_arg_choice("format", &a->format, "text|json", "how the result is printed"),
     };
     const df_command command = {

@@ -5,6 +5,9 @@
 #include "commands.h"
 #include "compat/compat.h"
 #include "json_out.h"
+#include "kernels/kernels.h"
+#include "predict/predict.h"
+#include "profiles.h"
 
 typedef struct {
     const char *hardware_config, *rules_text, *format;
@@ -24,7 +27,7 @@ static bool read_args(int argc, char **argv, gemm_args *a, int *exit_code)
         df_arg_required(df_arg_int("n", &a->n, 1, DF_ARG_INT_MAX, "columns of the output")),
         df_arg_text(
             "rules", &a->rules_text,
-            "corrected (the default) or reference, followed by exceptions (see `help rules`)"),
+            "corrected (the default), calibrated or reference, then exceptions (see `help rules`)"),
         df_arg_choice("format", &a->format, "text|json", "how the result is printed"),
     };
     const df_command command = {
@@ -39,7 +42,6 @@ static df_status solve(gemm_args *a, df_hw_device *dev, df_gemm_cost *cost, df_e
 {
     df_cfg cfg;
     const df_gemm_shape shape = {(double)a->m, (double)a->k, (double)a->n};
-    DF_TRY(df_rules_parse(a->rules_text, &a->rules, err));
     const df_cli_files files = {.hardware_config = a->hardware_config};
     DF_TRY(df_cli_load(&files, &a->rules, DF_CFG_NEED_HARDWARE, &cfg, err));
     DF_TRY(df_hw_derive(&cfg, &a->rules, dev, err));
@@ -56,6 +58,66 @@ static df_status solve(gemm_args *a, df_hw_device *dev, df_gemm_cost *cost, df_e
     df_gemm_search_free(gemm);
     return status == DF_OK ? df_cli_check_finite(cost->time_s, dev, &a->rules, err) : status;
 }
+
+/* ---- As it was measured ---- */
+
+/* Repeated alone, in a graph; see docs/calibrated.md. */
+static df_status
+solve_measured(const gemm_args *a, df_cfg *cfg, df_tiling *out, double *peak, df_err *err)
+{
+    const df_cli_files files = {.hardware_config = a->hardware_config};
+    const df_load load = {.throttle = -1.0, .ws_over_l2 = -1.0};
+    const df_matmul product = {(double)a->m, (double)a->n, (double)a->k, 1.0, 1.0};
+    df_hw_device dev;
+    df_card card;
+    DF_TRY(df_cli_load(&files, &a->rules, DF_CFG_NEED_HARDWARE, cfg, err));
+    DF_TRY(df_hw_derive(cfg, &a->rules, &dev, err));
+    df_card_of(cfg, &dev, &card);
+    const df_gemm_kernel *const kernel = df_predict_products(cfg);
+    DF_TRY(df_predict_check_card(&card, kernel->format, err));
+    *out = df_kernel_gemm(&card, kernel, &load, &product);
+    *peak = card.flops_ps * card.format_rate[kernel->format];
+    return DF_OK;
+}
+
+static int print_measured(const gemm_args *a, const df_cfg *cfg, const df_tiling *t, double peak)
+{
+    const double flops = 2.0 * (double)a->m * (double)a->n * (double)a->k;
+    if (a->format[0] == 'j') {
+        json_t *const root = json_object();
+        df_json_real(root, "M", (double)a->m);
+        df_json_real(root, "K", (double)a->k);
+        df_json_real(root, "N", (double)a->n);
+        df_json_real(root, "time_s", t->time_s);
+        df_json_real(root, "flops", flops);
+        df_json_real(root, "tile_m", t->rows);
+        df_json_real(root, "tile_n", t->columns);
+        df_json_real(root, "split_k", t->split);
+        df_json_real(root, "acc_dram", t->dram_bytes);
+        df_basis_add_json(root, cfg);
+        return df_json_print(root);
+    }
+    printf("C[%.0f,%.0f] = A[%.0f,%.0f] B[%.0f,%.0f]\n", (double)a->m, (double)a->n, (double)a->m,
+           (double)a->k, (double)a->k, (double)a->n);
+    printf("time        %.6g s, %.4g Tflop/s, %.1f %% of the device's peak\n", t->time_s,
+           flops / t->time_s / 1e12, 100.0 * flops / t->time_s / peak);
+    printf("tile        %.0f x %.0f, k split in %.0f; %.5g B to and from memory\n", t->rows,
+           t->columns, t->split, t->dram_bytes);
+    df_basis_print(cfg);
+    return df_cli_finish(0);
+}
+
+static int run_measured(const gemm_args *a)
+{
+    df_cfg cfg;
+    df_tiling tiling;
+    double peak;
+    df_err err;
+    const df_status status = solve_measured(a, &cfg, &tiling, &peak, &err);
+    return status == DF_OK ? print_measured(a, &cfg, &tiling, peak) : df_cli_fail(status, &err);
+}
+
+/* ---- As an ideal device would do it ---- */
 
 static const char *loop_name(df_gemm_loop loop)
 {
@@ -133,7 +195,11 @@ int df_cmd_gemm(int argc, char **argv)
     if (!read_args(argc, argv, &a, &exit_code)) {
         return exit_code;
     }
-    const df_status status = solve(&a, &dev, &cost, &err);
+    df_status status = df_rules_parse(a.rules_text, &a.rules, &err);
+    if (status == DF_OK && a.rules.calibrated) {
+        return run_measured(&a);
+    }
+    status = status == DF_OK ? solve(&a, &dev, &cost, &err) : status;
     if (status != DF_OK) {
         return df_cli_fail(status, &err);
     }

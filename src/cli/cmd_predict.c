@@ -12,6 +12,7 @@
 #include "llm_warn.h"
 #include "pictures.h"
 #include "predict/predict.h"
+#include "profiles.h"
 #include "summary.h"
 
 typedef struct {
@@ -45,7 +46,7 @@ static bool read_args(const char *name, int argc, char **argv, predict_args *a, 
             "folder for the summary file, created if it does not exist (default output/MODE)"),
         df_arg_text(
             "rules", &a->rules_text,
-            "corrected (the default) or reference, followed by exceptions (see `help rules`)"),
+            "corrected (the default), calibrated or reference, then exceptions (see `help rules`)"),
         df_arg_bool("ignore_memory", &a->ignore_memory,
                     "do not warn when the model does not fit in memory"),
         df_arg_bool("breakdown", &a->breakdown,
@@ -203,6 +204,9 @@ static int print_json(const outcome *o)
 {
     json_t *const root = json_object();
     df_json_text(root, "mode", df_mode_name(o->cfg.mode));
+    if (o->rules.calibrated) {
+        df_basis_add_json(root, &o->cfg);
+    }
     if (o->cfg.mode == DF_MODE_LLM) {
         const df_llm_report report = report_of(o);
         df_llm_add_json(root, &report);
@@ -290,6 +294,9 @@ static int print_text(const outcome *o, bool breakdown)
     } else {
         const df_llm_report report = report_of(o);
         df_llm_print_text(&report, breakdown);
+    }
+    if (o->rules.calibrated) {
+        df_basis_print(&o->cfg);
     }
     if (o->summary[0] != '\0') {
         const bool llm = o->cfg.mode == DF_MODE_LLM;

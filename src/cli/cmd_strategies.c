@@ -25,7 +25,7 @@ static bool read_args(int argc, char **argv, strategies_args *a, int *exit_code)
                    "leave out strategies with a larger dp; 0: leave out none"),
         df_arg_text(
             "rules", &a->rules_text,
-            "corrected (the default) or reference, followed by exceptions (see `help rules`)"),
+            "corrected (the default), calibrated or reference, then exceptions (see `help rules`)"),
         df_arg_choice("format", &a->format, "text|csv|json", "how the result is printed"),
     };
     const df_command command = {

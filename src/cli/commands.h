@@ -18,8 +18,9 @@ int df_cmd_query(int argc, char **argv);
 int df_cmd_top(int argc, char **argv);
 int df_cmd_merge(int argc, char **argv);
 int df_cmd_astra(int argc, char **argv);
-int df_cmd_help_devices(void); /* the device files that come with the program */
-int df_cmd_help_search(void);  /* the table of descriptions of searches */
+int df_cmd_help_devices(void);
+int df_cmd_help_profiles(void); /* the device files that come with the program */
+int df_cmd_help_search(void);   /* the table of descriptions of searches */
 int df_cmd_import_hf(int argc, char **argv);
 
 #endif

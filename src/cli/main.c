@@ -32,7 +32,7 @@ static const subcommand commands[] = {
     {"import-hf", "makes a model file from a HuggingFace model", df_cmd_import_hf},
     {"version", "prints the version of this program (also --version, -V, -v)", version},
     {"help",
-     "prints this text; `help config`, `help devices`, `help rules` and `help search` print tables",
+     "prints this text; `help config`, `devices`, `profiles`, `rules` and `search` print tables",
      help},
 };
 enum {
@@ -73,6 +73,8 @@ static int help(int argc, char **argv)
         df_rules_print_help(stdout);
     } else if (strcmp(topic, "devices") == 0) {
         return df_cmd_help_devices();
+    } else if (strcmp(topic, "profiles") == 0) {
+        return df_cmd_help_profiles();
     } else if (strcmp(topic, "search") == 0) {
         return df_cmd_help_search();
     } else if (argc == 0) {
@@ -85,7 +87,8 @@ static int help(int argc, char **argv)
                 return commands[i].run(1, words);
             }
         }
-        return fail_usage("expected config, devices, rules, search or a command", topic, NULL);
+        return fail_usage("expected config, devices, profiles, rules, search or a command", topic,
+                          NULL);
     }
     return df_cli_finish(0);
 }

@@ -219,7 +219,7 @@ static double prompt_share(const df_framework *w, df_arch like)
     return 1.0;
 }
 
-static const df_gemm_kernel *product_kernel(const df_framework *w, df_format format)
+const df_gemm_kernel *df_framework_products(const df_framework *w, df_format format)
 {
     static const df_gemm_kernel_id fp8[] = {[DF_LOW_MEASURED] = DF_GEMM_FP8_MEASURED,
                                             [DF_LOW_VENDOR] = DF_GEMM_FP8_VENDOR,
@@ -268,7 +268,7 @@ df_calibrated df_train_prices(const df_framework *w,
                  .ws_over_l2 = HUGE_VAL},
         .fabric = *fabric,
         .transformer = true,
-        .product = product_kernel(w, products),
+        .product = df_framework_products(w, products),
         .low_share = low_share(w, products),
         .quantise = w->quantise * (products == DF_FORMAT_MXFP8 ? w->quantise_mx : 1.0),
         .prompt_share = prompt_share(w, card->like),

@@ -42,17 +42,6 @@ static void take(const df_calibration *own, df_calibration *is)
 
 /* NOLINTEND(bugprone-macro-parentheses) */
 
-/* Measured is what has constants of its own for products and both kinds of attention. */
-static df_basis basis_of(const df_cfg_calibration *c)
-{
-    if (c->basis >= 0) {
-        return (df_basis)c->basis;
-    }
-    const bool measured =
-        c->own.gemm_tensor >= 0.0 && c->own.prefill_tensor >= 0.0 && c->own.decode_dram >= 0.0;
-    return measured ? DF_BASIS_MEASURED : DF_BASIS_RULE;
-}
-
 /* A bundle is built to pull a bit more than its share of the DRAM, and no less than measured ones:
  * what an architecture without measured kernels is taken to do. */
 static double pulled_bytes_per_cycle(const df_card *card)
@@ -95,7 +84,7 @@ void df_card_of(const df_cfg *cfg, const df_hw_device *dev, df_card *card)
                                            : 0.0,
                       .in_switch = adds_in_switch(cfg),
                       .like = c->like,
-                      .basis = basis_of(c),
+                      .basis = df_cfg_basis(cfg),
                       .shared = c->shared};
     for (int format = 0; format < DF_FORMATS; format++) {
         card->format_rate[format] = cfg->tech.core.format_rate[format];

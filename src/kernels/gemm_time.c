@@ -256,10 +256,11 @@ static double throttled_s(const product *x, double tensor_s, double dram_s, doub
 static const double splits[] = {1, 2, 4, 8, 16, 32};
 enum { SPLITS = sizeof splits / sizeof splits[0] };
 
-/* The fastest of the splits of a tile, if it is faster than `best_s`. What cannot be is left as
- * early as that is known: no split does less work, or spreads it over more bundles than there are.
+/* Takes the fastest of the splits of a tile, if it is faster than the best so far. What cannot be
+ * is left as early as that is known: no split does less work, or spreads it over more bundles than
+ * there are.
  */
-static double tile_s(const product *x, const tile *t, int count, double best_s)
+static void try_tile(const product *x, const tile *t, int count, df_tiling *best)
 {
     const double least_k = 128.0;
     const double rows = ceil(x->of->m / t->rows);
@@ -268,12 +269,12 @@ static double tile_s(const product *x, const tile *t, int count, double best_s)
     const double load_element_s = (t->rows + t->columns) * x->operand_s;
     const double full = x->of->count * rows * columns * x->per_bundle;
     const double least_element_s = fmax(fmax(tensor_element_s, load_element_s), x->step_s);
-    if (fmax(full, 1.0 / splits[count - 1]) * x->of->k * least_element_s >= best_s) {
-        return best_s;
+    if (fmax(full, 1.0 / splits[count - 1]) * x->of->k * least_element_s >= best->time_s) {
+        return;
     }
     const double dram_s = memory_s(x, t, rows, columns);
-    if (dram_s >= best_s) {
-        return best_s;
+    if (dram_s >= best->time_s) {
+        return;
     }
     const double element_s = df_join4(tensor_element_s, load_element_s, x->step_s);
     for (int i = 0; i < count; i++) {
@@ -282,11 +283,14 @@ static double tile_s(const product *x, const tile *t, int count, double best_s)
         }
         const double tensor_s = bundles_s(x, x->of->count * rows * columns, element_s, splits[i]);
         const double extra_s = split_s(x, splits[i]);
-        if (fmax(tensor_s, dram_s) + extra_s < best_s) {
-            best_s = fmin(best_s, throttled_s(x, tensor_s, dram_s, extra_s));
+        if (fmax(tensor_s, dram_s) + extra_s >= best->time_s) {
+            continue;
+        }
+        const double time_s = throttled_s(x, tensor_s, dram_s, extra_s);
+        if (time_s < best->time_s) {
+            *best = (df_tiling){time_s, t->rows, t->columns, splits[i], dram_s / x->byte_s};
         }
     }
-    return best_s;
 }
 
 /* Seconds of quantising A, which arrives in bf16 and leaves in a byte. */
@@ -303,18 +307,27 @@ static double quantise_s(const product *x)
     return (block ? g->g_rqb : g->g_rq8) * card->is.gemm_kernel_s + stream_s;
 }
 
+df_tiling df_kernel_gemm(const df_card *card,
+                         const df_gemm_kernel *kernel,
+                         const df_load *load,
+                         const df_matmul *p)
+{
+    const product x = product_of(card, kernel, load, p);
+    const choice c = choice_of(card, kernel->tiles, p);
+    df_tiling best = {.time_s = HUGE_VAL};
+    for (int i = 0; i < c.count; i++) { /* those that are most often the fastest come first */
+        const int at = p->m > 128.0 ? c.count - 1 - i : i;
+        try_tile(&x, &c.list[at], c.splits ? SPLITS : 1, &best);
+    }
+    const bool quantises = kernel->operand_bytes < 2.0 && p->quantise > 0.0;
+    best.time_s += card->is.gemm_kernel_s + (quantises ? p->quantise * quantise_s(&x) : 0.0);
+    return best;
+}
+
 double df_kernel_gemm_s(const df_card *card,
                         const df_gemm_kernel *kernel,
                         const df_load *load,
                         const df_matmul *p)
 {
-    const product x = product_of(card, kernel, load, p);
-    const choice c = choice_of(card, kernel->tiles, p);
-    double best_s = HUGE_VAL;
-    for (int i = 0; i < c.count; i++) { /* those that are most often the fastest come first */
-        const int at = p->m > 128.0 ? c.count - 1 - i : i;
-        best_s = tile_s(&x, &c.list[at], c.splits ? SPLITS : 1, best_s);
-    }
-    const bool quantises = kernel->operand_bytes < 2.0 && p->quantise > 0.0;
-    return card->is.gemm_kernel_s + best_s + (quantises ? p->quantise * quantise_s(&x) : 0.0);
+    return df_kernel_gemm(card, kernel, load, p).time_s;
 }

@@ -97,6 +97,18 @@ typedef struct {
     double quantise; /* of A: 1, or 0 where that was done before; a factor between */
 } df_matmul;
 
+/* How a library computes a product: the fastest tile, and the blocks that share k. */
+typedef struct {
+    double time_s;
+    double rows, columns, split;
+    double dram_bytes; /* that the tiles take in, and the output */
+} df_tiling;
+
+df_tiling df_kernel_gemm(const df_card *card,
+                         const df_gemm_kernel *kernel,
+                         const df_load *load,
+                         const df_matmul *product);
+
 /* Seconds of a product. HUGE_VAL: the card has no rate for the format. */
 double df_kernel_gemm_s(const df_card *card,
                         const df_gemm_kernel *kernel,

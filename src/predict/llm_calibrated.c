@@ -25,9 +25,17 @@ static df_format products_format(const df_cfg *cfg)
     return p->tensor_bytes >= 2.0 ? DF_FORMAT_BF16 : DF_FORMAT_FP8;
 }
 
+const df_gemm_kernel *df_predict_products(const df_cfg *cfg)
+{
+    df_framework w;
+    df_framework_preset(DF_FRAMEWORK_MEGATRON_2021, &w);
+    w.gemm_low = DF_LOW_MEASURED;
+    return df_framework_products(&w, products_format(cfg));
+}
+
 /* What the kernels need of a card. A part that has no share of its budgets makes a design
  * infeasible; what a file must give is an error. */
-static df_status check_card(const df_card *card, df_format format, df_err *err)
+df_status df_predict_check_card(const df_card *card, df_format format, df_err *err)
 {
     if (!(card->format_rate[format] > 0.0)) {
         return df_fail(err, DF_EINVAL,
@@ -72,7 +80,7 @@ df_status df_calibrated_begin(df_job *x)
     const df_format format = products_format(x->cfg);
     df_card card;
     df_card_of(x->cfg, x->coster.dev, &card);
-    DF_TRY(check_card(&card, format, x->err));
+    DF_TRY(df_predict_check_card(&card, format, x->err));
     x->calibrated = bare_prices(x, &card, format);
     x->card_device = *x->coster.dev;
     x->card_device.launch_overhead_s = card.is.gemm_kernel_s;

@@ -7,6 +7,7 @@
 #include "fold/usage.h"
 #include "graph/dag.h"
 #include "graph/pipeline.h"
+#include "kernels/kernels.h"
 #include "model/lstm.h"
 #include "rules/rules.h"
 #include "runner/runner.h"
@@ -121,6 +122,15 @@ DF_NODISCARD df_status df_predict(df_predictor *predictor,
 
 /* Whether the strategy in *cfg can split the model at all (no device needed). */
 DF_NODISCARD df_status df_predict_check(const df_cfg *cfg, const df_rules *rules, df_err *err);
+
+/* ---- The calibrated rules ---- */
+
+/* How products with weights are computed in the format that *cfg has for them. */
+const df_gemm_kernel *df_predict_products(const df_cfg *cfg);
+
+/* Whether a card has what kernels need: DF_EINVAL names a key that the file lacks, DF_INFEASIBLE a
+ * part that has no share of its budgets. */
+DF_NODISCARD df_status df_predict_check_card(const df_card *card, df_format format, df_err *err);
 
 /* ---- What a transformer's step is made of ---- */
 

@@ -1,0 +1,64 @@
+/* `deepflow help profiles`, and what a prediction by the calibrated rules rests on. */
+#include "profiles.h"
+
+#include <stdio.h>
+
+#include "cli.h"
+#include "commands.h"
+#include "framework/framework.h"
+
+int df_cmd_help_profiles(void)
+{
+    puts(
+        "A framework trains as its profile says under the calibrated rules: `sw_param.framework:\n"
+        "NAME`, or a map with `like: NAME` and the keys that differ (`deepflow help config`). "
+        "Without\n"
+        "one, the newest of NeMo is assumed. Each is given with what its numbers were read off or\n"
+        "fitted to; docs/validation.md has how well it predicts runs.\n");
+    for (int i = 0; i < DF_FRAMEWORK_COUNT; i++) {
+        printf("%-17s %s\n", df_framework_rows[i].name, df_framework_rows[i].source);
+    }
+    return df_cli_finish(0);
+}
+
+/* ---- What a prediction rests on ---- */
+
+static const char *const basis_words[] = {
+    [DF_BASIS_MEASURED] = "measured", [DF_BASIS_SISTER] = "sister", [DF_BASIS_RULE] = "rule"};
+
+static const char *framework_name(const df_cfg *cfg)
+{
+    const int like = cfg->sw.framework.like;
+    return df_framework_rows[like >= 0 ? like : DF_FRAMEWORK_NEMO_26_08].name;
+}
+
+static bool trains(const df_cfg *cfg)
+{
+    return cfg->mode == DF_MODE_LLM && cfg->llm.run_type == DF_RUN_TRAINING;
+}
+
+void df_basis_add_json(json_t *root, const df_cfg *cfg)
+{
+    json_t *const basis = json_object();
+    df_json_text(basis, "kernels", basis_words[df_cfg_basis(cfg)]);
+    df_json_text(basis, "like", df_arch_name(cfg->calibration.like));
+    if (trains(cfg)) {
+        df_json_text(basis, "framework", framework_name(cfg));
+        df_json_bool(basis, "framework_assumed", cfg->sw.framework.like < 0);
+    }
+    json_object_set_new(root, "basis", basis);
+}
+
+void df_basis_print(const df_cfg *cfg)
+{
+    static const char *const texts[] = {[DF_BASIS_MEASURED] = "measured on this card",
+                                        [DF_BASIS_SISTER] = "measured on a card with the same chip",
+                                        [DF_BASIS_RULE] = "by rule from another card"};
+    printf("  kernels                        %s (%s)", texts[df_cfg_basis(cfg)],
+           df_arch_name(cfg->calibration.like));
+    if (trains(cfg)) {
+        printf("; framework %s%s", framework_name(cfg),
+               cfg->sw.framework.like < 0 ? ", assumed" : "");
+    }
+    putchar('\n');
+}

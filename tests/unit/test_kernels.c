@@ -1,0 +1,215 @@
+/* Kernels of a card: cases worked by hand, and that no part of a card makes them slower by becoming
+ * better. */
+#include <math.h>
+
+#include "base/mt19937.h"
+#include "kernels/kernels.h"
+#include "support/support.h"
+
+enum { CASES = 4000 };
+
+/* A data sheet: H100 SXM5. */
+static df_card h100(void)
+{
+    df_card card = {.bundles = 132,
+                    .clock_hz = 1.83e9,
+                    .flops_ps = 989.4e12,
+                    .dram_bytes_ps = 3350e9,
+                    .l2_bytes = 50e6,
+                    .l2_bytes_ps = 9370e9,
+                    .link_bytes_ps = 450e9,
+                    .in_switch = true,
+                    .like = DF_ARCH_H100,
+                    .basis = DF_BASIS_MEASURED};
+    card.format_rate[DF_FORMAT_BF16] = 1;
+    card.format_rate[DF_FORMAT_FP8] = card.format_rate[DF_FORMAT_FP8_BLOCK] = 1978.9 / 989.4;
+    df_calibration_of(card.like, &card.is);
+    df_calibration_shared_preset(&card.shared);
+    return card;
+}
+
+/* ---- By hand ---- */
+
+/* C[2048,7168], k = 16384, operands 38 times the L2: tiles of 256 x 128, k in two. 8 x 56 x 2
+ * blocks are 6.788 a bundle, 6.932 waves; 9.568 ns an element of k (9.359 of the tensor
+ * cores, 5.152 of loads, 1.402 of latency); 553.15 us of the bundles and 147.06 us of the memory
+ * join to 556.59 us; 12.49 us to add up; with the throttle of a kernel of that length 619.70 us;
+ * and 2.43 us. */
+static void a_product_by_hand(void **state)
+{
+    (void)state;
+    const df_card card = h100();
+    const df_load load = {.throttle = -1, .ws_over_l2 = 38, .as_fitted = true};
+    const df_matmul product = {2048, 7168, 16384, 1, 1};
+    const df_tiling t = df_kernel_gemm(&card, &df_gemm_kernels[DF_GEMM_CUBLAS], &load, &product);
+    df_assert_rel(t.time_s, 622.135e-6, 1e-6);
+    df_assert_rel(t.rows, 256, 0);
+    df_assert_rel(t.columns, 128, 0);
+    df_assert_rel(t.split, 2, 0);
+    df_assert_rel(t.dram_bytes, 4.06182e8, 1e-5);
+}
+
+/* 8,192 tokens, 64 heads of 128 on 8: 4,096 tiles of 128 packed rows, 31.433 waves of 49.70 us each
+ * on average; 1,622.45 us, with the throttle 1,887.23; 19.15 us of the cache's write, 6.01 of
+ * launches. */
+static void a_prompt_by_hand(void **state)
+{
+    (void)state;
+    const df_card card = h100();
+    const df_load load = {.throttle = -1};
+    const df_prompt prompt = {1, 8192, 0, 64, 8, 128, false};
+    const df_prompt_time t = df_kernel_prompt(&card, &load, &prompt);
+    df_assert_rel(t.body_s, 1887.23e-6, 1e-5);
+    df_assert_rel(t.write_s, 19.1515e-6, 1e-5);
+    df_assert_rel(t.fixed_s + t.body_s + t.write_s, 1912.4e-6, 1e-5);
+}
+
+/* 32 sequences of 8,192: 256 blocks are two waves; 335.89 us of the memory and 192.72 us of the
+ * bundles, with 5.04 us of a block 360.87 us; 3.66 us of launches. */
+static void a_token_by_hand(void **state)
+{
+    (void)state;
+    const df_card card = h100();
+    const df_load load = {.throttle = -1, .ws_over_l2 = 21.5, .as_fitted = true};
+    const df_decode_kernel kernel = df_decode_measured(&card);
+    const df_token token = {32, 8192, 64, 8, 128, false};
+    df_assert_rel(df_kernel_decode_s(&card, &kernel, &load, &token), 364.531e-6, 1e-6);
+}
+
+/* 128 tokens to 8 of 256 experts of 7168 x 256: 632.46 and 328.26 us of the products, bound by the
+ * memory, 9.71 us of pointwise work, 30.34 us of launches. */
+static void experts_by_hand(void **state)
+{
+    (void)state;
+    const df_card card = h100();
+    const df_load load = {.throttle = -1, .as_fitted = true};
+    const df_experts layer = {
+        .tokens = 128, .hidden = 7168, .width = 256, .experts = 256, .top_k = 8};
+    df_assert_rel(df_kernel_experts_s(&card, &load, &layer), 1000.76e-6, 1e-5);
+}
+
+/* A MiB among eight: NCCL's middle protocol, (1.47 + 14 * 1.085) hops of 0.785 us, and 1,889,300
+ * bytes at 0.5489 of 380.16 GB/s; the others take 33.7, 74.7 and 211.7 us. */
+static void an_all_reduce_by_hand(void **state)
+{
+    (void)state;
+    const df_card card = h100();
+    df_assert_rel(df_kernel_comm_s(&card, DF_COMM_NCCL, DF_COMM_ALL_REDUCE, 8, 0x1p20), 26.7218e-6,
+                  1e-5);
+    df_assert_rel(df_kernel_comm_s(&card, DF_COMM_NCCL, DF_COMM_ALL_REDUCE, 1, 0x1p20), 0, 0);
+    df_card alone = card;
+    alone.link_bytes_ps = 0;
+    assert_true(isinf(df_kernel_comm_s(&alone, DF_COMM_NCCL, DF_COMM_ALL_GATHER, 2, 8)));
+}
+
+/* ---- Monotony ---- */
+
+static double uniform(df_mt19937 *rng)
+{
+    return df_mt_next(rng) * 0x1p-32;
+}
+
+static double drawn(df_mt19937 *rng, double low, double high)
+{
+    return floor(low * pow(high / low, uniform(rng)));
+}
+
+/* Makes one part better. */
+static void improve(df_card *card, int part, double factor)
+{
+    double *const parts[] = {&card->flops_ps, &card->clock_hz,    &card->dram_bytes_ps,
+                             &card->l2_bytes, &card->l2_bytes_ps, &card->link_bytes_ps};
+    *parts[part] *= factor;
+    df_calibration_of(card->like, &card->is);
+    df_calibration_complete(card, NULL);
+}
+
+/* A card like one of those that were measured, or of none. */
+static df_card any_card(df_mt19937 *rng)
+{
+    df_card card = h100();
+    card.like = (df_arch)(uniform(rng) * DF_ARCHS);
+    card.basis = uniform(rng) < 0.5 ? DF_BASIS_MEASURED : DF_BASIS_RULE;
+    card.bundles = drawn(rng, 8, 600);
+    card.flops_ps *= drawn(rng, 1, 1000) / 100;
+    card.dram_bytes_ps *= drawn(rng, 10, 1000) / 100;
+    card.l2_bytes *= drawn(rng, 1, 1000) / 100;
+    card.l2_bytes_ps *= drawn(rng, 10, 1000) / 100;
+    card.link_bytes_ps *= drawn(rng, 1, 1000) / 100;
+    improve(&card, 0, 1);
+    return card;
+}
+
+static double any_kernel_s(const df_card *card, df_mt19937 rng)
+{
+    const int kind = (int)(uniform(&rng) * 5);
+    const df_load load = {
+        .sustained = uniform(&rng) < 0.5, .throttle = -1, .ws_over_l2 = drawn(&rng, 1, 1e6) / 1e3};
+    const double kv = drawn(&rng, 1, 33);
+    const double group = drawn(&rng, 1, 17);
+    const df_decode_kernel decode = df_decode_measured(card);
+    const df_gemm_kernel *const kernels[] = {
+        &df_gemm_kernels[DF_GEMM_CUBLAS], &df_gemm_kernels[DF_GEMM_FP8_MEASURED],
+        &df_gemm_kernels[DF_GEMM_FP8_TRAINING], &df_gemm_kernels[DF_GEMM_FP8_BLOCK]};
+    switch (kind) {
+    case 0:
+        return df_kernel_gemm_s(
+            card, kernels[(int)(uniform(&rng) * 4)], &load,
+            &(df_matmul){drawn(&rng, 1, 4e4), drawn(&rng, 16, 6e4), drawn(&rng, 16, 6e4), 1, 1});
+    case 1: {
+        const df_prompt prompt = {
+            drawn(&rng, 1, 64), drawn(&rng, 1, 1e5), 0, kv * group, kv, 128, false};
+        const df_prompt_time t = df_kernel_prompt(card, &load, &prompt);
+        return t.fixed_s + t.body_s + t.write_s;
+    }
+    case 2:
+        return df_kernel_decode_s(
+            card, &decode, &load,
+            &(df_token){drawn(&rng, 1, 512), drawn(&rng, 1, 1e5), kv * group, kv, 128, false});
+    case 3:
+        return df_kernel_experts_s(card, &load,
+                                   &(df_experts){.tokens = drawn(&rng, 1, 4e4),
+                                                 .hidden = 4096,
+                                                 .width = drawn(&rng, 64, 14336),
+                                                 .experts = 64,
+                                                 .top_k = 4,
+                                                 .skewed = uniform(&rng) < 0.5});
+    default:
+        return df_kernel_comm_s(card, DF_COMM_NCCL, (df_comm_kind)(uniform(&rng) * 4),
+                                drawn(&rng, 2, 73), drawn(&rng, 64, 2e9));
+    }
+}
+
+/* The least of several ways falls or stays when each of them does. */
+static void nothing_gets_slower_on_a_better_card(void **state)
+{
+    (void)state;
+    df_mt19937 rng;
+    df_mt_init(&rng, 14);
+    for (int i = 0; i < CASES; i++) {
+        df_card card = any_card(&rng);
+        const int part = i % 6;
+        const double factor = 1 + uniform(&rng);
+        const double before_s = any_kernel_s(&card, rng);
+        improve(&card, part, factor);
+        const double after_s = any_kernel_s(&card, rng);
+        uniform(&rng);
+        if (!(after_s <= before_s * 1.005) || !isfinite(before_s)) {
+            fail_msg("case %d: part %d times %g: %g s, before %g s", i, part, factor, after_s,
+                     before_s);
+        }
+    }
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_product_by_hand),
+        cmocka_unit_test(a_prompt_by_hand),
+        cmocka_unit_test(a_token_by_hand),
+        cmocka_unit_test(experts_by_hand),
+        cmocka_unit_test(an_all_reduce_by_hand),
+        cmocka_unit_test(nothing_gets_slower_on_a_better_card),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
