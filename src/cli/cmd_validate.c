@@ -49,8 +49,9 @@ static bool read_args(int argc, char **argv, validate_args *a, int *exit_code)
         df_arg_text(
             "hardware_dir", &a->hardware,
             "folder of the hardware files that devices.csv names; by default configs/hardware"),
-        df_arg_text("rules", &a->rules_text,
-                    "all, or reference, corrected or calibrated followed by exceptions (see `help rules`)"),
+        df_arg_text(
+            "rules", &a->rules_text,
+            "all, or reference, corrected or calibrated followed by exceptions (see `help rules`)"),
         df_arg_text("by", &a->by_text,
                     "part, device, model, or several with commas: scores of each by itself"),
         df_arg_choice("format", &a->format, "text|json|csv", "how the result is printed"),
@@ -99,11 +100,12 @@ static df_status read_split(const char *text, split *by, df_err *err)
 
 static df_status read_rules(const char *text, outcome *o, df_err *err)
 {
-    if (strcmp(text, "all") == 0) {
+    const bool all = strcmp(text, "all") == 0;
+    if (all || strcmp(text, "both") == 0) { /* both: before there was a third */
         o->rules[0] = df_rules_reference();
         o->rules[1] = df_rules_corrected();
         o->rules[2] = df_rules_calibrated();
-        o->num_rules = 3;
+        o->num_rules = all ? 3 : 2;
     } else {
         DF_TRY(df_rules_parse(text, &o->rules[0], err));
         o->num_rules = 1;
