@@ -99,7 +99,7 @@ static void warn_rate(const walk *w, const entry *at, const df_opt *opt, const c
 static df_status
 fail_twice(const walk *w, const yaml_node_t *node, const char *path, const df_cfg_mark *before)
 {
-    return df_fail(w->err, DF_EINVAL, "%s:%d: %s: expected it once, found it in %s:%d too", w->name,
+    return df_fail(w->err, DF_EINVAL, "%s:%d: %s: expected once, found in %s:%d too", w->name,
                    line_of(node), path, before->file, before->line);
 }
 

@@ -178,7 +178,7 @@ static void mistakes_are_named(void **state)
     refuse("device: ''\n", "file:1: device: expected one that `deepflow help devices` lists, or a "
                            "file such as ./FILE.yaml, found nothing");
     refuse("device: h100_sxm\ndevice: h200_sxm\n",
-           "file:2: device: expected it once, found it in file:1 too");
+           "file:2: device: expected once, found in file:1 too");
     refuse("device: h100_sxm\nscheduling_param: {tp: 2}\n" MODEL,
            "file:2: scheduling_param.dp: expected tp * cp * dp * lp = 1 (num_nodes * "
            "num_devices_per_node), found 2 * 1 * 1 * 1 = 2; tp 1 would fit");
