@@ -14,6 +14,7 @@
 #include "config/axis.h"
 #include "config/cfg_attention.h"
 #include "config/cfg_calibration.h"
+#include "config/cfg_engine.h"
 #include "config/cfg_framework.h"
 #include "sched/sched.h"
 
@@ -106,6 +107,7 @@ typedef struct {
     int64_t dp_zero_stage;
     df_cfg_precision precision;
     df_cfg_framework framework;
+    df_cfg_engine engine;
 } df_cfg_sw;
 
 typedef struct {

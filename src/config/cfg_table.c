@@ -61,6 +61,13 @@ static const df_word words_kv_format[] = {{"as_tensor_format", 0, false},
                                           {NULL, 0, false}};
 #define FRAMEWORK_WORD(name, word) {word, name, false},
 static const df_word words_framework[] = {DF_FRAMEWORKS(FRAMEWORK_WORD){NULL, 0, false}};
+static const df_word words_engine[] = {
+    DF_ENGINES(FRAMEWORK_WORD){"batch", DF_ENGINE_BATCH_2023, false}, {NULL, 0, false}};
+static const df_word words_all_reduce[] = {
+    {"nccl", DF_REDUCE_NCCL, false},         {"own_sglang", DF_REDUCE_SGLANG, false},
+    {"own_trtllm", DF_REDUCE_TRTLLM, false}, {"own", DF_REDUCE_SGLANG, false},
+    {NULL, 0, false}};
+static const df_word words_smooth[] = {{"knots", 1, false}, {"none", 0, false}, {NULL, 0, false}};
 static const df_word words_elementwise[] = {{"gpt", DF_POINTWISE_GPT, false},
                                             {"gated_eager", DF_POINTWISE_GATED_EAGER, false},
                                             {"gated_fused", DF_POINTWISE_GATED_FUSED, false},
@@ -302,6 +309,14 @@ static const df_word words_attention[] = {DF_CFG_ATTENTION_TYPES(ATTENTION_WORD)
         unit,   range,                                                                             \
         words,  OPTIONAL(DF_FRAMEWORK_ABSENT),                                                     \
         0,      AT(sw.framework.own.field),                                                        \
+        meaning},
+
+#define ENGINE_ROW(field, path, unit, words, kind, range, meaning)                                 \
+    {                                                                                              \
+        path,   kind,                                                                              \
+        unit,   range,                                                                             \
+        words,  OPTIONAL(DF_ENGINE_ABSENT),                                                        \
+        0,      AT(sw.engine.own.field),                                                           \
         meaning},
 
 /* Technology values that a file leaves out are 0.1, and numbers of links 1, as in the Python
@@ -724,6 +739,17 @@ const df_opt df_opts[] = {
          sw.precision.products,
          "format of products with weights (calibrated rules); absent: that of tensors"),
     DF_FRAMEWORK_KEYS(FRAMEWORK_ROW) /* ends with a comma */
+    WORD("sw_param.engine",
+         words_engine,
+         OPTIONAL(-1),
+         sw.engine.like,
+         "the engine of inference (calibrated rules): `deepflow help profiles`"),
+    WORD("sw_param.engine.like",
+         words_engine,
+         OPTIONAL(-1),
+         sw.engine.like,
+         "the same, beside keys that differ from its profile"),
+    DF_ENGINE_KEYS(ENGINE_ROW) /* ends with a comma */
     REAL("scheduling_param.recompute_layers",
          "",
          FRACTION,
@@ -1133,6 +1159,7 @@ const df_opt_renamed df_opts_renamed[] = {
 const int df_num_opts_renamed = sizeof df_opts_renamed / sizeof df_opts_renamed[0];
 
 const df_opt_pair df_opt_aliases[] = {
+    {"engine", "sw_param.engine"},
     {"scheduling_param.pp", "scheduling_param.lp"},
     {"system_hierarchy.pp_inter", "system_hierarchy.lp_inter"},
 };
