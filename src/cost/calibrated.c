@@ -73,6 +73,18 @@ double df_calibrated_port_bytes_ps(const df_calibrated *c, double inside, double
                         : ports_bytes_ps;
 }
 
+/* NCCL's low-latency protocol through the host, which all devices of a node share. */
+static double host_bus_s(const df_calibrated *c, df_coll_kind kind, double bytes, double n)
+{
+    const df_calibration *const is = &c->card.is;
+    const df_calibration_shared *const shared = &c->card.shared;
+    const bool reduces = kind == DF_COLL_ALL_REDUCE;
+    const double passes = reduces ? 2.0 : 1.0;
+    const double hops = passes * (n - 1.0) * shared->c_sLL + (reduces ? shared->c_red : 0.0);
+    return is->collective_start_s + hops * is->collective_hop_s +
+           passes * bytes * (n - 1.0) / n / (c->fabric.node * c->fabric.port_bytes_ps);
+}
+
 double df_calibrated_ring_s(
     const df_calibrated *c, df_coll_kind kind, double bytes, double n, double inside, double rings)
 {
@@ -86,6 +98,9 @@ double df_calibrated_ring_s(
     }
     if (inside >= n) {
         return df_kernel_comm_s(&c->card, c->all_reduce, comm_kind(kind), n, bytes);
+    }
+    if (c->host_bus && c->fabric.pooled) {
+        return host_bus_s(c, kind, bytes, n);
     }
     const double passes = kind == DF_COLL_ALL_REDUCE ? 2.0 : 1.0;
     const double sent_bytes = passes * bytes * (n - 1.0) / n;
@@ -155,15 +170,18 @@ static df_status price_gemm(const df_coster *coster, const df_op *op, df_price *
 static void price_prompt(const df_calibrated *c, const df_op *op, df_price *price)
 {
     const df_op_attention *const a = &op->attention;
+    const double fresh = c->behind ? a->queries : a->keys;
+    const double cached = a->keys - fresh;
     const df_prompt prompt = {.sequences = 1.0, /* all heads are counted together */
-                              .fresh = a->keys,
+                              .fresh = fresh,
+                              .cached = cached,
                               .heads = a->heads,
                               .kv_heads = a->kv_heads,
                               .head_dim = a->head_dim,
                               .fp8 = c->fp8_attention};
     const df_prompt_time t = c->memo ? df_kernel_memo_prompt(c->memo, &prompt)
                                      : df_kernel_prompt(&c->card, &c->load, &prompt);
-    const double share = c->prompt_balance * a->queries / a->keys;
+    const double share = c->prompt_balance * a->queries / fresh;
     const double body_s = share * t.body_s / c->prompt_share;
     /* five products instead of two: Dao, ICLR 2024, section 4.1; and three small kernels around */
     price->time_s =
@@ -172,7 +190,8 @@ static void price_prompt(const df_calibrated *c, const df_op *op, df_price *pric
             : t.fixed_s + 3.0 * c->card.is.gemm_kernel_s + 2.5 * body_s / c->prompt_back;
     const double causal = 0.5;
     const double products = op->pass == DF_PASS_FORWARD ? 2.0 : 5.0;
-    price->flops = 2.0 * products * causal * a->heads * a->queries * a->keys * a->head_dim;
+    const double pairs = a->queries * (cached + causal * fresh);
+    price->flops = 2.0 * products * a->heads * pairs * a->head_dim;
     price->traffic_bytes[DRAM] =
         products * a->head_dim * (2.0 * a->queries * a->heads + 2.0 * a->keys * a->kv_heads);
 }

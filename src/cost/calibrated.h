@@ -41,6 +41,8 @@ typedef struct {
     df_comm_library all_reduce;
     df_kernel_memo *memo; /* of the card and the load; NULL: every kernel is computed */
     bool frozen;          /* weights have no gradients */
+    bool behind;   /* keys that have no query are of tokens in the cache, not of other devices */
+    bool host_bus; /* collectives that leave a node go through the host where ports are pooled */
 } df_calibrated;
 
 extern const df_cost_model df_cost_calibrated;

@@ -66,7 +66,8 @@ static double expert_byte_s(const df_card *card, const df_load *load, double wei
     const double l2_bytes_ps =
         load->as_fitted ? fitted_bytes_ps : fmax(fitted_bytes_ps, dram_bytes_ps);
     const double cycled = c->m_wsk * weights_bytes / card->l2_bytes;
-    const double hit = load->sustained ? 0.0 : 1.0 / (1.0 + cycled * cycled * (cycled * cycled));
+    const bool none = load->sustained && !load->as_fitted;
+    const double hit = none ? 0.0 : 1.0 / (1.0 + cycled * cycled * (cycled * cycled));
     return (1.0 - hit) / dram_bytes_ps + hit / l2_bytes_ps;
 }
 

@@ -86,7 +86,8 @@ typedef struct {
                             < 0: a product's own matrices, as when it is repeated alone */
     bool as_fitted;      /* what is resident in the L2 comes as slowly as was fitted, even where the
                             DRAM is faster; else the faster of the two counts, so that a larger L2
-                            never makes a kernel slower */
+                            never makes a kernel slower. Weights of experts may be, also of a model
+                            that runs for seconds */
 } df_load;
 
 extern const df_load df_load_sustained;
