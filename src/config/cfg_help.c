@@ -3,12 +3,23 @@
 
 #include "config/cfg_impl.h"
 
+/* Whether what a file does not give is that of a profile that it may name. */
+static bool is_of_profile(const df_opt *opt)
+{
+    return opt->absent.preset < 0 && opt->kind != DF_OPT_ENUM &&
+           (df_opt_is_under(opt->path, "sw_param.framework") ||
+            df_opt_is_under(opt->path, "sw_param.engine") ||
+            df_opt_is_under(opt->path, "sw_param.kernels"));
+}
+
 static void print_default(const df_opt *opt, FILE *out)
 {
     const char *const word = opt->words ? df_opt_word_of(opt->words, opt->absent.preset) : NULL;
     const df_opt *const followed = df_opt_followed(opt);
     if (followed) {
         fprintf(out, "default as %s", followed->path);
+    } else if (is_of_profile(opt)) {
+        fputs("default that of the profile", out);
     } else if (opt->absent.required && opt->absent.preset == 0) {
         fputs("required", out);
     } else if (opt->absent.required) {
@@ -46,7 +57,9 @@ static void print_option(const df_opt *opt, FILE *out)
     fprintf(out, "  %s", opt->path);
     for (int i = 0; i < df_num_opt_aliases; i++) {
         if (strcmp(df_opt_aliases[i].of, opt->path) == 0) {
-            fprintf(out, ", or %s", strrchr(df_opt_aliases[i].path, '.') + 1);
+            const char *const dot = strrchr(df_opt_aliases[i].path, '.');
+            fprintf(out, dot ? ", or %s" : ", or %s at the top",
+                    dot ? dot + 1 : df_opt_aliases[i].path);
         }
     }
     fprintf(out, "\n      %s\n      ", opt->meaning);

@@ -1,0 +1,20 @@
+/* engine_impl.h: inside the module of engines. */
+#ifndef DF_ENGINE_IMPL_H
+#define DF_ENGINE_IMPL_H
+#include "engine/engine.h"
+
+/* Bytes of an activation, a logit, an element of the embedding: 16 bits, whatever weights are. */
+#define DF_ENGINE_ELEMENT 2.0
+
+/* Products of a feed-forward network before its activation. */
+static inline double df_engine_ffn_in(const df_server *s)
+{
+    return s->dims->gated ? 2.0 : 1.0;
+}
+
+static inline bool df_engine_has_experts(const df_server *s)
+{
+    return s->dims->experts > 1.0;
+}
+
+#endif

@@ -1,0 +1,185 @@
+/* Seconds of a pass. */
+#include <math.h>
+
+#include "engine/engine_impl.h"
+
+df_status df_engine_price_ops(const df_server *s, const df_ops *ops, df_price price[])
+{
+    static const df_hw_device no_launches = {.launch_overhead_s = 0.0};
+    df_coster coster = {.model = &df_cost_calibrated, .options = &s->prices, .dev = &no_launches};
+    coster.topo.axis[DF_AXIS_TP].members = s->split.tp;
+    return df_price_ops(&coster, ops->op, ops->count, price);
+}
+
+static double sum_s(const df_server *s, const df_ops *ops)
+{
+    df_price price[DF_OPS_MAX];
+    double time_s = 0.0;
+    if (df_engine_price_ops(s, ops, price) != DF_OK) {
+        return HUGE_VAL;
+    }
+    for (int i = 0; i < ops->count; i++) {
+        time_s += price[i].time_s;
+    }
+    return time_s;
+}
+
+/* ---- Kernels but attention ---- */
+
+double df_engine_router_s(const df_server *s, double tokens)
+{
+    const df_matmul router = {
+        .m = fmax(1.0, tokens), .n = s->dims->experts, .k = s->dims->hidden, .count = 1.0};
+    return df_engine_has_experts(s)
+               ? df_calibrated_gemm_s(&s->prices, &df_gemm_kernels[DF_GEMM_CUBLAS], &router)
+               : 0.0;
+}
+
+/* Each device has a part of every expert. */
+double df_engine_experts_s(const df_server *s, double tokens)
+{
+    const df_experts experts = {.tokens = tokens,
+                                .hidden = s->dims->hidden,
+                                .width = fmax(1.0, s->dims->ffn / s->split.tp),
+                                .experts = s->dims->experts,
+                                .top_k = s->dims->top_k,
+                                .skewed = true,
+                                .block_fp8 = s->weight_bytes < DF_ENGINE_ELEMENT};
+    return df_engine_has_experts(s)
+               ? df_kernel_experts_s(&s->prices.card, &s->prices.load, &experts)
+               : 0.0;
+}
+
+static double layer_s(const df_server *s, double tokens)
+{
+    df_ops ops;
+    df_engine_layer_ops(s, tokens, &ops);
+    return sum_s(s, &ops) + df_engine_router_s(s, tokens) + df_engine_experts_s(s, tokens);
+}
+
+static double head_s(const df_server *s, double rows)
+{
+    df_ops ops;
+    df_engine_head_ops(s, rows, &ops);
+    return sum_s(s, &ops);
+}
+
+/* Numbers of tokens at which a batch fills whole tiles, one not above n and the next: powers of two
+ * up to 64, multiples of 64 up to 512, of 128 up to 1024, and so on. */
+typedef struct {
+    double low, step;
+} knots;
+
+static knots knots_around(double n)
+{
+    const double tile = 64.0;
+    const double finest = 512.0;
+    if (n < tile) {
+        const double low = ldexp(1.0, ilogb(n));
+        return (knots){low, low};
+    }
+    const double step = n < finest ? tile : ldexp(tile, ilogb(n / finest) + 1);
+    return (knots){floor(n / step) * step, step};
+}
+
+/* A straight line between knots: products jump where another tile begins, batches do not. */
+static double
+between(const df_server *s, double (*seconds)(const df_server *, double), double given)
+{
+    const double n = fmax(1.0, given);
+    const knots at = knots_around(n);
+    if (s->engine.smooth == 0.0 || n == at.low) {
+        return seconds(s, n);
+    }
+    const double weight = (n - at.low) / at.step;
+    return (1.0 - weight) * seconds(s, at.low) + weight * seconds(s, at.low + at.step);
+}
+
+/* ---- Attention ---- */
+
+/* Kernels of chunks of different shapes are launched together. */
+static double attention_s(const df_server *s, const df_engine_pass *pass)
+{
+    df_ops ops;
+    df_engine_attention_ops(s, pass, &ops);
+    const double together = fmax(0.0, (double)pass->kinds - 1.0);
+    return ops.count > 0 ? sum_s(s, &ops) - together * s->prices.card.is.prefill_fixed_s : 0.0;
+}
+
+/* What older kernels take longer, in which query heads of a group read the cache one by one. */
+static double reread_s(const df_server *s, const df_engine_pass *pass)
+{
+    df_token token = {.sequences = pass->sequences,
+                      .context = pass->context,
+                      .heads = s->heads,
+                      .kv_heads = s->heads,
+                      .head_dim = s->dims->head_dim,
+                      .fp8_cache = s->prices.fp8_cache};
+    if (!(pass->sequences > 0.0) || !(s->heads > s->kv_heads) || s->engine.group_reread == 0.0) {
+        return 0.0;
+    }
+    const df_calibrated *const c = &s->prices;
+    const double each_s = df_kernel_decode_s(&c->card, &c->decode, &c->load, &token);
+    token.kv_heads = s->kv_heads;
+    return s->engine.group_reread *
+           (each_s - df_kernel_decode_s(&c->card, &c->decode, &c->load, &token));
+}
+
+/* ---- The pass ---- */
+
+/* What does not depend on contexts. */
+typedef struct {
+    double kernels_s;  /* but attention */
+    double overhead_s; /* of the device, beside kernels */
+    double host_s;
+    double tail_s; /* after the last kernel */
+} frame;
+
+static frame frame_of(const df_server *s, double tokens, double rows)
+{
+    const df_engine *const e = &s->engine;
+    const double layers = s->dims->layers;
+    const double tp = s->split.tp;
+    return (frame){.kernels_s = layers * between(s, layer_s, tokens) + between(s, head_s, rows),
+                   .overhead_s = layers * (e->layer_s + 2.0 * e->skew_s * log2(tp)),
+                   .host_s = layers * e->ops_layer * e->op_time_s,
+                   .tail_s = e->step_s + (tp > 1.0 ? e->parallel_step_s : 0.0) +
+                             e->sequence_step_s * rows};
+}
+
+static double time_s(const df_server *s, const frame *f, const df_engine_pass *pass)
+{
+    const double layers = s->dims->layers;
+    const double factor = pass->kinds > 0 ? s->engine.prompt_factor : 1.0;
+    const double kernels_s = f->kernels_s + layers * attention_s(s, pass);
+    const double device_s = factor * kernels_s + layers * reread_s(s, pass) + f->overhead_s;
+    return fmax(device_s, f->host_s) + f->tail_s;
+}
+
+double df_engine_pass_s(const df_server *s, const df_engine_pass *pass)
+{
+    double tokens = pass->sequences;
+    for (int i = 0; i < pass->kinds; i++) {
+        tokens += pass->chunks[i].count * pass->chunks[i].fresh;
+    }
+    const frame f = frame_of(s, tokens, pass->sequences + pass->ends);
+    return time_s(s, &f, pass);
+}
+
+double df_engine_decode_s(const df_server *s, double sequences, double context, double steps)
+{
+    const double grown = steps - 1.0;
+    if (!(steps > 0.0) || !(sequences > 0.0)) {
+        return 0.0;
+    }
+    const frame f = frame_of(s, sequences, sequences);
+    df_engine_pass pass = {.sequences = sequences, .context = context};
+    const double first_s = time_s(s, &f, &pass);
+    if (!(grown > 0.0)) {
+        return first_s;
+    }
+    pass.context = context + 0.5 * grown;
+    const double middle_s = time_s(s, &f, &pass);
+    pass.context = context + grown;
+    return steps / 6.0 * (first_s + 4.0 * middle_s + time_s(s, &f, &pass));
+}

@@ -1,0 +1,282 @@
+/* Profiles of engines: each has what differs from the one that it builds on. */
+#include <math.h>
+#include <stddef.h>
+#include <string.h>
+
+#include "base/units.h"
+#include "engine/engine_impl.h"
+
+typedef struct {
+    size_t at;
+    double value;
+} setting;
+
+typedef struct {
+    const setting *list;
+    size_t count;
+    int base; /* a df_engine_id, or -1 */
+} profile;
+
+#define AT(field) offsetof(df_engine, field)
+#define LIST(settings) (settings), sizeof(settings) / sizeof(setting)
+
+/* sample_passes, stream_share, kv_share and kv_reserve are assumed. The engine is built for the
+ * batch that it gets: max_batch has no limit. */
+static const setting batch_2023[] = {{AT(layer_s), 33.4e-6},
+                                     {AT(step_s), 0},
+                                     {AT(sequence_step_s), 0},
+                                     {AT(parallel_step_s), 0},
+                                     {AT(call_s), 13.37e-3},
+                                     {AT(sequence_s), 4.33e-3},
+                                     {AT(skew_s), 6.09e-6},
+                                     {AT(ops_layer), 0},
+                                     {AT(op_time_s), 40e-6},
+                                     {AT(group_reread), 0},
+                                     {AT(prompt_factor), 1},
+                                     {AT(front_s), 0},
+                                     {AT(sample_passes), 6},
+                                     {AT(stream_share), 0.80},
+                                     {AT(quantise), 0},
+                                     {AT(throttle), DF_THROTTLE_ARCHITECTURE},
+                                     {AT(smooth), 1},
+                                     {AT(max_batch_tokens), 8192},
+                                     {AT(max_batch), 0},
+                                     {AT(chunked_prefill), 0},
+                                     {AT(kv_share), 0.9},
+                                     {AT(kv_reserve_bytes), 3 * DF_GIB},
+                                     {AT(all_reduce), DF_REDUCE_NCCL}};
+static const setting serve[] = {{AT(step_s), 0.11e-3},
+                                {AT(call_s), 0},
+                                {AT(sequence_s), 0},
+                                {AT(skew_s), 0},
+                                {AT(front_s), 5e-3},
+                                {AT(max_batch), 256},
+                                {AT(all_reduce), DF_REDUCE_SGLANG}};
+static const setting eager[] = {{AT(call_s), 0}, {AT(sequence_s), 0}, {AT(ops_layer), 14}};
+static const setting tensorrt_llm_2023[] = {{AT(layer_s), 0},
+                                            {AT(call_s), 0},
+                                            {AT(sequence_s), 0},
+                                            {AT(skew_s), 0},
+                                            {AT(group_reread), 0.771}};
+static const setting tensorrt_llm_2024[] = {{AT(layer_s), 15.0e-6},
+                                            {AT(sequence_step_s), 7.14e-6},
+                                            {AT(skew_s), 1.90e-6},
+                                            {AT(parallel_step_s), 0.666e-3},
+                                            {AT(group_reread), 0.203}};
+static const setting vllm_2024[] = {{AT(step_s), 1.589e-3},
+                                    {AT(sequence_step_s), 60.5e-6},
+                                    {AT(skew_s), 3.92e-6},
+                                    {AT(parallel_step_s), 0.761e-3},
+                                    {AT(group_reread), 0.120},
+                                    {AT(max_batch), 256},
+                                    {AT(all_reduce), DF_REDUCE_SGLANG}};
+static const setting deepspeed_mii[] = {
+    {AT(step_s), 1.829e-3},   {AT(sequence_step_s), 18.5e-6},  {AT(skew_s), 4.33e-6},
+    {AT(call_s), 351e-3},     {AT(parallel_step_s), 2.866e-3}, {AT(group_reread), 0.825},
+    {AT(sequence_s), 6.32e-3}};
+static const setting deepspeed_gaudi2[] = {
+    {AT(sequence_step_s), 12.05e-6}, {AT(parallel_step_s), 1.594e-3}, {AT(group_reread), 0.285}};
+static const setting vllm_2024_mi250[] = {
+    {AT(step_s), 3.585e-3},    {AT(sequence_step_s), 44.6e-6},
+    {AT(skew_s), 19.7e-6},     {AT(parallel_step_s), 1.548e-3},
+    {AT(group_reread), 0.130}, {AT(all_reduce), DF_REDUCE_NCCL}};
+static const setting vllm_2024_mi300x[] = {
+    {AT(layer_s), 97.9e-6},          {AT(step_s), 0.867e-3},
+    {AT(sequence_step_s), 43.2e-6},  {AT(skew_s), 0},
+    {AT(parallel_step_s), 1.575e-3}, {AT(group_reread), 2.142},
+    {AT(prompt_factor), 1 + 16.66},  {AT(all_reduce), DF_REDUCE_NCCL}};
+static const setting vllm_2025_mi300x[] = {{AT(layer_s), 3.13e-6},          {AT(step_s), 0.25e-3},
+                                           {AT(sequence_step_s), 75.3e-6},  {AT(skew_s), 0},
+                                           {AT(parallel_step_s), 0},        {AT(group_reread), 0},
+                                           {AT(all_reduce), DF_REDUCE_NCCL}};
+
+static const profile profiles[DF_ENGINE_COUNT] = {
+    [DF_ENGINE_BATCH_2023] = {LIST(batch_2023), -1},
+    [DF_ENGINE_SERVE] = {LIST(serve), DF_ENGINE_BATCH_2023},
+    [DF_ENGINE_EAGER] = {LIST(eager), DF_ENGINE_BATCH_2023},
+    [DF_ENGINE_TENSORRT_LLM_2023] = {LIST(tensorrt_llm_2023), DF_ENGINE_BATCH_2023},
+    [DF_ENGINE_TENSORRT_LLM_2024] = {LIST(tensorrt_llm_2024), DF_ENGINE_TENSORRT_LLM_2023},
+    [DF_ENGINE_VLLM_2024] = {LIST(vllm_2024), DF_ENGINE_TENSORRT_LLM_2023},
+    [DF_ENGINE_DEEPSPEED_MII] = {LIST(deepspeed_mii), DF_ENGINE_TENSORRT_LLM_2023},
+    [DF_ENGINE_DEEPSPEED_GAUDI2] = {LIST(deepspeed_gaudi2), DF_ENGINE_TENSORRT_LLM_2023},
+    [DF_ENGINE_VLLM_2024_MI250] = {LIST(vllm_2024_mi250), DF_ENGINE_VLLM_2024},
+    [DF_ENGINE_VLLM_2024_MI300X] = {LIST(vllm_2024_mi300x), DF_ENGINE_VLLM_2024},
+    [DF_ENGINE_VLLM_2025_MI300X] = {LIST(vllm_2025_mi300x), DF_ENGINE_VLLM_2024},
+};
+
+#define ARGONNE "Argonne's LLM-Inference-Bench (arXiv:2411.00136): "
+
+const df_engine_row df_engine_rows[DF_ENGINE_COUNT] = {
+    [DF_ENGINE_BATCH_2023] = {"batch_2023",
+                              "NVIDIA's published latencies of Llama-2 on A100 (2023)", false},
+    [DF_ENGINE_SERVE] = {"serve", "Koyeb's published runs of Llama-3.1-8B on A100", false},
+    [DF_ENGINE_EAGER] = {"eager",
+                         "as batch_2023; host time read off training that waits for the host",
+                         false},
+    [DF_ENGINE_TENSORRT_LLM_2023] = {"tensorrt_llm_2023",
+                                     "NVIDIA's documentation of TensorRT-LLM 0.6: A100, H100, "
+                                     "H200, L40S",
+                                     false},
+    [DF_ENGINE_TENSORRT_LLM_2024] = {"tensorrt_llm_2024", ARGONNE "A100, H100, GH200", false},
+    [DF_ENGINE_VLLM_2024] = {"vllm_2024", ARGONNE "A100, H100, GH200", false},
+    [DF_ENGINE_DEEPSPEED_MII] = {"deepspeed_mii", ARGONNE "A100", false},
+    [DF_ENGINE_DEEPSPEED_GAUDI2] = {"deepspeed_gaudi2", ARGONNE "Gaudi 2", false},
+    [DF_ENGINE_VLLM_2024_MI250] = {"vllm_2024_mi250", ARGONNE "MI250 alone", true},
+    [DF_ENGINE_VLLM_2024_MI300X] = {"vllm_2024_mi300x",
+                                    ARGONNE "MI300X alone; group_reread and prompt_factor fit its "
+                                            "curves and have no physical meaning",
+                                    true},
+    [DF_ENGINE_VLLM_2025_MI300X] = {"vllm_2025_mi300x",
+                                    "AMD's published latencies of vLLM 0.10 on MI300X", false},
+};
+
+static double *value_at(df_engine *e, size_t at)
+{
+    return (double *)((char *)e + at);
+}
+
+void df_engine_preset(df_engine_id id, df_engine *out)
+{
+    int chain[DF_ENGINE_COUNT];
+    int length = 0;
+    for (int p = (int)id; p >= 0; p = profiles[p].base) {
+        chain[length++] = p;
+    }
+    memset(out, 0, sizeof *out);
+    while (length > 0) {
+        const profile *const p = &profiles[chain[--length]];
+        for (size_t i = 0; i < p->count; i++) {
+            *value_at(out, p->list[i].at) = p->list[i].value;
+        }
+    }
+}
+
+void df_engine_of(const df_cfg *cfg, df_engine *out)
+{
+    const df_cfg_engine *const e = &cfg->sw.engine;
+    df_engine_preset(e->like >= 0 ? (df_engine_id)e->like : DF_ENGINE_BATCH_2023, out);
+    for (size_t at = 0; at < sizeof *out; at += sizeof(double)) {
+        const double own = *value_at((df_engine *)&e->own, at);
+        if (own != DF_ENGINE_ABSENT) {
+            *value_at(out, at) = own;
+        }
+    }
+}
+
+/* ---- What is served ---- */
+
+void df_engine_deployment_of(const df_cfg *cfg, const df_hw_device *dev, df_deployment *out)
+{
+    const df_cfg_precision *const p = &cfg->sw.precision;
+    const df_framework *const kernels = &cfg->sw.framework.own;
+    const df_format narrow = p->tensor_bytes < DF_ENGINE_ELEMENT ? DF_FORMAT_FP8 : DF_FORMAT_BF16;
+    const df_format tensors = p->tensor_bytes > DF_ENGINE_ELEMENT ? DF_FORMAT_TF32 : narrow;
+    const double cache_bytes = p->kv_cache_bytes > 0.0 ? p->kv_cache_bytes : p->tensor_bytes;
+    *out = (df_deployment){.weights = p->products >= 0 ? (df_format)p->products : tensors,
+                           .low = kernels->gemm_low == DF_FRAMEWORK_ABSENT
+                                      ? DF_LOW_VENDOR
+                                      : (df_low_kernel)kernels->gemm_low,
+                           .throttle_join = kernels->throttle_join == DF_FRAMEWORK_ABSENT
+                                                ? DF_THROTTLE_INSIDE
+                                                : (df_throttle_join)kernels->throttle_join,
+                           .fp8_cache = cache_bytes < DF_ENGINE_ELEMENT,
+                           .memory_bytes = dev->mem[DF_HW_LEVELS - 1].size_bytes,
+                           .board = cfg->board};
+}
+
+static const df_gemm_kernel *product_kernel(const df_deployment *what)
+{
+    static const df_gemm_kernel_id fp8[] = {[DF_LOW_MEASURED] = DF_GEMM_FP8_MEASURED,
+                                            [DF_LOW_VENDOR] = DF_GEMM_FP8_VENDOR,
+                                            [DF_LOW_TRAINING] = DF_GEMM_FP8_TRAINING};
+    switch (what->weights) {
+    case DF_FORMAT_FP8:
+    case DF_FORMAT_MXFP8:
+        return &df_gemm_kernels[fp8[what->low]];
+    case DF_FORMAT_TF32:
+    case DF_FORMAT_FP32:
+        return &df_gemm_kernels[DF_GEMM_TF32];
+    case DF_FORMAT_FP8_BLOCK:
+        return &df_gemm_kernels[DF_GEMM_FP8_BLOCK];
+    case DF_FORMAT_NVFP4:
+        return &df_gemm_kernels[what->low == DF_LOW_TRAINING ? DF_GEMM_NVFP4_TRAINING
+                                                             : DF_GEMM_NVFP4_MEASURED];
+    default:
+        break;
+    }
+    return &df_gemm_kernels[DF_GEMM_CUBLAS];
+}
+
+static double throttle_of(const df_engine *e, const df_card *card)
+{
+    df_calibration of_architecture;
+    if (e->throttle >= 0.0) {
+        return e->throttle;
+    }
+    if (e->throttle == DF_THROTTLE_CARD) {
+        return card->is.gemm_throttle;
+    }
+    df_calibration_of(card->like, &of_architecture);
+    return of_architecture.gemm_throttle;
+}
+
+static df_comm_library library_of(const df_engine *e)
+{
+    switch ((df_engine_reduce)e->all_reduce) {
+    case DF_REDUCE_SGLANG:
+        return DF_COMM_SGLANG;
+    case DF_REDUCE_TRTLLM:
+        return DF_COMM_TRTLLM;
+    case DF_REDUCE_NCCL:
+        break;
+    }
+    return DF_COMM_NCCL;
+}
+
+static df_calibrated prices_of(const df_engine *e, const df_deployment *what)
+{
+    const df_gemm_kernel *const product = product_kernel(what);
+    return (df_calibrated){.card = *what->card,
+                           .load = {.sustained = true,
+                                    .throttle_after = what->throttle_join == DF_THROTTLE_OUTSIDE,
+                                    .throttle = throttle_of(e, what->card),
+                                    .ws_over_l2 = HUGE_VAL},
+                           .fabric = *what->fabric,
+                           .transformer = true,
+                           .product = product,
+                           .low_share = 1.0,
+                           .quantise = product->tiles == DF_TILES_BLOCK ? 1.0 : e->quantise,
+                           .prompt_share = 1.0,
+                           .prompt_back = 1.0,
+                           .prompt_balance = 1.0,
+                           .prompt_writes = true,
+                           .fp8_cache = what->fp8_cache,
+                           .decode = df_decode_serving,
+                           .stream_share = e->stream_share == DF_STREAM_DEVICE
+                                               ? what->card->is.gemm_dram
+                                               : e->stream_share,
+                           .all_reduce = library_of(e),
+                           .behind = true,
+                           .host_bus = true};
+}
+
+void df_engine_server(const df_engine *engine, const df_deployment *what, df_server *out)
+{
+    const double tp = what->split->tp;
+    *out = (df_server){.dims = what->dims,
+                       .split = {.tp = tp,
+                                 .cp = 1.0,
+                                 .dp = 1.0,
+                                 .pp = what->split->pp,
+                                 .micro_batches = 1.0,
+                                 .sequence_ways = 1.0,
+                                 .parts_kv_heads = what->split->parts_kv_heads},
+                       .engine = *engine,
+                       .prices = prices_of(engine, what),
+                       .board = what->board,
+                       .memory_bytes = what->memory_bytes,
+                       .cache_bytes = what->fp8_cache ? 1.0 : DF_ENGINE_ELEMENT};
+    out->weight_bytes = out->prices.product->operand_bytes;
+    out->kv_heads = df_split_kv_heads(&out->split, what->dims) / tp;
+    out->heads = fmax(what->dims->heads / tp, out->kv_heads);
+}
