@@ -85,6 +85,7 @@ static double part_of(const df_server *s, double sequences)
     return ceil(sequences / fmin(s->split.pp, sequences));
 }
 
+/* Adds so many turns; the first ones that are added are the fullest. */
 static void add_turns(const df_server *s,
                       const df_static_batch *b,
                       double sequences,
@@ -93,29 +94,22 @@ static void add_turns(const df_server *s,
 {
     const double part = part_of(s, sequences);
     const double prefill_s = prompts_s(s, part, b->input);
-    if (out->prefill_s == 0.0) {
+    const double steps = b->output - 1.0;
+    const bool first = out->prefill_s == 0.0;
+    double step_s[DF_STEP_SAMPLES] = {0.0};
+    if (first) {
         out->first_token_s = s->engine.front_s + prefill_s;
     }
     out->prefill_s += times * prefill_s;
-    out->decode_s += times * df_engine_decode_s(s, part, b->input + 1.0, b->output - 1.0);
-}
-
-static double rate_ps(const df_server *s, double sequences, double context)
-{
-    const df_engine_pass pass = {.sequences = part_of(s, sequences), .context = context};
-    return sequences / df_engine_pass_s(s, &pass);
-}
-
-/* Of the first turn, which is the fullest. */
-static void find_rates(const df_server *s, const df_static_batch *b, df_static_times *out)
-{
-    const double sequences = fmin(b->sequences, out->slots);
-    const double first = b->input + 1.0;
-    const double last = b->input + b->output - 1.0;
-    if (b->output > 1.0) {
-        out->first_ps = rate_ps(s, sequences, first);
-        out->middle_ps = rate_ps(s, sequences, 0.5 * (first + last));
-        out->last_ps = rate_ps(s, sequences, last);
+    if (!(steps > 0.0)) {
+        return;
+    }
+    df_engine_sample_steps(s, part, b->input + 1.0, steps, step_s);
+    out->decode_s += times * df_engine_sum_steps(step_s, steps);
+    if (first) {
+        out->first_ps = sequences / step_s[DF_STEP_FIRST];
+        out->middle_ps = sequences / step_s[DF_STEP_MIDDLE];
+        out->last_ps = sequences / step_s[DF_STEP_LAST];
     }
 }
 
@@ -138,7 +132,6 @@ void df_engine_static(const df_server *s, const df_static_batch *b, df_static_ti
     out->call_s = s->engine.call_s + s->engine.sequence_s * b->sequences;
     out->total_s = out->prefill_s + out->decode_s + out->call_s;
     out->tokens_ps = b->sequences * b->output / out->total_s;
-    find_rates(s, b, out);
     df_board_work work;
     df_engine_work(s, b, out->slots, &work);
     out->power_w = df_board_power_w(&s->board, &work, out->total_s);

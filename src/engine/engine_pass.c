@@ -166,20 +166,33 @@ double df_engine_pass_s(const df_server *s, const df_engine_pass *pass)
     return time_s(s, &f, pass);
 }
 
-double df_engine_decode_s(const df_server *s, double sequences, double context, double steps)
+void df_engine_sample_steps(const df_server *s,
+                            double sequences,
+                            double context,
+                            double steps,
+                            double step_s[DF_STEP_SAMPLES])
 {
     const double grown = steps - 1.0;
+    const frame f = frame_of(s, sequences, sequences);
+    for (int i = 0; i < DF_STEP_SAMPLES; i++) {
+        const df_engine_pass pass = {.sequences = sequences,
+                                     .context = context + 0.5 * (double)i * grown};
+        step_s[i] = i > 0 && !(grown > 0.0) ? step_s[0] : time_s(s, &f, &pass);
+    }
+}
+
+double df_engine_sum_steps(const double step_s[DF_STEP_SAMPLES], double steps)
+{
+    return steps / 6.0 *
+           (step_s[DF_STEP_FIRST] + 4.0 * step_s[DF_STEP_MIDDLE] + step_s[DF_STEP_LAST]);
+}
+
+double df_engine_decode_s(const df_server *s, double sequences, double context, double steps)
+{
+    double step_s[DF_STEP_SAMPLES];
     if (!(steps > 0.0) || !(sequences > 0.0)) {
         return 0.0;
     }
-    const frame f = frame_of(s, sequences, sequences);
-    df_engine_pass pass = {.sequences = sequences, .context = context};
-    const double first_s = time_s(s, &f, &pass);
-    if (!(grown > 0.0)) {
-        return first_s;
-    }
-    pass.context = context + 0.5 * grown;
-    const double middle_s = time_s(s, &f, &pass);
-    pass.context = context + grown;
-    return steps / 6.0 * (first_s + 4.0 * middle_s + time_s(s, &f, &pass));
+    df_engine_sample_steps(s, sequences, context, steps, step_s);
+    return df_engine_sum_steps(step_s, steps);
 }
