@@ -104,7 +104,8 @@ double df_engine_slots(const df_server *s, const df_engine_memory *memory, doubl
 
 /* ---- A static batch ---- */
 
-/* `sequences` start together, with prompts of `input` tokens, and get `output` tokens each. */
+/* `sequences` start together, with prompts of `input` tokens, and get `output` tokens each: at
+ * least one of each. */
 typedef struct {
     double sequences, input, output;
 } df_static_batch;
