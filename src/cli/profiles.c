@@ -5,7 +5,21 @@
 
 #include "cli.h"
 #include "commands.h"
+#include "engine/engine.h"
 #include "framework/framework.h"
+
+static void print_engines(void)
+{
+    puts("\nAn engine infers as its profile says: `sw_param.engine`, or `engine` at the top of a "
+         "file, or a\n"
+         "map as above. Without one, batch_2023 is assumed. Those marked * fit one set of runs "
+         "alone,\n"
+         "which no other confirms.\n");
+    for (int i = 0; i < DF_ENGINE_COUNT; i++) {
+        printf("%-17s%s %s\n", df_engine_rows[i].name, df_engine_rows[i].one_set ? "*" : " ",
+               df_engine_rows[i].source);
+    }
+}
 
 int df_cmd_help_profiles(void)
 {
@@ -18,6 +32,7 @@ int df_cmd_help_profiles(void)
     for (int i = 0; i < DF_FRAMEWORK_COUNT; i++) {
         printf("%-17s %s\n", df_framework_rows[i].name, df_framework_rows[i].source);
     }
+    print_engines();
     return df_cli_finish(0);
 }
 

@@ -123,8 +123,8 @@ const df_engine_row df_engine_rows[DF_ENGINE_COUNT] = {
     [DF_ENGINE_DEEPSPEED_GAUDI2] = {"deepspeed_gaudi2", ARGONNE "Gaudi 2", false},
     [DF_ENGINE_VLLM_2024_MI250] = {"vllm_2024_mi250", ARGONNE "MI250 alone", true},
     [DF_ENGINE_VLLM_2024_MI300X] = {"vllm_2024_mi300x",
-                                    ARGONNE "MI300X alone; group_reread and prompt_factor fit its "
-                                            "curves and have no physical meaning",
+                                    ARGONNE "MI300X alone, fitted to curves without a "
+                                            "physical reading",
                                     true},
     [DF_ENGINE_VLLM_2025_MI300X] = {"vllm_2025_mi300x",
                                     "AMD's published latencies of vLLM 0.10 on MI300X", false},

@@ -62,6 +62,8 @@ static void tables_are_printed(void **state)
     assert_says("help config",
                 "  calibration.gemm.kernel\n      one kernel in a graph: start, fill "
                 "and drain\n      a number > 0 (s); optional\n");
+    assert_says("help profiles", "nanotron_late");
+    assert_says("help profiles", "vllm_2024_mi300x *");
 }
 
 static void devices_are_listed(void **state)
