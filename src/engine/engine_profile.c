@@ -6,10 +6,13 @@
 #include "base/units.h"
 #include "engine/engine_impl.h"
 
+/* A value by its number in the struct, whose fields are all doubles. */
 typedef struct {
     size_t at;
     double value;
 } setting;
+
+enum { VALUES = sizeof(df_engine) / sizeof(double) };
 
 typedef struct {
     const setting *list;
@@ -17,7 +20,7 @@ typedef struct {
     int base; /* a df_engine_id, or -1 */
 } profile;
 
-#define AT(field) offsetof(df_engine, field)
+#define AT(field) (offsetof(df_engine, field) / sizeof(double))
 #define LIST(settings) (settings), sizeof(settings) / sizeof(setting)
 
 /* sample_passes, stream_share, kv_share and kv_reserve are assumed. The engine is built for the
@@ -130,11 +133,6 @@ const df_engine_row df_engine_rows[DF_ENGINE_COUNT] = {
                                     "AMD's published latencies of vLLM 0.10 on MI300X", false},
 };
 
-static double *value_at(df_engine *e, size_t at)
-{
-    return (double *)((char *)e + at);
-}
-
 void df_engine_preset(df_engine_id id, df_engine *out)
 {
     int chain[DF_ENGINE_COUNT];
@@ -142,11 +140,12 @@ void df_engine_preset(df_engine_id id, df_engine *out)
     for (int p = (int)id; p >= 0; p = profiles[p].base) {
         chain[length++] = p;
     }
+    double *const value = (double *)out;
     memset(out, 0, sizeof *out);
     while (length > 0) {
         const profile *const p = &profiles[chain[--length]];
         for (size_t i = 0; i < p->count; i++) {
-            *value_at(out, p->list[i].at) = p->list[i].value;
+            value[p->list[i].at] = p->list[i].value;
         }
     }
 }
@@ -155,11 +154,10 @@ void df_engine_of(const df_cfg *cfg, df_engine *out)
 {
     const df_cfg_engine *const e = &cfg->sw.engine;
     df_engine_preset(e->like >= 0 ? (df_engine_id)e->like : DF_ENGINE_BATCH_2023, out);
-    for (size_t at = 0; at < sizeof *out; at += sizeof(double)) {
-        const double own = *value_at((df_engine *)&e->own, at);
-        if (own != DF_ENGINE_ABSENT) {
-            *value_at(out, at) = own;
-        }
+    double *const value = (double *)out;
+    const double *const own = (const double *)&e->own;
+    for (size_t at = 0; at < VALUES; at++) {
+        value[at] = own[at] == DF_ENGINE_ABSENT ? value[at] : own[at];
     }
 }
 

@@ -78,11 +78,15 @@ static double number(const row *r, int column)
     return strtod(r->word[column], NULL);
 }
 
+static bool is(const row *r, int column, const char *text)
+{
+    return strcmp(r->word[column], text) == 0;
+}
+
 /* ---- What a row describes ---- */
 
 static df_card card_of(const row *r)
 {
-    const char arch = r->word[ARCH][0];
     df_card card = {.bundles = number(r, BUNDLES),
                     .clock_hz = number(r, CLOCK),
                     .flops_ps = number(r, PEAK),
@@ -91,9 +95,9 @@ static df_card card_of(const row *r)
                     .l2_bytes_ps = number(r, L2_RATE),
                     .link_bytes_ps = number(r, LINKS),
                     .in_switch = number(r, IN_SWITCH) > 0,
-                    .like = arch == 'A'   ? DF_ARCH_A100
-                            : arch == 'L' ? DF_ARCH_L40S
-                                          : DF_ARCH_H100,
+                    .like = is(r, ARCH, "A")   ? DF_ARCH_A100
+                            : is(r, ARCH, "L") ? DF_ARCH_L40S
+                                               : DF_ARCH_H100,
                     .basis = number(r, MEASURED) > 0 ? DF_BASIS_SISTER : DF_BASIS_RULE};
     card.format_rate[DF_FORMAT_BF16] = 1;
     card.format_rate[DF_FORMAT_FP8] = number(r, PEAK_FP8) / card.flops_ps;
@@ -119,7 +123,7 @@ static df_engine engine_of(const row *r)
 {
     df_engine e;
     int id = 0;
-    while (strcmp(r->word[PROFILE], df_engine_rows[id].name) != 0) {
+    while (!is(r, PROFILE, df_engine_rows[id].name)) {
         id++;
         assert_true(id < DF_ENGINE_COUNT);
     }
@@ -240,12 +244,11 @@ static row read_row(char *line)
 {
     row r;
     char *rest;
-    int count = 0;
-    for (char *word = strtok_r(line, ",", &rest); word; word = strtok_r(NULL, ",", &rest)) {
-        assert_true(count < COLUMNS);
-        r.word[count++] = word;
+    for (int i = 0; i < COLUMNS; i++) {
+        r.word[i] = strtok_r(i == 0 ? line : NULL, ",", &rest);
+        assert_non_null(r.word[i]);
     }
-    assert_int_equal(count, COLUMNS);
+    assert_null(strtok_r(NULL, ",", &rest));
     return r;
 }
 
