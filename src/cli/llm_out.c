@@ -171,6 +171,12 @@ void df_llm_add_json(json_t *root, const df_llm_report *report)
     add_memory(root, report);
     df_json_bool(root, "fits", df_llm_memory_use(report) <= 1);
     add_energy(root, &result->energy);
+    if (result->board_w > 0) {
+        df_json_real(root, "board_w", result->board_w);
+    }
+    if (result->turns > 0) {
+        df_json_real(root, "turns", result->turns);
+    }
 }
 
 /* ---- Text ---- */
@@ -317,13 +323,18 @@ static void print_memory(const df_llm_report *report)
     putchar('\n');
 }
 
-static void print_energy(const df_energy *e)
+static void print_energy(const df_energy *e, double board_w)
 {
     const double parts[] = {e->compute_j,   e->memory_j[0], e->memory_j[1], e->memory_j[2],
                             e->memory_j[3], e->network_j,   e->static_j};
     static const char *const names[] = {"compute", "registers", "L1",     "L2",
                                         "DRAM",    "network",   "leakage"};
-    printf("  energy of all devices          %13.6g J:", e->total_j);
+    printf("  energy of all devices          %13.6g J", e->total_j);
+    if (board_w > 0) {
+        printf(": boards of %.4g W\n", board_w);
+        return;
+    }
+    putchar(':');
     const char *comma = "";
     for (size_t i = 0; i < sizeof parts / sizeof parts[0]; i++) {
         if (parts[i] > 0) {
@@ -351,7 +362,7 @@ void df_llm_print_text(const df_llm_report *report, bool breakdown)
     print_served(report);
     printf("  model FLOPs utilization        %13.6g %%\n", 100 * df_llm_flops_use(report));
     print_memory(report);
-    print_energy(&result->energy);
+    print_energy(&result->energy, result->board_w);
     if (!breakdown) {
         return;
     }

@@ -41,39 +41,50 @@ int df_cmd_help_profiles(void)
 static const char *const basis_words[] = {
     [DF_BASIS_MEASURED] = "measured", [DF_BASIS_SISTER] = "sister", [DF_BASIS_RULE] = "rule"};
 
-static const char *framework_name(const df_cfg *cfg)
-{
-    const int like = cfg->sw.framework.like;
-    return df_framework_rows[like >= 0 ? like : DF_FRAMEWORK_NEMO_26_08].name;
-}
+/* The profile that runs a model, and whether the file names it. */
+typedef struct {
+    const char *kind, *name;
+    bool assumed;
+} profile;
 
-static bool trains(const df_cfg *cfg)
+static profile profile_of(const df_cfg *cfg)
 {
-    return cfg->mode == DF_MODE_LLM && cfg->llm.run_type == DF_RUN_TRAINING;
+    if (cfg->mode != DF_MODE_LLM) {
+        return (profile){NULL, NULL, false};
+    }
+    if (cfg->llm.run_type == DF_RUN_TRAINING) {
+        const int like = cfg->sw.framework.like;
+        return (profile){"framework",
+                         df_framework_rows[like >= 0 ? like : DF_FRAMEWORK_NEMO_26_08].name,
+                         like < 0};
+    }
+    const int like = cfg->sw.engine.like;
+    return (profile){"engine", df_engine_rows[like >= 0 ? like : DF_ENGINE_BATCH_2023].name, like < 0};
 }
 
 void df_basis_add_json(json_t *root, const df_cfg *cfg)
 {
+    const profile p = profile_of(cfg);
     json_t *const basis = json_object();
     df_json_text(basis, "kernels", basis_words[df_cfg_basis(cfg)]);
     df_json_text(basis, "like", df_arch_name(cfg->calibration.like));
-    if (trains(cfg)) {
-        df_json_text(basis, "framework", framework_name(cfg));
-        df_json_bool(basis, "framework_assumed", cfg->sw.framework.like < 0);
+    if (p.kind) {
+        df_json_text(basis, p.kind, p.name);
+        df_json_bool(basis, "profile_assumed", p.assumed);
     }
     json_object_set_new(root, "basis", basis);
 }
 
 void df_basis_print(const df_cfg *cfg)
 {
+    const profile p = profile_of(cfg);
     static const char *const texts[] = {[DF_BASIS_MEASURED] = "measured on this card",
                                         [DF_BASIS_SISTER] = "measured on a card with the same chip",
                                         [DF_BASIS_RULE] = "by rule from another card"};
     printf("  kernels                        %s (%s)", texts[df_cfg_basis(cfg)],
            df_arch_name(cfg->calibration.like));
-    if (trains(cfg)) {
-        printf("; framework %s%s", framework_name(cfg),
-               cfg->sw.framework.like < 0 ? ", assumed" : "");
+    if (p.kind) {
+        printf("; %s %s%s", p.kind, p.name, p.assumed ? ", assumed" : "");
     }
     putchar('\n');
 }

@@ -127,6 +127,11 @@ static df_status train(df_job *x, df_llm_result *out)
     return DF_OK;
 }
 
+static df_status infer(df_job *x, df_llm_result *out)
+{
+    return x->options.calibrated ? df_llm_infer_calibrated(x, out) : df_llm_infer(x, out);
+}
+
 df_status df_predict_llm(df_job *x, df_llm_result *out)
 {
     df_llm_result result;
@@ -135,9 +140,12 @@ df_status df_predict_llm(df_job *x, df_llm_result *out)
     read_model(x);
     result.run_type = x->cfg->llm.run_type;
     result.micro_batch = x->split.batch;
-    DF_TRY(x->training ? train(x, &result) : df_llm_infer(x, &result));
+    DF_TRY(x->training ? train(x, &result) : infer(x, &result));
     df_energy_finish(&x->tariff, x->split.tp * x->split.cp * x->split.dp * x->split.pp,
                      result.time_s, &result.energy);
+    if (x->options.calibrated) {
+        df_llm_board_power(x, &result);
+    }
     memcpy(out, &result, wanted);
     if (x->usages) {
         list_usages(x, out);

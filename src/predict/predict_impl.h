@@ -9,6 +9,7 @@
  *   llm_step.c         a step through the pipeline: what it is made of, and its time
  *   llm_net.c          the same timed by the network simulator
  *   llm_calibrated.c   training on measured kernels, as a framework runs it
+ *   llm_engine.c       inference as an engine runs it; power of boards
  *   llm_energy.c       energy of a run
  *   predict_memory.c   what a device must hold */
 #ifndef DF_PREDICT_IMPL_H
@@ -126,6 +127,16 @@ void df_train_memory(const df_cfg *cfg, int64_t stage, df_memory *out);
 
 /* Training by the calibrated rules: all figures but energies. */
 DF_NODISCARD df_status df_llm_train_calibrated(df_job *x, const df_span *span, df_llm_result *out);
+
+/* Inference by the calibrated rules: all figures but energies. */
+DF_NODISCARD df_status df_llm_infer_calibrated(df_job *x, df_llm_result *out);
+/* Power and energy of boards where something is known of them, in place of energies of the
+ * technology. */
+void df_llm_board_power(df_job *x, df_llm_result *out);
+/* A board as measured, or by rule from its limit. */
+df_cfg_board df_board_of(const df_cfg_board *given);
+/* What inference needs by the calibrated rules: the cache of as many sequences as run at once. */
+void df_llm_engine_memory(const df_cfg *cfg, df_memory *out);
 
 /* Inference: all figures except those that follow from the time of the run. */
 DF_NODISCARD df_status df_llm_infer(df_job *x, df_llm_result *out);

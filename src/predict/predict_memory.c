@@ -48,14 +48,19 @@ static void read_use(const df_cfg *cfg, const df_rules *rules, df_ops *ops, df_m
                            .moment_bytes = dims.bytes.optimizer};
 }
 
-static bool is_calibrated_training(const df_cfg *cfg, const df_rules *rules)
+static bool is_calibrated(const df_rules *rules)
 {
     const df_compat_options options = df_compat_read(rules);
-    return options.calibrated && cfg->llm.run_type == DF_RUN_TRAINING;
+    return options.calibrated;
 }
 
-static void find_training_peak(const df_cfg *cfg, df_memory *out)
+/* All stages of inference are taken to need as much as the fullest. */
+static void find_calibrated_peak(const df_cfg *cfg, df_memory *out)
 {
+    if (cfg->llm.run_type == DF_RUN_INFERENCE) {
+        df_llm_engine_memory(cfg, out);
+        return;
+    }
     df_train_memory(cfg, 0, out);
     for (int64_t stage = 1; stage < cfg->sched.lp; stage++) {
         df_memory other;
@@ -71,8 +76,12 @@ void df_predict_memory_of_stage(const df_cfg *cfg,
 {
     df_ops ops;
     df_memory_use use;
-    if (is_calibrated_training(cfg, rules)) {
-        df_train_memory(cfg, stage, out);
+    if (is_calibrated(rules)) {
+        if (cfg->llm.run_type == DF_RUN_TRAINING) {
+            df_train_memory(cfg, stage, out);
+        } else {
+            df_llm_engine_memory(cfg, out);
+        }
         return;
     }
     read_use(cfg, rules, &ops, &use);
@@ -83,8 +92,8 @@ void df_predict_memory_peak(const df_cfg *cfg, const df_rules *rules, df_memory 
 {
     df_ops ops;
     df_memory_use use;
-    if (is_calibrated_training(cfg, rules)) {
-        find_training_peak(cfg, out);
+    if (is_calibrated(rules)) {
+        find_calibrated_peak(cfg, out);
         return;
     }
     read_use(cfg, rules, &ops, &use);
