@@ -327,6 +327,22 @@ static df_status configure_training(df_val_row *r, const df_val_case *c, df_cfg 
     return DF_OK;
 }
 
+/* What is in fp8 has its cache in fp8, too. */
+static df_status configure_inference(df_val_row *r, const df_val_case *c, df_cfg *cfg)
+{
+    const bool fp8 = is(df_csv_text(r->csv, r->row, "precision"), "fp8");
+    df_engine_id engine;
+    const df_val_cluster *cluster;
+    DF_TRY(df_val_find_engine(r, &engine));
+    DF_TRY(set_products(r, c, cfg));
+    cfg->sw.precision.kv_cache_bytes = fp8 ? 1 : 2;
+    cfg->sw.engine.like = (int)engine;
+    DF_TRY(df_val_find_cluster(r, c->device, c->device->cluster, &cluster));
+    DF_TRY(df_cfg_check(cfg, r->err));
+    stand_in(cluster, c->num_gpus, cfg);
+    return DF_OK;
+}
+
 static df_status configure(df_val_row *r, const df_val_case *c, bool calibrated, df_cfg *cfg)
 {
     const bool training = cfg->llm.run_type == DF_RUN_TRAINING;
@@ -334,8 +350,7 @@ static df_status configure(df_val_row *r, const df_val_case *c, bool calibrated,
         return configure_training(r, c, cfg);
     }
     if (calibrated) {
-        return df_fail(r->err, DF_INFEASIBLE,
-                       "inference by the calibrated rules is not compared yet");
+        return configure_inference(r, c, cfg);
     }
     if (cfg->llm.frozen) {
         return df_fail(r->err, DF_INFEASIBLE, "frozen weights need the calibrated rules");

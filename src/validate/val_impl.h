@@ -105,6 +105,9 @@ typedef struct {
     bool batch_in_one_piece; /* where nobody says how it is cut; sequence by sequence over stages */
 } df_val_software;
 
+/* The engine that an inference was measured with. DF_INFEASIBLE: it is not known. */
+DF_NODISCARD df_status df_val_find_engine(const df_val_row *r, df_engine_id *out);
+
 /* Of the row's set. DF_INFEASIBLE: a training set of which it is not known. */
 DF_NODISCARD df_status df_val_find_software(const df_val_row *r, int64_t lp, df_val_software *out);
 

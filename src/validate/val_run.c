@@ -65,12 +65,26 @@ static double tokens(const df_cfg *cfg)
 
 static double decode_rate(const df_cfg *cfg, const df_llm_result *result)
 {
-    return tokens(cfg) / result->decode_s;
+    const double rate = (double)cfg->llm.batch_size * result->tokens_ps.overall;
+    return result->decode_s > 0.0 ? rate : (double)NAN; /* of no tokens */
 }
 
 static double total_rate(const df_cfg *cfg, const df_llm_result *result)
 {
     return tokens(cfg) / result->time_s;
+}
+
+/* Of boards: no value where nothing is known of them. */
+static double board_w(const df_cfg *cfg, const df_llm_result *result)
+{
+    (void)cfg;
+    return result->board_w > 0.0 ? result->board_w : (double)NAN;
+}
+
+static double energy_j(const df_cfg *cfg, const df_llm_result *result)
+{
+    (void)cfg;
+    return result->board_w > 0.0 ? result->energy.total_j : (double)NAN;
 }
 
 typedef struct {
@@ -86,6 +100,8 @@ static const time_metric time_metrics[] = {
     {"decode_s", decode_s},
     {"decode_tok_per_s", decode_rate},
     {"tok_per_s_total", total_rate},
+    {"avg_power_w", board_w},
+    {"energy_j", energy_j},
 };
 
 /* Where nobody says how a replica's share of the batch is cut: into micro-batches of the power of

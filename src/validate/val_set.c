@@ -117,3 +117,41 @@ df_status df_val_find_software(const df_val_row *r, int64_t lp, df_val_software 
     return df_fail(r->err, DF_INFEASIBLE,
                    "the software that set %.80s was measured with is not known", name);
 }
+
+/* ---- Engines ---- */
+
+/* By how the set's name begins, and, where a set has several, by how the row's notes do; the first
+ * that fits. Devices other than those of the fit have profiles of their own. */
+static const struct {
+    const char *set, *notes, *device;
+    df_engine_id engine;
+} engines[] = {
+    {"koyeb", "", "", DF_ENGINE_SERVE},
+    {"nim", "", "", DF_ENGINE_SERVE},
+    {"llama2", "", "", DF_ENGINE_BATCH_2023},
+    {"nemo_llama2", "", "", DF_ENGINE_BATCH_2023},
+    {"uci", "", "", DF_ENGINE_EAGER},
+    {"trtllm_static", "", "", DF_ENGINE_TENSORRT_LLM_2023},
+    {"amd_vllm", "", "", DF_ENGINE_VLLM_2025_MI300X},
+    {"argonne", "TensorRT-LLM", "", DF_ENGINE_TENSORRT_LLM_2024},
+    {"argonne", "vLLM", "MI300X", DF_ENGINE_VLLM_2024_MI300X},
+    {"argonne", "vLLM", "MI250", DF_ENGINE_VLLM_2024_MI250},
+    {"argonne", "vLLM", "", DF_ENGINE_VLLM_2024},
+    {"argonne", "Deepspeed", "Gaudi2", DF_ENGINE_DEEPSPEED_GAUDI2},
+    {"argonne", "Deepspeed", "", DF_ENGINE_DEEPSPEED_MII},
+};
+
+df_status df_val_find_engine(const df_val_row *r, df_engine_id *out)
+{
+    const char *const own = field(r, "set");
+    const char *const name = *own != '\0' ? own : r->point.set;
+    for (size_t i = 0; i < sizeof engines / sizeof engines[0]; i++) {
+        if (begins(name, engines[i].set) && begins(field(r, "notes"), engines[i].notes) &&
+            begins(field(r, "device"), engines[i].device)) {
+            *out = engines[i].engine;
+            return DF_OK;
+        }
+    }
+    return df_fail(r->err, DF_INFEASIBLE,
+                   "the engine that set %.80s was measured with is not known", name);
+}
