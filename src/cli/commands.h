@@ -13,6 +13,7 @@ int df_cmd_strategies(int argc, char **argv);
 int df_cmd_validate(int argc, char **argv);
 int df_cmd_gd_search(int argc, char **argv);
 int df_cmd_arch_search(int argc, char **argv);
+int df_cmd_calibrate(int argc, char **argv);
 int df_cmd_report(int argc, char **argv);
 int df_cmd_query(int argc, char **argv);
 int df_cmd_top(int argc, char **argv);

@@ -70,6 +70,11 @@ int df_cmd_arch_search(int argc, char **argv)
     return run("deepflow-search", "arch_search", argc, argv);
 }
 
+int df_cmd_calibrate(int argc, char **argv)
+{
+    return run("deepflow-search", "calibrate", argc, argv);
+}
+
 int df_cmd_report(int argc, char **argv)
 {
     return run("deepflow-search", "report", argc, argv);

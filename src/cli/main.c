@@ -28,6 +28,7 @@ static const subcommand commands[] = {
     {"top", "watches a running search", df_cmd_top},
     {"merge", "merges results files of the same inputs into one", df_cmd_merge},
     {"astra", "simulates Chakra traces as AstraSim does, and prints traces", df_cmd_astra},
+    {"calibrate", "fits constants of a device to measured kernels", df_cmd_calibrate},
     {"validate", "shows how far predictions are off from measured runs", df_cmd_validate},
     {"import-hf", "makes a model file from a HuggingFace model", df_cmd_import_hf},
     {"version", "prints the version of this program (also --version, -V, -v)", version},

@@ -17,6 +17,7 @@ static const subcommand commands[] = {
     {"GD_search", df_cmd_gd_search}, {"arch_search", df_cmd_arch_search},
     {"query", df_cmd_query},         {"top", df_cmd_top},
     {"merge", df_cmd_merge},         {"report", df_cmd_report},
+    {"calibrate", df_cmd_calibrate},
 };
 
 int main(int argc, char **argv)

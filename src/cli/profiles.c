@@ -59,7 +59,8 @@ static profile profile_of(const df_cfg *cfg)
                          like < 0};
     }
     const int like = cfg->sw.engine.like;
-    return (profile){"engine", df_engine_rows[like >= 0 ? like : DF_ENGINE_BATCH_2023].name, like < 0};
+    return (profile){"engine", df_engine_rows[like >= 0 ? like : DF_ENGINE_BATCH_2023].name,
+                     like < 0};
 }
 
 void df_basis_add_json(json_t *root, const df_cfg *cfg)

@@ -8,6 +8,7 @@
  *   val_run.c      end-to-end runs: training, inference, memory
  *   val_ops.c      single operators
  *   val_kernels.c  these by the calibrated rules
+ *   val_operator.c rows of kernels, for who fits constants to them
  *   validate.c     the folder, its sets, and which of these functions runs a set
  *   val_score.c    errors and rankings */
 #ifndef DF_VAL_IMPL_H

@@ -3,7 +3,9 @@
 #ifndef DF_VALIDATE_H
 #define DF_VALIDATE_H
 #include "config/cfg.h"
+#include "kernels/kernels.h"
 #include "rules/rules.h"
+#include "validate/csv.h"
 
 enum { DF_VAL_RULE_SETS = 3 }; /* most sets of rules that are compared in one table */
 
@@ -59,6 +61,32 @@ void df_val_points_free(df_val_points *points);
  * more than two devices uses the ports of all g (derate 1/g); the innermost axis that leaves a node
  * decides. */
 void df_val_place(double node_gpus, int64_t num_gpus, df_cfg *cfg);
+
+/* ---- Rows of measured kernels ---- */
+
+typedef enum {
+    DF_VAL_GEMM,
+    DF_VAL_PREFILL,
+    DF_VAL_DECODE,
+    DF_VAL_EXPERTS,
+    DF_VAL_COLLECTIVE,
+    DF_VAL_OPERATORS
+} df_val_operator;
+
+/* "gemm", ...: the section of its constants. */
+const char *df_val_operator_name(df_val_operator op);
+
+/* The operator that a file's columns belong to. False: none. */
+bool df_val_operator_of(const df_csv *csv, df_val_operator *out);
+
+/* Seconds of a row's kernel on a card. DF_EINVAL: a number is wrong. DF_INFEASIBLE: no kernel was
+ * measured for what the row has. */
+DF_NODISCARD df_status df_val_time_kernel(const df_csv *csv,
+                                          size_t row,
+                                          df_val_operator op,
+                                          const df_card *card,
+                                          double *time_s,
+                                          df_err *err);
 
 /* ---- Scores ---- */
 
