@@ -16,7 +16,7 @@ typedef struct {
     double most;               /* that hardware has; 0: no bound is known */
 } constant;
 
-#define AT(field) offsetof(df_calibration, field)
+#define AT(field) (offsetof(df_calibration, field) / sizeof(double))
 
 static const constant gemm[] = {{AT(gemm_kernel_s), NULL, NULL, 0},
                                 {AT(gemm_tensor), NULL, NULL, 0},
@@ -69,9 +69,20 @@ typedef struct {
     df_err err;
 } problem;
 
-static double *constant_at(df_card *card, size_t at)
+/* By its number in the struct, whose fields are all doubles. */
+static double get_constant(const df_card *card, size_t at)
 {
-    return (double *)((char *)&card->is + at);
+    double value[sizeof card->is / sizeof(double)];
+    memcpy(value, &card->is, sizeof card->is);
+    return value[at];
+}
+
+static void set_constant(df_card *card, size_t at, double number)
+{
+    double value[sizeof card->is / sizeof(double)];
+    memcpy(value, &card->is, sizeof card->is);
+    value[at] = number;
+    memcpy(&card->is, value, sizeof card->is);
 }
 
 static bool counts(const problem *p, size_t row)
@@ -86,9 +97,9 @@ static void set_constants(problem *p, const gsl_vector *x)
     p->card = p->start;
     for (int i = 0; i < p->constants; i++) {
         const constant *const c = &p->fitted[i];
-        const double first = *constant_at(&p->start, c->at);
+        const double first = get_constant(&p->start, c->at);
         const double value = first * exp(gsl_vector_get(x, (size_t)i) - 1.0);
-        *constant_at(&p->card, c->at) = c->most > 0.0 ? fmin(value, c->most) : value;
+        set_constant(&p->card, c->at, c->most > 0.0 ? fmin(value, c->most) : value);
     }
 }
 
@@ -252,12 +263,12 @@ df_status df_fit_operator(const df_fit_rows *rows, df_card *card, df_fit_result 
     problem p = {.rows = *rows, .start = *card, .card = *card, .left_out = -1};
     for (size_t i = 0; i < operators[rows->op].count; i++) {
         const constant *const c = &operators[rows->op].list[i];
-        if (has(rows, c) && *constant_at(card, c->at) > 0.0) {
+        if (has(rows, c) && get_constant(card, c->at) > 0.0) {
             p.fitted[p.constants++] = *c;
         }
     }
     DF_TRY(check_rows(&p, err));
-    double *const room = calloc(2 * rows->count, sizeof *room);
+    double *const room = calloc(2 * rows->count + 1, sizeof *room);
     if (!room) {
         return df_fail(err, DF_ENOMEM, "out of memory");
     }

@@ -57,19 +57,22 @@ static bool is_wanted(const df_csv *csv, size_t row, const char *column, const c
            strcmp(df_csv_text(csv, row, column), word) == 0;
 }
 
-static df_status choose_rows(const calibrate_args *a, operator_rows *o, df_err *err)
+/* The rows of a file that are wanted, which the caller frees; NULL when out of memory. */
+static size_t *wanted_rows(const calibrate_args *a, const df_csv *csv, size_t *count)
 {
-    const size_t rows = df_csv_rows(o->csv);
-    o->row = calloc(rows + 1, sizeof *o->row);
-    if (!o->row) {
-        return df_fail(err, DF_ENOMEM, "out of memory");
-    }
-    for (size_t i = 0; i < rows; i++) {
-        if (is_wanted(o->csv, i, "device", a->device) &&
-            is_wanted(o->csv, i, "quality", a->quality)) {
-            o->row[o->count++] = i;
+    const size_t rows = df_csv_rows(csv);
+    size_t *const row = calloc(rows + 1, sizeof *row);
+    *count = 0;
+    for (size_t i = 0; row && i < rows; i++) {
+        if (is_wanted(csv, i, "device", a->device) && is_wanted(csv, i, "quality", a->quality)) {
+            row[(*count)++] = i;
         }
     }
+    return row;
+}
+
+static df_status check_device(const operator_rows *o, df_err *err)
+{
     for (size_t i = 1; i < o->count; i++) {
         const char *const first = df_csv_text(o->csv, o->row[0], "device");
         const char *const other = df_csv_text(o->csv, o->row[i], "device");
@@ -102,7 +105,8 @@ read_file(const calibrate_args *a, const char *path, operator_rows all[], df_err
     }
     all[op].csv = csv;
     all[op].name = path;
-    return choose_rows(a, &all[op], err);
+    all[op].row = wanted_rows(a, csv, &all[op].count);
+    return all[op].row ? check_device(&all[op], err) : df_fail(err, DF_ENOMEM, "out of memory");
 }
 
 static void free_rows(operator_rows all[])
@@ -117,7 +121,7 @@ static void free_rows(operator_rows all[])
 
 /* What is written: the constants that belong to an operator. */
 #define KEY(section, field, key, unit, range, a100, h100, l40s, meaning)                           \
-    {#section, key, offsetof(df_calibration, section##_##field)},
+    {#section, key, offsetof(df_calibration, section##_##field) / sizeof(double)},
 static const struct {
     const char *section, *key;
     size_t at;
@@ -127,12 +131,13 @@ enum { KEYS = sizeof keys / sizeof keys[0] };
 
 static void print_section(FILE *out, const df_card *card, const char *section)
 {
+    double value[sizeof card->is / sizeof(double)];
+    memcpy(value, &card->is, sizeof card->is);
     const char *comma = "";
     fprintf(out, "  %s: {", section);
     for (int i = 0; i < KEYS; i++) {
         if (strcmp(keys[i].section, section) == 0) {
-            const double value = *(const double *)((const char *)&card->is + keys[i].at);
-            fprintf(out, "%s%s: %.4g", comma, strchr(keys[i].key, '.') + 1, value);
+            fprintf(out, "%s%s: %.4g", comma, strchr(keys[i].key, '.') + 1, value[keys[i].at]);
             comma = ", ";
         }
     }

@@ -5,10 +5,13 @@
 
 #include "framework/framework.h"
 
+/* A value by its number in the struct, whose fields are all doubles. */
 typedef struct {
     size_t at;
     double value;
 } setting;
+
+enum { VALUES = sizeof(df_framework) / sizeof(double) };
 
 typedef struct {
     const setting *list;
@@ -16,7 +19,7 @@ typedef struct {
     int base; /* a df_framework_id, or -1 */
 } profile;
 
-#define AT(field) offsetof(df_framework, field)
+#define AT(field) (offsetof(df_framework, field) / sizeof(double))
 #define LIST(settings) (settings), sizeof(settings) / sizeof(setting)
 
 /* Host: read off training on H100 nodes whose devices wait for it. Pointwise kernels, loss: their
@@ -152,37 +155,44 @@ const df_framework_row df_framework_rows[DF_FRAMEWORK_COUNT] = {
     [DF_FRAMEWORK_MAXTEXT] = {"maxtext", "MaxText's published runs on TPUs"},
 };
 
-static double *value_at(df_framework *w, size_t at)
+/* All values, by their numbers. */
+typedef struct {
+    double at[VALUES];
+} values;
+
+static values preset(df_framework_id id)
 {
-    return (double *)((char *)w + at);
+    int chain[DF_FRAMEWORK_COUNT];
+    int length = 0;
+    values v = {{0.0}};
+    for (int p = id; p >= 0; p = profiles[p].base) {
+        chain[length++] = p;
+    }
+    while (length > 0) {
+        const profile *const p = &profiles[chain[--length]];
+        for (size_t i = 0; i < p->count; i++) {
+            v.at[p->list[i].at] = p->list[i].value;
+        }
+    }
+    return v;
 }
 
 void df_framework_preset(df_framework_id id, df_framework *out)
 {
-    int chain[DF_FRAMEWORK_COUNT];
-    int length = 0;
-    for (int p = id; p >= 0; p = profiles[p].base) {
-        chain[length++] = p;
-    }
-    memset(out, 0, sizeof *out);
-    while (length > 0) {
-        const profile *const p = &profiles[chain[--length]];
-        for (size_t i = 0; i < p->count; i++) {
-            *value_at(out, p->list[i].at) = p->list[i].value;
-        }
-    }
+    const values v = preset(id);
+    memcpy(out, v.at, sizeof *out);
 }
 
 void df_framework_of(const df_cfg *cfg, df_framework *out)
 {
     const df_cfg_framework *const f = &cfg->sw.framework;
-    df_framework_preset(f->like >= 0 ? (df_framework_id)f->like : DF_FRAMEWORK_NEMO_26_08, out);
-    for (size_t at = 0; at < sizeof *out; at += sizeof(double)) {
-        const double own = *value_at((df_framework *)&f->own, at);
-        if (own != DF_FRAMEWORK_ABSENT) {
-            *value_at(out, at) = own;
-        }
+    values v = preset(f->like >= 0 ? (df_framework_id)f->like : DF_FRAMEWORK_NEMO_26_08);
+    values own;
+    memcpy(own.at, &f->own, sizeof f->own);
+    for (int i = 0; i < VALUES; i++) {
+        v.at[i] = own.at[i] != DF_FRAMEWORK_ABSENT ? own.at[i] : v.at[i];
     }
+    memcpy(out, v.at, sizeof *out);
 }
 
 double df_framework_throttle(const df_framework *w, const df_card *card)

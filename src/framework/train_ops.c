@@ -149,15 +149,14 @@ static void add_attention(const df_train *t, df_ops *ops)
 
 /* ---- Collectives ---- */
 
-static void collect(df_ops *ops,
-                    df_block block,
-                    int row,
-                    df_op_pass pass,
-                    df_coll_kind kind,
-                    unsigned axes,
-                    double bytes)
+/* Where a collective belongs. */
+static df_tail layer_row(df_ops *ops, int row)
 {
-    const df_tail to = tail_of(ops, block, row);
+    return tail_of(ops, DF_BLOCK_LAYER, row);
+}
+
+static void collect(df_tail to, df_op_pass pass, df_coll_kind kind, unsigned axes, double bytes)
+{
     df_tail_collective(&to, pass, kind, axes, bytes);
 }
 
@@ -166,26 +165,24 @@ static void collect(df_ops *ops,
  * MLSys 2023, section 4.2.2). */
 static void add_tensor_half(const df_train *t, double bytes, int in, int out, df_ops *ops)
 {
-    const df_block layer = DF_BLOCK_LAYER;
     if (!t->sequence) {
-        collect(ops, layer, out, DF_PASS_FORWARD, DF_COLL_ALL_REDUCE, DF_OVER_TP, bytes);
-        collect(ops, layer, in, DF_PASS_INPUT_GRAD, DF_COLL_ALL_REDUCE, DF_OVER_TP, bytes);
+        collect(layer_row(ops, out), DF_PASS_FORWARD, DF_COLL_ALL_REDUCE, DF_OVER_TP, bytes);
+        collect(layer_row(ops, in), DF_PASS_INPUT_GRAD, DF_COLL_ALL_REDUCE, DF_OVER_TP, bytes);
         return;
     }
-    collect(ops, layer, in, DF_PASS_FORWARD, DF_COLL_ALL_GATHER, DF_OVER_TP, bytes);
-    collect(ops, layer, out, DF_PASS_FORWARD, DF_COLL_REDUCE_SCATTER, DF_OVER_TP, bytes);
-    collect(ops, layer, out, DF_PASS_INPUT_GRAD, DF_COLL_ALL_GATHER, DF_OVER_TP, bytes);
-    collect(ops, layer, in, DF_PASS_INPUT_GRAD, DF_COLL_REDUCE_SCATTER, DF_OVER_TP, bytes);
-    collect(ops, layer, in, DF_PASS_WEIGHT_GRAD, DF_COLL_ALL_GATHER, DF_OVER_TP, bytes);
+    collect(layer_row(ops, in), DF_PASS_FORWARD, DF_COLL_ALL_GATHER, DF_OVER_TP, bytes);
+    collect(layer_row(ops, out), DF_PASS_FORWARD, DF_COLL_REDUCE_SCATTER, DF_OVER_TP, bytes);
+    collect(layer_row(ops, out), DF_PASS_INPUT_GRAD, DF_COLL_ALL_GATHER, DF_OVER_TP, bytes);
+    collect(layer_row(ops, in), DF_PASS_INPUT_GRAD, DF_COLL_REDUCE_SCATTER, DF_OVER_TP, bytes);
+    collect(layer_row(ops, in), DF_PASS_WEIGHT_GRAD, DF_COLL_ALL_GATHER, DF_OVER_TP, bytes);
 }
 
 static void add_context(double bytes, df_ops *ops)
 {
-    const df_block layer = DF_BLOCK_LAYER;
     const int row = DF_ROW_ATTENTION;
-    collect(ops, layer, row, DF_PASS_FORWARD, DF_COLL_ALL_GATHER, DF_OVER_CP, bytes);
-    collect(ops, layer, row, DF_PASS_INPUT_GRAD, DF_COLL_ALL_GATHER, DF_OVER_CP, bytes);
-    collect(ops, layer, row, DF_PASS_INPUT_GRAD, DF_COLL_REDUCE_SCATTER, DF_OVER_CP, bytes);
+    collect(layer_row(ops, row), DF_PASS_FORWARD, DF_COLL_ALL_GATHER, DF_OVER_CP, bytes);
+    collect(layer_row(ops, row), DF_PASS_INPUT_GRAD, DF_COLL_ALL_GATHER, DF_OVER_CP, bytes);
+    collect(layer_row(ops, row), DF_PASS_INPUT_GRAD, DF_COLL_REDUCE_SCATTER, DF_OVER_CP, bytes);
 }
 
 /* ---- Both ends ---- */
@@ -195,13 +192,13 @@ static void add_end_sums(const df_train *t, const shares *s, df_ops *ops)
 {
     const double sum_bytes = 4.0;
     const df_coll_kind kind = t->sequence ? DF_COLL_REDUCE_SCATTER : DF_COLL_ALL_REDUCE;
-    collect(ops, DF_BLOCK_EMBEDDING, DF_ROW_EMBEDDING, DF_PASS_FORWARD, kind, DF_OVER_TP,
+    collect(tail_of(ops, DF_BLOCK_EMBEDDING, DF_ROW_EMBEDDING), DF_PASS_FORWARD, kind, DF_OVER_TP,
             s->whole_bytes);
     for (int i = 0; i < 3; i++) {
-        collect(ops, DF_BLOCK_HEAD, DF_ROW_LOGITS, DF_PASS_FORWARD, DF_COLL_ALL_REDUCE, DF_OVER_TP,
-                sum_bytes * s->tokens);
+        collect(tail_of(ops, DF_BLOCK_HEAD, DF_ROW_LOGITS), DF_PASS_FORWARD, DF_COLL_ALL_REDUCE,
+                DF_OVER_TP, sum_bytes * s->tokens);
     }
-    collect(ops, DF_BLOCK_HEAD, DF_ROW_LOGITS, DF_PASS_INPUT_GRAD, kind, DF_OVER_TP,
+    collect(tail_of(ops, DF_BLOCK_HEAD, DF_ROW_LOGITS), DF_PASS_INPUT_GRAD, kind, DF_OVER_TP,
             s->whole_bytes);
 }
 

@@ -60,7 +60,8 @@ static double prompt_bundles_s(const df_card *card, const df_prompt *p)
 {
     const double least_keys = 256.0;
     double best_s = HUGE_VAL;
-    for (double ways = 1.0; ways <= 4.0; ways *= 2.0) {
+    for (int i = 0; i < 3; i++) {
+        const double ways = (double)(1 << i);
         if (ways > 1.0 && (p->cached + p->fresh) / ways < least_keys) {
             break;
         }

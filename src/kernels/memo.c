@@ -40,11 +40,16 @@ void df_kernel_memo_clear(df_kernel_memo *memo)
     memo->era++;
 }
 
+static bool same_bytes(const void *a, const void *b, size_t size)
+{
+    return memcmp(a, b, size) == 0;
+}
+
 /* Bytes between fields may differ where all fields are equal: then too much is forgotten. */
 void df_kernel_memo_use(df_kernel_memo *memo, const df_card *card, const df_load *load)
 {
-    const bool same = memcmp(&memo->card, card, sizeof *card) == 0 &&
-                      memcmp(&memo->load, load, sizeof *load) == 0;
+    const bool same =
+        same_bytes(&memo->card, card, sizeof *card) && same_bytes(&memo->load, load, sizeof *load);
     if (!same) {
         memo->era++;
         memcpy(&memo->card, card, sizeof *card);

@@ -185,7 +185,9 @@ void df_llm_board_power(df_job *x, df_llm_result *out)
          */
         const df_tariff technology = x->tariff;
         df_energy counted;
-        x->tariff = (df_tariff){.flop_j = 1.0, .byte_j = {[DF_HW_LEVELS - 1] = 1.0}};
+        memset(&x->tariff, 0, sizeof x->tariff);
+        x->tariff.flop_j = 1.0;
+        x->tariff.byte_j[DF_HW_LEVELS - 1] = 1.0;
         df_llm_pass_energy(x, &counted);
         x->tariff = technology;
         const df_board_work work = {.flops = counted.compute_j / devices,

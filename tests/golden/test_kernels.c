@@ -75,6 +75,7 @@ static double number(const row *r, int word)
 
 static bool is(const row *r, int word, const char *text)
 {
+    assert_non_null(r->word[word]);
     return strcmp(r->word[word], text) == 0;
 }
 
@@ -178,12 +179,14 @@ static const struct {
 
 static row read_row(char *line)
 {
-    row r = {.count = 0};
+    row r;
     char *rest;
+    memset(&r, 0, sizeof r);
     for (char *word = strtok_r(line, ",", &rest); word; word = strtok_r(NULL, ",", &rest)) {
         assert_true(r.count < WORDS);
         r.word[r.count++] = word;
     }
+    assert_true(r.count > 3);
     r.card = card_of(r.word[1]);
     return r;
 }

@@ -162,34 +162,44 @@ static df_format format_of(const row *r)
 
 /* ---- A step ---- */
 
-static void check(const row *r)
+static df_dims dims_of(const row *r)
 {
     static const df_cfg_attention attention = {.use_flashattention = true,
                                                .attention_tile_size = 128};
+    return (df_dims){.layers = number(r, LAYERS),
+                     .sequence = number(r, SEQUENCE),
+                     .hidden = number(r, HIDDEN),
+                     .vocab = number(r, VOCAB),
+                     .heads = number(r, HEADS),
+                     .kv_heads = number(r, KV_HEADS),
+                     .head_dim = number(r, HIDDEN) / number(r, HEADS),
+                     .ffn = number(r, FFN),
+                     .ffn_in = number(r, FFN) * (number(r, GATED) > 0 ? 2 : 1),
+                     .experts = 1,
+                     .top_k = 1,
+                     .gated = number(r, GATED) > 0,
+                     .tied = number(r, TIED) > 0,
+                     .attention = &attention,
+                     .bytes = {2, 2, 2, 4, 2, 2, 4, 0}};
+}
+
+static df_split split_of(const row *r)
+{
+    return (df_split){.tp = number(r, TP),
+                      .cp = number(r, CP),
+                      .dp = number(r, DP),
+                      .pp = number(r, PP),
+                      .micro_batches = number(r, BATCHES),
+                      .batch = number(r, BATCH),
+                      .sequence_ways = 1};
+}
+
+static void check(const row *r)
+{
     const df_framework w = framework_of(r);
     const df_fabric fabric = fabric_of(r);
-    df_dims dims = {.layers = number(r, LAYERS),
-                    .sequence = number(r, SEQUENCE),
-                    .hidden = number(r, HIDDEN),
-                    .vocab = number(r, VOCAB),
-                    .heads = number(r, HEADS),
-                    .kv_heads = number(r, KV_HEADS),
-                    .head_dim = number(r, HIDDEN) / number(r, HEADS),
-                    .ffn = number(r, FFN),
-                    .ffn_in = number(r, FFN) * (number(r, GATED) > 0 ? 2 : 1),
-                    .experts = 1,
-                    .top_k = 1,
-                    .gated = number(r, GATED) > 0,
-                    .tied = number(r, TIED) > 0,
-                    .attention = &attention,
-                    .bytes = {2, 2, 2, 4, 2, 2, 4, 0}};
-    const df_split split = {.tp = number(r, TP),
-                            .cp = number(r, CP),
-                            .dp = number(r, DP),
-                            .pp = number(r, PP),
-                            .micro_batches = number(r, BATCHES),
-                            .batch = number(r, BATCH),
-                            .sequence_ways = 1};
+    const df_dims dims = dims_of(r);
+    const df_split split = split_of(r);
     const df_span span = df_span_of(&dims, &split, dims.sequence, dims.sequence, false);
     const df_train train = {.dims = &dims,
                             .split = &split,
