@@ -106,6 +106,7 @@ read_file(const calibrate_args *a, const char *path, operator_rows all[], df_err
     all[op].csv = csv;
     all[op].name = path;
     all[op].row = wanted_rows(a, csv, &all[op].count);
+    /* NOLINTNEXTLINE(clang-analyzer-unix.Malloc): all[] owns them */
     return all[op].row ? check_device(&all[op], err) : df_fail(err, DF_ENOMEM, "out of memory");
 }
 

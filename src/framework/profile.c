@@ -162,7 +162,7 @@ typedef struct {
 
 static values preset(df_framework_id id)
 {
-    int chain[DF_FRAMEWORK_COUNT];
+    int chain[DF_FRAMEWORK_COUNT] = {0};
     int length = 0;
     values v = {{0.0}};
     for (int p = id; p >= 0; p = profiles[p].base) {

@@ -74,8 +74,10 @@ static entry *
 find(df_kernel_memo *memo, const void *kernel, const double number[NUMBERS], bool *known)
 {
     entry *const e = &memo->place[hash_of(kernel, number) % PLACES];
-    *known = e->era == memo->era && e->kernel == kernel &&
-             memcmp(e->number, number, sizeof e->number) == 0;
+    *known = e->era == memo->era && e->kernel == kernel;
+    for (int i = 0; i < NUMBERS; i++) {
+        *known = *known && e->number[i] == number[i];
+    }
     if (!*known) {
         e->era = memo->era;
         e->kernel = kernel;

@@ -36,11 +36,13 @@ static const sheet sheets[] = {{"A100-SXM4-80GB", DF_ARCH_A100, DF_BASIS_MEASURE
 
 static df_card card_of(const char *name)
 {
-    const sheet *s = sheets;
-    while (strcmp(s->name, name) != 0) {
-        s++;
-        assert_true(s < sheets + sizeof sheets / sizeof sheets[0]);
+    const int count = sizeof sheets / sizeof sheets[0];
+    int at = 0;
+    while (at < count - 1 && strcmp(sheets[at].name, name) != 0) {
+        at++;
     }
+    const sheet *const s = &sheets[at];
+    assert_string_equal(s->name, name);
     df_card card = {.bundles = s->bundles,
                     .clock_hz = s->clock_hz,
                     .flops_ps = s->flops_ps,
@@ -75,7 +77,6 @@ static double number(const row *r, int word)
 
 static bool is(const row *r, int word, const char *text)
 {
-    assert_non_null(r->word[word]);
     return strcmp(r->word[word], text) == 0;
 }
 
@@ -160,10 +161,10 @@ static double comm_s(const row *r)
     static const char *const libraries[] = {"nccl", "custom_sglang", "custom_trtllm"};
     int kind = 0;
     int library = 0;
-    while (!is(r, 2, kinds[kind])) {
+    while (kind < 3 && !is(r, 2, kinds[kind])) {
         kind++;
     }
-    while (!is(r, 3, libraries[library])) {
+    while (library < 2 && !is(r, 3, libraries[library])) {
         library++;
     }
     return df_kernel_comm_s(&r->card, (df_comm_library)library, (df_comm_kind)kind, number(r, 4),
@@ -182,6 +183,9 @@ static row read_row(char *line)
     row r;
     char *rest;
     memset(&r, 0, sizeof r);
+    for (int i = 0; i < WORDS; i++) {
+        r.word[i] = line + strlen(line); /* "" */
+    }
     for (char *word = strtok_r(line, ",", &rest); word; word = strtok_r(NULL, ",", &rest)) {
         assert_true(r.count < WORDS);
         r.word[r.count++] = word;
