@@ -87,7 +87,7 @@ static void the_first_examples_fit_in_memory(void **state)
         }
         free(document);
     }
-    assert_int_equal(examples, 4);
+    assert_int_equal(examples, 5);
     df_remove_dir(dir);
 }
 
