@@ -63,10 +63,11 @@ static const df_word words_kv_format[] = {{"as_tensor_format", 0, false},
 static const df_word words_framework[] = {DF_FRAMEWORKS(FRAMEWORK_WORD){NULL, 0, false}};
 static const df_word words_engine[] = {
     DF_ENGINES(FRAMEWORK_WORD){"batch", DF_ENGINE_BATCH_2023, false}, {NULL, 0, false}};
-static const df_word words_all_reduce[] = {
-    {"nccl", DF_REDUCE_NCCL, false},         {"own_sglang", DF_REDUCE_SGLANG, false},
-    {"own_trtllm", DF_REDUCE_TRTLLM, false}, {"own", DF_REDUCE_SGLANG, false},
-    {NULL, 0, false}};
+static const df_word words_all_reduce[] = {{"nccl", DF_REDUCE_NCCL, false},
+                                           {"own_sglang", DF_REDUCE_SGLANG, false},
+                                           {"own_trtllm", DF_REDUCE_TRTLLM, false},
+                                           {"own", DF_REDUCE_SGLANG, false},
+                                           {NULL, 0, false}};
 static const df_word words_smooth[] = {{"knots", 1, false}, {"none", 0, false}, {NULL, 0, false}};
 static const df_word words_elementwise[] = {{"gpt", DF_POINTWISE_GPT, false},
                                             {"gated_eager", DF_POINTWISE_GATED_EAGER, false},
@@ -312,12 +313,8 @@ static const df_word words_attention[] = {DF_CFG_ATTENTION_TYPES(ATTENTION_WORD)
         meaning},
 
 #define ENGINE_ROW(field, path, unit, words, kind, range, meaning)                                 \
-    {                                                                                              \
-        path,   kind,                                                                              \
-        unit,   range,                                                                             \
-        words,  OPTIONAL(DF_ENGINE_ABSENT),                                                        \
-        0,      AT(sw.engine.own.field),                                                           \
-        meaning},
+    {path,   kind, unit, range, words, OPTIONAL(DF_ENGINE_ABSENT), 0, AT(sw.engine.own.field),     \
+     meaning},
 
 /* Technology values that a file leaves out are 0.1, and numbers of links 1, as in the Python
  * DeepFlow, whose newer files give sizes and bandwidths instead. Under the corrected rules nothing
