@@ -249,6 +249,7 @@ static row read_row(char *line)
     row r;
     char *rest;
     int count = 0;
+    memset(&r, 0, sizeof r);
     for (char *word = strtok_r(line, ",", &rest); word; word = strtok_r(NULL, ",", &rest)) {
         assert_true(count < COLUMNS);
         r.word[count++] = word;
