@@ -250,6 +250,9 @@ static row read_row(char *line)
     char *rest;
     int count = 0;
     memset(&r, 0, sizeof r);
+    for (int i = 0; i < COLUMNS; i++) {
+        r.word[i] = line + strlen(line); /* "" */
+    }
     for (char *word = strtok_r(line, ",", &rest); word; word = strtok_r(NULL, ",", &rest)) {
         assert_true(count < COLUMNS);
         r.word[count++] = word;
