@@ -182,42 +182,6 @@ void df_engine_deployment_of(const df_cfg *cfg, const df_hw_device *dev, df_depl
                            .board = cfg->board};
 }
 
-static const df_gemm_kernel *product_kernel(const df_deployment *what)
-{
-    static const df_gemm_kernel_id fp8[] = {[DF_LOW_MEASURED] = DF_GEMM_FP8_MEASURED,
-                                            [DF_LOW_VENDOR] = DF_GEMM_FP8_VENDOR,
-                                            [DF_LOW_TRAINING] = DF_GEMM_FP8_TRAINING};
-    switch (what->weights) {
-    case DF_FORMAT_FP8:
-    case DF_FORMAT_MXFP8:
-        return &df_gemm_kernels[fp8[what->low]];
-    case DF_FORMAT_TF32:
-    case DF_FORMAT_FP32:
-        return &df_gemm_kernels[DF_GEMM_TF32];
-    case DF_FORMAT_FP8_BLOCK:
-        return &df_gemm_kernels[DF_GEMM_FP8_BLOCK];
-    case DF_FORMAT_NVFP4:
-        return &df_gemm_kernels[what->low == DF_LOW_TRAINING ? DF_GEMM_NVFP4_TRAINING
-                                                             : DF_GEMM_NVFP4_MEASURED];
-    default:
-        break;
-    }
-    return &df_gemm_kernels[DF_GEMM_CUBLAS];
-}
-
-static double throttle_of(const df_engine *e, const df_card *card)
-{
-    df_calibration of_architecture;
-    if (e->throttle >= 0.0) {
-        return e->throttle;
-    }
-    if (e->throttle == DF_THROTTLE_CARD) {
-        return card->is.gemm_throttle;
-    }
-    df_calibration_of(card->like, &of_architecture);
-    return of_architecture.gemm_throttle;
-}
-
 static df_comm_library library_of(const df_engine *e)
 {
     switch ((df_engine_reduce)e->all_reduce) {
@@ -233,11 +197,11 @@ static df_comm_library library_of(const df_engine *e)
 
 static df_calibrated prices_of(const df_engine *e, const df_deployment *what)
 {
-    const df_gemm_kernel *const product = product_kernel(what);
+    const df_gemm_kernel *const product = df_gemm_kernel_of(what->weights, what->low);
     return (df_calibrated){.card = *what->card,
                            .load = {.sustained = true,
                                     .throttle_after = what->throttle_join == DF_THROTTLE_OUTSIDE,
-                                    .throttle = throttle_of(e, what->card),
+                                    .throttle = df_card_throttle(what->card, e->throttle),
                                     .ws_over_l2 = HUGE_VAL},
                            .fabric = *what->fabric,
                            .transformer = true,

@@ -19,12 +19,6 @@ void df_framework_preset(df_framework_id id, df_framework *out);
 /* The profile that a file names, or the newest there is, with the file's own values. */
 void df_framework_of(const df_cfg *cfg, df_framework *out);
 
-/* Slowdown of long products as the profile has it: the card's, or its architecture's. */
-double df_framework_throttle(const df_framework *w, const df_card *card);
-
-/* How products with weights are computed in a format. */
-const df_gemm_kernel *df_framework_products(const df_framework *w, df_format format);
-
 /* ---- What is trained ---- */
 
 typedef struct {

@@ -80,7 +80,6 @@ static const setting nemo[] = {
     {AT(context), DF_CONTEXT_RING},  {AT(quantise), 0.6},
     {AT(quantise_mx), 1.3}};
 static const setting nemo_24_07[] = {{AT(accumulate_bytes), 6}};
-static const setting same[] = {{AT(ops_forward), 60}};
 static const setting megatron_ci[] = {{AT(overlap_tensor), DF_OVERLAP_NONE}};
 static const setting llm_foundry[] = {{AT(gradient_bytes), 4},
                                       {AT(optimizer_bytes), 120},
@@ -109,13 +108,13 @@ static const profile profiles[DF_FRAMEWORK_COUNT] = {
     [DF_FRAMEWORK_FSDP_UCI] = {LIST(fsdp_uci), DF_FRAMEWORK_GATED_EAGER},
     [DF_FRAMEWORK_NEMO] = {LIST(nemo), DF_FRAMEWORK_GATED_EAGER},
     [DF_FRAMEWORK_NEMO_24_07] = {LIST(nemo_24_07), DF_FRAMEWORK_NEMO},
-    [DF_FRAMEWORK_NEMO_25_09] = {LIST(same), DF_FRAMEWORK_NEMO},
-    [DF_FRAMEWORK_NEMO_25_11] = {LIST(same), DF_FRAMEWORK_NEMO},
-    [DF_FRAMEWORK_NEMO_26_02] = {LIST(same), DF_FRAMEWORK_NEMO},
-    [DF_FRAMEWORK_NEMO_26_04] = {LIST(same), DF_FRAMEWORK_NEMO},
-    [DF_FRAMEWORK_NEMO_26_06] = {LIST(same), DF_FRAMEWORK_NEMO},
-    [DF_FRAMEWORK_NEMO_26_08] = {LIST(same), DF_FRAMEWORK_NEMO},
-    [DF_FRAMEWORK_MLPERF] = {LIST(same), DF_FRAMEWORK_NEMO},
+    [DF_FRAMEWORK_NEMO_25_09] = {NULL, 0, DF_FRAMEWORK_NEMO},
+    [DF_FRAMEWORK_NEMO_25_11] = {NULL, 0, DF_FRAMEWORK_NEMO},
+    [DF_FRAMEWORK_NEMO_26_02] = {NULL, 0, DF_FRAMEWORK_NEMO},
+    [DF_FRAMEWORK_NEMO_26_04] = {NULL, 0, DF_FRAMEWORK_NEMO},
+    [DF_FRAMEWORK_NEMO_26_06] = {NULL, 0, DF_FRAMEWORK_NEMO},
+    [DF_FRAMEWORK_NEMO_26_08] = {NULL, 0, DF_FRAMEWORK_NEMO},
+    [DF_FRAMEWORK_MLPERF] = {NULL, 0, DF_FRAMEWORK_NEMO},
     [DF_FRAMEWORK_MEGATRON_CI] = {LIST(megatron_ci), DF_FRAMEWORK_NEMO},
     [DF_FRAMEWORK_LLM_FOUNDRY] = {LIST(llm_foundry), DF_FRAMEWORK_GATED_EAGER},
     [DF_FRAMEWORK_LLM_FOUNDRY_PURE] = {LIST(llm_foundry_pure), DF_FRAMEWORK_LLM_FOUNDRY},
@@ -195,19 +194,6 @@ void df_framework_of(const df_cfg *cfg, df_framework *out)
     memcpy(out, v.at, sizeof *out);
 }
 
-double df_framework_throttle(const df_framework *w, const df_card *card)
-{
-    df_calibration of_architecture;
-    if (w->throttle >= 0.0) {
-        return w->throttle;
-    }
-    if (w->throttle == DF_THROTTLE_CARD) {
-        return card->is.gemm_throttle;
-    }
-    df_calibration_of(card->like, &of_architecture);
-    return of_architecture.gemm_throttle;
-}
-
 /* ---- Prices ---- */
 
 /* Forward rate of attention over that of the kernel that was measured: FlashAttention 2 is the
@@ -227,30 +213,6 @@ static double prompt_share(const df_framework *w, df_arch like)
         break;
     }
     return 1.0;
-}
-
-const df_gemm_kernel *df_framework_products(const df_framework *w, df_format format)
-{
-    static const df_gemm_kernel_id fp8[] = {[DF_LOW_MEASURED] = DF_GEMM_FP8_MEASURED,
-                                            [DF_LOW_VENDOR] = DF_GEMM_FP8_VENDOR,
-                                            [DF_LOW_TRAINING] = DF_GEMM_FP8_TRAINING};
-    const df_low_kernel low = (df_low_kernel)w->gemm_low;
-    switch (format) {
-    case DF_FORMAT_FP8:
-    case DF_FORMAT_MXFP8:
-        return &df_gemm_kernels[fp8[low]];
-    case DF_FORMAT_TF32:
-    case DF_FORMAT_FP32:
-        return &df_gemm_kernels[DF_GEMM_TF32];
-    case DF_FORMAT_FP8_BLOCK:
-        return &df_gemm_kernels[DF_GEMM_FP8_BLOCK];
-    case DF_FORMAT_NVFP4:
-        return &df_gemm_kernels[low == DF_LOW_TRAINING ? DF_GEMM_NVFP4_TRAINING
-                                                       : DF_GEMM_NVFP4_MEASURED];
-    default:
-        break;
-    }
-    return &df_gemm_kernels[DF_GEMM_CUBLAS];
 }
 
 /* Layers that nvfp4's recipe keeps in bf16 take about that much: recalled from it. */
@@ -274,11 +236,11 @@ df_calibrated df_train_prices(const df_framework *w,
         .card = *card,
         .load = {.sustained = true,
                  .throttle_after = w->throttle_join == DF_THROTTLE_OUTSIDE,
-                 .throttle = df_framework_throttle(w, card),
+                 .throttle = df_card_throttle(card, w->throttle),
                  .ws_over_l2 = HUGE_VAL},
         .fabric = *fabric,
         .transformer = true,
-        .product = df_framework_products(w, products),
+        .product = df_gemm_kernel_of(products, (df_low_kernel)w->gemm_low),
         .low_share = low_share(w, products),
         .quantise = w->quantise * (products == DF_FORMAT_MXFP8 ? w->quantise_mx : 1.0),
         .prompt_share = prompt_share(w, card->like),

@@ -95,3 +95,16 @@ void df_card_of(const df_cfg *cfg, const df_hw_device *dev, df_card *card)
     df_calibration_of(c->like, &card->is);
     df_calibration_complete(card, &c->own);
 }
+
+double df_card_throttle(const df_card *card, double profile)
+{
+    df_calibration of_architecture;
+    if (profile >= 0.0) {
+        return profile;
+    }
+    if (profile == DF_THROTTLE_CARD) {
+        return card->is.gemm_throttle;
+    }
+    df_calibration_of(card->like, &of_architecture);
+    return of_architecture.gemm_throttle;
+}

@@ -52,6 +52,29 @@ const df_gemm_kernel df_gemm_kernels[DF_GEMM_KERNELS] = {
 
 const df_load df_load_sustained = {.sustained = true, .throttle = -1.0, .ws_over_l2 = HUGE_VAL};
 
+const df_gemm_kernel *df_gemm_kernel_of(df_format format, df_low_kernel low)
+{
+    static const df_gemm_kernel_id fp8[] = {[DF_LOW_MEASURED] = DF_GEMM_FP8_MEASURED,
+                                            [DF_LOW_VENDOR] = DF_GEMM_FP8_VENDOR,
+                                            [DF_LOW_TRAINING] = DF_GEMM_FP8_TRAINING};
+    switch (format) {
+    case DF_FORMAT_FP8:
+    case DF_FORMAT_MXFP8:
+        return &df_gemm_kernels[fp8[low]];
+    case DF_FORMAT_TF32:
+    case DF_FORMAT_FP32:
+        return &df_gemm_kernels[DF_GEMM_TF32];
+    case DF_FORMAT_FP8_BLOCK:
+        return &df_gemm_kernels[DF_GEMM_FP8_BLOCK];
+    case DF_FORMAT_NVFP4:
+        return &df_gemm_kernels[low == DF_LOW_TRAINING ? DF_GEMM_NVFP4_TRAINING
+                                                       : DF_GEMM_NVFP4_MEASURED];
+    default:
+        break;
+    }
+    return &df_gemm_kernels[DF_GEMM_CUBLAS];
+}
+
 /* ---- Tiles ---- */
 
 /* Rows and columns of the output that one block computes. */

@@ -36,6 +36,9 @@ void df_card_of(const df_cfg *cfg, const df_hw_device *dev, df_card *card);
  * `like`: with those that `own` gives (NULL: none), and those that follow from the data sheet. */
 void df_calibration_complete(df_card *card, const df_calibration *own);
 
+/* Slowdown of long products as a profile has it: a number, or a df_throttle_of. */
+double df_card_throttle(const df_card *card, double profile);
+
 /* The constants of a measured architecture, and those that all have in common. */
 void df_calibration_of(df_arch like, df_calibration *out);
 void df_calibration_shared_preset(df_calibration_shared *out);
@@ -75,6 +78,9 @@ typedef enum {
     DF_GEMM_KERNELS
 } df_gemm_kernel_id;
 extern const df_gemm_kernel df_gemm_kernels[DF_GEMM_KERNELS];
+
+/* The kernel of products in a format; `low` says whose it is where that has less than 16 bits. */
+const df_gemm_kernel *df_gemm_kernel_of(df_format format, df_low_kernel low);
 
 /* How long the card has been busy, and what of it is in the L2. */
 typedef struct {

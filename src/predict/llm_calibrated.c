@@ -27,10 +27,7 @@ static df_format products_format(const df_cfg *cfg)
 
 const df_gemm_kernel *df_predict_products(const df_cfg *cfg)
 {
-    df_framework w;
-    df_framework_preset(DF_FRAMEWORK_MEGATRON_2021, &w);
-    w.gemm_low = DF_LOW_MEASURED;
-    return df_framework_products(&w, products_format(cfg));
+    return df_gemm_kernel_of(products_format(cfg), DF_LOW_MEASURED);
 }
 
 /* What the kernels need of a card. A part that has no share of its budgets makes a design
