@@ -10,7 +10,7 @@
 
 enum {
     DF_OPT_SCALAR = 64,        /* room for a value; longer ones are cut, and refused */
-    DF_OPT_EXPECTED = 256,     /* room for df_opt_expected */
+    DF_OPT_EXPECTED = 512,     /* room for df_opt_expected */
     DF_OPT_NUMBERED = 1 << 20, /* highest number of a numbered word */
 };
 
