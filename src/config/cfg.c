@@ -198,6 +198,28 @@ static df_status cross_check(const df_cfg_reader *reader, bool degrees, df_err *
                    mark.key ? mark.key : key, DF_ERR_TEXT / 2, cause.text, hint);
 }
 
+/* What cross_check checks of a model, where there is no hardware; and whether rules know its
+ * layers.
+ */
+static df_status check_model(const df_cfg_reader *reader, unsigned need, df_err *err)
+{
+    const char *key = NULL;
+    df_err cause;
+    if (!reader->cfg.has_model || reader->cfg.mode != DF_MODE_LLM) {
+        return DF_OK;
+    }
+    df_status status = df_cfg_check_model(&reader->cfg.llm, &key, &cause);
+    if (status == DF_OK && (need & DF_CFG_ANY_LAYERS) == 0) {
+        status = df_cfg_check_plain(&reader->cfg.llm, &key, &cause);
+    }
+    if (status == DF_OK) {
+        return DF_OK;
+    }
+    const df_cfg_mark mark = mark_of(reader, key);
+    return df_fail(err, status, "%s:%d: %s: %.*s", mark.file ? mark.file : "", mark.line,
+                   mark.key ? mark.key : key, DF_ERR_TEXT / 2, cause.text);
+}
+
 /* Nothing may be derived from the presets of what the file leaves out. */
 static df_status check_figures(const df_cfg_reader *reader, unsigned need, df_err *err)
 {
@@ -335,6 +357,7 @@ df_status df_cfg_parse(
     if (need & DF_CFG_NEED_HARDWARE) {
         DF_TRY(cross_check(&reader, (need & DF_CFG_ANY_DEGREES) == 0, err));
     }
+    DF_TRY(check_model(&reader, need, err));
     DF_TRY(check_figures(&reader, need, err));
     DF_TRY(check_machine(&reader, need, &machine, err));
     note_warnings(&reader, &machine, err);

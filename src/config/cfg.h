@@ -16,6 +16,7 @@
 #include "config/cfg_calibration.h"
 #include "config/cfg_engine.h"
 #include "config/cfg_framework.h"
+#include "config/cfg_layers.h"
 #include "sched/sched.h"
 
 enum { DF_CFG_LEVELS = 4, DF_CFG_SRAMS = 3 };
@@ -265,6 +266,8 @@ typedef struct {
     int64_t decode_len; /* -1: not given */
     int64_t intermediate_size, vocab_size, num_experts, top_k;
     df_cfg_attention attention;
+    df_cfg_shape shape;
+    df_cfg_layers layers;
     bool frozen;          /* the weights: LoRA */
     int64_t sample_every; /* -1: as few timed decode steps as suffice */
 } df_cfg_llm;
@@ -306,6 +309,8 @@ typedef enum {
     DF_CFG_ANY_SHARES = 64,    /* shares are ignored: a search divides the budgets anew */
     DF_CFG_NEED_FIGURES = 128, /* the technology and the budgets that parts are derived from */
     DF_CFG_ANY_KIND = 512,     /* formulas know networks of any kind, not rings alone */
+    DF_CFG_ANY_LAYERS = 1024,  /* layers of any kind are known, not only attention of heads of
+                                  hidden_dim / num_heads and one feed-forward network or experts */
     DF_CFG_ANY_SPLITS = 256,   /* degrees that do not split an LLM evenly are a warning */
 } df_cfg_need;
 

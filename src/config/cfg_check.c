@@ -52,34 +52,6 @@ static df_status check_workers(const df_cfg *cfg, const char **key, df_err *err)
                    workers);
 }
 
-static df_status check_attention(const df_cfg_llm *m, const char **key, df_err *err)
-{
-    const df_cfg_attention *const a = &m->attention;
-    const bool grouped = a->attention_type == DF_ATTENTION_GQA;
-    if (grouped && a->kv_heads == 0) {
-        *key = "model_param.attention.kv_heads";
-        return df_fail(err, DF_EINVAL, "expected a whole number >= 1 for gqa, found nothing");
-    }
-    if (grouped && a->num_heads % a->kv_heads != 0) {
-        *key = "model_param.attention.kv_heads";
-        return df_fail(err, DF_EINVAL,
-                       "expected a divisor of num_heads %" PRId64 ", found %" PRId64, a->num_heads,
-                       a->kv_heads);
-    }
-    if (a->use_flashattention && a->attention_tile_size == 0) {
-        *key = "model_param.attention.attention_tile_size";
-        return df_fail(err, DF_EINVAL,
-                       "expected a whole number >= 1 with use_flashattention, found nothing");
-    }
-    if (m->hidden_dim % a->num_heads != 0) {
-        *key = "model_param.attention.num_heads";
-        return df_fail(err, DF_EINVAL,
-                       "expected a divisor of hidden_dim %" PRId64 ", found %" PRId64,
-                       m->hidden_dim, a->num_heads);
-    }
-    return DF_OK;
-}
-
 static df_status check_llm_degrees(const df_cfg *cfg, const char **key, df_err *err)
 {
     const df_cfg_sched *const s = &cfg->sched;
@@ -184,11 +156,6 @@ static df_status check_llm_split(const df_cfg *cfg, const char **key, df_err *er
 static df_status check_llm_run(const df_cfg *cfg, const char **key, df_err *err)
 {
     const df_cfg_llm *const m = &cfg->llm;
-    if (m->top_k > m->num_experts) {
-        *key = "model_param.top_k";
-        return df_fail(err, DF_EINVAL, "expected at most num_experts %" PRId64 ", found %" PRId64,
-                       m->num_experts, m->top_k);
-    }
     if (m->run_type == DF_RUN_INFERENCE && m->decode_len < 0) {
         *key = "model_param.decode_len";
         return df_fail(err, DF_EINVAL,
@@ -225,7 +192,7 @@ static df_status check_llm(const df_cfg *cfg, bool degrees, const char **key, df
         *key = "scheduling_param.auto";
         return df_fail(err, DF_EINVAL, "expected false for an LLM, found true");
     }
-    DF_TRY(check_attention(&cfg->llm, key, err));
+    DF_TRY(df_cfg_check_model(&cfg->llm, key, err));
     DF_TRY(check_precision(cfg, key, err));
     DF_TRY(check_llm_run(cfg, key, err));
     return degrees ? check_llm_split(cfg, key, err) : DF_OK;

@@ -25,6 +25,7 @@ static void print_default(const df_opt *opt, FILE *out)
     } else if (opt->absent.required) {
         fprintf(out, "required in its section (without it: %g)", opt->absent.preset);
     } else if (opt->offset == DF_OPT_NOT_KEPT || opt->kind == DF_OPT_TEXT ||
+               opt->kind == DF_OPT_LAYERS ||
                (opt->words ? !word : !df_opt_takes(opt, opt->absent.preset))) {
         fputs("optional", out);
     } else if (word) {

@@ -8,6 +8,8 @@
  *   cfg_yaml.c   documents: libyaml, lines, required keys
  *   cfg_device.c files of devices, and clusters, which stand for keys that a file leaves out
  *   cfg_check.c  checks that need several options at once
+ *   cfg_layers.c lists of layers
+ *   cfg_model.c  whether an LLM's description has what its layers need
  *   cfg_derive.c what the parts of a device are derived from
  *   cfg_split.c  whether degrees of parallelism split an LLM
  *   cfg_help.c   the table as text
@@ -151,6 +153,11 @@ DF_NODISCARD df_status df_cfg_cross_check(const df_cfg *cfg,
                                           bool degrees,
                                           const char **key,
                                           df_err *err);
+
+/* ---- Models (cfg_model.c) ---- */
+DF_NODISCARD df_status df_cfg_check_model(const df_cfg_llm *model, const char **key, df_err *err);
+/* Whether all layers are as the Python DeepFlow knows them. */
+DF_NODISCARD df_status df_cfg_check_plain(const df_cfg_llm *model, const char **key, df_err *err);
 
 /* ---- Derived parts (cfg_derive.c) ---- */
 enum { DF_FIGURES_MAX = 80, DF_FIGURE_PATH = 64 };

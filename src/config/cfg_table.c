@@ -153,6 +153,23 @@ const df_word df_words_recompute[] = {{"none", DF_RECOMPUTE_NONE, false},
                                       {"selective_op", DF_RECOMPUTE_OPERATORS, false},
                                       {NULL, 0, false}};
 #define ATTENTION_WORD(name, word) {word, name, false},
+static const df_word words_qk_norm[] = {{"none", DF_QK_NORM_NONE, false},
+                                        {"head", DF_QK_NORM_HEAD, false},
+                                        {"all", DF_QK_NORM_ALL, false},
+                                        {NULL, 0, false}};
+static const df_word words_attention_bias[] = {{"none", DF_ATTENTION_BIAS_NONE, false},
+                                               {"qkv", DF_ATTENTION_BIAS_QKV, false},
+                                               {"all", DF_ATTENTION_BIAS_ALL, false},
+                                               {NULL, 0, false}};
+static const df_word words_by_type[] = {{"by_type", DF_BY_TYPE, false},
+                                        {"true", DF_IS_THERE, false},
+                                        {"false", DF_IS_NOT_THERE, false},
+                                        {NULL, 0, false}};
+static const df_word words_norm[] = {{"by_type", DF_NORM_BY_TYPE, false},
+                                     {"rms", DF_NORM_RMS, false},
+                                     {"layer", DF_NORM_LAYER, false},
+                                     {"plain", DF_NORM_PLAIN, false},
+                                     {NULL, 0, false}};
 static const df_word words_attention[] = {DF_CFG_ATTENTION_TYPES(ATTENTION_WORD){NULL, 0, false}};
 
 /* ---- Pieces of rows ---- */
@@ -286,6 +303,10 @@ static const df_word words_attention[] = {DF_CFG_ATTENTION_TYPES(ATTENTION_WORD)
 #define ATTENTION_ROW(type, name, kind, range, words, absent, meaning)                             \
     {"model_param.attention." #name, kind,   "", range, words, absent, DF_OPT_IN(DF_MODE_LLM),     \
      AT(llm.attention.name),         meaning},
+
+#define SHAPE_ROW(type, name, key, kind, range, words, absent, meaning)                            \
+    {"model_param." key, kind,   "", range, words, absent, DF_OPT_IN(DF_MODE_LLM),                 \
+     AT(llm.shape.name), meaning},
 
 #define CALIBRATION_ROW(section, field, key, unit, range, a100, h100, l40s, meaning)               \
     {"calibration." key,                                                                           \
@@ -1113,6 +1134,11 @@ const df_opt df_opts[] = {
                   llm.top_k,
                   "experts to which a token goes"),
     DF_CFG_ATTENTION_KEYS(ATTENTION_ROW) /* ends with a comma */
+    DF_CFG_LAYER_KEYS(SHAPE_ROW)         /* ends with a comma */
+    {"model_param.layers", DF_OPT_LAYERS, "", ANY, NULL, NOT_GIVEN, DF_OPT_IN(DF_MODE_LLM),
+     AT(llm.layers),
+     "the layers in order, where they are not alike, as a text or a list of texts such as \"3 "
+     "dense, 58 experts\" or \"5 x (5 window, full), 4 window\""},
     MODEL_BOOL(DF_MODE_LLM,
                "model_param.attention.used_flash_attention",
                OPTIONAL(0),

@@ -189,6 +189,9 @@ df_value_status df_opt_parse(const df_opt *opt, const char *text, double *value)
     case DF_OPT_TEXT:
         *value = 0;
         return strlen(text) < DF_CFG_TEXT ? DF_VALUE_OK : DF_VALUE_BAD;
+    case DF_OPT_LAYERS:
+        *value = 0;
+        return DF_VALUE_OK;
     case DF_OPT_BOOL:
     case DF_OPT_ENUM:
     case DF_OPT_HABIT:
@@ -261,6 +264,9 @@ void df_opt_expected(const df_opt *opt, char text[DF_OPT_EXPECTED])
     case DF_OPT_TEXT:
         snprintf(text, DF_OPT_EXPECTED, "a text of fewer than %d bytes", DF_CFG_TEXT);
         return;
+    case DF_OPT_LAYERS:
+        snprintf(text, DF_OPT_EXPECTED, "layers such as \"3 dense, 58 experts\"");
+        return;
     case DF_OPT_BOOL:
     case DF_OPT_ENUM:
     case DF_OPT_HABIT:
@@ -298,6 +304,7 @@ void df_opt_store(const df_opt *opt, double value, df_cfg *cfg)
     char *const field = (char *)cfg + opt->offset;
     switch (opt->kind) {
     case DF_OPT_TEXT:
+    case DF_OPT_LAYERS:
         return;
     case DF_OPT_INT: {
         const int64_t whole = (int64_t)value;
@@ -352,6 +359,8 @@ double df_opt_load(const df_opt *opt, const df_cfg *cfg)
     case DF_OPT_FORMAT:
         memcpy(&real, field, sizeof real);
         return real;
+    case DF_OPT_LAYERS:
+        return ((const df_cfg_layers *)(const void *)field)->count;
     case DF_OPT_TEXT:
         break;
     }

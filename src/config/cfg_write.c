@@ -116,6 +116,13 @@ static void print_value(const df_opt *opt, const df_cfg *cfg, FILE *out)
         print_text(text_of(opt, cfg), out);
         return;
     }
+    if (opt->kind == DF_OPT_LAYERS) {
+        char layers[DF_LAYERS_TEXT];
+        (void)df_cfg_layers_text((const df_cfg_layers *)(const void *)text_of(opt, cfg), layers,
+                                 sizeof layers);
+        print_text(layers, out);
+        return;
+    }
     const double value = df_opt_load(opt, cfg);
     const char *const word = opt->words ? df_opt_word_of(opt->words, value) : NULL;
     if (!word && opt->words && opt->kind == DF_OPT_ENUM) {

@@ -135,6 +135,49 @@ static bool is_null(const yaml_node_t *node)
     return false;
 }
 
+/* The texts of a list, or one text, as one with commas. False: it is neither, or too long. */
+static bool join_texts(const walk *w, const yaml_node_t *node, char text[DF_LAYERS_TEXT])
+{
+    size_t length = 0;
+    text[0] = '\0';
+    if (node->type == YAML_SCALAR_NODE) {
+        return snprintf(text, DF_LAYERS_TEXT, "%s", (const char *)node->data.scalar.value) <
+               DF_LAYERS_TEXT;
+    }
+    if (node->type != YAML_SEQUENCE_NODE) {
+        return false;
+    }
+    for (const yaml_node_item_t *i = node->data.sequence.items.start;
+         i < node->data.sequence.items.top; i++) {
+        const yaml_node_t *const item = yaml_document_get_node(w->document, *i);
+        if (item->type != YAML_SCALAR_NODE) {
+            return false;
+        }
+        length += (size_t)snprintf(text + length, DF_LAYERS_TEXT - length, "%s%s",
+                                   length > 0 ? ", " : "", (const char *)item->data.scalar.value);
+        if (length >= DF_LAYERS_TEXT) {
+            return false;
+        }
+    }
+    return length > 0;
+}
+
+static df_status read_layers(const walk *w, const df_opt *opt, const entry *at, const char *path)
+{
+    char text[DF_LAYERS_TEXT];
+    char expected[DF_OPT_EXPECTED];
+    df_err why;
+    df_opt_expected(opt, expected);
+    if (!join_texts(w, at->value, text)) {
+        return fail_expected(w, at, path, expected);
+    }
+    df_cfg_layers *const out = (df_cfg_layers *)(void *)((char *)&w->reader->cfg + opt->offset);
+    if (df_cfg_layers_parse(text, out, &why) != DF_OK) {
+        return fail_at(w, line_of(at->key), path, why.text);
+    }
+    return DF_OK;
+}
+
 /* `path` may be an alias. */
 static df_status read_option(const walk *w, int index, const entry *at, const char *path)
 {
@@ -153,6 +196,11 @@ static df_status read_option(const walk *w, int index, const entry *at, const ch
     }
     if (is_null(node) && !opt->absent.required) {
         reader->left_out[index] = w->name;
+        return DF_OK;
+    }
+    if (opt->kind == DF_OPT_LAYERS) {
+        DF_TRY(read_layers(w, opt, at, path));
+        *mark = (df_cfg_mark){w->name, line_of(at->key), opt->path};
         return DF_OK;
     }
     if (node->type != YAML_SCALAR_NODE || is_null(node) ||

@@ -27,6 +27,7 @@ typedef enum {
     DF_OPT_CHOICE, /* double: one of the words */
     DF_OPT_FORMAT, /* double: one of the words, or a number */
     DF_OPT_TEXT,   /* char[DF_CFG_TEXT] */
+    DF_OPT_LAYERS, /* df_cfg_layers: a text, or a list of texts */
 } df_opt_kind;
 
 typedef struct {

@@ -25,29 +25,120 @@ static df_formats formats_of(const df_cfg_precision *p)
                         .master = master ? DF_FP32_BYTES : 0.0};
 }
 
-void df_dims_read(const df_cfg *cfg, df_dims *dims)
+/* A size of a layer, or the model's. */
+static double own(int32_t size, int64_t usual)
+{
+    return size > 0 ? (double)size : (double)usual;
+}
+
+static double or_else(int64_t given, double absent)
+{
+    return given > 0 ? (double)given : absent;
+}
+
+static bool is_there(df_by_type given, bool by_type)
+{
+    return given == DF_BY_TYPE ? by_type : given == DF_IS_THERE;
+}
+
+static df_scan scan_of(const df_cfg_llm *m)
+{
+    const df_cfg_shape *const s = &m->shape;
+    return (df_scan){.heads = (double)s->linear_heads,
+                     .head_dim = (double)s->linear_head_dim,
+                     .key_heads = or_else(s->linear_key_heads, (double)s->linear_heads),
+                     .key_dim = or_else(s->linear_key_dim, (double)s->linear_head_dim),
+                     .state = (double)s->linear_state,
+                     .groups = (double)s->linear_groups,
+                     .inner = (double)s->linear_inner,
+                     .dt_rank = or_else(s->linear_dt_rank, ceil((double)m->hidden_dim / 16.0)),
+                     .conv = (double)s->linear_conv,
+                     .chunk = (double)s->linear_chunk,
+                     .bytes = s->linear_state_bytes};
+}
+
+static void read_heads(const df_cfg_llm *m, const df_layer_kind *kind, df_dims *dims)
+{
+    const df_cfg_attention *const a = &m->attention;
+    dims->heads = own(kind->heads, a->num_heads);
+    dims->kv_heads = a->attention_type == DF_ATTENTION_GQA ? (double)a->kv_heads : dims->heads;
+    dims->kv_heads = kind->kv_heads > 0 ? (double)kind->kv_heads : dims->kv_heads;
+    dims->head_dim = or_else(a->head_dim, (double)m->hidden_dim / (double)a->num_heads);
+    dims->head_dim = kind->head_dim > 0 ? (double)kind->head_dim : dims->head_dim;
+    dims->window = kind->mixer == DF_MIX_CHUNKED ? (double)a->chunk : own(kind->window, a->window);
+    if (kind->mixer == DF_MIX_FULL && kind->window == 0) {
+        dims->window = 0.0;
+    }
+    dims->ratio = (double)kind->ratio;
+    dims->latent = (df_latent){.q_rank = (double)a->q_rank,
+                               .kv_rank = (double)a->kv_rank,
+                               .nope = (double)a->nope_dim,
+                               .rope = (double)a->rope_dim,
+                               .value = (double)a->value_dim};
+}
+
+/* Width of a feed-forward network, or of one of its experts. */
+static void read_ffn(const df_cfg_llm *m, const df_layer_kind *kind, df_dims *dims)
+{
+    const df_cfg_shape *const s = &m->shape;
+    const df_ffn_kind usual = m->num_experts > 1 ? DF_FFN_EXPERTS : DF_FFN_DENSE;
+    dims->ffn_kind = kind->ffn == DF_FFN_USUAL ? usual : (df_ffn_kind)kind->ffn;
+    const bool experts = dims->ffn_kind == DF_FFN_EXPERTS;
+    const double expert = or_else(s->expert_size, (double)m->intermediate_size);
+    const double usual_width = experts ? expert : (double)m->intermediate_size;
+    dims->ffn = kind->width > 0 ? (double)kind->width : usual_width;
+    dims->ffn = dims->ffn_kind == DF_FFN_NONE ? 0.0 : dims->ffn;
+    dims->experts = experts ? (double)m->num_experts : 1.0;
+    dims->top_k = experts ? (double)m->top_k : 1.0;
+    dims->shared = experts ? (double)s->shared_experts * or_else(s->shared_size, dims->ffn) : 0.0;
+    dims->expert_hidden = experts ? (double)s->latent_dim : 0.0;
+    dims->gated = is_there(s->gated, m->model_type == DF_LLM_LLAMA);
+    dims->dropout = is_there(s->dropout, m->model_type == DF_LLM_GPT);
+    dims->ffn_in = dims->gated ? 2.0 * dims->ffn : dims->ffn;
+}
+
+static void read_kind(const df_cfg *cfg, const df_layer_kind *kind, double layers, df_dims *dims)
 {
     const df_cfg_llm *const m = &cfg->llm;
-    const df_cfg_attention *const a = &m->attention;
-    const double heads = (double)a->num_heads;
-    const bool grouped = a->attention_type == DF_ATTENTION_GQA;
-    *dims = (df_dims){.layers = (double)m->num_layers,
+    *dims = (df_dims){.layers = layers,
                       .sequence = (double)m->seq_len,
                       .hidden = (double)m->hidden_dim,
                       .vocab = (double)m->vocab_size,
-                      .heads = heads,
-                      .kv_heads = grouped ? (double)a->kv_heads : heads,
-                      .head_dim = (double)m->hidden_dim / heads,
-                      .ffn = (double)m->intermediate_size,
-                      .experts = (double)m->num_experts,
-                      .top_k = (double)m->top_k,
-                      .gated = m->model_type == DF_LLM_LLAMA,
-                      .dropout = m->model_type == DF_LLM_GPT,
+                      .mixer = (df_mixer)kind->mixer,
+                      .reuse = kind->reuse,
+                      .scan = scan_of(m),
                       .tied = m->tied_embeddings,
-                      .attention = a,
+                      .attention = &m->attention,
                       .fetch_overlaps = cfg->kv_fetch_overlap,
                       .bytes = formats_of(&cfg->sw.precision)};
-    dims->ffn_in = dims->gated ? 2.0 * dims->ffn : dims->ffn;
+    read_heads(m, kind, dims);
+    read_ffn(m, kind, dims);
+}
+
+static const df_layer_kind usual_kind = {.mixer = DF_MIX_FULL, .ffn = DF_FFN_USUAL};
+
+void df_dims_read(const df_cfg *cfg, df_dims *dims)
+{
+    const df_cfg_layers *const l = &cfg->llm.layers;
+    const df_layer_kind *const first = l->count > 0 ? &l->kind[0] : &usual_kind;
+    read_kind(cfg, first, (double)cfg->llm.num_layers, dims);
+}
+
+void df_stack_read(const df_cfg *cfg, df_stack *stack)
+{
+    const df_cfg_layers *const l = &cfg->llm.layers;
+    stack->layers = (double)cfg->llm.num_layers;
+    stack->kinds = l->count > 0 ? l->kinds : 1;
+    if (l->count == 0) {
+        read_kind(cfg, &usual_kind, stack->layers, &stack->kind[0]);
+        return;
+    }
+    for (int k = 0; k < l->kinds; k++) {
+        read_kind(cfg, &l->kind[k], 0.0, &stack->kind[k]);
+    }
+    for (int32_t i = 0; i < l->count; i++) {
+        stack->kind[l->of[i]].layers += 1.0;
+    }
 }
 
 void df_split_read(const df_cfg *cfg, df_split *split)
@@ -94,10 +185,89 @@ void df_span_infer(df_span *span)
 
 /* ---- Parameters ---- */
 
+/* Keys and values are the layer's own, or one projection gives both. */
+static double kv_width(const df_dims *dims, double kv_heads)
+{
+    const bool one = dims->attention->keys_are_values && dims->mixer == DF_MIX_FULL;
+    return dims->reuse ? 0.0 : (one ? 1.0 : 2.0) * kv_heads * dims->head_dim;
+}
+
+static double heads_params(const df_dims *dims, double kv_heads)
+{
+    const double width = dims->heads * dims->head_dim;
+    const double q = dims->attention->gate ? 2.0 * width : width;
+    return dims->hidden * (q + kv_width(dims, kv_heads)) + width * dims->hidden;
+}
+
+/* What chooses the tokens to attend to (DeepSeek-V3.2, arXiv:2512.02556, section 2.1): queries of
+ * `from` numbers, one key, and a weight for each head. */
+static double index_params(const df_dims *dims)
+{
+    const df_cfg_attention *const a = dims->attention;
+    const double from = dims->latent.q_rank > 0 ? dims->latent.q_rank : dims->hidden;
+    const double heads = (double)a->index_heads;
+    return from * heads * (double)a->index_dim + dims->hidden * ((double)a->index_dim + heads);
+}
+
+static double latent_params(const df_dims *dims)
+{
+    const df_latent *const l = &dims->latent;
+    const double query = dims->heads * (l->nope + l->rope);
+    const double q =
+        l->q_rank > 0 ? dims->hidden * l->q_rank + l->q_rank * query : dims->hidden * query;
+    const double kv =
+        dims->hidden * (l->kv_rank + l->rope) + l->kv_rank * dims->heads * (l->nope + l->value);
+    return q + kv + dims->heads * l->value * dims->hidden + index_params(dims);
+}
+
+/* Latent queries, one key that is the value, too, what compresses groups of them, and an output in
+ * groups of low rank. */
+static double compressed_params(const df_dims *dims)
+{
+    const df_cfg_attention *const a = dims->attention;
+    const double width = dims->heads * dims->head_dim;
+    const double rank = (double)a->out_rank;
+    const double q = dims->latent.q_rank * (dims->hidden + width);
+    const double out = rank > 0 ? width * rank + (double)a->out_groups * rank * dims->hidden
+                                : width * dims->hidden;
+    return q + dims->hidden * dims->head_dim * 3.0 + out + index_params(dims);
+}
+
+static double scan_params(const df_dims *dims)
+{
+    const df_scan *const s = &dims->scan;
+    const double inner = s->heads * s->head_dim;
+    switch (dims->mixer) {
+    case DF_MIX_MAMBA1:
+        return dims->hidden * 2.0 * s->inner + s->inner * (s->dt_rank + 2.0 * s->state) +
+               s->dt_rank * s->inner + s->inner * dims->hidden;
+    case DF_MIX_MAMBA2:
+        return dims->hidden * (2.0 * inner + 2.0 * s->groups * s->state + s->heads) +
+               inner * dims->hidden;
+    case DF_MIX_DELTA:
+        return dims->hidden * (2.0 * s->key_heads * s->key_dim + 2.0 * inner + 2.0 * s->heads) +
+               inner * dims->hidden;
+    case DF_MIX_LINEAR:
+        return 5.0 * dims->hidden * inner; /* queries, keys, values, a gate; and the output */
+    default:
+        return 0.0;
+    }
+}
+
 static double attention_params(const df_dims *dims, double kv_heads)
 {
-    const double qkv = (dims->heads + 2.0 * kv_heads) * dims->head_dim;
-    return dims->hidden * qkv + dims->hidden * dims->hidden;
+    switch (dims->mixer) {
+    case DF_MIX_COMPRESSED:
+        return compressed_params(dims);
+    case DF_MIX_FULL:
+    case DF_MIX_WINDOW:
+    case DF_MIX_CHUNKED:
+    case DF_MIX_CROSS:
+        return dims->attention->attention_type == DF_ATTENTION_MLA ? latent_params(dims)
+                                                                   : heads_params(dims, kv_heads);
+    default:
+        return scan_params(dims);
+    }
 }
 
 double df_dims_attention_params(const df_dims *dims)
@@ -105,14 +275,28 @@ double df_dims_attention_params(const df_dims *dims)
     return attention_params(dims, dims->kv_heads);
 }
 
+double df_dims_expert_hidden(const df_dims *dims)
+{
+    return dims->expert_hidden > 0.0 ? dims->expert_hidden : dims->hidden;
+}
+
 double df_dims_ffn_params(const df_dims *dims)
 {
-    return dims->hidden * dims->ffn_in + dims->ffn * dims->hidden;
+    const double hidden = df_dims_expert_hidden(dims);
+    return hidden * dims->ffn_in + dims->ffn * hidden;
+}
+
+/* With the products to the width of experts and back. */
+double df_dims_shared_params(const df_dims *dims)
+{
+    const double ways = dims->gated ? 3.0 : 2.0;
+    return ways * dims->hidden * dims->shared + 2.0 * dims->hidden * dims->expert_hidden;
 }
 
 double df_dims_layer_params(const df_dims *dims)
 {
-    return df_dims_attention_params(dims) + dims->experts * df_dims_ffn_params(dims);
+    return df_dims_attention_params(dims) + dims->experts * df_dims_ffn_params(dims) +
+           df_dims_shared_params(dims);
 }
 
 double df_dims_table_params(const df_dims *dims)
@@ -146,7 +330,8 @@ double df_split_kv_heads(const df_split *split, const df_dims *dims)
 double df_split_layer_params(const df_split *split, const df_dims *dims)
 {
     const double attention = attention_params(dims, df_split_kv_heads(split, dims));
-    return (attention + dims->experts * df_dims_ffn_params(dims)) / split->tp;
+    return (attention + dims->experts * df_dims_ffn_params(dims) + df_dims_shared_params(dims)) /
+           split->tp;
 }
 
 bool df_split_is_plain_tensor(const df_split *split)

@@ -14,11 +14,41 @@ typedef struct {
     double master;    /* 0: there is no copy of the weights */
 } df_formats;
 
+/* Multi-head latent attention (DeepSeek-V2, arXiv:2405.04434, section 2.1): widths of the latent
+ * queries (0: queries are not), of latent keys and values, and of a head's query without a
+ * position, with one, and of its value. */
 typedef struct {
-    double layers, sequence, hidden, vocab;
+    double q_rank, kv_rank, nope, rope, value;
+} df_latent;
+
+/* A layer with a state instead of a cache: Mamba-1 (Gu and Dao, arXiv:2312.00752), Mamba-2 (Dao and
+ * Gu, arXiv:2405.21060), the gated delta rule (Yang et al., arXiv:2412.06464), lightning attention
+ * (Qin et al., arXiv:2401.04658). */
+typedef struct {
+    double heads, head_dim;    /* of values */
+    double key_heads, key_dim; /* delta */
+    double state, groups;      /* mamba1, mamba2 */
+    double inner, dt_rank;     /* mamba1 */
+    double conv, chunk;        /* tokens of the convolution, and that are computed together */
+    double bytes;              /* of a number of the state */
+} df_scan;
+
+/* One kind of layer, and what all layers of the model have in common. */
+typedef struct {
+    double layers; /* of this kind */
+    double sequence, hidden, vocab;
+    df_mixer mixer;
+    df_ffn_kind ffn_kind;
+    bool reuse; /* keys and values are those of a layer before */
     double heads, kv_heads, head_dim;
+    double window; /* tokens to which a token attends; 0: all before it */
+    double ratio;  /* tokens of a group that is attended to as one; 0: there are none */
+    df_latent latent;
+    df_scan scan;
     double ffn, ffn_in;    /* width inside the feed-forward network, and of its first product */
     double experts, top_k; /* 1, 1: no experts */
+    double shared;         /* width of the experts to which every token goes */
+    double expert_hidden;  /* width at which experts work, where products lead there; 0: hidden */
     bool gated;            /* SwiGLU, not GELU */
     bool dropout;
     bool tied;                         /* embedding and head share a table */
@@ -49,7 +79,16 @@ typedef struct {
     double busy_experts, expert_rows; /* experts that get a token, and how many each gets */
 } df_span;
 
+/* The kinds of layers of a model. */
+typedef struct {
+    int kinds;
+    double layers; /* all together */
+    df_dims kind[DF_LAYER_KINDS];
+} df_stack;
+
+/* The model's first kind of layer. */
 void df_dims_read(const df_cfg *cfg, df_dims *dims);
+void df_stack_read(const df_cfg *cfg, df_stack *stack);
 void df_split_read(const df_cfg *cfg, df_split *split);
 /* A pass over `tokens` positions that attend to `context` keys. */
 df_span
@@ -57,10 +96,12 @@ df_span_of(const df_dims *dims, const df_split *split, double tokens, double con
 /* Makes it one of inference: keys and values are cached, and the last position alone has logits. */
 void df_span_infer(df_span *span);
 
-/* ---- Parameters, of the whole model ---- */
+/* ---- Parameters that products multiply by, of the whole model ---- */
 
-double df_dims_attention_params(const df_dims *dims);
-double df_dims_ffn_params(const df_dims *dims); /* of one expert */
+double df_dims_attention_params(const df_dims *dims); /* or of what stands in its place */
+double df_dims_expert_hidden(const df_dims *dims);    /* width at which experts work */
+double df_dims_ffn_params(const df_dims *dims);       /* of one expert */
+double df_dims_shared_params(const df_dims *dims);    /* of experts to which every token goes */
 double df_dims_layer_params(const df_dims *dims);
 double df_dims_table_params(const df_dims *dims); /* of the embedding, or of the head */
 

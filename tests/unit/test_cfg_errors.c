@@ -167,8 +167,8 @@ static const mistake in_llm[] = {
     {"model_type: llama", "model_type: lama", NULL,
      "model_param.model_type: expected gpt, llama, qwen2 or phi3 (did you mean llama?), found "
      "lama"},
-    {"attention_type: gqa", "attention_type: mla", NULL,
-     "model_param.attention.attention_type: expected mha or gqa, found mla"},
+    {"attention_type: gqa", "attention_type: mqa", NULL,
+     "model_param.attention.attention_type: expected mha, gqa or mla, found mqa"},
     {"run_type: inference", "run_type: infer", NULL,
      "model_param.run_type: expected training or inference (did you mean inference?), found infer"},
     {"    kv_heads: 4\n", "", "attention_type:",
@@ -177,7 +177,8 @@ static const mistake in_llm[] = {
      "model_param.attention.kv_heads: expected a divisor of num_heads 8, found 3; kv_heads 4 "
      "would fit"},
     {"num_heads: 8", "num_heads: 12", NULL,
-     "model_param.attention.num_heads: expected a divisor of hidden_dim 512, found 12; num_heads "
+     "model_param.attention.num_heads: expected a divisor of hidden_dim 512 without "
+     "head_dim, found 12; num_heads "
      "16 would fit"},
     {"    attention_tile_size: 64\n", "", "attention_type:",
      "model_param.attention.attention_tile_size: expected a whole number >= 1 with "
