@@ -10,7 +10,7 @@ enum {
     DF_ROW_WORD = 12,
     DF_ROW_REASON = DF_STORE_REASON,
     /* kp_type, the degrees, and the other options, aligned as members of a struct are */
-    DF_ROW_FIELDS = 4 + 8 * DF_AXES + 56,
+    DF_ROW_FIELDS = 4 + 8 * DF_AXES + 64,
 };
 
 typedef struct {

@@ -21,6 +21,7 @@ typedef struct {
     };
     df_kp_type kp_type;
     int64_t mb;
+    int64_t ep;
     bool tp_sp;
     int64_t zero_stage;
     df_recompute recompute;
@@ -68,7 +69,7 @@ typedef struct {
                      otherwise a list */
 } df_strategy_field;
 
-enum { DF_STRATEGY_OPTIONS = 7, DF_STRATEGY_FIELDS = DF_AXES + DF_STRATEGY_OPTIONS };
+enum { DF_STRATEGY_OPTIONS = 8, DF_STRATEGY_FIELDS = DF_AXES + DF_STRATEGY_OPTIONS };
 
 /* All fields, in the order of columns: of both kinds and of kernels before those of LLMs. */
 void df_strategy_columns(df_strategy_field fields[DF_STRATEGY_FIELDS]);
@@ -152,7 +153,7 @@ typedef struct {
         };
         df_int_list degree[DF_AXES];
     };
-    df_int_list mb, virtual_stages;
+    df_int_list mb, ep, virtual_stages;
     unsigned tp_sp, zero_stage, recompute, schedule;
 } df_strategy_space;
 

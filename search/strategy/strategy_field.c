@@ -156,6 +156,16 @@ static const df_strategy_field options[] = {
      .key = "parts of the model on each stage of an interleaved pipeline",
      AT(virtual_stages),
      .to = offsetof(df_cfg, sched.virtual_stages)},
+    {.name = "ep",
+     .of = DF_STRATEGY_LLM,
+     .low = 1,
+     .high = DF_SYSTEM_DEVICES_MAX,
+     .preset = 1,
+     .mark = "e",
+     .flag = "for an LLM, devices of tp and dp that share the experts",
+     .key = "degrees of expert parallelism",
+     AT(ep),
+     .to = offsetof(df_cfg, sched.ep)},
 };
 #undef AT
 _Static_assert(sizeof options / sizeof options[0] == DF_STRATEGY_OPTIONS, "the header counts them");

@@ -60,8 +60,12 @@ static bool in_set(unsigned set, int64_t value)
 const char *df_strategy_reason_llm(const df_strategy *s, const df_cfg *cfg, const df_rules *rules)
 {
     df_cfg_misfit misfit;
-    if (df_cfg_find_misfit(&cfg->llm, s->degree, s->tp_sp, DF_SPLIT_EVEN, &misfit)) {
+    if (df_cfg_find_misfit(&cfg->llm, s->degree, s->ep, s->tp_sp, DF_SPLIT_EVEN, &misfit)) {
         return misfit.reason;
+    }
+    const bool split = s->tp > 1 || s->cp > 1 || s->dp > 1 || s->lp > 1;
+    if (rules->llm_layers_alike && cfg->llm.num_experts > 1 && split) {
+        return "a mixture of experts is known on one device only";
     }
     return rules->uneven_stages_left_out && cfg->llm.num_layers % s->lp != 0
                ? "lp does not divide num_layers"
@@ -207,15 +211,52 @@ static bool take_split(const builder *b, int64_t rest, int64_t dp, df_strategy *
     return allowed(&b->space->dp, s->dp) && allowed(&b->space->lp, s->lp);
 }
 
+/* Whether the experts may be shared by so many devices, a divisor of all workers. A model without
+ * experts has one way. */
+static bool takes_ep(const builder *b, const df_strategy *s, int64_t ep)
+{
+    const bool fits = b->cfg->llm.num_experts % ep == 0 && s->tp * s->dp % ep == 0;
+    return ep == 1 || (b->cfg->llm.num_experts > 1 && fits && allowed(&b->space->ep, ep));
+}
+
+/* Why the model cannot be split so, however its experts are shared. */
+static const char *reason_of(const builder *b, df_strategy s)
+{
+    const char *first = NULL;
+    for (int i = 0; i < b->workers.count; i++) {
+        s.ep = b->workers.value[i];
+        const char *const reason =
+            takes_ep(b, &s, s.ep) ? df_strategy_reason_llm(&s, b->cfg, b->rules) : first;
+        first = s.ep == 1 ? reason : first;
+        if (takes_ep(b, &s, s.ep) && !reason) {
+            return NULL;
+        }
+    }
+    return first;
+}
+
 /* Degrees that cannot split the model. */
 static df_status add_refused(builder *b, df_strategy s, int64_t rest, df_err *err)
 {
     for (int i = 0; i < b->workers.count; i++) {
         if (take_split(b, rest, b->workers.value[i], &s)) {
-            const char *const reason = df_strategy_reason_llm(&s, b->cfg, b->rules);
+            const char *const reason = reason_of(b, s);
             if (reason) {
                 DF_TRY(add(b, &s, reason, err));
             }
+        }
+    }
+    return DF_OK;
+}
+
+/* Each number of devices that may share the experts. */
+static df_status add_expert_degrees(builder *b, df_strategy s, df_err *err)
+{
+    for (int i = 0; i < b->workers.count; i++) {
+        s.ep = b->workers.value[i];
+        if (takes_ep(b, &s, s.ep) && (s.ep > 1 || allowed(&b->space->ep, 1)) &&
+            !df_strategy_reason_llm(&s, b->cfg, b->rules)) {
+            DF_TRY(add_schedules(b, s, err));
         }
     }
     return DF_OK;
@@ -226,11 +267,10 @@ add_micro_batch(builder *b, df_strategy s, int64_t rest, int64_t micro_batch, df
 {
     const int64_t batch = b->cfg->llm.batch_size;
     for (int i = 0; i < b->workers.count; i++) {
-        if (take_split(b, rest, b->workers.value[i], &s) && batch / s.dp % micro_batch == 0 &&
-            !df_strategy_reason_llm(&s, b->cfg, b->rules)) {
+        if (take_split(b, rest, b->workers.value[i], &s) && batch / s.dp % micro_batch == 0) {
             s.mb = batch / s.dp / micro_batch;
             if (allowed(&b->space->mb, s.mb)) {
-                DF_TRY(add_schedules(b, s, err));
+                DF_TRY(add_expert_degrees(b, s, err));
             }
         }
     }

@@ -202,7 +202,8 @@ static df_status check_split(const df_strategy *s, const df_sweep_options *o, df
 {
     df_cfg_misfit misfit;
     const bool any = (df_compat_reading(&o->eval.rules) & DF_CFG_ANY_SPLITS) != 0;
-    if (any || !df_cfg_find_misfit(&o->cfg.llm, s->degree, s->tp_sp, DF_SPLIT_EVEN, &misfit)) {
+    if (any ||
+        !df_cfg_find_misfit(&o->cfg.llm, s->degree, s->ep, s->tp_sp, DF_SPLIT_EVEN, &misfit)) {
         return DF_OK;
     }
     return df_fail(err, DF_EINVAL, "%s: %s", misfit.key, misfit.reason);

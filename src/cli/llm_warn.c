@@ -77,17 +77,17 @@ static void warn_rings(const df_cfg *cfg, const df_rules *rules, FILE *out)
 {
     const bool simulates = df_backend_simulates(&cfg->backend);
     const df_astra_mode mode = simulates ? cfg->backend.mode : DF_ASTRA_ANALYTICAL;
-    df_dims dims;
+    df_stack stack;
     df_split split;
     if (simulates && cfg->intra_topology != DF_TOPO_RING) {
         return;
     }
-    df_dims_read(cfg, &dims);
+    df_stack_read(cfg, &stack);
     df_split_read(cfg, &split);
     df_exchange exchange = {.replicas = 1.0};
     if (cfg->llm.run_type == DF_RUN_TRAINING) {
-        exchange = df_exchange_of(&dims, &split, cfg->sw.dp_zero_stage);
-        df_compat_exchange(rules, &dims, &split, cfg->sw.dp_zero_stage, &exchange);
+        exchange = df_exchange_of(&stack, &split, cfg->sw.dp_zero_stage);
+        df_compat_exchange(rules, &stack.kind[0], &split, cfg->sw.dp_zero_stage, &exchange);
     }
     const df_coll_algo algorithm = cfg->backend.all_reduce;
     const bool rings = !simulates || algorithm == DF_ALGO_AUTO || algorithm == DF_ALGO_RING;
@@ -184,7 +184,7 @@ static bool split(df_cfg *cfg, int64_t times, char name[NAME_ROOM])
     snprintf(name, NAME_ROOM, "scheduling_param.tp: %" PRId64 " (on %" PRId64 " devices)", s->tp,
              df_cfg_workers(cfg));
     df_cfg_misfit misfit;
-    return !df_cfg_find_misfit(&cfg->llm, s->degree, s->tp_sp, DF_SPLIT_EVEN, &misfit);
+    return !df_cfg_find_misfit(&cfg->llm, s->degree, s->ep, s->tp_sp, DF_SPLIT_EVEN, &misfit);
 }
 
 /* Remedies, from those that cost nothing to those that cost time, then devices. */

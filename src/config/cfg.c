@@ -210,7 +210,7 @@ static df_status check_model(const df_cfg_reader *reader, unsigned need, df_err 
     }
     df_status status = df_cfg_check_model(&reader->cfg.llm, &key, &cause);
     if (status == DF_OK && (need & DF_CFG_ANY_LAYERS) == 0) {
-        status = df_cfg_check_plain(&reader->cfg.llm, &key, &cause);
+        status = df_cfg_check_plain(&reader->cfg, (need & DF_CFG_ANY_DEGREES) == 0, &key, &cause);
     }
     if (status == DF_OK) {
         return DF_OK;

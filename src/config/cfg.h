@@ -226,6 +226,7 @@ typedef struct {
         };
         int64_t degree[DF_AXES];
     };
+    int64_t ep; /* devices of tp and dp that share the experts */
     int64_t mb;
     bool tp_sp;
     df_recompute recompute;
@@ -374,6 +375,7 @@ typedef enum {
  * less than 1 count as 1. */
 bool df_cfg_find_misfit(const df_cfg_llm *model,
                         const int64_t degree[DF_AXES],
+                        int64_t ep,
                         bool tp_sp,
                         df_split_demand demand,
                         df_cfg_misfit *out);

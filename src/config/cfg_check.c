@@ -68,7 +68,7 @@ static df_status check_llm_degrees(const df_cfg *cfg, const char **key, df_err *
                        " * %" PRId64 " * %" PRId64 " = %.17g",
                        workers, at_least_1(s->tp), at_least_1(s->cp), s->dp, s->lp, product);
     }
-    if (df_cfg_find_misfit(&cfg->llm, s->degree, s->tp_sp, DF_SPLIT_ANY, &misfit)) {
+    if (df_cfg_find_misfit(&cfg->llm, s->degree, s->ep, s->tp_sp, DF_SPLIT_ANY, &misfit)) {
         return df_cfg_fail_misfit(&misfit, key, err);
     }
     if (batch / s->dp % s->mb != 0) {
@@ -289,8 +289,8 @@ static df_status check_split(const df_cfg *cfg, const char **key, df_err *err)
 {
     df_cfg_misfit misfit;
     if (!cfg->has_model || cfg->mode != DF_MODE_LLM ||
-        !df_cfg_find_misfit(&cfg->llm, cfg->sched.degree, cfg->sched.tp_sp, DF_SPLIT_EVEN,
-                            &misfit)) {
+        !df_cfg_find_misfit(&cfg->llm, cfg->sched.degree, cfg->sched.ep, cfg->sched.tp_sp,
+                            DF_SPLIT_EVEN, &misfit)) {
         return DF_OK;
     }
     return df_cfg_fail_misfit(&misfit, key, err);

@@ -33,8 +33,8 @@ static bool fits(const df_cfg *cfg, bool degrees)
     const char *key;
     df_cfg_misfit misfit;
     if (cfg->mode == DF_MODE_LLM && degrees &&
-        df_cfg_find_misfit(&cfg->llm, cfg->sched.degree, cfg->sched.tp_sp, DF_SPLIT_EVEN,
-                           &misfit)) {
+        df_cfg_find_misfit(&cfg->llm, cfg->sched.degree, cfg->sched.ep, cfg->sched.tp_sp,
+                           DF_SPLIT_EVEN, &misfit)) {
         return false;
     }
     return df_cfg_cross_check(cfg, degrees, &key, NULL) == DF_OK;

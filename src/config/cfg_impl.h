@@ -156,8 +156,11 @@ DF_NODISCARD df_status df_cfg_cross_check(const df_cfg *cfg,
 
 /* ---- Models (cfg_model.c) ---- */
 DF_NODISCARD df_status df_cfg_check_model(const df_cfg_llm *model, const char **key, df_err *err);
-/* Whether all layers are as the Python DeepFlow knows them. */
-DF_NODISCARD df_status df_cfg_check_plain(const df_cfg_llm *model, const char **key, df_err *err);
+/* Whether all layers are as the Python DeepFlow knows them, and experts on one device. */
+DF_NODISCARD df_status df_cfg_check_plain(const df_cfg *cfg,
+                                          bool degrees,
+                                          const char **key,
+                                          df_err *err);
 
 /* ---- Derived parts (cfg_derive.c) ---- */
 enum { DF_FIGURES_MAX = 80, DF_FIGURE_PATH = 64 };

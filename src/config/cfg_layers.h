@@ -11,7 +11,7 @@
 
 enum {
     DF_LAYERS_MAX = 1024,  /* layers of a model that lists them */
-    DF_LAYER_KINDS = 64,   /* kinds of layers in one model */
+    DF_LAYER_KINDS = 48,   /* kinds of layers in one model */
     DF_LAYERS_TEXT = 8192, /* room for model_param.layers */
 };
 

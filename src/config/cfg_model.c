@@ -147,8 +147,9 @@ df_status df_cfg_check_model(const df_cfg_llm *m, const char **key, df_err *err)
     return check_layers(m, key, err);
 }
 
-df_status df_cfg_check_plain(const df_cfg_llm *m, const char **key, df_err *err)
+df_status df_cfg_check_plain(const df_cfg *cfg, bool degrees, const char **key, df_err *err)
 {
+    const df_cfg_llm *const m = &cfg->llm;
     const df_cfg_attention *const a = &m->attention;
     const df_cfg_shape *const s = &m->shape;
     const int64_t usual_dim = m->hidden_dim / a->num_heads;
@@ -178,6 +179,11 @@ df_status df_cfg_check_plain(const df_cfg_llm *m, const char **key, df_err *err)
                            "expected a model without it, since these rules do not know what it "
                            "costs, found one");
         }
+    }
+    if (degrees && m->num_experts > 1 && df_cfg_workers(cfg) > 1) {
+        *key = "model_param.num_experts";
+        return df_fail(err, DF_EINVAL, "expected 1 on several devices, found %" PRId64,
+                       m->num_experts);
     }
     return DF_OK;
 }

@@ -18,14 +18,9 @@ static int64_t at_least_1(int64_t degree)
     return degree > 0 ? degree : 1;
 }
 
-static bool is_split(const int64_t degree[DF_AXES])
-{
-    return at_least_1(degree[DF_AXIS_TP]) * at_least_1(degree[DF_AXIS_CP]) > 1 ||
-           degree[DF_AXIS_DP] > 1 || degree[DF_AXIS_LP] > 1;
-}
-
 bool df_cfg_find_misfit(const df_cfg_llm *m,
                         const int64_t degree[DF_AXES],
+                        int64_t ep,
                         bool tp_sp,
                         df_split_demand demand,
                         df_cfg_misfit *out)
@@ -38,14 +33,23 @@ bool df_cfg_find_misfit(const df_cfg_llm *m,
     const int64_t lp = degree[DF_AXIS_LP];
     const int64_t heads = m->attention.num_heads;
     const int64_t ffn = m->intermediate_size;
+    const int64_t expert = m->shape.expert_size > 0 ? m->shape.expert_size : ffn;
+    const bool has_experts = m->num_experts > 1;
+    ep = at_least_1(ep);
     const condition all[] = {
-        {m->num_experts > 1 && is_split(degree), true, "model_param.num_experts",
-         "a mixture of experts is known on one device only", "1 on several devices", 0,
-         m->num_experts},
+        {!has_experts && ep > 1, true, "scheduling_param.ep", "ep needs experts",
+         "1 for a model without experts", 0, ep},
+        {has_experts && m->num_experts % ep != 0, true, "scheduling_param.ep",
+         "ep does not divide num_experts", "a divisor of num_experts", m->num_experts, ep},
+        {(tp * dp) % ep != 0, true, "scheduling_param.ep", "ep does not divide tp * dp",
+         "a divisor of tp * dp", tp * dp, ep},
+        {has_experts && ep == 1 && expert % tp != 0, false, tp_key,
+         "tp does not divide the width of an expert", "without ep a divisor of an expert's width",
+         expert, tp},
         {heads % tp != 0, false, tp_key, "tp does not divide num_heads", "a divisor of num_heads",
          heads, tp},
-        {ffn % tp != 0, false, tp_key, "tp does not divide intermediate_size",
-         "a divisor of intermediate_size", ffn, tp},
+        {ffn % tp != 0 && (!has_experts || m->layers.count > 0), false, tp_key,
+         "tp does not divide intermediate_size", "a divisor of intermediate_size", ffn, tp},
         {tp_sp && cp == 1 && m->seq_len % tp != 0, false, tp_key,
          "with tp_sp tp does not divide seq_len", "with tp_sp a divisor of seq_len", m->seq_len,
          tp},

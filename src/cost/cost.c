@@ -145,6 +145,19 @@ static inline df_status price_kernel(const df_coster *c, const df_op *op, df_pri
     return price_collective(c, op, price);
 }
 
+/* A kernel that only some layers have, as each of them on average. */
+static void take_share(double share, df_price *price)
+{
+    price->time_s *= share;
+    price->launch_s *= share;
+    price->flops *= share;
+    price->sent_bytes *= share;
+    price->sent_j *= share;
+    for (int level = 0; level < DF_HW_LEVELS; level++) {
+        price->traffic_bytes[level] *= share;
+    }
+}
+
 /* Turns the price of a kernel, without its launches, into that of one with `times` its repeats. */
 static void scale(double times, df_price *price)
 {
@@ -159,7 +172,8 @@ static void scale(double times, df_price *price)
 df_status df_price_ops(const df_coster *c, const df_op op[], int count, df_price price[])
 {
     for (int i = 0; i < count; i++) {
-        if ((op[i].flags & DF_OP_AGAIN) != 0) {
+        const bool again = (op[i].flags & DF_OP_AGAIN) != 0;
+        if (again) { /* of a price that has its share taken */
             price[i] = price[i - 1];
             scale(op[i].repeats / op[i - 1].repeats, &price[i]);
         } else {
@@ -168,9 +182,13 @@ df_status df_price_ops(const df_coster *c, const df_op op[], int count, df_price
         }
         const bool inside = c->model->launches_inside &&
                             (op[i].kind == DF_OP_GEMM || op[i].kind == DF_OP_ATTENTION);
-        const double launch_s = inside ? 0.0 : op[i].launches * c->dev->launch_overhead_s;
+        const double launches = again ? op[i].share * op[i].launches : op[i].launches;
+        const double launch_s = inside ? 0.0 : launches * c->dev->launch_overhead_s;
         price[i].time_s += launch_s;
         price[i].launch_s += launch_s;
+        if (op[i].share != 1.0 && !again) {
+            take_share(op[i].share, &price[i]);
+        }
     }
     return DF_OK;
 }

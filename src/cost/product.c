@@ -75,7 +75,7 @@ df_status df_flash_tile(const df_coster *c, const df_op_attention *a, df_flash *
     const double across = ceil(a->keys / a->tile);
     /* the mask leaves a row of tiles those up to its own, on average half and half a tile */
     const double used = a->causal ? 0.5 * (across + 1.0) : across;
-    flash->pairs = ceil(a->queries / rows) * used;
+    flash->pairs = ceil(a->queries / rows) * used * (1.0 - a->unseen);
     flash->softmax_flops = softmax_flops * rows * a->tile;
     flash->dram_bytes =
         2.0 * c->dev->elem_bytes * a->head_dim * (a->queries * a->heads + a->keys * a->kv_heads);

@@ -13,6 +13,7 @@ const char *const df_memory_names[DF_MEMORY_PARTS] = {
 /* What a list keeps. Its core is what attention computes between its projections. */
 typedef struct {
     double params[DF_BLOCKS];
+    double experts; /* among those of a layer, what devices share */
     double saved_bytes[DF_BLOCKS], core_saved_bytes;
     double input_bytes;           /* what is saved of the input of a layer */
     double live_bytes[DF_BLOCKS]; /* memory of the operator that needs most, outside of the core */
@@ -26,6 +27,7 @@ static sums sum(const df_ops *ops)
         const df_op *const op = &ops->op[i];
         const df_op_memory *const m = &op->memory;
         all.params[op->block] += m->params;
+        all.experts += m->experts;
         all.cache_bytes += m->cache_bytes;
         if (op->row >= DF_ROW_SCORE && op->row <= DF_ROW_ATTENTION) {
             all.core_saved_bytes += m->saved_bytes;
@@ -55,6 +57,14 @@ static double shards(const df_memory_use *use, int64_t from)
     return use->training && use->zero_stage >= from ? use->replicas : 1.0;
 }
 
+/* What is left of the experts where ZeRO splits them as well, among fewer devices. */
+static double shard(const df_memory_use *use, int64_t from, double params, double experts)
+{
+    const double n = shards(use, from);
+    const double ways = n > 1.0 && use->expert_replicas > 0.0 ? use->expert_replicas : n;
+    return (params - experts) / n + experts / ways;
+}
+
 static void add_parameters(const view *v, double *bytes)
 {
     const df_memory_use *const use = v->use;
@@ -62,13 +72,14 @@ static void add_parameters(const view *v, double *bytes)
     const double n = v->layers * params[DF_BLOCK_LAYER] +
                      (v->first ? params[DF_BLOCK_EMBEDDING] : 0.0) +
                      (v->last ? params[DF_BLOCK_HEAD] : 0.0);
-    bytes[DF_MEMORY_WEIGHTS] = use->weight_bytes * n / shards(use, 3);
+    const double experts = v->layers * v->all->experts;
+    bytes[DF_MEMORY_WEIGHTS] = use->weight_bytes * shard(use, 3, n, experts);
     if (!use->training) {
         return;
     }
-    bytes[DF_MEMORY_MASTER] = use->master_bytes * n / shards(use, 1);
-    bytes[DF_MEMORY_GRADIENTS] = use->sum_bytes * n / shards(use, 2);
-    bytes[DF_MEMORY_OPTIMIZER] = 2.0 * use->moment_bytes * n / shards(use, 1);
+    bytes[DF_MEMORY_MASTER] = use->master_bytes * shard(use, 1, n, experts);
+    bytes[DF_MEMORY_GRADIENTS] = use->sum_bytes * shard(use, 2, n, experts);
+    bytes[DF_MEMORY_OPTIMIZER] = 2.0 * use->moment_bytes * shard(use, 1, n, experts);
     if (shards(use, 3) > 1.0) {
         /* one layer is in use and the next on its way; of the gradient there is one */
         const double largest = fmax(params[DF_BLOCK_LAYER], params[DF_BLOCK_EMBEDDING]);

@@ -34,6 +34,7 @@ typedef struct {
     bool layer_again, attention_again; /* recomputed: all of a layer, or what attention computes */
     int64_t zero_stage;                /* Rajbhandari et al., SC 2020 */
     double replicas;                   /* number of devices that hold the same parameters */
+    double expert_replicas;            /* the same, of experts that devices share */
     /* bytes for each parameter: itself, its copy, its gradient as it is computed and as it is added
      * up, and each moment */
     double weight_bytes, master_bytes, gradient_bytes, sum_bytes, moment_bytes;

@@ -5,23 +5,48 @@
 #include "model/build.h"
 #include "model/transformer.h"
 
+/* Whether queries are multiplied into the latent width, in which all heads share keys and values.
+ */
+static bool is_absorbed(const df_builder *b)
+{
+    return df_dims_is_latent(b->dims) && b->span->decode && b->span->cached &&
+           b->dims->attention->absorbed;
+}
+
 /* Key/value heads of all devices together, with copies. */
 static double kv_heads(const df_builder *b)
 {
-    return df_split_kv_heads(b->split, b->dims);
+    const bool one = is_absorbed(b) || b->dims->mixer == DF_MIX_COMPRESSED;
+    if (one) {
+        return b->split->tp;
+    }
+    return df_dims_is_latent(b->dims) ? b->dims->heads : df_split_kv_heads(b->split, b->dims);
+}
+
+static double keys_of(const df_builder *b)
+{
+    return b->span->decode ? df_dims_keys(b->dims, b->span->context) : b->span->context;
 }
 
 /* Queries by keys, for each key/value head of a sequence. */
 static df_op_gemm score_of(const df_builder *b)
 {
+    const df_latent *const l = &b->dims->latent;
     const double queries = b->span->tokens * (b->dims->heads / kv_heads(b));
-    return (df_op_gemm){queries, b->dims->head_dim, b->span->context, 0.0};
+    const double width = is_absorbed(b)               ? l->kv_rank + l->rope
+                         : df_dims_is_latent(b->dims) ? l->nope + l->rope
+                                                      : b->dims->head_dim;
+    return (df_op_gemm){queries, width, keys_of(b), 0.0};
 }
 
 /* The scores' softmax by values. */
-static df_op_gemm output_of(const df_op_gemm *score)
+static df_op_gemm output_of(const df_builder *b, const df_op_gemm *score)
 {
-    return (df_op_gemm){score->m, score->n, score->k, 0.0};
+    const df_latent *const l = &b->dims->latent;
+    const double width = is_absorbed(b)               ? l->kv_rank
+                         : df_dims_is_latent(b->dims) ? l->value
+                                                      : score->k;
+    return (df_op_gemm){score->m, score->n, width, 0.0};
 }
 
 /* The number of such products on one device, which is not whole where heads do not divide. */
@@ -73,7 +98,7 @@ static void build_scatter(df_builder *b, df_row_name row)
 static void build_plain(df_builder *b)
 {
     const df_op_gemm score = score_of(b);
-    const df_op_gemm output = output_of(&score);
+    const df_op_gemm output = output_of(b, &score);
     build_batch(b, DF_ROW_SCORE, &score);
     build_batch(b, DF_ROW_AV, &output);
     build_scatter(b, DF_ROW_SCORE);
@@ -89,7 +114,8 @@ static df_op *build_kernel(df_builder *b, df_op_pass pass)
     op->attention.keys = b->span->tokens;
     op->attention.heads = b->split->batch * d->heads / b->split->tp;
     op->attention.kv_heads = products(b);
-    op->attention.head_dim = d->head_dim;
+    op->attention.head_dim = df_dims_pair_width(d);
+    op->attention.unseen = df_dims_unseen(d, b->span->tokens);
     op->attention.tile = (double)d->attention->attention_tile_size;
     op->attention.causal = true;
     return op;
@@ -112,20 +138,27 @@ static void build_flash(df_builder *b)
 double df_transformer_cache_bytes(const df_dims *dims, double positions, double devices)
 {
     const double heads = fmax(dims->kv_heads / devices, 1.0);
-    return 2.0 * positions * heads * dims->head_dim * dims->bytes.cache;
+    const double numbers = df_dims_cache_numbers(dims);
+    const bool shared = df_dims_is_latent(dims) || dims->mixer == DF_MIX_COMPRESSED;
+    if (!(numbers > 0.0)) {
+        return 0.0;
+    }
+    return shared ? positions * numbers * dims->bytes.cache
+                  : numbers / dims->kv_heads / dims->head_dim * positions * heads * dims->head_dim *
+                        dims->bytes.cache;
 }
 
-/* `positions` of each sequence. */
-static double cache_bytes(const df_builder *b, double positions)
+/* So many entries of each sequence. */
+static double cache_bytes(const df_builder *b, double entries)
 {
-    return df_transformer_cache_bytes(b->dims, b->split->batch * positions, b->split->tp);
+    return df_transformer_cache_bytes(b->dims, b->split->batch * entries, b->split->tp);
 }
 
-static df_op *build_cache(df_builder *b, df_op_part part, double positions)
+static df_op *build_cache(df_builder *b, df_op_part part, double entries)
 {
     b->to.row = DF_ROW_ATTENTION;
     df_op *const op =
-        df_tail_stream(&b->to, DF_PASS_FORWARD, df_pointwise.touch, 1.0, cache_bytes(b, positions));
+        df_tail_stream(&b->to, DF_PASS_FORWARD, df_pointwise.touch, 1.0, cache_bytes(b, entries));
     op->launches = 0.0;
     op->part = (uint8_t)part;
     return op;
@@ -143,9 +176,9 @@ static void build_cached(df_builder *b)
 {
     const df_op_gemm score = score_of(b);
     build_cached_product(b, DF_ROW_SCORE, score);
-    build_cached_product(b, DF_ROW_AV, output_of(&score));
+    build_cached_product(b, DF_ROW_AV, output_of(b, &score));
     build_softmax(b, &score)[1].flags |= DF_OP_ALONE;
-    df_op *const fetch = build_cache(b, DF_OP_PART_CACHE_FETCH, b->span->context);
+    df_op *const fetch = build_cache(b, DF_OP_PART_CACHE_FETCH, keys_of(b));
     fetch->flags |= b->dims->fetch_overlaps ? DF_OP_BESIDE : 0;
 }
 
@@ -158,8 +191,9 @@ void df_build_attention(df_builder *b)
     } else {
         build_plain(b);
     }
-    if (b->span->cached) {
-        df_op *const store = build_cache(b, DF_OP_PART_CACHE_STORE, b->span->tokens);
-        store->memory.cache_bytes = cache_bytes(b, b->dims->sequence);
+    if (b->span->cached && df_dims_cache_numbers(b->dims) > 0.0) {
+        df_op *const store =
+            build_cache(b, DF_OP_PART_CACHE_STORE, df_dims_entries(b->dims, b->span->tokens));
+        store->memory.cache_bytes = cache_bytes(b, df_dims_entries(b->dims, b->dims->sequence));
     }
 }

@@ -32,6 +32,7 @@ df_op *df_tail_add(const df_tail *t, df_op_kind kind, df_op_pass pass)
     op->row = (uint8_t)t->row;
     op->part = DF_OP_PART_MAIN;
     op->flags = 0;
+    op->share = 1.0;
     op->repeats = 1.0;
     op->launches = 0.0;
     op->members = 0.0;

@@ -46,7 +46,11 @@ df_op *df_tail_collective(
 
 /* ---- Transformers ---- */
 
-enum { DF_OVER_TP = 1U << DF_AXIS_TP, DF_OVER_CP = 1U << DF_AXIS_CP };
+enum {
+    DF_OVER_TP = 1U << DF_AXIS_TP,
+    DF_OVER_CP = 1U << DF_AXIS_CP,
+    DF_OVER_EP = 1U << DF_AXES, /* the devices that share the experts */
+};
 
 typedef struct {
     const df_dims *dims;
@@ -69,7 +73,39 @@ df_op *df_build_pointwise(df_builder *b,
 /* What a device keeps of `bytes` for each position of its micro-batch, where tp splits them. */
 double df_build_share(const df_builder *b, double bytes);
 
-/* The operators of attention between its projections. */
+/* ---- Products with weights ---- */
+
+/* An activation between the products of a half of a layer, `width` elements for each position; one
+ * between layers and their halves, which plain tensor parallelism leaves whole; and the mask of a
+ * dropout, a byte for each of its elements. */
+double df_build_inner_bytes(const df_builder *b, double width);
+double df_build_outer_bytes(const df_builder *b);
+double df_build_mask_bytes(const df_builder *b);
+
+/* One device's shard: of columns (n over tp) or of rows (k over tp). */
+typedef struct {
+    df_op_gemm shape;
+    bool by_rows;
+    double repeats; /* experts */
+    df_op_memory memory;
+} df_projection;
+
+df_projection df_project(const df_builder *b, bool by_rows, double m, double k, double n);
+/* One that every tensor-parallel device has whole. */
+df_projection df_project_whole(const df_builder *b, double m, double k, double n);
+void df_build_projection(df_builder *b, const df_projection *p);
+/* Sums over tp: the partial outputs of a projection by rows, and the gradients of the input of one
+ * by columns. If each device needs only its part of the sequence, it gets no more. */
+void df_build_sum(df_builder *b, bool forward, double elements);
+void df_build_projection_sum(df_builder *b, const df_projection *p);
+
+/* ---- Halves of a layer ---- */
+
+/* Attention, or what stands in its place, with its projections (mixer.c). */
+void df_build_mixer(df_builder *b);
+/* The feed-forward network, or experts (ffn.c). */
+void df_build_ffn(df_builder *b);
+/* The operators of attention between its projections (attention.c). */
 void df_build_attention(df_builder *b);
 
 #endif

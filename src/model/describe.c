@@ -73,84 +73,15 @@ static double scan_extras(const df_dims *d)
 
 /* ---- The cache, and what mixes tokens ---- */
 
-static bool is_scan(const df_dims *d)
-{
-    return d->mixer == DF_MIX_MAMBA1 || d->mixer == DF_MIX_MAMBA2 || d->mixer == DF_MIX_DELTA ||
-           d->mixer == DF_MIX_LINEAR;
-}
-
-static double state_numbers(const df_dims *d)
-{
-    const df_scan *const s = &d->scan;
-    switch (d->mixer) {
-    case DF_MIX_MAMBA1:
-        return s->inner * s->state;
-    case DF_MIX_MAMBA2:
-        return s->heads * s->head_dim * s->state;
-    case DF_MIX_DELTA:
-        return s->heads * s->head_dim * s->key_dim;
-    case DF_MIX_LINEAR:
-        return s->heads * s->head_dim * s->head_dim;
-    default:
-        return 0.0;
-    }
-}
-
-/* Numbers of a token's keys and values. */
-static double cache_numbers(const df_dims *d)
-{
-    if (d->reuse || d->mixer == DF_MIX_CROSS || d->mixer == DF_MIX_NONE || is_scan(d)) {
-        return 0.0;
-    }
-    if (d->mixer == DF_MIX_COMPRESSED) {
-        return d->head_dim;
-    }
-    return d->attention->attention_type == DF_ATTENTION_MLA
-               ? d->latent.kv_rank + d->latent.rope
-               : (d->attention->keys_are_values && d->mixer == DF_MIX_FULL ? 1.0 : 2.0) *
-                     d->kv_heads * d->head_dim;
-}
-
-/* Entries of the cache that hold `context` tokens. */
-static double entries(const df_dims *d, double context)
-{
-    const double near = d->window > 0.0 ? fmin(context, d->window) : context;
-    return d->ratio > 0.0 ? near + floor(context / d->ratio) : near;
-}
-
-/* Keys that the last of `context` tokens attends to. */
-static double keys_of(const df_dims *d, double context)
-{
-    const double chosen = (double)d->attention->index_top_k;
-    if (d->ratio > 0.0) {
-        const double far = floor(context / d->ratio);
-        return fmin(context, d->window) + (chosen > 0.0 ? fmin(far, chosen) : far);
-    }
-    if (d->mixer == DF_MIX_CHUNKED) {
-        return fmod(context - 1.0, d->window) + 1.0;
-    }
-    const double near = d->window > 0.0 ? fmin(context, d->window) : context;
-    return chosen > 0.0 ? fmin(near, chosen) : near;
-}
-
-/* Flops of a query and a key, and of its value. */
-static double pair_flops(const df_dims *d)
-{
-    if (d->mixer == DF_MIX_COMPRESSED) {
-        return 4.0 * d->heads * d->head_dim;
-    }
-    return d->attention->attention_type == DF_ATTENTION_MLA
-               ? 2.0 * d->heads * (d->latent.nope + d->latent.rope + d->latent.value)
-               : 4.0 * d->heads * d->head_dim;
-}
-
-/* A token reads and writes every number of a state (Dao and Gu, arXiv:2405.21060, section 6). */
+/* Flops of the last of `context` tokens between its projections. */
 static double mixing_flops(const df_dims *d, double context)
 {
-    if (is_scan(d)) {
-        return 6.0 * state_numbers(d);
+    if (df_dims_is_scan(d)) {
+        return df_dims_scan_flops(d, true);
     }
-    return d->mixer == DF_MIX_NONE ? 0.0 : pair_flops(d) * keys_of(d, context);
+    return d->mixer == DF_MIX_NONE
+               ? 0.0
+               : 4.0 * d->heads * df_dims_pair_width(d) * df_dims_keys(d, context);
 }
 
 /* The mean over all of `context` tokens: a straight line up to where the window is full, and a
@@ -159,7 +90,7 @@ static double mean_mixing_flops(const df_dims *d, double context)
 {
     const double chosen = (double)d->attention->index_top_k;
     const double limit = d->window > 0.0 ? d->window : chosen > 0.0 ? chosen : context;
-    const double knee = is_scan(d) ? context : fmin(limit, context);
+    const double knee = df_dims_is_scan(d) ? context : fmin(limit, context);
     const double rising = mixing_flops(d, 0.5 * (1.0 + knee));
     if (d->mixer == DF_MIX_CHUNKED) {
         return rising;
@@ -175,7 +106,7 @@ static void add_mixer(counting *c, const df_dims *d)
     if (d->mixer == DF_MIX_NONE) {
         return;
     }
-    const bool scan = is_scan(d);
+    const bool scan = df_dims_is_scan(d);
     const double weights = df_dims_attention_params(d);
     const double extras = scan ? scan_extras(d) : attention_extras(d);
     add(c, scan ? DF_COUNT_STATE : DF_COUNT_ATTENTION, d->layers * (weights + extras),
@@ -209,13 +140,13 @@ static void add_norms(counting *c, const df_dims *d)
 static void add_kind(counting *c, const df_dims *d, double context)
 {
     df_description *const out = c->out;
-    const double token = d->layers * cache_numbers(d) * d->bytes.cache;
+    const double token = d->layers * df_dims_cache_numbers(d) * d->bytes.cache;
     add_mixer(c, d);
     add_ffn(c, d);
     add_norms(c, d);
     out->cache_token_bytes += token;
-    out->cache_bytes += token * entries(d, context);
-    out->state_bytes += d->layers * state_numbers(d) * d->scan.bytes;
+    out->cache_bytes += token * df_dims_entries(d, context);
+    out->state_bytes += d->layers * df_dims_state_numbers(d) * d->scan.bytes;
     out->mixing_flops += d->layers * mixing_flops(d, context);
     out->mixing_mean_flops += d->layers * mean_mixing_flops(d, context);
 }

@@ -124,11 +124,20 @@ void df_dims_read(const df_cfg *cfg, df_dims *dims)
     read_kind(cfg, first, (double)cfg->llm.num_layers, dims);
 }
 
+void df_stack_of(const df_dims *dims, df_stack *stack)
+{
+    stack->kinds = 1;
+    stack->layers = dims->layers;
+    stack->of = NULL;
+    stack->kind[0] = *dims;
+}
+
 void df_stack_read(const df_cfg *cfg, df_stack *stack)
 {
     const df_cfg_layers *const l = &cfg->llm.layers;
     stack->layers = (double)cfg->llm.num_layers;
     stack->kinds = l->count > 0 ? l->kinds : 1;
+    stack->of = l->count > 0 ? l->of : NULL;
     if (l->count == 0) {
         read_kind(cfg, &usual_kind, stack->layers, &stack->kind[0]);
         return;
@@ -151,28 +160,36 @@ void df_split_read(const df_cfg *cfg, df_split *split)
                         .cp = cp,
                         .dp = dp,
                         .pp = degree(cfg, DF_AXIS_LP),
+                        .ep = (double)cfg->sched.ep,
                         .micro_batches = (double)cfg->sched.mb,
                         .batch = (double)cfg->llm.batch_size / dp / (double)cfg->sched.mb,
                         .sequence = sequence && tp > 1.0,
                         .sequence_ways = sequence ? tp : cp};
 }
 
-/* Routing is random and even: a token misses an expert with probability 1 - top_k / experts. */
+/* Routing is random and even: a token misses an expert with probability 1 - top_k / experts. Where
+ * devices share the experts, the tokens of all of them come together. */
+void df_span_experts(const df_dims *dims, const df_split *split, df_span *span)
+{
+    const double ep = df_split_ep(split);
+    const double tokens = split->batch * span->tokens;
+    const double own = ep > 1.0 && split->sequence ? tokens / split->tp : tokens;
+    const double rows = own * ep;
+    span->busy_experts = 1.0;
+    span->expert_rows = tokens;
+    if (dims->experts > 1.0) {
+        const double missed = pow(1.0 - dims->top_k / dims->experts, rows);
+        const double busy = dims->experts * (1.0 - missed);
+        span->busy_experts = busy / ep;
+        span->expert_rows = ceil(rows * dims->top_k / busy);
+    }
+}
+
 df_span
 df_span_of(const df_dims *dims, const df_split *split, double tokens, double context, bool decode)
 {
-    const double rows = split->batch * tokens;
-    df_span span = {.tokens = tokens,
-                    .context = context,
-                    .scored = tokens,
-                    .decode = decode,
-                    .busy_experts = 1.0,
-                    .expert_rows = rows};
-    if (dims->experts > 1.0) {
-        const double missed = pow(1.0 - dims->top_k / dims->experts, rows);
-        span.busy_experts = dims->experts * (1.0 - missed);
-        span.expert_rows = ceil(rows * dims->top_k / span.busy_experts);
-    }
+    df_span span = {.tokens = tokens, .context = context, .scored = tokens, .decode = decode};
+    df_span_experts(dims, split, &span);
     return span;
 }
 
@@ -181,6 +198,133 @@ void df_span_infer(df_span *span)
     span->cached = true;
     span->sampled = true;
     span->scored = 1.0;
+}
+
+/* ---- What mixes tokens ---- */
+
+bool df_dims_is_latent(const df_dims *dims)
+{
+    return dims->mixer <= DF_MIX_CROSS && dims->latent.kv_rank > 0.0 &&
+           dims->attention->attention_type == DF_ATTENTION_MLA;
+}
+
+bool df_dims_is_scan(const df_dims *dims)
+{
+    return dims->mixer == DF_MIX_MAMBA1 || dims->mixer == DF_MIX_MAMBA2 ||
+           dims->mixer == DF_MIX_DELTA || dims->mixer == DF_MIX_LINEAR;
+}
+
+double df_dims_scan_width(const df_dims *dims)
+{
+    const df_scan *const s = &dims->scan;
+    return dims->mixer == DF_MIX_MAMBA1 ? s->inner : s->heads * s->head_dim;
+}
+
+/* Numbers of the state for each element inside the layer. */
+static double state_depth(const df_dims *dims)
+{
+    switch (dims->mixer) {
+    case DF_MIX_MAMBA1:
+    case DF_MIX_MAMBA2:
+        return dims->scan.state;
+    case DF_MIX_DELTA:
+        return dims->scan.key_dim;
+    case DF_MIX_LINEAR:
+        return dims->scan.head_dim;
+    default:
+        return 0.0;
+    }
+}
+
+double df_dims_state_numbers(const df_dims *dims)
+{
+    return df_dims_scan_width(dims) * state_depth(dims);
+}
+
+/* A number of the state decays, takes in and gives out: Dao and Gu, arXiv:2405.21060, section 6,
+ * whose products over chunks Mamba-1 cannot use. */
+double df_dims_scan_flops(const df_dims *dims, bool decode)
+{
+    const df_scan *const s = &dims->scan;
+    const double states = df_dims_state_numbers(dims);
+    const double key_heads = dims->mixer == DF_MIX_MAMBA2  ? s->groups
+                             : dims->mixer == DF_MIX_DELTA ? s->key_heads
+                                                           : s->heads;
+    if (decode || dims->mixer == DF_MIX_MAMBA1) {
+        return 6.0 * states;
+    }
+    return 2.0 * s->chunk * (key_heads * state_depth(dims) + df_dims_scan_width(dims)) +
+           4.0 * states;
+}
+
+double df_dims_cache_numbers(const df_dims *dims)
+{
+    const bool one = dims->attention->keys_are_values && dims->mixer == DF_MIX_FULL;
+    if (dims->reuse || dims->mixer == DF_MIX_CROSS || dims->mixer == DF_MIX_NONE ||
+        df_dims_is_scan(dims)) {
+        return 0.0;
+    }
+    if (dims->mixer == DF_MIX_COMPRESSED) {
+        return dims->head_dim;
+    }
+    return df_dims_is_latent(dims) ? dims->latent.kv_rank + dims->latent.rope
+                                   : (one ? 1.0 : 2.0) * dims->kv_heads * dims->head_dim;
+}
+
+double df_dims_entries(const df_dims *dims, double context)
+{
+    const double near = dims->window > 0.0 ? fmin(context, dims->window) : context;
+    return dims->ratio > 0.0 ? near + floor(context / dims->ratio) : near;
+}
+
+/* As many as an indexer chooses. */
+static double chosen(const df_dims *dims, double keys)
+{
+    const double most = (double)dims->attention->index_top_k;
+    return most > 0.0 ? fmin(keys, most) : keys;
+}
+
+double df_dims_keys(const df_dims *dims, double context)
+{
+    if (dims->mixer == DF_MIX_CHUNKED) {
+        return fmod(context - 1.0, dims->window) + 1.0;
+    }
+    if (dims->ratio > 0.0) {
+        return fmin(context, dims->window) + chosen(dims, floor(context / dims->ratio));
+    }
+    return chosen(dims, dims->window > 0.0 ? fmin(context, dims->window) : context);
+}
+
+/* Pairs of the first `tokens` of a sequence where each sees at most `most` before it. */
+static double pairs(double tokens, double most)
+{
+    const double rising = fmin(tokens, most);
+    return 0.5 * rising * (rising + 1.0) + (tokens - rising) * rising;
+}
+
+double df_dims_unseen(const df_dims *dims, double tokens)
+{
+    const double most = (double)dims->attention->index_top_k;
+    const double all = pairs(tokens, tokens);
+    double seen = all;
+    if (dims->mixer == DF_MIX_CHUNKED) {
+        const double rest = fmod(tokens, dims->window);
+        seen = floor(tokens / dims->window) * pairs(dims->window, dims->window) + pairs(rest, rest);
+    } else if (dims->ratio > 0.0) {
+        const double far = most > 0.0 ? pairs(tokens, most * dims->ratio) : all;
+        seen = pairs(tokens, dims->window) + far / dims->ratio;
+    } else if (dims->window > 0.0) {
+        seen = pairs(tokens, dims->window);
+    } else if (most > 0.0) {
+        seen = pairs(tokens, most);
+    }
+    return fmax(0.0, 1.0 - seen / all);
+}
+
+double df_dims_pair_width(const df_dims *dims)
+{
+    const df_latent *const l = &dims->latent;
+    return df_dims_is_latent(dims) ? 0.5 * (l->nope + l->rope + l->value) : dims->head_dim;
 }
 
 /* ---- Parameters ---- */
@@ -263,8 +407,7 @@ static double attention_params(const df_dims *dims, double kv_heads)
     case DF_MIX_WINDOW:
     case DF_MIX_CHUNKED:
     case DF_MIX_CROSS:
-        return dims->attention->attention_type == DF_ATTENTION_MLA ? latent_params(dims)
-                                                                   : heads_params(dims, kv_heads);
+        return df_dims_is_latent(dims) ? latent_params(dims) : heads_params(dims, kv_heads);
     default:
         return scan_params(dims);
     }
@@ -327,11 +470,48 @@ double df_split_kv_heads(const df_split *split, const df_dims *dims)
     return split->parts_kv_heads ? dims->kv_heads : fmax(dims->kv_heads, split->tp);
 }
 
-double df_split_layer_params(const df_split *split, const df_dims *dims)
+double df_split_ep(const df_split *split)
+{
+    return fmax(1.0, split->ep);
+}
+
+double df_split_expert_params(const df_split *split, const df_dims *dims)
+{
+    const double ep = df_split_ep(split);
+    const double ways = ep > 1.0 ? ep : split->tp;
+    return dims->experts > 1.0 ? dims->experts * df_dims_ffn_params(dims) / ways : 0.0;
+}
+
+/* What leads to latent queries, keys and values, every device has whole. */
+static double copied_params(const df_dims *dims)
+{
+    const df_latent *const l = &dims->latent;
+    return df_dims_is_latent(dims) ? dims->hidden * (l->q_rank + l->kv_rank + l->rope) : 0.0;
+}
+
+double df_split_other_params(const df_split *split, const df_dims *dims)
 {
     const double attention = attention_params(dims, df_split_kv_heads(split, dims));
-    return (attention + dims->experts * df_dims_ffn_params(dims) + df_dims_shared_params(dims)) /
-           split->tp;
+    const double ffn = dims->experts > 1.0 ? 0.0 : df_dims_ffn_params(dims);
+    const double copied = copied_params(dims);
+    return (attention - copied + ffn + df_dims_shared_params(dims)) / split->tp + copied;
+}
+
+double df_split_layer_params(const df_split *split, const df_dims *dims)
+{
+    return df_split_other_params(split, dims) + df_split_expert_params(split, dims);
+}
+
+double df_split_mean_params(const df_split *split, const df_stack *stack)
+{
+    double sum = 0.0;
+    if (stack->kinds == 1) {
+        return df_split_layer_params(split, &stack->kind[0]);
+    }
+    for (int k = 0; k < stack->kinds; k++) {
+        sum += stack->kind[k].layers * df_split_layer_params(split, &stack->kind[k]);
+    }
+    return sum / stack->layers;
 }
 
 bool df_split_is_plain_tensor(const df_split *split)

@@ -60,6 +60,8 @@ typedef struct {
 /* How a model is split over devices. Degrees are at least 1. */
 typedef struct {
     double tp, cp, dp, pp;
+    double ep; /* devices of tp and dp that share the experts, whole ones each; 0, 1: each has a
+                  part of every expert */
     double micro_batches;
     double batch;         /* sequences in one micro-batch of one replica */
     bool sequence;        /* norms and activations are split over tp along the sequence */
@@ -82,19 +84,45 @@ typedef struct {
 /* The kinds of layers of a model. */
 typedef struct {
     int kinds;
-    double layers; /* all together */
+    double layers;     /* all together */
+    const uint8_t *of; /* the kind of each; NULL: all are of one. Borrowed */
     df_dims kind[DF_LAYER_KINDS];
 } df_stack;
 
-/* The model's first kind of layer. */
+/* The model's first kind of layer, as if all were of it. */
 void df_dims_read(const df_cfg *cfg, df_dims *dims);
 void df_stack_read(const df_cfg *cfg, df_stack *stack);
+/* A model whose layers are all of this kind. */
+void df_stack_of(const df_dims *dims, df_stack *stack);
 void df_split_read(const df_cfg *cfg, df_split *split);
 /* A pass over `tokens` positions that attend to `context` keys. */
 df_span
 df_span_of(const df_dims *dims, const df_split *split, double tokens, double context, bool decode);
+/* How many experts of a device get a token, and how many each, where the span is of other layers.
+ */
+void df_span_experts(const df_dims *dims, const df_split *split, df_span *span);
 /* Makes it one of inference: keys and values are cached, and the last position alone has logits. */
 void df_span_infer(df_span *span);
+
+/* ---- What mixes tokens ---- */
+
+/* Whether keys and values are made of latent ones; whether there is a state in place of a cache. */
+bool df_dims_is_latent(const df_dims *dims);
+bool df_dims_is_scan(const df_dims *dims);
+/* Width inside a layer with a state, and the numbers of its state. */
+double df_dims_scan_width(const df_dims *dims);
+double df_dims_state_numbers(const df_dims *dims);
+/* Flops of a token between its projections, in products over chunks, or in a decode step. */
+double df_dims_scan_flops(const df_dims *dims, bool decode);
+/* Numbers that a token adds to the cache of a layer, all heads; entries of a cache of `context`
+ * tokens; those that the last of them attends to. */
+double df_dims_cache_numbers(const df_dims *dims);
+double df_dims_entries(const df_dims *dims, double context);
+double df_dims_keys(const df_dims *dims, double context);
+/* Share of the pairs of a causal prompt of so many tokens that windows or an indexer leave out. */
+double df_dims_unseen(const df_dims *dims, double tokens);
+/* Width of a head in the mean of its two products: that of keys and that of values. */
+double df_dims_pair_width(const df_dims *dims);
 
 /* ---- Parameters that products multiply by, of the whole model ---- */
 
@@ -118,8 +146,14 @@ double df_split_outside(const df_split *split, double tokens, double width);
  * so if there are fewer heads than devices, several devices have copies of the same one (Pope et
  * al., MLSys 2023, section 3.3). */
 double df_split_kv_heads(const df_split *split, const df_dims *dims);
-/* Parameters of a layer that a device has. */
+/* Devices that share the experts: at least 1. */
+double df_split_ep(const df_split *split);
+/* Parameters of a layer that a device has: of its experts alone, of the rest, and of both. */
+double df_split_expert_params(const df_split *split, const df_dims *dims);
+double df_split_other_params(const df_split *split, const df_dims *dims);
 double df_split_layer_params(const df_split *split, const df_dims *dims);
+/* The mean over the layers of a model. */
+double df_split_mean_params(const df_split *split, const df_stack *stack);
 /* Whether the model is split over tp, and nothing else is. */
 bool df_split_is_plain_tensor(const df_split *split);
 /* Number of devices that hold the same parameters and see other sequences or other tokens. */

@@ -2,28 +2,29 @@
 
 #include <math.h>
 
-/* Parameters of a device that has `layers` layers and `tables` tables. */
-static double params_of(const df_dims *dims, const df_split *split, double layers, double tables)
+/* Parameters of a device that has `layers` layers, each the mean of all, and `tables` tables. */
+static double params_of(const df_stack *stack, const df_split *split, double layers, double tables)
 {
-    return layers * df_split_layer_params(split, dims) +
-           tables * df_dims_table_params(dims) / split->tp;
+    return layers * df_split_mean_params(split, stack) +
+           tables * df_dims_table_params(&stack->kind[0]) / split->tp;
 }
 
-double df_exchange_stage_params(const df_dims *dims, const df_split *split)
+double df_exchange_stage_params(const df_stack *stack, const df_split *split)
 {
-    const double tables = split->pp > 1.0 || dims->tied ? 1.0 : 2.0;
-    return params_of(dims, split, ceil(dims->layers / split->pp), tables);
+    const double tables = split->pp > 1.0 || stack->kind[0].tied ? 1.0 : 2.0;
+    return params_of(stack, split, ceil(stack->layers / split->pp), tables);
 }
 
-double df_exchange_model_params(const df_dims *dims, const df_split *split)
+double df_exchange_model_params(const df_stack *stack, const df_split *split)
 {
-    return params_of(dims, split, dims->layers, dims->tied ? 1.0 : 2.0);
+    return params_of(stack, split, stack->layers, stack->kind[0].tied ? 1.0 : 2.0);
 }
 
-static df_exchange_bytes bytes_of(const df_dims *dims, const df_split *split, double element_bytes)
+static df_exchange_bytes
+bytes_of(const df_stack *stack, const df_split *split, double element_bytes)
 {
-    const double table = ceil(element_bytes * params_of(dims, split, 0.0, 1.0));
-    return (df_exchange_bytes){table, ceil(element_bytes * params_of(dims, split, 1.0, 0.0)),
+    const double table = ceil(element_bytes * params_of(stack, split, 0.0, 1.0));
+    return (df_exchange_bytes){table, ceil(element_bytes * params_of(stack, split, 1.0, 0.0)),
                                table};
 }
 
@@ -38,11 +39,12 @@ static void share_heads(const df_dims *dims, const df_split *split, bool parts, 
     e->copied_bytes = e->copies > 1.0 ? ceil(dims->bytes.exchanged_gradient * params) : 0.0;
 }
 
-df_exchange df_exchange_of(const df_dims *dims, const df_split *split, int64_t zero_stage)
+df_exchange df_exchange_of(const df_stack *stack, const df_split *split, int64_t zero_stage)
 {
+    const df_dims *const dims = &stack->kind[0];
     df_exchange e = {.replicas = df_split_replicas(split),
-                     .gradients = bytes_of(dims, split, dims->bytes.exchanged_gradient),
-                     .parameters = bytes_of(dims, split, dims->bytes.parameter),
+                     .gradients = bytes_of(stack, split, dims->bytes.exchanged_gradient),
+                     .parameters = bytes_of(stack, split, dims->bytes.parameter),
                      .every_batch = zero_stage >= 2, /* no device keeps whole gradients */
                      .optimizes = true,
                      .head_apart = !dims->tied || zero_stage >= 3};
@@ -65,6 +67,7 @@ df_op df_exchange_optimizer(const df_dims *dims, double params)
     const double weights = b->master > 0.0 ? 2.0 * b->master + b->parameter : 2.0 * b->parameter;
     return (df_op){.kind = DF_OP_STREAM,
                    .flags = DF_OP_WHOLE_BYTES,
+                   .share = 1.0,
                    .repeats = 1.0,
                    .launches = 2.0,
                    .stream = {params, flops, 2.0 * b->gradient + moments + weights}};

@@ -22,12 +22,12 @@ typedef struct {
 } df_exchange;
 
 /* zero_stage: 0 to 3, of Rajbhandari et al., SC 2020. */
-df_exchange df_exchange_of(const df_dims *dims, const df_split *split, int64_t zero_stage);
+df_exchange df_exchange_of(const df_stack *stack, const df_split *split, int64_t zero_stage);
 
 /* Parameters of a device on the fullest stage of a pipeline, and the sum over as many devices as
  * there are stages, one on each. */
-double df_exchange_stage_params(const df_dims *dims, const df_split *split);
-double df_exchange_model_params(const df_dims *dims, const df_split *split);
+double df_exchange_stage_params(const df_stack *stack, const df_split *split);
+double df_exchange_model_params(const df_stack *stack, const df_split *split);
 
 /* The optimizer's step for some parameters. */
 df_op df_exchange_optimizer(const df_dims *dims, double params);

@@ -88,6 +88,8 @@ typedef struct {
     double queries, keys;
     double heads, kv_heads, head_dim;
     double tile; /* edge of a tile of keys */
+    double unseen; /* share of the pairs of a query and a key that a window or an indexer leaves out,
+                      of those that a causal mask leaves */
     bool causal;
 } df_op_attention;
 
@@ -108,6 +110,7 @@ typedef struct {
  * devices hold, without the rounding up of shapes. */
 typedef struct {
     double params;      /* weights that it reads and the device holds */
+    double experts;     /* those among them that are of experts which devices share */
     double saved_bytes; /* kept from its forward until its backward pass, in training */
     double
         live_bytes; /* in use while it runs; in inference, also the input and output of its layer */
@@ -121,6 +124,7 @@ typedef struct {
 
 typedef struct {
     uint8_t kind, pass, block, row, part, flags;
+    double share;    /* of the layers of its block that have it, whose prices differ: 1 of most */
     double repeats;  /* kernels like this one, one after another */
     double launches; /* total number of kernels that are launched */
     double members;  /* members of a collective; 0: all devices along its axes, or two of them in a
@@ -136,8 +140,9 @@ typedef struct {
     df_op_memory memory; /* operators of the forward pass alone have any */
 } df_op;
 
-/* The longest list, a layer with its embedding and head, has fewer than 64. */
-enum { DF_OPS_MAX = 80 };
+/* A layer with its embedding and head has fewer than 80; the mean of several kinds, one after
+ * another, has as many for each. */
+enum { DF_OPS_MAX = 3072 };
 
 typedef struct {
     df_op op[DF_OPS_MAX];

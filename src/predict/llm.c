@@ -94,13 +94,14 @@ static void read_model(df_job *x)
     x->pipe = df_pipe_read(x->cfg);
     x->order = df_pipe_order(x->cfg);
     df_dims_read(x->cfg, &x->dims);
+    df_stack_read(x->cfg, &x->stack);
     df_split_read(x->cfg, &x->split);
     df_compat_split(x->rules, &x->split);
     if (df_compat_first_batch_only(x->rules, &x->pipe, x->order)) {
         x->split.batch = (double)x->cfg->llm.batch_size / x->split.dp;
     }
     if (x->training) {
-        x->exchange = df_exchange_of(&x->dims, &x->split, zero_stage);
+        x->exchange = df_exchange_of(&x->stack, &x->split, zero_stage);
         df_compat_exchange(x->rules, &x->dims, &x->split, zero_stage, &x->exchange);
     } else {
         memset(&x->exchange, 0, sizeof x->exchange);
@@ -123,7 +124,7 @@ static df_status train(df_job *x, df_llm_result *out)
     df_llm_add_exchange_energy(x, &out->energy);
     /* backward takes twice the products: Chowdhery et al., JMLR 24, 2023, appendix B */
     out->model_flops =
-        3.0 * df_transformer_flops(&x->dims, &span, sequences, x->options.flops_unmasked);
+        3.0 * df_transformer_flops(&x->stack, &span, sequences, x->options.flops_unmasked);
     return DF_OK;
 }
 

@@ -76,7 +76,7 @@ void df_llm_add_exchange_energy(const df_job *x, df_energy *energy)
     energy->network_j += x->tariff.sent_byte_j[DF_AXIS_TP] * (devices * copied);
     if (e->optimizes) {
         const double shards = x->cfg->sw.dp_zero_stage >= 1 ? e->replicas : 1.0;
-        const double params = df_exchange_model_params(&x->dims, &x->split);
+        const double params = df_exchange_model_params(&x->stack, &x->split);
         const df_op_stream step = df_exchange_optimizer(&x->dims, params).stream;
         const df_price work = {.flops = step.flops * step.elements,
                                .traffic_bytes = {0, 0, 0, step.bytes * step.elements}};

@@ -80,9 +80,9 @@ static double forward_flops(const df_job *x, const df_static_batch *b)
     const double steps = b->output - 1.0;
     df_span span = df_span_of(&x->dims, &x->split, b->input, b->input, false);
     span.sampled = true;
-    const double prefill = df_transformer_flops(&x->dims, &span, sequences, false);
+    const double prefill = df_transformer_flops(&x->stack, &span, sequences, false);
     span = df_span_of(&x->dims, &x->split, 1.0, b->input + 0.5 * (steps + 1.0), true);
-    return prefill + steps * df_transformer_flops(&x->dims, &span, sequences, false);
+    return prefill + steps * df_transformer_flops(&x->stack, &span, sequences, false);
 }
 
 df_status df_llm_infer_calibrated(df_job *x, df_llm_result *out)

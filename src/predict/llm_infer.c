@@ -103,17 +103,28 @@ static df_status decode(df_job *x, int64_t prefill, df_llm_result *out)
 static double decode_flops(const df_job *x, double prefill, double steps, double sequences)
 {
     const df_span middle = span_of(x, 1.0, prefill + 0.5 * (steps + 1.0), true);
-    return steps * df_transformer_flops(&x->dims, &middle, sequences, x->options.flops_unmasked);
+    return steps * df_transformer_flops(&x->stack, &middle, sequences, x->options.flops_unmasked);
 }
 
 static df_status prefill(df_job *x, double tokens, df_llm_result *out)
 {
     const df_span span = span_of(x, tokens, tokens, false);
     const double sequences = (double)x->cfg->llm.batch_size;
-    out->model_flops = df_transformer_flops(&x->dims, &span, sequences, x->options.flops_unmasked);
+    out->model_flops = df_transformer_flops(&x->stack, &span, sequences, x->options.flops_unmasked);
     DF_TRY(df_llm_time_pass(x, &span, &out->pass));
     out->prefill_energy_j = df_llm_pass_energy(x, &out->energy);
     return df_llm_run_step(x, NULL, &out->prefill_s);
+}
+
+/* What a token of each sequence adds to the cache, all layers together. */
+static double token_bytes(const df_job *x)
+{
+    double sum = 0.0;
+    for (int k = 0; k < x->stack.kinds; k++) {
+        const df_dims *const d = &x->stack.kind[k];
+        sum += df_transformer_cache_bytes(d, x->split.batch, 1.0) * d->layers;
+    }
+    return sum;
 }
 
 df_status df_llm_infer(df_job *x, df_llm_result *out)
@@ -122,7 +133,7 @@ df_status df_llm_infer(df_job *x, df_llm_result *out)
     const double steps = (double)m->decode_len;
     const double tokens = (double)m->seq_len - steps;
     const double sequences = (double)m->batch_size;
-    const double token = df_transformer_cache_bytes(&x->dims, x->split.batch, 1.0) * x->dims.layers;
+    const double token = token_bytes(x);
     if (tokens > 0) {
         DF_TRY(prefill(x, tokens, out));
     }

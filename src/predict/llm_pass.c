@@ -34,7 +34,7 @@ df_status df_llm_time_pass(df_job *x, const df_span *span, df_breakdown *table)
     pass->span = *span;
     df_compat_span(x->rules, &x->dims, &x->split, &pass->span);
     const df_compat_case of = {&x->dims, &x->split, &pass->span};
-    df_transformer_build(&x->dims, &x->split, &pass->span, &pass->ops);
+    df_transformer_build_stack(&x->stack, &x->split, &pass->span, &pass->ops);
     df_compat_edit(x->rules, &of, &pass->ops);
     x->coster.forward_only = span->decode;
     DF_TRY(df_price_ops(&x->coster, pass->ops.op, pass->ops.count, pass->price));

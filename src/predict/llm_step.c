@@ -6,7 +6,7 @@
 static df_status price_optimizer(df_job *x)
 {
     const double shards = x->cfg->sw.dp_zero_stage >= 1 ? x->exchange.replicas : 1.0;
-    const double params = df_exchange_stage_params(&x->dims, &x->split) / shards;
+    const double params = df_exchange_stage_params(&x->stack, &x->split) / shards;
     const df_op step = df_exchange_optimizer(&x->dims, params);
     return df_price_ops(&x->coster, &step, 1, &x->optimizer);
 }

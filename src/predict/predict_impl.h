@@ -68,7 +68,8 @@ typedef struct {
 
     /* of an LLM */
     bool training;
-    df_dims dims;
+    df_dims dims; /* of the first kind of layers, as if all were of it */
+    df_stack stack;
     df_split split;
     df_exchange exchange; /* of training */
     df_price optimizer;   /* its step on one device, if it has one */

@@ -220,6 +220,10 @@ const df_rule df_rule_table[] = {
             "weights kept in 4 bytes are used in the tensor format at no cost",
             "each forward GEMM casts them first",
             "Micikevicius et al., ICLR 2018"),
+    RULE(llm_layers_alike,
+         "a model with layers of several kinds, latent attention, or experts on several devices is "
+         "refused",
+         "it is predicted"),
     RULE(llm_idle_experts_run,
          "every expert multiplies its share of the tokens, even a fraction of one",
          "only experts that receive a token run, with whole tokens; routing is random and even"),

@@ -77,6 +77,7 @@ typedef struct {
     bool llm_kv_heads_fraction;
     bool llm_casts_free;
     bool llm_idle_experts_run;
+    bool llm_layers_alike;
     /* LLMs: micro-batches, data parallelism */
     bool llm_one_stage_one_batch;
     bool llm_backward_index_wraps;

@@ -66,6 +66,9 @@ df_topo_group df_topo_join(const df_topo_group *a, const df_topo_group *b)
 df_topo_group df_topo_over(const df_topo *topo, unsigned axes)
 {
     int axis = 0;
+    if (axes == 1U << DF_AXES) {
+        return topo->experts;
+    }
     while (axis < DF_AXES - 1 && (axes >> axis & 1U) == 0) {
         axis++;
     }
@@ -173,6 +176,19 @@ void df_topo_reaches(const df_cfg *cfg, bool flags_alone, bool reaches[DF_AXES])
     }
 }
 
+/* Experts are shared by the devices of tp first, and then by replicas, between which those of cp
+ * are.
+ */
+static df_topo_group place_experts(const df_cfg *cfg, const df_topo *topo)
+{
+    const double ep = fmax(1.0, (double)cfg->sched.ep);
+    const double tp = fmax(1.0, (double)cfg->sched.tp);
+    const double block = ep > tp ? ep * fmax(1.0, (double)cfg->sched.cp) : ep;
+    const bool crosses =
+        cfg->system.num_nodes > 1 && fmod((double)cfg->system.num_devices_per_node, block) != 0.0;
+    return reach(topo, ep, crosses ? DF_TOPO_BETWEEN : DF_TOPO_INSIDE);
+}
+
 void df_topo_derive(const df_cfg *cfg, const df_hw_device *dev, bool flags_alone, df_topo *out)
 {
     bool reaches[DF_AXES];
@@ -183,4 +199,5 @@ void df_topo_derive(const df_cfg *cfg, const df_hw_device *dev, bool flags_alone
         out->axis[axis] = reach(out, degree > 1 ? (double)degree : 1.0,
                                 reaches[axis] ? DF_TOPO_BETWEEN : DF_TOPO_INSIDE);
     }
+    out->experts = place_experts(cfg, out);
 }

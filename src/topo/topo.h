@@ -29,6 +29,7 @@ typedef struct {
 typedef struct {
     df_topo_dim dim[DF_TOPO_DIMS];
     df_topo_group axis[DF_AXES];
+    df_topo_group experts; /* the devices of tp and dp that share the experts */
 } df_topo;
 
 /* Which axes reach between nodes, according to cfg->system and cfg->sched. An axis whose flag is
@@ -43,7 +44,8 @@ void df_topo_derive(const df_cfg *cfg, const df_hw_device *dev, bool flags_alone
  * as far as the one of the two that reaches further. A group of one member reaches nowhere. */
 df_topo_group df_topo_join(const df_topo_group *a, const df_topo_group *b);
 
-/* The group over one axis or several: `axes` has bit a for df_axis a, and is not 0. */
+/* The group over one axis or several: `axes` has bit a for df_axis a, and is not 0; or bit DF_AXES
+ * alone: the devices that share the experts. */
 df_topo_group df_topo_over(const df_topo *topo, unsigned axes);
 
 /* Where the groups along each axis lie if the devices are numbered axis by axis and nodes are

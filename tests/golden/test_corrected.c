@@ -51,6 +51,7 @@ static const char *const tested_elsewhere[] = {
     "absent_technology_tenth",        /* the same: cli.predict */
     "ttft_with_decode_step",          /* a figure of its own: unit.llm.rules */
     "llm_model_flops_unmasked",       /* the same */
+    "llm_layers_alike",               /* the other value is refused: unit.cfg.errors, cli.model */
 };
 enum { TESTED_ELSEWHERE = sizeof tested_elsewhere / sizeof tested_elsewhere[0] };
 

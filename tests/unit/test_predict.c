@@ -82,7 +82,9 @@ static void a_cost_model_is_a_table(void **state)
     coster.topo.axis[DF_AXIS_TP] = (df_topo_group){2, DF_TOPO_INSIDE, {2, 0}, 0};
     coster.topo.axis[DF_AXIS_CP] = (df_topo_group){2, DF_TOPO_BETWEEN, {1, 0}, 0};
     for (size_t i = 0; i < sizeof list / sizeof list[0]; i++) {
-        *df_ops_append(&ops) = list[i];
+        df_op *const op = df_ops_append(&ops);
+        *op = list[i];
+        op->share = 1.0;
     }
     assert_int_equal(df_price_ops(&coster, ops.op, ops.count, price), DF_OK);
     for (int i = 0; i < ops.count; i++) {

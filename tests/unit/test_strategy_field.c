@@ -18,6 +18,7 @@ static df_strategy llm(void)
     s.tp = 4;
     s.cp = 2;
     s.mb = 32;
+    s.ep = 4;
     s.tp_sp = true;
     s.zero_stage = 3;
     s.recompute = DF_RECOMPUTE_SELECTIVE;
@@ -49,9 +50,20 @@ static void assert_order(const df_strategy_field fields[DF_STRATEGY_FIELDS],
 static void fields_have_two_orders(void **state)
 {
     (void)state;
-    static const char *const columns[] = {
-        "kp_type", "dp",         "lp",        "kp1",      "kp2",           "tp", "cp", "mb",
-        "tp_sp",   "zero_stage", "recompute", "schedule", "virtual_stages"};
+    static const char *const columns[] = {"kp_type",
+                                          "dp",
+                                          "lp",
+                                          "kp1",
+                                          "kp2",
+                                          "tp",
+                                          "cp",
+                                          "mb",
+                                          "tp_sp",
+                                          "zero_stage",
+                                          "recompute",
+                                          "schedule",
+                                          "virtual_stages",
+                                          "ep"};
     static const char *const terms[] = {"kp_type",
                                         "kp1",
                                         "kp2",
@@ -64,7 +76,8 @@ static void fields_have_two_orders(void **state)
                                         "zero_stage",
                                         "recompute",
                                         "schedule",
-                                        "virtual_stages"};
+                                        "virtual_stages",
+                                        "ep"};
     df_strategy_field fields[DF_STRATEGY_FIELDS];
     df_strategy_columns(fields);
     assert_order(fields, columns);
@@ -76,8 +89,8 @@ static void values_are_set_and_got(void **state)
 {
     (void)state;
     const df_strategy wanted = llm();
-    /* kp_type, dp, lp, kp1, kp2, tp, cp, mb, tp_sp, zero_stage, recompute, schedule, parts */
-    static const int64_t values[DF_STRATEGY_FIELDS] = {-1, 8, 16, 1, 1, 4, 2, 32, 1, 3, 1, 2, 5};
+    /* kp_type, dp, lp, kp1, kp2, tp, cp, mb, tp_sp, zero_stage, recompute, schedule, parts, ep */
+    static const int64_t values[DF_STRATEGY_FIELDS] = {-1, 8, 16, 1, 1, 4, 2, 32, 1, 3, 1, 2, 5, 4};
     df_strategy_field fields[DF_STRATEGY_FIELDS];
     df_strategy s;
     df_strategy_columns(fields);
@@ -95,8 +108,8 @@ static void presets_and_absent_values(void **state)
     static const struct {
         df_strategy_kind kind;
         int64_t values[DF_STRATEGY_FIELDS]; /* as above */
-    } cases[] = {{DF_STRATEGY_KERNELS, {-1, 1, 1, 1, 1, 0, 0, 0, 0, 0, 0, 0, 0}},
-                 {DF_STRATEGY_LLM, {-1, 1, 1, 1, 1, 1, 1, 1, 0, 0, 0, 0, 1}}};
+    } cases[] = {{DF_STRATEGY_KERNELS, {-1, 1, 1, 1, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0}},
+                 {DF_STRATEGY_LLM, {-1, 1, 1, 1, 1, 1, 1, 1, 0, 0, 0, 0, 1, 1}}};
     df_strategy_field fields[DF_STRATEGY_FIELDS];
     df_strategy_columns(fields);
     for (size_t c = 0; c < sizeof cases / sizeof cases[0]; c++) {
@@ -148,7 +161,7 @@ static void layouts_place_four_axes(void **state)
 
 /* ---- Columns ---- */
 
-/* As files of version 0.1.0 have them: name, place, bytes, class. */
+/* Up to virtual_stages as files of version 0.1.0 have them: name, place, bytes, class. */
 static void columns_are_those_of_the_files(void **state)
 {
     (void)state;
@@ -170,23 +183,24 @@ static void columns_are_those_of_the_files(void **state)
                    {"recompute", 80, 12, H5T_STRING},
                    {"schedule", 92, 12, H5T_STRING},
                    {"virtual_stages", 104, 8, H5T_INTEGER},
-                   {"layout", 112, 4, H5T_STRING},
-                   {"inter_derate", 120, 8, H5T_INTEGER},
-                   {"intra_derate", 128, 8, H5T_INTEGER},
-                   {"kp1_inter", 136, 1, H5T_INTEGER},
-                   {"kp2_inter", 137, 1, H5T_INTEGER},
-                   {"dp_inter", 138, 1, H5T_INTEGER},
-                   {"lp_inter", 139, 1, H5T_INTEGER},
-                   {"wafer_dim", 144, 8, H5T_INTEGER},
-                   {"num_wafer", 152, 8, H5T_INTEGER},
-                   {"devices_per_node", 160, 8, H5T_INTEGER},
-                   {"num_worker", 168, 8, H5T_INTEGER},
-                   {"feasible", 176, 1, H5T_INTEGER},
-                   {"reason", 177, 256, H5T_STRING}};
+                   {"ep", 112, 8, H5T_INTEGER},
+                   {"layout", 120, 4, H5T_STRING},
+                   {"inter_derate", 128, 8, H5T_INTEGER},
+                   {"intra_derate", 136, 8, H5T_INTEGER},
+                   {"kp1_inter", 144, 1, H5T_INTEGER},
+                   {"kp2_inter", 145, 1, H5T_INTEGER},
+                   {"dp_inter", 146, 1, H5T_INTEGER},
+                   {"lp_inter", 147, 1, H5T_INTEGER},
+                   {"wafer_dim", 152, 8, H5T_INTEGER},
+                   {"num_wafer", 160, 8, H5T_INTEGER},
+                   {"devices_per_node", 168, 8, H5T_INTEGER},
+                   {"num_worker", 176, 8, H5T_INTEGER},
+                   {"feasible", 184, 1, H5T_INTEGER},
+                   {"reason", 185, 256, H5T_STRING}};
     enum { COLUMNS = sizeof columns / sizeof columns[0] };
     const hid_t type = df_strategy_row_type();
     assert_int_equal(H5Tget_nmembers(type), COLUMNS);
-    assert_int_equal(H5Tget_size(type), 440);
+    assert_int_equal(H5Tget_size(type), 448);
     for (unsigned i = 0; i < COLUMNS; i++) {
         char *const name = H5Tget_member_name(type, i);
         const hid_t member = H5Tget_member_type(type, i);
@@ -229,8 +243,8 @@ static void an_llm_becomes_a_row_and_back(void **state)
     const df_strategy s = llm();
     const df_strategy_row row = row_of(&s);
     const char *const bytes = (const char *)&row;
-    static const int64_t whole[][2] = {{8, 8},  {16, 16}, {24, 1}, {32, 1}, {40, 4},
-                                       {48, 2}, {56, 32}, {72, 3}, {104, 5}};
+    static const int64_t whole[][2] = {{8, 8},  {16, 16}, {24, 1}, {32, 1},  {40, 4},
+                                       {48, 2}, {56, 32}, {72, 3}, {104, 5}, {112, 4}};
     for (size_t i = 0; i < sizeof whole / sizeof whole[0]; i++) {
         assert_int_equal(whole_at(&row, (size_t)whole[i][0]), whole[i][1]);
     }
@@ -255,7 +269,7 @@ static void kernels_become_a_row_and_back(void **state)
         assert_int_equal(whole_at(&row, (size_t)whole[i][0]), whole[i][1]);
     }
     assert_int_equal(code_of(&row), 2);
-    for (size_t at = 40; at < 112; at++) {
+    for (size_t at = 40; at < 120; at++) {
         assert_int_equal(bytes[at], 0);
     }
     df_store_strategy back;
@@ -290,6 +304,10 @@ static void a_missing_degree_is_1(void **state)
     assert_true(df_strategy_from_row(&row, &back));
     s.cp = 1;
     assert_memory_equal(&back.strategy, &s, sizeof s);
+    memset((char *)&row + 112, 0, 8); /* files of version 0.1.0 have no ep */
+    assert_true(df_strategy_from_row(&row, &back));
+    s.ep = 1;
+    assert_memory_equal(&back.strategy, &s, sizeof s);
 }
 
 /* ---- Names and configurations ---- */
@@ -299,13 +317,13 @@ static void names_are_made_of_terms(void **state)
     (void)state;
     char name[DF_STRATEGY_NAME];
     df_strategy s = llm();
-    assert_int_equal(df_strategy_name(&s, name, sizeof name), 35);
-    assert_string_equal(name, "t4-c2-d8-l16-m32-sp-z3-selective-v5");
+    assert_int_equal(df_strategy_name(&s, name, sizeof name), 38);
+    assert_string_equal(name, "t4-c2-d8-l16-m32-sp-z3-selective-v5-e4");
     s.schedule = DF_ORDER_1F1B;
     s.tp_sp = false;
     s.recompute = DF_RECOMPUTE_FULL;
     df_strategy_name(&s, name, sizeof name);
-    assert_string_equal(name, "t4-c2-d8-l16-m32-z3-full-1f1b");
+    assert_string_equal(name, "t4-c2-d8-l16-m32-z3-full-1f1b-e4");
     df_strategy_init(&s, DF_STRATEGY_LLM);
     df_strategy_name(&s, name, sizeof name);
     assert_string_equal(name, "t1-c1-d1-l1-m1");
