@@ -73,9 +73,10 @@ solve_measured(const gemm_args *a, df_cfg *cfg, df_tiling *out, double *peak, df
     DF_TRY(df_cli_load(&files, &a->rules, DF_CFG_NEED_HARDWARE, cfg, err));
     DF_TRY(df_hw_derive(cfg, &a->rules, &dev, err));
     df_card_of(cfg, &dev, &card);
+    const df_matmul_bytes bytes = {df_predict_weight_bytes(cfg), 0.0};
     const df_gemm_kernel *const kernel = df_predict_products(cfg);
     DF_TRY(df_predict_check_card(&card, kernel->format, err));
-    *out = df_kernel_gemm(&card, kernel, &load, &product);
+    *out = df_kernel_gemm_in(&card, kernel, &load, &product, &bytes);
     *peak = card.flops_ps * card.format_rate[kernel->format];
     return DF_OK;
 }

@@ -14,8 +14,10 @@ static const char *bound_name(const df_hw_device *dev, const df_row *row, int di
 double df_llm_flops_use(const df_llm_report *report)
 {
     const df_cfg *const cfg = report->cfg;
-    const int products = report->rules->calibrated ? cfg->sw.precision.products : -1;
-    const double rate = products > DF_FORMAT_BF16 ? cfg->tech.core.format_rate[products] : 0.0;
+    df_cfg_formats f;
+    df_cfg_formats_of(cfg, &f);
+    const double rate =
+        report->rules->calibrated ? df_format_rate(&cfg->tech.core, f.products) : 0.0;
     const double flops_ps = report->dev->core.operating_throughput_flops_ps *
                             (rate > 0.0 ? rate : 1.0) * (double)df_cfg_workers(cfg);
     return report->result->model_flops / (report->result->time_s * flops_ps);

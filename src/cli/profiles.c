@@ -63,8 +63,49 @@ static profile profile_of(const df_cfg *cfg)
                      like < 0};
 }
 
+enum { GUESSES = 4, GUESS_ROOM = 64 };
+
+/* What no kernel was measured of, in words. */
+typedef struct {
+    char text[GUESSES][GUESS_ROOM];
+    int count;
+} guesses;
+
+static void add_guess(guesses *g, const char *what, df_format format)
+{
+    snprintf(g->text[g->count++], GUESS_ROOM, "%s in %s", what, df_format_name(format));
+}
+
+static bool is_measured(df_format format)
+{
+    return format == DF_FORMAT_BF16 || format == DF_FORMAT_FP8 || format == DF_FORMAT_FP8_BLOCK ||
+           format == DF_FORMAT_MXFP8 || format == DF_FORMAT_NVFP4;
+}
+
+static guesses find_guesses(const df_cfg *cfg)
+{
+    const bool llm = cfg->mode == DF_MODE_LLM;
+    df_cfg_formats f;
+    guesses g = {.count = 0};
+    df_cfg_formats_of(cfg, &f);
+    if (!is_measured(f.products)) {
+        add_guess(&g, "products", f.products);
+    }
+    if (f.weights != f.products) {
+        add_guess(&g, "weights", f.weights);
+    }
+    if (llm && !is_measured(f.logits)) {
+        add_guess(&g, "logits", f.logits);
+    }
+    if (llm && f.attention != DF_FORMAT_BF16 && f.attention != DF_FORMAT_FP8) {
+        add_guess(&g, "attention", f.attention);
+    }
+    return g;
+}
+
 void df_basis_add_json(json_t *root, const df_cfg *cfg)
 {
+    const guesses g = find_guesses(cfg);
     const profile p = profile_of(cfg);
     json_t *const basis = json_object();
     df_json_text(basis, "kernels", basis_words[df_cfg_basis(cfg)]);
@@ -73,12 +114,20 @@ void df_basis_add_json(json_t *root, const df_cfg *cfg)
         df_json_text(basis, p.kind, p.name);
         df_json_bool(basis, "profile_assumed", p.assumed);
     }
+    if (g.count > 0) {
+        json_t *const list = json_array();
+        for (int i = 0; i < g.count; i++) {
+            json_array_append_new(list, json_string(g.text[i]));
+        }
+        json_object_set_new(basis, "extrapolated", list);
+    }
     json_object_set_new(root, "basis", basis);
 }
 
 void df_basis_print(const df_cfg *cfg)
 {
     const profile p = profile_of(cfg);
+    const guesses g = find_guesses(cfg);
     static const char *const texts[] = {[DF_BASIS_MEASURED] = "measured on this card",
                                         [DF_BASIS_SISTER] = "measured on a card with the same chip",
                                         [DF_BASIS_RULE] = "by rule from another card"};
@@ -86,6 +135,9 @@ void df_basis_print(const df_cfg *cfg)
            df_arch_name(cfg->calibration.like));
     if (p.kind) {
         printf("; %s %s%s", p.kind, p.name, p.assumed ? ", assumed" : "");
+    }
+    for (int i = 0; i < g.count; i++) {
+        printf("%s%s", i == 0 ? "; extrapolated: " : ", ", g.text[i]);
     }
     putchar('\n');
 }

@@ -99,8 +99,18 @@ typedef struct {
     bool mixed_precision;
     df_param_storage param_storage;
     double kv_cache_bytes; /* 0: as tensor_bytes */
-    int products;          /* a df_format, or -1: that of tensors */
+    /* of the calibrated rules, a df_format each, or -1: not given (df_cfg_formats_of) */
+    int weights, activations, gradients, products, logits, attention;
 } df_cfg_precision;
+
+/* Number formats of a run. */
+typedef struct {
+    df_format weights;     /* as they are kept */
+    df_format products;    /* of layers, with weights */
+    df_format activations; /* between products, and on the wire */
+    df_format logits;      /* of the last product */
+    df_format attention;   /* of queries, keys and values */
+} df_cfg_formats;
 
 typedef struct {
     double kernel_launch_overhead_s;
@@ -402,6 +412,18 @@ bool df_backend_simulates(const df_cfg_backend *backend);
 
 /* What the device's constants rest on: as the file says, or measured where the file has them. */
 df_basis df_cfg_basis(const df_cfg *cfg);
+
+/* Formats as the file says, or that of tensors; activations, logits and attention of tensors in
+ * fewer than 16 bits are in bf16, and weights are kept as products have them. */
+void df_cfg_formats_of(const df_cfg *cfg, df_cfg_formats *out);
+/* Bytes of an element, with its share of its block's scales. */
+double df_format_bytes(df_format format);
+/* As files write it; and the key of tech_param.core.format_rate that has its rate, NULL for bf16.
+ */
+const char *df_format_name(df_format format);
+const char *df_format_rate_key(df_format format);
+/* Dense rate of products in a format over bf16's; 0: the device has none. */
+double df_format_rate(const df_cfg_core *core, df_format format);
 
 /* num_nodes * num_devices_per_node. */
 int64_t df_cfg_workers(const df_cfg *cfg);

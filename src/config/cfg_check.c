@@ -2,6 +2,8 @@
 
 #include "config/cfg_impl.h"
 
+#define RATE_KEY(name) "tech_param.core.format_rate." name
+
 static int64_t at_least_1(int64_t degree)
 {
     return degree > 0 ? degree : 1;
@@ -296,6 +298,37 @@ static df_status check_split(const df_cfg *cfg, const char **key, df_err *err)
     return df_cfg_fail_misfit(&misfit, key, err);
 }
 
+/* ---- Formats ---- */
+
+/* Measured kernels need the rate of each format that products have. */
+static df_status check_formats(const df_cfg *cfg, const char **key, df_err *err)
+{
+    static const char *const rates[DF_FORMATS] = {
+        [DF_FORMAT_FP8] = RATE_KEY("fp8"),     [DF_FORMAT_FP8_BLOCK] = RATE_KEY("fp8"),
+        [DF_FORMAT_MXFP8] = RATE_KEY("fp8"),   [DF_FORMAT_NVFP4] = RATE_KEY("nvfp4"),
+        [DF_FORMAT_MXFP4] = RATE_KEY("mxfp4"), [DF_FORMAT_INT8] = RATE_KEY("int8"),
+        [DF_FORMAT_INT4] = RATE_KEY("int4"),   [DF_FORMAT_TF32] = RATE_KEY("tf32"),
+        [DF_FORMAT_FP32] = RATE_KEY("fp32")};
+    df_cfg_formats f;
+    df_cfg_formats_of(cfg, &f);
+    const struct {
+        const char *of;
+        df_format format;
+    } used[] = {{"products", f.products}, {"logits", f.logits}, {"attention", f.attention}};
+    const size_t count = cfg->mode == DF_MODE_LLM ? sizeof used / sizeof used[0] : 1;
+    for (size_t i = 0; i < count && cfg->has_model; i++) {
+        if (!(df_format_rate(&cfg->tech.core, used[i].format) > 0.0)) {
+            *key = rates[used[i].format];
+            return df_fail(err, DF_EINVAL,
+                           "expected the dense rate of %s over bf16's, for %s in %s (calibrated "
+                           "rules), found none",
+                           df_format_rate_key(used[i].format), used[i].of,
+                           df_format_name(used[i].format));
+        }
+    }
+    return DF_OK;
+}
+
 /* ---- All ---- */
 
 df_status df_cfg_check_machine(
@@ -303,19 +336,21 @@ df_status df_cfg_check_machine(
 {
     static const struct {
         unsigned lenient, off; /* what makes it a warning, and what leaves it out */
+        unsigned only;         /* what it is for; 0: everything */
         df_status (*check)(const df_cfg *cfg, const char **key, df_err *err);
-    } checks[] = {{0, DF_CFG_ANY_KIND, check_topology},
-                  {DF_CFG_ANY_SPLITS, DF_CFG_ANY_DEGREES, check_split},
-                  {DF_CFG_ANY_BUDGETS, DF_CFG_ANY_SHARES, check_budgets},
-                  {DF_CFG_ANY_NETWORKS | DF_CFG_ANY_DEGREES, 0, check_networks},
-                  {DF_CFG_ANY_TOPOLOGY, 0, check_simulated_topology}};
+    } checks[] = {{0, DF_CFG_ANY_KIND, 0, check_topology},
+                  {0, 0, DF_CFG_ANY_KIND, check_formats},
+                  {DF_CFG_ANY_SPLITS, DF_CFG_ANY_DEGREES, 0, check_split},
+                  {DF_CFG_ANY_BUDGETS, DF_CFG_ANY_SHARES, 0, check_budgets},
+                  {DF_CFG_ANY_NETWORKS | DF_CFG_ANY_DEGREES, 0, 0, check_networks},
+                  {DF_CFG_ANY_TOPOLOGY, 0, 0, check_simulated_topology}};
     warning->text[0] = '\0';
     for (size_t i = 0; i < sizeof checks / sizeof checks[0]; i++) {
         const char *failed = NULL;
         df_err cause;
         const bool lenient = (need & checks[i].lenient) != 0;
-        const df_status status =
-            (need & checks[i].off) != 0 ? DF_OK : checks[i].check(cfg, &failed, &cause);
+        const bool off = (need & checks[i].off) != 0 || (need & checks[i].only) != checks[i].only;
+        const df_status status = off ? DF_OK : checks[i].check(cfg, &failed, &cause);
         if (status != DF_OK && (!lenient || warning->text[0] == '\0')) {
             *key = failed;
             *(lenient ? warning : err) = cause;

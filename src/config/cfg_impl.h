@@ -12,6 +12,7 @@
  *   cfg_model.c  whether an LLM's description has what its layers need
  *   cfg_derive.c what the parts of a device are derived from
  *   cfg_split.c  whether degrees of parallelism split an LLM
+ *   cfg_format.c number formats of a run
  *   cfg_help.c   the table as text
  *   cfg_write.c  a configuration as a file
  *   cfg.c        the public functions; files to texts */
@@ -62,6 +63,7 @@ extern const df_word df_words_scope[];
 extern const df_word df_words_mode[];
 extern const df_word df_words_arch[];
 extern const df_word df_words_topology[];
+extern const df_word df_words_number[];
 
 /* ---- Table (cfg_table.c). `modes` is DF_OPT_IN(mode), or 0 if not known yet;
  * then only options of every mode are there. ---- */

@@ -115,32 +115,50 @@ double df_calibrated_stream_s(const df_calibrated *c, double bytes, double kerne
     return df_kernel_stream_s(&c->card, c->stream_share, bytes, kernels);
 }
 
-static double gemm_s(const df_calibrated *c, const df_gemm_kernel *kernel, const df_matmul *p)
+static double gemm_s(const df_calibrated *c,
+                     const df_gemm_kernel *kernel,
+                     const df_matmul *p,
+                     const df_matmul_bytes *bytes)
 {
-    return c->memo ? df_kernel_memo_gemm_s(c->memo, kernel, p)
-                   : df_kernel_gemm_s(&c->card, kernel, &c->load, p);
+    return c->memo ? df_kernel_memo_gemm_s(c->memo, kernel, p, bytes)
+                   : df_kernel_gemm_in(&c->card, kernel, &c->load, p, bytes).time_s;
 }
 
-double
-df_calibrated_gemm_s(const df_calibrated *c, const df_gemm_kernel *kernel, const df_matmul *p)
+double df_calibrated_gemm_s(const df_calibrated *c,
+                            const df_gemm_kernel *kernel,
+                            const df_matmul *p,
+                            const df_matmul_bytes *bytes)
 {
     const df_gemm_kernel *const wide = &df_gemm_kernels[DF_GEMM_CUBLAS];
     if (kernel == wide || c->low_share >= 1.0) {
-        return gemm_s(c, kernel, p);
+        return gemm_s(c, kernel, p, bytes);
     }
-    return c->low_share * gemm_s(c, kernel, p) + (1.0 - c->low_share) * gemm_s(c, wide, p);
+    return c->low_share * gemm_s(c, kernel, p, bytes) +
+           (1.0 - c->low_share) * gemm_s(c, wide, p, bytes);
 }
 
-/* Products with weights of layers are in their own format; the logits, the router and attention are
- * in bf16. */
-static const df_gemm_kernel *kernel_of(const df_calibrated *c, const df_op *op)
+static bool is_batch(const df_calibrated *c, const df_op *op)
 {
-    if (!c->transformer) {
-        return c->product;
-    }
+    return c->transformer && (op->row == DF_ROW_SCORE || op->row == DF_ROW_AV);
+}
+
+/* Whether a product has weights of a layer. */
+static bool has_weights(const df_calibrated *c, const df_op *op)
+{
     const bool projects = op->row == DF_ROW_QKV || op->row == DF_ROW_OUT ||
                           op->row == DF_ROW_FFN1 || op->row == DF_ROW_FFN2;
-    return op->block == DF_BLOCK_LAYER && projects ? c->product : &df_gemm_kernels[DF_GEMM_CUBLAS];
+    return !c->transformer || (op->block == DF_BLOCK_LAYER && projects);
+}
+
+/* Products with weights of layers, the logits and attention have their own formats each. */
+static const df_gemm_kernel *kernel_of(const df_calibrated *c, const df_op *op)
+{
+    const df_gemm_kernel *kernel = op->block == DF_BLOCK_HEAD ? c->logits : NULL;
+    if (has_weights(c, op)) {
+        return c->product;
+    }
+    kernel = is_batch(c, op) ? c->heads : kernel;
+    return kernel ? kernel : &df_gemm_kernels[DF_GEMM_CUBLAS];
 }
 
 /* Products of attention's heads are a batch, for which one kernel is launched. The product of a
@@ -148,22 +166,27 @@ static const df_gemm_kernel *kernel_of(const df_calibrated *c, const df_op *op)
 static df_status price_gemm(const df_coster *coster, const df_op *op, df_price *price)
 {
     const df_calibrated *const c = options_of(coster);
-    const bool batch = c->transformer && (op->row == DF_ROW_SCORE || op->row == DF_ROW_AV);
+    const bool batch = is_batch(c, op);
+    const bool reads_weights = has_weights(c, op) && op->pass != DF_PASS_WEIGHT_GRAD;
     const df_gemm_kernel *const kernel = kernel_of(c, op);
     const df_matmul p = {.m = fmax(1.0, op->gemm.m),
                          .n = fmax(1.0, op->gemm.n),
                          .k = fmax(1.0, op->gemm.k),
                          .count = batch ? op->repeats : 1.0,
                          .quantise = op->pass == DF_PASS_WEIGHT_GRAD ? 0.0 : c->quantise};
+    const df_matmul_bytes bytes = {reads_weights ? c->weight_bytes : 0.0,
+                                   op->block == DF_BLOCK_HEAD ? c->logit_bytes : c->result_bytes};
     const double times = batch ? 1.0 : op->repeats;
     const bool free = op->pass == DF_PASS_WEIGHT_GRAD && c->frozen;
     if (free) {
         return DF_OK;
     }
-    price->time_s = times * df_calibrated_gemm_s(c, kernel, &p);
+    price->time_s = times * df_calibrated_gemm_s(c, kernel, &p, &bytes);
     price->flops = 2.0 * p.m * p.n * p.k * op->repeats;
-    price->traffic_bytes[DRAM] =
-        op->repeats * (kernel->operand_bytes * (p.m * p.k + p.k * p.n) + 2.0 * p.m * p.n);
+    const double b_bytes = bytes.b > 0.0 ? bytes.b : kernel->operand_bytes;
+    const double c_bytes = bytes.c > 0.0 ? bytes.c : 2.0;
+    price->traffic_bytes[DRAM] = op->repeats * (kernel->operand_bytes * p.m * p.k +
+                                                b_bytes * p.k * p.n + c_bytes * p.m * p.n);
     return DF_OK;
 }
 
@@ -178,7 +201,7 @@ static void price_prompt(const df_calibrated *c, const df_op *op, df_price *pric
                               .heads = a->heads,
                               .kv_heads = a->kv_heads,
                               .head_dim = a->head_dim,
-                              .fp8 = c->fp8_attention};
+                              .format = c->attention};
     const df_prompt_time t = c->memo ? df_kernel_memo_prompt(c->memo, &prompt)
                                      : df_kernel_prompt(&c->card, &c->load, &prompt);
     /* a window as cuDNN's backward kernel has it, in a published table (4,096 tokens): the body has

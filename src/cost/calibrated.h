@@ -29,13 +29,19 @@ typedef struct {
     df_fabric fabric;
     bool transformer; /* rows of operators are df_row_name, not those of another model */
     const df_gemm_kernel *product; /* of products with weights */
-    double low_share;              /* of their time in that format; the rest is in bf16 */
-    double quantise;               /* factor */
-    double prompt_share;           /* forward rate of attention over the measured kernel's */
-    double prompt_back;            /* backward rate over the forward one */
-    double prompt_balance;         /* time of a device that shares a causal mask over its share */
-    bool prompt_writes;            /* keys and values go to a cache */
-    bool fp8_attention, fp8_cache;
+    const df_gemm_kernel *logits;  /* of the last one; NULL: in bf16 */
+    const df_gemm_kernel *heads;   /* of attention where it is products; NULL: in bf16 */
+    double weight_bytes;   /* of an element in memory where that is not the product's format; 0 */
+    double result_bytes;   /* of an element of products' results; 0: 16 bits */
+    double logit_bytes;    /* the same of the last one */
+    double low_share;      /* of their time in that format; the rest is in bf16 */
+    double quantise;       /* factor */
+    double prompt_share;   /* forward rate of attention over the measured kernel's */
+    double prompt_back;    /* backward rate over the forward one */
+    double prompt_balance; /* time of a device that shares a causal mask over its share */
+    bool prompt_writes;    /* keys and values go to a cache */
+    df_format attention;   /* of queries, keys and values */
+    bool fp8_cache;
     df_decode_kernel decode;
     double stream_share;
     df_comm_library all_reduce;
@@ -59,7 +65,9 @@ double df_calibrated_port_bytes_ps(const df_calibrated *c, double inside, double
 double df_calibrated_stream_s(const df_calibrated *c, double bytes, double kernels);
 
 /* One product, forward. */
-double
-df_calibrated_gemm_s(const df_calibrated *c, const df_gemm_kernel *kernel, const df_matmul *p);
+double df_calibrated_gemm_s(const df_calibrated *c,
+                            const df_gemm_kernel *kernel,
+                            const df_matmul *p,
+                            const df_matmul_bytes *bytes);
 
 #endif

@@ -28,7 +28,9 @@ typedef struct {
     const df_split *split;
     const df_card *card;
     const df_fabric *fabric;
-    df_format weights; /* and products of layers; all else is in 16 bits */
+    df_format weights;   /* and products of layers */
+    double stored_bytes; /* of a weight in memory; 0: as products have it */
+    df_format activations, logits, attention;
     df_low_kernel low; /* of products in fewer bits */
     df_throttle_join throttle_join;
     bool fp8_cache;
@@ -48,7 +50,8 @@ typedef struct {
     df_cfg_board board;
     double memory_bytes;
     double weight_bytes, cache_bytes; /* of an element */
-    double heads, kv_heads;           /* of a device */
+    double activation_bytes;
+    double heads, kv_heads; /* of a device */
 } df_server;
 
 void df_engine_server(const df_engine *engine, const df_deployment *what, df_server *out);

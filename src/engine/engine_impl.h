@@ -3,7 +3,7 @@
 #define DF_ENGINE_IMPL_H
 #include "engine/engine.h"
 
-/* Bytes of an activation, a logit, an element of the embedding: 16 bits, whatever weights are. */
+/* Bytes of an element of the embedding: 16 bits, whatever weights of layers are. */
 #define DF_ENGINE_ELEMENT 2.0
 
 /* Products of a feed-forward network before its activation. */

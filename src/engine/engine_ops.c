@@ -55,7 +55,7 @@ void df_engine_layer_ops(const df_server *s, double tokens, df_ops *ops)
 {
     const df_dims *const d = s->dims;
     const df_block layer = DF_BLOCK_LAYER;
-    const double bytes = DF_ENGINE_ELEMENT * tokens;
+    const double bytes = s->activation_bytes * tokens;
     const double norm_bytes = 4.0 * d->hidden * bytes; /* and residual: a half of the layer each */
     const double width = (s->heads + 2.0 * s->kv_heads) * d->head_dim;
     const double inner = (df_engine_ffn_in(s) + 1.0) * d->ffn / s->split.tp;
@@ -75,7 +75,8 @@ void df_engine_head_ops(const df_server *s, double rows, df_ops *ops)
     const double fp32_bytes = 4.0;
     const double logits = rows * s->dims->vocab;
     build_products(s, DF_BLOCK_HEAD, rows, ops);
-    collect(s, ops, DF_BLOCK_HEAD, DF_ROW_LOGITS, DF_COLL_ALL_GATHER, DF_ENGINE_ELEMENT * logits);
+    collect(s, ops, DF_BLOCK_HEAD, DF_ROW_LOGITS, DF_COLL_ALL_GATHER,
+            s->prices.logit_bytes * logits);
     stream(ops, DF_BLOCK_HEAD, DF_ROW_LOGITS, s->engine.sample_passes * fp32_bytes * logits);
 }
 

@@ -28,10 +28,11 @@ static double sum_s(const df_server *s, const df_ops *ops)
 
 double df_engine_router_s(const df_server *s, double tokens)
 {
+    static const df_matmul_bytes usual = {0.0, 0.0};
     const df_matmul router = {
         .m = fmax(1.0, tokens), .n = s->dims->experts, .k = s->dims->hidden, .count = 1.0};
     return df_engine_has_experts(s)
-               ? df_calibrated_gemm_s(&s->prices, &df_gemm_kernels[DF_GEMM_CUBLAS], &router)
+               ? df_calibrated_gemm_s(&s->prices, &df_gemm_kernels[DF_GEMM_CUBLAS], &router, &usual)
                : 0.0;
 }
 
@@ -44,7 +45,8 @@ double df_engine_experts_s(const df_server *s, double tokens)
                                 .experts = s->dims->experts,
                                 .top_k = s->dims->top_k,
                                 .skewed = true,
-                                .block_fp8 = s->weight_bytes < DF_ENGINE_ELEMENT};
+                                .block_fp8 = s->prices.product->operand_bytes < 2.0,
+                                .weight_bytes = s->prices.weight_bytes};
     return df_engine_has_experts(s)
                ? df_kernel_experts_s(&s->prices.card, &s->prices.load, &experts)
                : 0.0;

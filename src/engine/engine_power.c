@@ -31,7 +31,7 @@ static double activation_bytes(const df_server *s)
     const df_dims *const d = s->dims;
     const double inner = (df_engine_ffn_in(s) + 1.0) * d->top_k * d->ffn;
     const double heads = (d->heads + 2.0 * d->kv_heads) * d->head_dim;
-    return DF_ENGINE_ELEMENT * (8.0 * d->hidden + (inner + 2.0 * heads) / s->split.tp);
+    return s->activation_bytes * (8.0 * d->hidden + (inner + 2.0 * heads) / s->split.tp);
 }
 
 void df_engine_work(const df_server *s, const df_static_batch *b, double slots, df_board_work *out)

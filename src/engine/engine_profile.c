@@ -167,19 +167,23 @@ void df_engine_deployment_of(const df_cfg *cfg, const df_hw_device *dev, df_depl
 {
     const df_cfg_precision *const p = &cfg->sw.precision;
     const df_framework *const kernels = &cfg->sw.framework.own;
-    const df_format narrow = p->tensor_bytes < DF_ENGINE_ELEMENT ? DF_FORMAT_FP8 : DF_FORMAT_BF16;
-    const df_format tensors = p->tensor_bytes > DF_ENGINE_ELEMENT ? DF_FORMAT_TF32 : narrow;
     const double cache_bytes = p->kv_cache_bytes > 0.0 ? p->kv_cache_bytes : p->tensor_bytes;
-    *out = (df_deployment){.weights = p->products >= 0 ? (df_format)p->products : tensors,
-                           .low = kernels->gemm_low == DF_FRAMEWORK_ABSENT
-                                      ? DF_LOW_VENDOR
-                                      : (df_low_kernel)kernels->gemm_low,
-                           .throttle_join = kernels->throttle_join == DF_FRAMEWORK_ABSENT
-                                                ? DF_THROTTLE_INSIDE
-                                                : (df_throttle_join)kernels->throttle_join,
-                           .fp8_cache = cache_bytes < DF_ENGINE_ELEMENT,
-                           .memory_bytes = dev->mem[DF_HW_LEVELS - 1].size_bytes,
-                           .board = cfg->board};
+    df_cfg_formats f;
+    df_cfg_formats_of(cfg, &f);
+    *out = (df_deployment){
+        .weights = f.products,
+        .stored_bytes = f.weights == f.products ? 0.0 : df_format_bytes(f.weights),
+        .activations = f.activations,
+        .logits = f.logits,
+        .attention = f.attention,
+        .low = kernels->gemm_low == DF_FRAMEWORK_ABSENT ? DF_LOW_VENDOR
+                                                        : (df_low_kernel)kernels->gemm_low,
+        .throttle_join = kernels->throttle_join == DF_FRAMEWORK_ABSENT
+                             ? DF_THROTTLE_INSIDE
+                             : (df_throttle_join)kernels->throttle_join,
+        .fp8_cache = cache_bytes < DF_ENGINE_ELEMENT,
+        .memory_bytes = dev->mem[DF_HW_LEVELS - 1].size_bytes,
+        .board = cfg->board};
 }
 
 static df_comm_library library_of(const df_engine *e)
@@ -206,6 +210,11 @@ static df_calibrated prices_of(const df_engine *e, const df_deployment *what)
                            .fabric = *what->fabric,
                            .transformer = true,
                            .product = product,
+                           .logits = df_gemm_kernel_of(what->logits, what->low),
+                           .weight_bytes = what->stored_bytes,
+                           .result_bytes = df_format_bytes(what->activations),
+                           .logit_bytes = fmax(2.0, df_format_bytes(what->logits)),
+                           .attention = what->attention,
                            .low_share = 1.0,
                            .quantise = product->tiles == DF_TILES_BLOCK ? 1.0 : e->quantise,
                            .prompt_share = 1.0,
@@ -238,7 +247,9 @@ void df_engine_server(const df_engine *engine, const df_deployment *what, df_ser
                        .board = what->board,
                        .memory_bytes = what->memory_bytes,
                        .cache_bytes = what->fp8_cache ? 1.0 : DF_ENGINE_ELEMENT};
-    out->weight_bytes = out->prices.product->operand_bytes;
+    out->weight_bytes =
+        what->stored_bytes > 0.0 ? what->stored_bytes : out->prices.product->operand_bytes;
+    out->activation_bytes = df_format_bytes(what->activations);
     out->kv_heads = df_split_kv_heads(&out->split, what->dims) / tp;
     out->heads = fmax(what->dims->heads / tp, out->kv_heads);
 }

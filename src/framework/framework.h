@@ -30,8 +30,14 @@ typedef struct {
     df_recompute recompute;
     double recompute_layers;
     int64_t zero_stage;
-    double parts; /* of the model on each stage: interleaved */
+    double parts;                  /* of the model on each stage: interleaved */
+    const df_cfg_formats *formats; /* NULL: 16 bits, but for products */
+    double gradient_bytes;         /* of an element, on the wire and kept; 0: the framework's */
 } df_train;
+
+/* Bytes of an element of activations, and of a weight as it is kept. */
+double df_train_activation_bytes(const df_train *t);
+double df_train_weight_bytes(const df_train *t);
 
 /* What the operators of a step are priced by, with products of layers in a format. */
 df_calibrated df_train_prices(const df_framework *w,

@@ -224,6 +224,41 @@ static double low_share(const df_framework *w, df_format format)
     return format == DF_FORMAT_NVFP4 ? 0.85 : 1.0;
 }
 
+static const df_gemm_kernel *kernel_in(const df_framework *w, df_format format)
+{
+    return df_gemm_kernel_of(format, (df_low_kernel)w->gemm_low);
+}
+
+double df_train_activation_bytes(const df_train *t)
+{
+    return t->formats ? df_format_bytes(t->formats->activations) : 2.0;
+}
+
+/* Weights are kept in 16 bits where products have fewer, unless a file says otherwise. */
+double df_train_weight_bytes(const df_train *t)
+{
+    const bool apart = t->formats && t->formats->weights != t->formats->products;
+    return apart ? df_format_bytes(t->formats->weights) : 2.0;
+}
+
+/* Formats of numbers but those of products with weights. */
+static void set_formats(const df_framework *w, const df_train *t, df_calibrated *c)
+{
+    const df_cfg_formats *const f = t->formats;
+    if (!f) {
+        return;
+    }
+    /* weights in more bits than products have are converted once a step */
+    const double weight_bytes = df_format_bytes(f->weights);
+    c->weight_bytes =
+        weight_bytes < c->product->operand_bytes && f->weights != f->products ? weight_bytes : 0.0;
+    c->logits = kernel_in(w, f->logits);
+    c->heads = kernel_in(w, f->attention);
+    c->attention = f->attention;
+    c->result_bytes = df_format_bytes(f->activations);
+    c->logit_bytes = fmax(2.0, df_format_bytes(f->logits));
+}
+
 df_calibrated df_train_prices(const df_framework *w,
                               const df_train *t,
                               const df_card *card,
@@ -232,20 +267,23 @@ df_calibrated df_train_prices(const df_framework *w,
 {
     const double backward = 0.80; /* rate: fitted on nanotron's, NVIDIA's and llm-foundry's runs */
     const double cp = t->split->cp;
-    return (df_calibrated){
-        .card = *card,
-        .load = {.sustained = true,
-                 .throttle_after = w->throttle_join == DF_THROTTLE_OUTSIDE,
-                 .throttle = df_card_throttle(card, w->throttle),
-                 .ws_over_l2 = HUGE_VAL},
-        .fabric = *fabric,
-        .transformer = true,
-        .product = df_gemm_kernel_of(products, (df_low_kernel)w->gemm_low),
-        .low_share = low_share(w, products),
-        .quantise = w->quantise * (products == DF_FORMAT_MXFP8 ? w->quantise_mx : 1.0),
-        .prompt_share = prompt_share(w, card->like),
-        .prompt_back = backward,
-        .prompt_balance = w->context_balanced != 0.0 ? 1.0 : 2.0 - 1.0 / cp,
-        .stream_share = w->stream_share == DF_STREAM_DEVICE ? card->is.gemm_dram : w->stream_share,
-        .frozen = t->frozen};
+    const bool mx = products == DF_FORMAT_MXFP8 || products == DF_FORMAT_MXFP4;
+    df_calibrated c = {.card = *card,
+                       .load = {.sustained = true,
+                                .throttle_after = w->throttle_join == DF_THROTTLE_OUTSIDE,
+                                .throttle = df_card_throttle(card, w->throttle),
+                                .ws_over_l2 = HUGE_VAL},
+                       .fabric = *fabric,
+                       .transformer = true,
+                       .product = kernel_in(w, products),
+                       .low_share = low_share(w, products),
+                       .quantise = w->quantise * (mx ? w->quantise_mx : 1.0),
+                       .prompt_share = prompt_share(w, card->like),
+                       .prompt_back = backward,
+                       .prompt_balance = w->context_balanced != 0.0 ? 1.0 : 2.0 - 1.0 / cp,
+                       .stream_share = w->stream_share == DF_STREAM_DEVICE ? card->is.gemm_dram
+                                                                           : w->stream_share,
+                       .frozen = t->frozen};
+    set_formats(w, t, &c);
+    return c;
 }

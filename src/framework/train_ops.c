@@ -24,10 +24,17 @@ static shares shares_of(const df_train *t)
     const df_split *const s = t->split;
     const double tokens = s->batch * d->sequence / s->cp;
     return (shares){.tokens = tokens,
-                    .whole_bytes = 2.0 * tokens * d->hidden,
+                    .whole_bytes = df_train_activation_bytes(t) * tokens * d->hidden,
                     .outside = tokens * d->hidden / (t->sequence ? s->tp : 1.0),
                     .width = tokens * d->heads * d->head_dim / s->tp,
-                    .kv_bytes = 2.0 * s->batch * d->sequence * 2.0 * kv_heads_of(t) * d->head_dim};
+                    .kv_bytes = df_train_activation_bytes(t) * s->batch * d->sequence * 2.0 *
+                                kv_heads_of(t) * d->head_dim};
+}
+
+/* Traffic of pointwise kernels was counted for elements of 16 bits. */
+static double scale_of(const df_train *t)
+{
+    return df_train_activation_bytes(t) / 2.0;
 }
 
 /* Products with weights are the model's; the rest is the framework's. */
@@ -83,12 +90,12 @@ static void add_pointwise(const df_framework *w, const df_train *t, const shares
 {
     const int kind = t->dims->gated ? (int)w->elementwise : DF_POINTWISE_GPT;
     const double inner = s->tokens * t->dims->ffn / t->split->tp;
+    const double scale = w->elementwise_scale * scale_of(t);
     for (int i = 0; i < DF_DIRECTIONS; i++) {
         const pointwise *const p = &pointwise_of[kind][i];
         const df_op_pass pass = i == DF_FORWARD ? DF_PASS_FORWARD : DF_PASS_INPUT_GRAD;
-        const double norm_bytes = 0.5 * w->elementwise_scale * p->outside * s->outside;
-        const double inner_bytes =
-            w->elementwise_scale * (p->attention * s->width + p->inner * inner);
+        const double norm_bytes = 0.5 * scale * p->outside * s->outside;
+        const double inner_bytes = scale * (p->attention * s->width + p->inner * inner);
         stream(ops, DF_BLOCK_LAYER, DF_ROW_NORM1, pass, norm_bytes, 0.5 * p->kernels);
         stream(ops, DF_BLOCK_LAYER, DF_ROW_NORM2, pass, norm_bytes, 0.5 * p->kernels);
         stream(ops, DF_BLOCK_LAYER, DF_ROW_ACTIVATION, pass, inner_bytes, 0.0);
@@ -126,7 +133,7 @@ static void add_unfused(const df_train *t, df_ops *ops)
     const df_op_gemm score = {queries, d, keys, 0.0};
     const df_op_gemm output = {queries, keys, d, 0.0};
     const df_op_gemm of_keys = {keys, queries, d, 0.0};
-    const double scores = count * queries * keys;
+    const double scores = scale_of(t) * count * queries * keys;
     add_batch(ops, DF_ROW_SCORE, DF_PASS_FORWARD, score, count);
     add_batch(ops, DF_ROW_AV, DF_PASS_FORWARD, output, count);
     add_batch(ops, DF_ROW_SCORE, DF_PASS_INPUT_GRAD, output, count);
@@ -207,7 +214,7 @@ static void add_ends(const df_framework *w, const df_train *t, const shares *s, 
     const df_block first = DF_BLOCK_EMBEDDING;
     const double element_bytes[DF_DIRECTIONS] = {6.0, 12.0}; /* of an embedding */
     const double loss_bytes = w->loss_bytes * s->tokens * t->dims->vocab / t->split->tp;
-    const double elements = s->tokens * t->dims->hidden;
+    const double elements = scale_of(t) * s->tokens * t->dims->hidden;
     stream(ops, first, DF_ROW_EMBEDDING, DF_PASS_FORWARD, element_bytes[0] * elements, 3.0);
     if (!t->frozen) {
         stream(ops, first, DF_ROW_EMBEDDING, DF_PASS_INPUT_GRAD, element_bytes[1] * elements, 3.0);

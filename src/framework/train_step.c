@@ -117,7 +117,8 @@ static double hop_s(const step *x)
     const df_split *const s = x->t->split;
     const df_fabric *const f = &x->c->fabric;
     const bool split = x->w->split_hops != 0.0;
-    const double whole_bytes = 2.0 * s->batch * x->t->dims->sequence * x->t->dims->hidden;
+    const double whole_bytes =
+        df_train_activation_bytes(x->t) * s->batch * x->t->dims->sequence * x->t->dims->hidden;
     const double bytes = whole_bytes / s->cp / (split || x->t->sequence ? s->tp : 1.0);
     const double node_bytes_ps =
         f->pooled ? f->port_bytes_ps * f->node : df_calibrated_link_bytes_ps(x->c, 2.0);
@@ -155,6 +156,19 @@ static peers peers_of(const step *x)
     return r;
 }
 
+/* On the wire. */
+static double gradient_bytes(const step *x)
+{
+    return x->t->gradient_bytes > 0.0 ? x->t->gradient_bytes : x->w->gradient_bytes;
+}
+
+static double parameter_bytes(const step *x)
+{
+    const df_cfg_formats *const f = x->t->formats;
+    const bool apart = f && f->weights != f->products;
+    return apart ? df_format_bytes(f->weights) : x->w->parameter_bytes;
+}
+
 static double ring_s(const step *x, const peers *r, df_coll_kind kind, double bytes)
 {
     return df_calibrated_ring_s(x->c, kind, bytes, r->n, r->inside, r->rings);
@@ -174,9 +188,9 @@ exchange_s(const step *x, const peers *r, const stage_times *first, const stage_
 {
     const bool shards = x->t->zero_stage >= 1;
     const df_coll_kind kind = shards ? DF_COLL_REDUCE_SCATTER : DF_COLL_ALL_REDUCE;
-    double reduce_s = ring_s(x, r, kind, x->w->gradient_bytes * r->params);
+    double reduce_s = ring_s(x, r, kind, gradient_bytes(x) * r->params);
     const double gather_s =
-        shards ? ring_s(x, r, DF_COLL_ALL_GATHER, x->w->parameter_bytes * r->params) : 0.0;
+        shards ? ring_s(x, r, DF_COLL_ALL_GATHER, parameter_bytes(x) * r->params) : 0.0;
     if (r->inside < r->n) { /* a bucket for each layer */
         reduce_s += r->layers * 2.0 * (r->n - 1.0) * x->c->fabric.step_s;
     }
@@ -189,8 +203,8 @@ exchange_s(const step *x, const peers *r, const stage_times *first, const stage_
  * for the step. */
 static double sharded_s(const step *x, const peers *r, double longest_s)
 {
-    const double gather_s = ring_s(x, r, DF_COLL_ALL_GATHER, x->w->parameter_bytes * r->params);
-    const double scatter_s = ring_s(x, r, DF_COLL_REDUCE_SCATTER, x->w->gradient_bytes * r->params);
+    const double gather_s = ring_s(x, r, DF_COLL_ALL_GATHER, parameter_bytes(x) * r->params);
+    const double scatter_s = ring_s(x, r, DF_COLL_REDUCE_SCATTER, gradient_bytes(x) * r->params);
     const double all_s = 2.0 * gather_s + scatter_s;
     if (x->stages > 1.0) {
         return x->w->gather_least * (gather_s + scatter_s);
@@ -209,7 +223,8 @@ static double tied_s(const step *x)
 {
     const df_fabric *const f = &x->c->fabric;
     const bool apart = x->t->dims->tied && x->stages > 1.0 && f->devices > f->node;
-    return apart ? 2.0 * table_params(x->t) / f->port_bytes_ps : 0.0;
+    const double bytes = x->t->gradient_bytes > 0.0 ? x->t->gradient_bytes : 2.0;
+    return apart ? bytes * table_params(x->t) / f->port_bytes_ps : 0.0;
 }
 
 static void time_pipeline(const step *x, stage_times *first, stage_times *last, df_train_times *out)
@@ -269,9 +284,15 @@ void df_train_step(const df_framework *w,
 
 /* ---- Memory ---- */
 
+/* What was read off and counted has activations of 16 bits. */
+static double scale_of(const df_train *t)
+{
+    return df_train_activation_bytes(t) / 2.0;
+}
+
 /* Bytes of a parameter and what belongs to it: weights 2, master copies 4, gradients 4, moments 8;
  * a bucket of gradients on the wire. Read off what nanotron holds between steps. */
-static double param_bytes(const df_train *t)
+static double usual_param_bytes(const df_train *t)
 {
     const double unsharded = t->zero_stage == 0 ? 1.7 : 0.0;
     const double replicas = df_split_replicas(t->split);
@@ -290,6 +311,16 @@ static double param_bytes(const df_train *t)
     }
 }
 
+/* The same where a file has other formats of weights and gradients. */
+static double param_bytes(const df_train *t)
+{
+    const double replicas = df_split_replicas(t->split);
+    const double weight = df_train_weight_bytes(t) - 2.0;
+    const double gradient = t->gradient_bytes > 0.0 ? t->gradient_bytes - 4.0 : 0.0;
+    return usual_param_bytes(t) + weight / (t->zero_stage >= 3 ? replicas : 1.0) +
+           gradient / (t->zero_stage >= 2 ? replicas : 1.0);
+}
+
 /* What a layer keeps of a micro-batch for its backward pass, where it computes nothing again. With
  * a gate: fitted on the peaks of nanotron's runs. Without: counted by Korthikanti et al. (2022),
  * who also say what tensor parallelism without sequence parallelism leaves whole, and what the
@@ -299,12 +330,12 @@ static double kept_bytes(const df_framework *w, const df_train *t)
     const df_dims *const d = t->dims;
     const df_split *const s = t->split;
     const double tokens = s->batch * d->sequence / s->cp;
-    const double hidden = tokens * d->hidden;
-    const double ffn = tokens * d->ffn;
+    const double hidden = scale_of(t) * tokens * d->hidden;
+    const double ffn = scale_of(t) * tokens * d->ffn;
     const double shared = d->gated ? 22.0 * hidden + 6.7 * ffn : 18.0 * hidden + 4.0 * ffn;
     const double whole = t->sequence ? 0.0 : 10.0 * hidden * (1.0 - 1.0 / s->tp);
     const bool matrices = !t->fused && t->recompute != DF_RECOMPUTE_SELECTIVE;
-    const double attention = matrices ? 5.0 * d->heads * tokens * d->sequence : 0.0;
+    const double attention = matrices ? 5.0 * scale_of(t) * d->heads * tokens * d->sequence : 0.0;
     return (shared + attention) / s->tp + whole + w->kept_bytes * hidden;
 }
 
@@ -326,7 +357,7 @@ static double first_bytes(const df_train *t)
 {
     const df_dims *const d = t->dims;
     const df_split *const s = t->split;
-    const double hidden = s->batch * d->sequence / s->cp * d->hidden;
+    const double hidden = scale_of(t) * s->batch * d->sequence / s->cp * d->hidden;
     return d->gated ? 12.0 * hidden : hidden / (t->sequence ? s->tp : 1.0);
 }
 
@@ -336,7 +367,7 @@ df_train_bytes df_train_memory_bytes(const df_framework *w, const df_train *t, i
     const df_split *const s = t->split;
     const double layers = df_train_stage_layers(w, t, stage);
     const double tokens = s->batch * d->sequence / s->cp;
-    const double hidden = tokens * d->hidden;
+    const double hidden = scale_of(t) * tokens * d->hidden;
     const double logits = stage == (int64_t)s->pp - 1 ? tokens * d->vocab : 0.0;
     const double in_flight = in_flight_of(t, stage);
     const double all_bytes = kept_bytes(w, t);

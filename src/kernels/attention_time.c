@@ -22,10 +22,23 @@ static double tile_rows(const df_card *card, const df_prompt *p, double rows)
     return rows <= few || (card->like == DF_ARCH_L40S && p->head_dim > 128.0) ? few : 128.0;
 }
 
+static df_format format_of(const df_prompt *p)
+{
+    return p->fp8 ? DF_FORMAT_FP8 : p->format;
+}
+
+/* Bytes of an element: the measured kernels scale fp8 by tensors. Other formats than bf16 and fp8
+ * were not measured: as fp8's where they have fewer than 16 bits, else as bf16's. */
+static double element_of(const df_prompt *p)
+{
+    return p->fp8 ? 1.0 : df_format_bytes(p->format);
+}
+
 static double flops_ps(const df_card *card, const df_prompt *p)
 {
-    const double peak = card->flops_ps * (p->fp8 ? card->format_rate[DF_FORMAT_FP8] : 1.0);
-    return peak / card->bundles * card->is.prefill_tensor * (p->fp8 ? card->shared.p_eff8 : 1.0) *
+    const bool narrow = element_of(p) < 2.0;
+    const double peak = card->flops_ps * card->format_rate[format_of(p)];
+    return peak / card->bundles * card->is.prefill_tensor * (narrow ? card->shared.p_eff8 : 1.0) *
            (p->head_dim > 128.0 ? card->is.prefill_wide_head : 1.0);
 }
 
@@ -76,11 +89,12 @@ static double prompt_bundles_s(const df_card *card, const df_prompt *p)
 df_prompt_time df_kernel_prompt(const df_card *card, const df_load *load, const df_prompt *p)
 {
     const df_calibration_shared *const c = &card->shared;
-    const double element = p->fp8 ? 1.0 : 2.0;
+    const double element = element_of(p);
+    const double query = fmax(2.0, element); /* and a result: in 16 bits at least */
     const double bundles_s = prompt_bundles_s(card, p);
     const double bytes =
         p->sequences * p->head_dim *
-        (4.0 * p->heads * p->fresh + 2.0 * element * p->kv_heads * (p->fresh + p->cached));
+        (2.0 * query * p->heads * p->fresh + 2.0 * element * p->kv_heads * (p->fresh + p->cached));
     const double memory_s = bytes / (card->dram_bytes_ps * card->is.prefill_dram);
     const double t = df_join(c->p_pm, bundles_s, memory_s);
     const double throttle =
@@ -89,8 +103,8 @@ df_prompt_time df_kernel_prompt(const df_card *card, const df_load *load, const 
     const double written = p->sequences * p->fresh * p->kv_heads * p->head_dim;
     return (df_prompt_time){.fixed_s = card->is.prefill_fixed_s,
                             .body_s = t + more_s,
-                            .write_s =
-                                written * (4.0 + 2.0 * element) / (card->dram_bytes_ps * c->p_ew)};
+                            .write_s = written * (2.0 * query + 2.0 * element) /
+                                       (card->dram_bytes_ps * c->p_ew)};
 }
 
 /* ---- Single tokens ---- */

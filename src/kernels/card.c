@@ -87,11 +87,8 @@ void df_card_of(const df_cfg *cfg, const df_hw_device *dev, df_card *card)
                       .basis = df_cfg_basis(cfg),
                       .shared = c->shared};
     for (int format = 0; format < DF_FORMATS; format++) {
-        card->format_rate[format] = cfg->tech.core.format_rate[format];
+        card->format_rate[format] = df_format_rate(&cfg->tech.core, (df_format)format);
     }
-    card->format_rate[DF_FORMAT_BF16] = 1.0;
-    card->format_rate[DF_FORMAT_FP8_BLOCK] = card->format_rate[DF_FORMAT_FP8];
-    card->format_rate[DF_FORMAT_MXFP8] = card->format_rate[DF_FORMAT_FP8];
     df_calibration_of(c->like, &card->is);
     df_calibration_complete(card, &c->own);
 }

@@ -40,7 +40,7 @@ static double blocks_of(const df_card *card, const df_experts *x, double active,
 typedef struct {
     const df_card *card;
     tile tile;
-    double rows, active, blocks, element, element_s, byte_s;
+    double rows, active, blocks, element, weight_bytes, element_s, byte_s;
 } layer;
 
 static double grouped_s(const layer *x, double n, double k)
@@ -53,7 +53,7 @@ static double grouped_s(const layer *x, double n, double k)
         fmax(1.0, tiles / card->bundles) * (64.0 * ceil(k / 64.0) * x->element_s + c->m_tile);
     const double latency_s = ceil(tiles / (card->bundles * c->m_occ)) * k * x->element * c->m_lam /
                              (line_bytes * card->clock_hz);
-    const double bytes = x->active * n * k * x->element + 2.0 * x->rows * (k + n);
+    const double bytes = x->active * n * k * x->weight_bytes + 2.0 * x->rows * (k + n);
     return df_join(c->m_pn, df_join(c->m_pn, tensor_s, latency_s), bytes * x->byte_s);
 }
 
@@ -75,6 +75,7 @@ double df_kernel_experts_s(const df_card *card, const df_load *load, const df_ex
 {
     const df_calibration_shared *const c = &card->shared;
     const double element = x->block_fp8 ? 1.0 : 2.0;
+    const double weight_bytes = x->weight_bytes > 0.0 ? x->weight_bytes : element;
     const double rows = x->rows > 0.0 ? x->rows : x->tokens * x->top_k;
     const double active = active_of(card, x, rows);
     const tile t = tile_of(x);
@@ -82,16 +83,17 @@ double df_kernel_experts_s(const df_card *card, const df_load *load, const df_ex
     const double flops_ps =
         peak / card->bundles * card->is.moe_tensor * (x->block_fp8 ? c->m_eff8 : 1.0);
     const double bytes_ps = c->m_kb * card->is.gemm_l2_share * card->l2_bytes_ps / card->bundles;
-    const layer l = {.card = card,
-                     .tile = t,
-                     .rows = rows,
-                     .active = active,
-                     .blocks = blocks_of(card, x, active, rows / active / t.rows),
-                     .element = element,
-                     .element_s = df_join(4.0, 2.0 * t.rows * t.columns / flops_ps,
-                                          (t.rows + t.columns) * element / bytes_ps),
-                     .byte_s =
-                         expert_byte_s(card, load, 3.0 * active * x->hidden * x->width * element)};
+    const layer l = {
+        .card = card,
+        .tile = t,
+        .rows = rows,
+        .active = active,
+        .blocks = blocks_of(card, x, active, rows / active / t.rows),
+        .element = element,
+        .weight_bytes = weight_bytes,
+        .element_s = df_join(4.0, 2.0 * t.rows * t.columns / flops_ps,
+                             (t.rows + t.columns) * element / bytes_ps),
+        .byte_s = expert_byte_s(card, load, 3.0 * active * x->hidden * x->width * weight_bytes)};
     const double pointwise_bytes =
         2.0 * (3.0 * rows * x->width + rows * x->hidden + x->tokens * x->hidden);
     return card->is.moe_fixed_s + grouped_s(&l, 2.0 * x->width, x->hidden) +

@@ -48,31 +48,64 @@ const df_gemm_kernel df_gemm_kernels[DF_GEMM_KERNELS] = {
                                 0.5625,
                                 {0.79, 0.79, 0.79},
                                 true},
+    [DF_GEMM_FP32] =
+        {"cublas", DF_FORMAT_FP32, DF_TILES_CUBLAS, DF_RASTER_SQUARE, 4.0, {1.0, 1.0, 1.0}, true},
+    [DF_GEMM_INT8_MEASURED] =
+        {"measured", DF_FORMAT_INT8, DF_TILES_FP8_ROWS, DF_RASTER_ROWS, 1.0, {0.0}, true},
+    [DF_GEMM_INT8_VENDOR] = {"vendor",
+                             DF_FORMAT_INT8,
+                             DF_TILES_FP8_ROWS,
+                             DF_RASTER_SQUARE,
+                             1.0,
+                             {0.744, 0.744, 0.627},
+                             false},
+    [DF_GEMM_INT8_TRAINING] = {"training",
+                               DF_FORMAT_INT8,
+                               DF_TILES_FP8_LARGE,
+                               DF_RASTER_SQUARE,
+                               1.0,
+                               {0.79, 0.79, 0.79},
+                               true},
+    [DF_GEMM_MXFP4_MEASURED] =
+        {"measured", DF_FORMAT_MXFP4, DF_TILES_FP8_ROWS, DF_RASTER_ROWS, 0.53125, {0.0}, true},
+    [DF_GEMM_MXFP4_TRAINING] = {"training",
+                                DF_FORMAT_MXFP4,
+                                DF_TILES_FP8_LARGE,
+                                DF_RASTER_SQUARE,
+                                0.53125,
+                                {0.79, 0.79, 0.79},
+                                true},
+    [DF_GEMM_INT4_MEASURED] =
+        {"measured", DF_FORMAT_INT4, DF_TILES_FP8_ROWS, DF_RASTER_ROWS, 0.515625, {0.0}, true},
+    [DF_GEMM_INT4_TRAINING] = {"training",
+                               DF_FORMAT_INT4,
+                               DF_TILES_FP8_LARGE,
+                               DF_RASTER_SQUARE,
+                               0.515625,
+                               {0.79, 0.79, 0.79},
+                               true},
 };
 
 const df_load df_load_sustained = {.sustained = true, .throttle = -1.0, .ws_over_l2 = HUGE_VAL};
 
 const df_gemm_kernel *df_gemm_kernel_of(df_format format, df_low_kernel low)
 {
-    static const df_gemm_kernel_id fp8[] = {[DF_LOW_MEASURED] = DF_GEMM_FP8_MEASURED,
-                                            [DF_LOW_VENDOR] = DF_GEMM_FP8_VENDOR,
-                                            [DF_LOW_TRAINING] = DF_GEMM_FP8_TRAINING};
-    switch (format) {
-    case DF_FORMAT_FP8:
-    case DF_FORMAT_MXFP8:
-        return &df_gemm_kernels[fp8[low]];
-    case DF_FORMAT_TF32:
-    case DF_FORMAT_FP32:
-        return &df_gemm_kernels[DF_GEMM_TF32];
-    case DF_FORMAT_FP8_BLOCK:
-        return &df_gemm_kernels[DF_GEMM_FP8_BLOCK];
-    case DF_FORMAT_NVFP4:
-        return &df_gemm_kernels[low == DF_LOW_TRAINING ? DF_GEMM_NVFP4_TRAINING
-                                                       : DF_GEMM_NVFP4_MEASURED];
-    default:
-        break;
-    }
-    return &df_gemm_kernels[DF_GEMM_CUBLAS];
+    /* measured, vendor's, training's: 4-bit products of a vendor's library were not seen */
+    static const df_gemm_kernel_id ids[DF_FORMATS][DF_LOW_TRAINING + 1] = {
+        [DF_FORMAT_BF16] = {DF_GEMM_CUBLAS, DF_GEMM_CUBLAS, DF_GEMM_CUBLAS},
+        [DF_FORMAT_TF32] = {DF_GEMM_TF32, DF_GEMM_TF32, DF_GEMM_TF32},
+        [DF_FORMAT_FP32] = {DF_GEMM_FP32, DF_GEMM_FP32, DF_GEMM_FP32},
+        [DF_FORMAT_FP8] = {DF_GEMM_FP8_MEASURED, DF_GEMM_FP8_VENDOR, DF_GEMM_FP8_TRAINING},
+        [DF_FORMAT_MXFP8] = {DF_GEMM_FP8_MEASURED, DF_GEMM_FP8_VENDOR, DF_GEMM_FP8_TRAINING},
+        [DF_FORMAT_FP8_BLOCK] = {DF_GEMM_FP8_BLOCK, DF_GEMM_FP8_BLOCK, DF_GEMM_FP8_BLOCK},
+        [DF_FORMAT_INT8] = {DF_GEMM_INT8_MEASURED, DF_GEMM_INT8_VENDOR, DF_GEMM_INT8_TRAINING},
+        [DF_FORMAT_NVFP4] = {DF_GEMM_NVFP4_MEASURED, DF_GEMM_NVFP4_MEASURED,
+                             DF_GEMM_NVFP4_TRAINING},
+        [DF_FORMAT_MXFP4] = {DF_GEMM_MXFP4_MEASURED, DF_GEMM_MXFP4_MEASURED,
+                             DF_GEMM_MXFP4_TRAINING},
+        [DF_FORMAT_INT4] = {DF_GEMM_INT4_MEASURED, DF_GEMM_INT4_MEASURED, DF_GEMM_INT4_TRAINING},
+    };
+    return &df_gemm_kernels[ids[format][low]];
 }
 
 /* ---- Tiles ---- */
@@ -143,9 +176,12 @@ typedef struct {
     const df_matmul *of;
     double flop_s, operand_s; /* of a bundle's tensor cores; of an operand's element that it takes
                                  in through the L2 */
-    double per_bundle;        /* one over the bundles */
-    double step_s;            /* the least of a step along k, an element */
-    double byte_s;            /* of the memories */
+    double b_bytes_each, b_over_a; /* of an element of B, and over that of one of A */
+    double c_bytes_each;
+    double convert_s;  /* of an element of B that is not as the kernel has it */
+    double per_bundle; /* one over the bundles */
+    double step_s;     /* the least of a step along k, an element */
+    double byte_s;     /* of the memories */
     double throttle;
     double a_bytes, b_bytes, a_hit;
 } product;
@@ -168,11 +204,38 @@ static double throttle_of(const df_card *card, const df_gemm_kernel *kernel, con
     return kernel->operand_bytes >= 2.0 ? of_card : of_card * card->shared.g_phi8;
 }
 
-/* The working set of a product that is repeated alone. */
-static double own_set(const df_card *card, const df_gemm_kernel *kernel, const df_matmul *p)
+static double b_bytes_of(const df_gemm_kernel *kernel, const df_matmul_bytes *bytes)
 {
-    const double operands = kernel->operand_bytes * (p->m * p->k + p->k * p->n);
-    return p->count * (operands + 2.0 * p->m * p->n) / card->l2_bytes;
+    return bytes->b > 0.0 ? bytes->b : kernel->operand_bytes;
+}
+
+static double c_bytes_of(const df_matmul_bytes *bytes)
+{
+    return bytes->c > 0.0 ? bytes->c : 2.0;
+}
+
+/* Seconds in which a bundle unpacks an element of B that memory has in another format: two to four
+ * operations of its vector units, which are 64 in an A100's bundle and more elsewhere. */
+static double
+convert_s(const df_card *card, const df_gemm_kernel *kernel, const df_matmul_bytes *bytes)
+{
+    const double operations = 3.0;
+    const double least_units = 64.0;
+    const double given_ps = 0.5 * card->flops_ps * card->format_rate[DF_FORMAT_FP32];
+    const double units_ps =
+        given_ps > 0.0 ? given_ps / card->bundles : least_units * card->clock_hz;
+    return b_bytes_of(kernel, bytes) == kernel->operand_bytes ? 0.0 : operations / units_ps;
+}
+
+/* The working set of a product that is repeated alone. */
+static double own_set(const df_card *card,
+                      const df_gemm_kernel *kernel,
+                      const df_matmul *p,
+                      const df_matmul_bytes *bytes)
+{
+    const double b_over_a = b_bytes_of(kernel, bytes) / kernel->operand_bytes;
+    const double operands = kernel->operand_bytes * (p->m * p->k + b_over_a * p->k * p->n);
+    return p->count * (operands + c_bytes_of(bytes) * p->m * p->n) / card->l2_bytes;
 }
 
 /* Seconds of a byte, some of which come from the L2. */
@@ -191,7 +254,8 @@ static double byte_s(const df_card *card, const df_load *load, double ws_over_l2
 static product product_of(const df_card *card,
                           const df_gemm_kernel *kernel,
                           const df_load *load,
-                          const df_matmul *p)
+                          const df_matmul *p,
+                          const df_matmul_bytes *bytes)
 {
     const double line_bytes = 128.0;
     const df_calibration_shared *const g = &card->shared;
@@ -206,13 +270,18 @@ static product product_of(const df_card *card,
         .of = p,
         .flop_s = card->bundles / (peak * card->is.gemm_tensor * tensor_rate(card, kernel)),
         .operand_s = kernel->operand_bytes / bundle_bytes_ps,
+        .b_bytes_each = b_bytes_of(kernel, bytes),
+        .c_bytes_each = c_bytes_of(bytes),
+        .b_over_a = b_bytes_of(kernel, bytes) / kernel->operand_bytes,
+        .convert_s = convert_s(card, kernel, bytes),
         .per_bundle = 1.0 / card->bundles,
         .step_s = cycles / card->clock_hz * kernel->operand_bytes / line_bytes,
-        .byte_s = byte_s(card, load,
-                         load->ws_over_l2 < 0.0 ? own_set(card, kernel, p) : load->ws_over_l2),
+        .byte_s =
+            byte_s(card, load,
+                   load->ws_over_l2 < 0.0 ? own_set(card, kernel, p, bytes) : load->ws_over_l2),
         .throttle = throttle_of(card, kernel, load),
         .a_bytes = a_bytes,
-        .b_bytes = p->n * p->k * kernel->operand_bytes,
+        .b_bytes = p->n * p->k * b_bytes_of(kernel, bytes),
         .a_hit = fmin(1.0, g->g_cl2 * card->l2_bytes / a_bytes)};
 }
 
@@ -235,11 +304,11 @@ static double memory_s(const product *x, const tile *t, double rows, double colu
 {
     const df_matmul *const p = x->of;
     const tile group = group_of(x, rows, columns);
-    const double held_bytes = group.columns * t->columns * p->k * x->kernel->operand_bytes;
+    const double held_bytes = group.columns * t->columns * p->k * x->b_bytes_each;
     const double b_hit = fmin(1.0, x->card->shared.g_cl2 * x->card->l2_bytes / held_bytes);
     const double again_a = (columns / group.columns - 1.0) * (1.0 - x->a_hit);
     const double again_b = (rows / group.rows - 1.0) * (1.0 - b_hit);
-    const double output_bytes = 2.0 * p->m * p->n;
+    const double output_bytes = x->c_bytes_each * p->m * p->n;
     return p->count * (x->a_bytes * (1.0 + again_a) + x->b_bytes * (1.0 + again_b) + output_bytes) *
            x->byte_s;
 }
@@ -288,8 +357,9 @@ static void try_tile(const product *x, const tile *t, int count, df_tiling *best
     const double least_k = 128.0;
     const double rows = ceil(x->of->m / t->rows);
     const double columns = ceil(x->of->n / t->columns);
-    const double tensor_element_s = 2.0 * t->rows * t->columns * x->flop_s;
-    const double load_element_s = (t->rows + t->columns) * x->operand_s;
+    const double tensor_element_s =
+        2.0 * t->rows * t->columns * x->flop_s + t->columns * x->convert_s;
+    const double load_element_s = (t->rows + x->b_over_a * t->columns) * x->operand_s;
     const double full = x->of->count * rows * columns * x->per_bundle;
     const double least_element_s = fmax(fmax(tensor_element_s, load_element_s), x->step_s);
     if (fmax(full, 1.0 / splits[count - 1]) * x->of->k * least_element_s >= best->time_s) {
@@ -330,12 +400,13 @@ static double quantise_s(const product *x)
     return (block ? g->g_rqb : g->g_rq8) * card->is.gemm_kernel_s + stream_s;
 }
 
-df_tiling df_kernel_gemm(const df_card *card,
-                         const df_gemm_kernel *kernel,
-                         const df_load *load,
-                         const df_matmul *p)
+df_tiling df_kernel_gemm_in(const df_card *card,
+                            const df_gemm_kernel *kernel,
+                            const df_load *load,
+                            const df_matmul *p,
+                            const df_matmul_bytes *bytes)
 {
-    const product x = product_of(card, kernel, load, p);
+    const product x = product_of(card, kernel, load, p, bytes);
     const choice c = choice_of(card, kernel->tiles, p);
     df_tiling best = {.time_s = HUGE_VAL};
     for (int i = 0; i < c.count; i++) { /* those that are most often the fastest come first */
@@ -345,6 +416,15 @@ df_tiling df_kernel_gemm(const df_card *card,
     const bool quantises = kernel->operand_bytes < 2.0 && p->quantise > 0.0;
     best.time_s += card->is.gemm_kernel_s + (quantises ? p->quantise * quantise_s(&x) : 0.0);
     return best;
+}
+
+df_tiling df_kernel_gemm(const df_card *card,
+                         const df_gemm_kernel *kernel,
+                         const df_load *load,
+                         const df_matmul *p)
+{
+    static const df_matmul_bytes usual = {0.0, 0.0};
+    return df_kernel_gemm_in(card, kernel, load, p, &usual);
 }
 
 double df_kernel_gemm_s(const df_card *card,

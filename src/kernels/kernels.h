@@ -75,6 +75,15 @@ typedef enum {
     DF_GEMM_FP8_BLOCK,
     DF_GEMM_NVFP4_MEASURED,
     DF_GEMM_NVFP4_TRAINING,
+    /* of formats of which no product was measured: as those above, at their own rates */
+    DF_GEMM_FP32,
+    DF_GEMM_INT8_MEASURED,
+    DF_GEMM_INT8_VENDOR,
+    DF_GEMM_INT8_TRAINING,
+    DF_GEMM_MXFP4_MEASURED,
+    DF_GEMM_MXFP4_TRAINING,
+    DF_GEMM_INT4_MEASURED,
+    DF_GEMM_INT4_TRAINING,
     DF_GEMM_KERNELS
 } df_gemm_kernel_id;
 extern const df_gemm_kernel df_gemm_kernels[DF_GEMM_KERNELS];
@@ -104,6 +113,12 @@ typedef struct {
     double quantise; /* of A: 1, or 0 where that was done before; a factor between */
 } df_matmul;
 
+/* Bytes of elements in memory. */
+typedef struct {
+    double b; /* which the bundles convert; 0: as the kernel has it */
+    double c; /* 0: 16 bits */
+} df_matmul_bytes;
+
 /* How a library computes a product: the fastest tile, and the blocks that share k. */
 typedef struct {
     double time_s;
@@ -115,6 +130,13 @@ df_tiling df_kernel_gemm(const df_card *card,
                          const df_gemm_kernel *kernel,
                          const df_load *load,
                          const df_matmul *product);
+
+/* The same with numbers in memory in formats of their own. */
+df_tiling df_kernel_gemm_in(const df_card *card,
+                            const df_gemm_kernel *kernel,
+                            const df_load *load,
+                            const df_matmul *product,
+                            const df_matmul_bytes *bytes);
 
 /* Seconds of a product. HUGE_VAL: the card has no rate for the format. */
 double df_kernel_gemm_s(const df_card *card,
@@ -129,6 +151,7 @@ typedef struct {
     double sequences, fresh, cached;
     double heads, kv_heads, head_dim;
     bool fp8;
+    df_format format; /* of queries, keys and values where it is neither bf16 nor fp8 */
 } df_prompt;
 
 /* Seconds of its kernel in three parts: what a launch takes, the kernel, and the write of keys and
@@ -172,8 +195,9 @@ typedef struct {
     double experts, top_k;
     bool skewed; /* some experts are asked more often */
     bool block_fp8;
-    double active; /* experts that get a token; 0: by tokens and routing */
-    double rows;   /* tokens times top_k; 0: of these */
+    double active;       /* experts that get a token; 0: by tokens and routing */
+    double rows;         /* tokens times top_k; 0: of these */
+    double weight_bytes; /* of an element in memory; 0: as products have it */
 } df_experts;
 
 double df_kernel_experts_s(const df_card *card, const df_load *load, const df_experts *experts);

@@ -4,7 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { PLACES = 1024, NUMBERS = 6 };
+enum { PLACES = 1024, NUMBERS = 7 };
 
 /* A kernel has one place, which the next one for it takes over. */
 typedef struct {
@@ -86,25 +86,28 @@ find(df_kernel_memo *memo, const void *kernel, const double number[NUMBERS], boo
     return e;
 }
 
-double df_kernel_memo_gemm_s(df_kernel_memo *memo, const df_gemm_kernel *kernel, const df_matmul *p)
+double df_kernel_memo_gemm_s(df_kernel_memo *memo,
+                             const df_gemm_kernel *kernel,
+                             const df_matmul *p,
+                             const df_matmul_bytes *bytes)
 {
-    const double number[NUMBERS] = {p->m, p->n, p->k, p->count, p->quantise, 0.0};
+    const double number[NUMBERS] = {p->m, p->n, p->k, p->count, p->quantise, bytes->b, bytes->c};
     bool known;
     entry *const e = find(memo, kernel, number, &known);
     if (!known) {
-        e->time.body_s = df_kernel_gemm_s(&memo->card, kernel, &memo->load, p);
+        e->time.body_s = df_kernel_gemm_in(&memo->card, kernel, &memo->load, p, bytes).time_s;
     }
     return e->time.body_s;
 }
 
 df_prompt_time df_kernel_memo_prompt(df_kernel_memo *memo, const df_prompt *p)
 {
-    static const char bf16;
-    static const char fp8;
-    const double number[NUMBERS] = {p->sequences, p->fresh,    p->cached,
-                                    p->heads,     p->kv_heads, p->head_dim};
+    static const char attention;
+    const double format = (double)(p->fp8 ? DF_FORMAT_FP8 : p->format);
+    const double number[NUMBERS] = {p->sequences, p->fresh,    p->cached, p->heads,
+                                    p->kv_heads,  p->head_dim, format};
     bool known;
-    entry *const e = find(memo, p->fp8 ? &fp8 : &bf16, number, &known);
+    entry *const e = find(memo, &attention, number, &known);
     if (!known) {
         e->time = df_kernel_prompt(&memo->card, &memo->load, p);
     }

@@ -14,9 +14,11 @@ void df_kernel_memo_free(df_kernel_memo *memo); /* also NULL */
 void df_kernel_memo_use(df_kernel_memo *memo, const df_card *card, const df_load *load);
 void df_kernel_memo_clear(df_kernel_memo *memo);
 
-/* df_kernel_gemm_s and df_kernel_prompt, of the card and the load in use. */
-double
-df_kernel_memo_gemm_s(df_kernel_memo *memo, const df_gemm_kernel *kernel, const df_matmul *product);
+/* df_kernel_gemm_in and df_kernel_prompt, of the card and the load in use. */
+double df_kernel_memo_gemm_s(df_kernel_memo *memo,
+                             const df_gemm_kernel *kernel,
+                             const df_matmul *product,
+                             const df_matmul_bytes *bytes);
 df_prompt_time df_kernel_memo_prompt(df_kernel_memo *memo, const df_prompt *prompt);
 
 #endif

@@ -5,29 +5,18 @@
 
 /* ---- The card ---- */
 
-static const char *const format_names[DF_FORMATS] = {
-    [DF_FORMAT_BF16] = "bf16", [DF_FORMAT_FP8] = "fp8",     [DF_FORMAT_FP8_BLOCK] = "fp8",
-    [DF_FORMAT_MXFP8] = "fp8", [DF_FORMAT_NVFP4] = "nvfp4", [DF_FORMAT_MXFP4] = "mxfp4",
-    [DF_FORMAT_INT8] = "int8", [DF_FORMAT_INT4] = "int4",   [DF_FORMAT_TF32] = "tf32",
-    [DF_FORMAT_FP32] = "fp32",
-};
-
-/* The format of products: as the file says, or that of tensors. */
-static df_format products_format(const df_cfg *cfg)
-{
-    const df_cfg_precision *const p = &cfg->sw.precision;
-    if (p->products >= 0) {
-        return (df_format)p->products;
-    }
-    if (p->tensor_bytes >= 4.0) {
-        return DF_FORMAT_TF32;
-    }
-    return p->tensor_bytes >= 2.0 ? DF_FORMAT_BF16 : DF_FORMAT_FP8;
-}
-
 const df_gemm_kernel *df_predict_products(const df_cfg *cfg)
 {
-    return df_gemm_kernel_of(products_format(cfg), DF_LOW_MEASURED);
+    df_cfg_formats f;
+    df_cfg_formats_of(cfg, &f);
+    return df_gemm_kernel_of(f.products, DF_LOW_MEASURED);
+}
+
+double df_predict_weight_bytes(const df_cfg *cfg)
+{
+    df_cfg_formats f;
+    df_cfg_formats_of(cfg, &f);
+    return f.weights == f.products ? 0.0 : df_format_bytes(f.weights);
 }
 
 /* What the kernels need of a card. A part that has no share of its budgets makes a design
@@ -35,10 +24,11 @@ const df_gemm_kernel *df_predict_products(const df_cfg *cfg)
 df_status df_predict_check_card(const df_card *card, df_format format, df_err *err)
 {
     if (!(card->format_rate[format] > 0.0)) {
+        const char *const key = df_format_rate_key(format);
         return df_fail(err, DF_EINVAL,
                        "tech_param.core.format_rate.%s: expected the dense rate of %s over bf16's "
                        "(calibrated rules), found none",
-                       format_names[format], format_names[format]);
+                       key, key);
     }
     if (!(card->flops_ps > 0.0) || !(card->bundles >= 1.0)) {
         return df_fail(err, DF_INFEASIBLE, "core: expected a rate above 0, found none");
@@ -54,9 +44,22 @@ df_status df_predict_check_card(const df_card *card, df_format format, df_err *e
     return DF_OK;
 }
 
-/* Products, streams and collectives as kernels, without a framework: GEMMs and LSTMs. */
-static df_calibrated bare_prices(const df_job *x, const df_card *card, df_format format)
+df_status df_predict_check_formats(const df_cfg *cfg, const df_card *card, df_err *err)
 {
+    df_cfg_formats f;
+    df_cfg_formats_of(cfg, &f);
+    DF_TRY(df_predict_check_card(card, f.products, err));
+    if (cfg->mode != DF_MODE_LLM) {
+        return DF_OK;
+    }
+    DF_TRY(df_predict_check_card(card, f.logits, err));
+    return df_predict_check_card(card, f.attention, err);
+}
+
+/* Products, streams and collectives as kernels, without a framework: GEMMs and LSTMs. */
+static df_calibrated bare_prices(const df_job *x, const df_card *card)
+{
+    df_cfg_formats f;
     df_framework w;
     df_fabric fabric;
     df_split split = {.cp = 1.0};
@@ -64,8 +67,12 @@ static df_calibrated bare_prices(const df_job *x, const df_card *card, df_format
     w.gemm_low = DF_LOW_MEASURED;
     df_fabric_of(x->cfg, x->coster.dev, &fabric);
     const df_train none = {.split = &split};
-    df_calibrated c = df_train_prices(&w, &none, card, &fabric, format);
+    df_cfg_formats_of(x->cfg, &f);
+    df_calibrated c = df_train_prices(&w, &none, card, &fabric, f.products);
     c.transformer = false;
+    c.weight_bytes = df_predict_weight_bytes(x->cfg);
+    c.result_bytes = df_format_bytes(f.activations);
+    c.logit_bytes = c.result_bytes;
     if (x->cfg->mode == DF_MODE_GEMM) {
         c.load = (df_load){.throttle = -1.0, .ws_over_l2 = -1.0};
     }
@@ -74,11 +81,10 @@ static df_calibrated bare_prices(const df_job *x, const df_card *card, df_format
 
 df_status df_calibrated_begin(df_job *x)
 {
-    const df_format format = products_format(x->cfg);
     df_card card;
     df_card_of(x->cfg, x->coster.dev, &card);
-    DF_TRY(df_predict_check_card(&card, format, x->err));
-    x->calibrated = bare_prices(x, &card, format);
+    DF_TRY(df_predict_check_formats(x->cfg, &card, x->err));
+    x->calibrated = bare_prices(x, &card);
     x->card_device = *x->coster.dev;
     x->card_device.launch_overhead_s = card.is.gemm_kernel_s;
     x->coster.dev = &x->card_device;
@@ -89,8 +95,19 @@ df_status df_calibrated_begin(df_job *x)
 
 /* ---- Training ---- */
 
-static df_train
-train_of(const df_cfg *cfg, const df_framework *w, const df_dims *dims, const df_split *split)
+/* A number of bytes that the file has in the framework's section counts more than a format. */
+static double gradient_bytes_of(const df_cfg *cfg)
+{
+    const int format = cfg->sw.precision.gradients;
+    const bool counts = format >= 0 && cfg->sw.framework.own.gradient_bytes == DF_FRAMEWORK_ABSENT;
+    return counts ? df_format_bytes((df_format)format) : 0.0;
+}
+
+static df_train train_of(const df_cfg *cfg,
+                         const df_framework *w,
+                         const df_cfg_formats *formats,
+                         const df_dims *dims,
+                         const df_split *split)
 {
     return (df_train){.dims = dims,
                       .split = split,
@@ -101,7 +118,9 @@ train_of(const df_cfg *cfg, const df_framework *w, const df_dims *dims, const df
                       .recompute = cfg->sched.recompute,
                       .recompute_layers = cfg->sched.recompute_layers,
                       .zero_stage = cfg->sw.dp_zero_stage,
-                      .parts = (double)cfg->sched.virtual_stages};
+                      .parts = (double)cfg->sched.virtual_stages,
+                      .formats = formats,
+                      .gradient_bytes = gradient_bytes_of(cfg)};
 }
 
 static df_status check_backend(const df_job *x)
@@ -121,15 +140,17 @@ df_status df_llm_train_calibrated(df_job *x, const df_span *span, df_llm_result 
 {
     df_llm_pass *const pass = &x->memory->pass;
     df_framework w;
+    df_cfg_formats formats;
     df_layer_times layer;
     df_end_times ends;
     df_train_times t;
     DF_TRY(check_backend(x));
     df_framework_of(x->cfg, &w);
-    const df_train train = train_of(x->cfg, &w, &x->dims, &x->split);
+    df_cfg_formats_of(x->cfg, &formats);
+    const df_train train = train_of(x->cfg, &w, &formats, &x->dims, &x->split);
     const df_fabric fabric = x->calibrated.fabric;
     const df_card card = x->calibrated.card;
-    x->calibrated = df_train_prices(&w, &train, &card, &fabric, products_format(x->cfg));
+    x->calibrated = df_train_prices(&w, &train, &card, &fabric, formats.products);
     df_kernel_memo_use(x->memory->kernels, &card, &x->calibrated.load);
     x->calibrated.memo = x->memory->kernels;
     pass->breakdown = &out->pass;
@@ -152,12 +173,14 @@ df_status df_llm_train_calibrated(df_job *x, const df_span *span, df_llm_result 
 void df_train_memory(const df_cfg *cfg, int64_t stage, df_memory *out)
 {
     df_framework w;
+    df_cfg_formats formats;
     df_dims dims;
     df_split split;
     df_framework_of(cfg, &w);
+    df_cfg_formats_of(cfg, &formats);
     df_dims_read(cfg, &dims);
     df_split_read(cfg, &split);
-    const df_train train = train_of(cfg, &w, &dims, &split);
+    const df_train train = train_of(cfg, &w, &formats, &dims, &split);
     const df_train_bytes b = df_train_memory_bytes(&w, &train, stage);
     *out = (df_memory){.stage = stage, .total_bytes = b.state + b.activations + b.logits};
     out->part_bytes[DF_MEMORY_OPTIMIZER] = b.state;

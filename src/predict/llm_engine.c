@@ -97,7 +97,6 @@ df_status df_llm_infer_calibrated(df_job *x, df_llm_result *out)
     DF_TRY(check_run(x));
     df_engine_of(x->cfg, &engine);
     df_engine_deployment_of(x->cfg, x->coster.dev, &what);
-    DF_TRY(df_predict_check_card(&card, what.weights, x->err));
     what.dims = &x->dims;
     what.split = &x->split;
     what.card = &card;

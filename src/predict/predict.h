@@ -129,10 +129,16 @@ DF_NODISCARD df_status df_predict_check(const df_cfg *cfg, const df_rules *rules
 
 /* How products with weights are computed in the format that *cfg has for them. */
 const df_gemm_kernel *df_predict_products(const df_cfg *cfg);
+/* Bytes of a weight in memory where they are not as that product has them; 0. */
+double df_predict_weight_bytes(const df_cfg *cfg);
 
 /* Whether a card has what kernels need: DF_EINVAL names a key that the file lacks, DF_INFEASIBLE a
  * part that has no share of its budgets. */
 DF_NODISCARD df_status df_predict_check_card(const df_card *card, df_format format, df_err *err);
+/* The same for all formats of a run. */
+DF_NODISCARD df_status df_predict_check_formats(const df_cfg *cfg,
+                                                const df_card *card,
+                                                df_err *err);
 
 /* ---- What a transformer's step is made of ---- */
 

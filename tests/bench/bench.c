@@ -234,7 +234,8 @@ static void bench_kernel(void)
     const double start = df_clock_s();
     for (int i = 0; i < ROUNDS * SHAPES; i++) {
         const double m = 1 + 37.0 * (i % SHAPES);
-        const df_matmul p = {m, 1024.0 * (1 + i % 28), 4096, 1, 1};
+        const df_matmul p = {
+            .m = m, .n = 1024.0 * (1 + i % 28), .k = 4096, .count = 1, .quantise = 1};
         sum_s += df_kernel_gemm_s(&card, &df_gemm_kernels[DF_GEMM_CUBLAS], &df_load_sustained, &p);
     }
     const double each_s = (df_clock_s() - start) / (ROUNDS * SHAPES);

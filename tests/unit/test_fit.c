@@ -40,7 +40,7 @@ static df_csv *measure(const df_card *card, int rows, const char *dir)
         const double m = 1 << (i % 15);
         const double n = 512 * (1 + i % 7 * (i % 7));
         const double k = 256 * (1 << i % 6);
-        const df_matmul product = {m, n, k, 1, 1};
+        const df_matmul product = {.m = m, .n = n, .k = k, .count = 1, .quantise = 1};
         const double time_s =
             df_kernel_gemm_s(card, &df_gemm_kernels[DF_GEMM_CUBLAS], &load, &product);
         used += (size_t)sprintf(text + used, "X,bf16,%.0f,%.0f,%.0f,100,%.9g,trusted\n", m, n, k,

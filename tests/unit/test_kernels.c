@@ -40,13 +40,96 @@ static void a_product_by_hand(void **state)
     (void)state;
     const df_card card = h100();
     const df_load load = {.throttle = -1, .ws_over_l2 = 38, .as_fitted = true};
-    const df_matmul product = {2048, 7168, 16384, 1, 1};
+    const df_matmul product = {.m = 2048, .n = 7168, .k = 16384, .count = 1, .quantise = 1};
     const df_tiling t = df_kernel_gemm(&card, &df_gemm_kernels[DF_GEMM_CUBLAS], &load, &product);
     df_assert_rel(t.time_s, 622.135e-6, 1e-6);
     df_assert_rel(t.rows, 256, 0);
     df_assert_rel(t.columns, 128, 0);
     df_assert_rel(t.split, 2, 0);
     df_assert_rel(t.dram_bytes, 4.06182e8, 1e-5);
+}
+
+/* Weights of int4 in groups of 128: 4.125 bits. 16 tokens wait for memory: 16 x 128 tiles, k split
+ * in two, take 18.337 us instead of the 49.366 of weights in 16 bits; the rest is the launch. 8,192
+ * tokens wait for the bundles, which unpack a column's element for each of 32 rows of tiles, three
+ * operations of 33.5 T a second: 1,852.17 us instead of 1,624.89. Without a rate of fp32, 64 units
+ * a bundle unpack. */
+static void weights_alone_may_be_narrow(void **state)
+{
+    (void)state;
+    static const struct {
+        double m, fp32, b_bytes, time_s;
+    } cases[] = {{16, 0.0677, 0, 51.79834e-6},
+                 {16, 0.0677, 4.125 / 8, 20.76887e-6},
+                 {8192, 0.0677, 0, 1627.319e-6},
+                 {8192, 0.0677, 4.125 / 8, 1854.604e-6},
+                 {8192, 0, 4.125 / 8, 2150.749e-6}};
+    df_card card = h100();
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        const df_matmul p = {cases[i].m, 8192, 8192, 1, 1};
+        const df_matmul_bytes bytes = {cases[i].b_bytes, 0};
+        card.format_rate[DF_FORMAT_FP32] = cases[i].fp32;
+        const df_tiling t = df_kernel_gemm_in(&card, &df_gemm_kernels[DF_GEMM_CUBLAS],
+                                              &df_load_sustained, &p, &bytes);
+        df_assert_rel(t.time_s, cases[i].time_s, 1e-6);
+    }
+}
+
+/* Nobody measured products in int8, int4 and mxfp4: those of int8 are as fp8's at the same rate,
+ * 10.7122 us here; those of 4 bits as nvfp4's, 25.1965 us on a B200, but for the bytes of scales.
+ */
+static void formats_that_were_not_measured_have_their_rate_and_bytes(void **state)
+{
+    (void)state;
+    const df_load load = {.throttle = -1, .ws_over_l2 = 1000, .as_fitted = true};
+    const df_matmul thin = {.m = 128, .n = 5120, .k = 2048, .count = 1, .quantise = 1};
+    const df_matmul broad = {.m = 256, .n = 16384, .k = 8192, .count = 1, .quantise = 1};
+    static const struct {
+        df_format format;
+        double time_s;
+    } narrow[] = {{DF_FORMAT_NVFP4, 25.19654e-6},
+                  {DF_FORMAT_INT4, 24.02394e-6},
+                  {DF_FORMAT_MXFP4, 24.40706e-6}};
+    df_card card = h100();
+    card.format_rate[DF_FORMAT_INT8] = card.format_rate[DF_FORMAT_FP8];
+    df_assert_rel(
+        df_kernel_gemm_s(&card, df_gemm_kernel_of(DF_FORMAT_INT8, DF_LOW_MEASURED), &load, &thin),
+        10.71221e-6, 1e-6);
+    card.bundles = 148;
+    card.clock_hz = 1.856e9;
+    card.flops_ps = 2250e12;
+    card.dram_bytes_ps = 7700e9;
+    card.l2_bytes = 126e6;
+    card.l2_bytes_ps = 19000e9;
+    for (size_t i = 0; i < sizeof narrow / sizeof narrow[0]; i++) {
+        card.format_rate[narrow[i].format] = 4;
+        df_assert_rel(df_kernel_gemm_s(&card, df_gemm_kernel_of(narrow[i].format, DF_LOW_MEASURED),
+                                       &load, &broad),
+                      narrow[i].time_s, 1e-6);
+    }
+    assert_true(isinf(df_kernel_gemm_s(&card, df_gemm_kernel_of(DF_FORMAT_FP32, DF_LOW_MEASURED),
+                                       &load, &broad)));
+}
+
+/* Attention in tf32 at half the rate has twice the products' time, exponentials as before, and
+ * writes four bytes where it wrote two. */
+static void attention_has_the_bytes_of_its_format(void **state)
+{
+    (void)state;
+    df_card card = h100();
+    df_prompt prompt = {.sequences = 1, .fresh = 8192, .heads = 64, .kv_heads = 8, .head_dim = 128};
+    const df_prompt_time wide = df_kernel_prompt(&card, &df_load_sustained, &prompt);
+    card.format_rate[DF_FORMAT_TF32] = 0.5;
+    prompt.format = DF_FORMAT_TF32;
+    const df_prompt_time twice = df_kernel_prompt(&card, &df_load_sustained, &prompt);
+    df_assert_rel(twice.write_s, 2 * wide.write_s, 1e-12);
+    assert_true(twice.body_s > 1.7 * wide.body_s && twice.body_s < 2 * wide.body_s);
+    card.format_rate[DF_FORMAT_INT8] = card.format_rate[DF_FORMAT_FP8];
+    prompt.format = DF_FORMAT_INT8; /* as fp8, which was measured */
+    const df_prompt_time bytes = df_kernel_prompt(&card, &df_load_sustained, &prompt);
+    prompt.format = DF_FORMAT_BF16;
+    prompt.fp8 = true;
+    df_assert_rel(bytes.body_s, df_kernel_prompt(&card, &df_load_sustained, &prompt).body_s, 0);
 }
 
 /* 8,192 tokens, 64 heads of 128 on 8: 4,096 tiles of 128 packed rows, 31.433 waves of 49.70 us each
@@ -57,7 +140,8 @@ static void a_prompt_by_hand(void **state)
     (void)state;
     const df_card card = h100();
     const df_load load = {.throttle = -1};
-    const df_prompt prompt = {1, 8192, 0, 64, 8, 128, false};
+    const df_prompt prompt = {
+        .sequences = 1, .fresh = 8192, .heads = 64, .kv_heads = 8, .head_dim = 128};
     const df_prompt_time t = df_kernel_prompt(&card, &load, &prompt);
     df_assert_rel(t.body_s, 1887.23e-6, 1e-5);
     df_assert_rel(t.write_s, 19.1515e-6, 1e-5);
@@ -158,7 +242,7 @@ static double any_kernel_s(const df_card *card, df_mt19937 rng)
             &(df_matmul){drawn(&rng, 1, 4e4), drawn(&rng, 16, 6e4), drawn(&rng, 16, 6e4), 1, 1});
     case 1: {
         const df_prompt prompt = {
-            drawn(&rng, 1, 64), drawn(&rng, 1, 1e5), 0, kv * group, kv, 128, false};
+            drawn(&rng, 1, 64), drawn(&rng, 1, 1e5), 0, kv * group, kv, 128, false, DF_FORMAT_BF16};
         const df_prompt_time t = df_kernel_prompt(card, &load, &prompt);
         return t.fixed_s + t.body_s + t.write_s;
     }
@@ -205,6 +289,9 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_product_by_hand),
+        cmocka_unit_test(weights_alone_may_be_narrow),
+        cmocka_unit_test(formats_that_were_not_measured_have_their_rate_and_bytes),
+        cmocka_unit_test(attention_has_the_bytes_of_its_format),
         cmocka_unit_test(a_prompt_by_hand),
         cmocka_unit_test(a_token_by_hand),
         cmocka_unit_test(experts_by_hand),
