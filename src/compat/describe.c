@@ -116,6 +116,7 @@ unsigned df_compat_reading(const df_rules *rules)
            (rules->absent_technology_tenth ? 0 : (unsigned)DF_CFG_NEED_FIGURES) |
            (rules->calibrated ? (unsigned)DF_CFG_ANY_KIND : 0) |
            (rules->llm_layers_alike ? 0 : (unsigned)DF_CFG_ANY_LAYERS) |
+           (rules->budgets_unchecked ? 0 : (unsigned)DF_CFG_USUAL) |
            (rules->splits_unchecked ? (unsigned)DF_CFG_ANY_SPLITS : 0);
 }
 

@@ -270,7 +270,7 @@ static void note_warnings(const df_cfg_reader *reader, const df_err *machine, df
 {
     const bool simulates = reader->cfg.backend.model == DF_BACKEND_ASTRA;
     const char *const texts[] = {simulates ? reader->warning.text : "", machine->text,
-                                 reader->rate.text};
+                                 reader->rate.text, reader->odd.text};
     size_t used = 0;
     if (!err) {
         return;
@@ -360,6 +360,9 @@ df_status df_cfg_parse(
     DF_TRY(check_model(&reader, need, err));
     DF_TRY(check_figures(&reader, need, err));
     DF_TRY(check_machine(&reader, need, &machine, err));
+    if ((need & DF_CFG_USUAL) != 0) {
+        df_cfg_find_odd(&reader);
+    }
     note_warnings(&reader, &machine, err);
     *cfg = reader.cfg;
     return DF_OK;

@@ -323,6 +323,7 @@ typedef enum {
     DF_CFG_ANY_LAYERS = 1024,  /* layers of any kind are known, not only attention of heads of
                                   hidden_dim / num_heads and one feed-forward network or experts */
     DF_CFG_ANY_SPLITS = 256,   /* degrees that do not split an LLM evenly are a warning */
+    DF_CFG_USUAL = 1024,       /* values that no hardware has are remarked on */
 } df_cfg_need;
 
 /* Reads hardware and model files into *cfg. Either path may be NULL; one combined file is given as
@@ -332,7 +333,7 @@ typedef enum {
  * err is "FILE:LINE: KEY: expected ..., found ...", followed by what would work if that can be
  * found. Other errors are those of df_cfg_read_text, for the files. On failure *cfg is untouched.
  * DF_OK: err is empty, or has warnings of the same form, one on each line: of a value that was
- * replaced, of budgets, of a rate in powers of 1024. */
+ * replaced, of budgets, of a rate in powers of 1024, of values that no hardware has. */
 DF_NODISCARD df_status df_cfg_load(
     const char *hardware_path, const char *model_path, unsigned need, df_cfg *cfg, df_err *err);
 

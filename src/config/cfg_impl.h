@@ -13,6 +13,7 @@
  *   cfg_derive.c what the parts of a device are derived from
  *   cfg_split.c  whether degrees of parallelism split an LLM
  *   cfg_format.c number formats of a run
+ *   cfg_usual.c  values that no hardware has
  *   cfg_help.c   the table as text
  *   cfg_write.c  a configuration as a file
  *   cfg.c        the public functions; files to texts */
@@ -118,6 +119,7 @@ typedef struct {
     bool any_nodes, any_node_size;    /* the cluster's: as many as the degrees ask for */
     df_err warning;                   /* about a word that was replaced; empty: none */
     df_err rate; /* about the first rate with a unit of powers of 1024; empty: none */
+    df_err odd;  /* about values that no hardware has, a line each; empty: none */
 } df_cfg_reader;
 
 /* Reads one document into *reader. `name` must live as long as the reader. */
@@ -140,6 +142,11 @@ DF_NODISCARD df_status df_cfg_find_device(const char *name,
 void df_cfg_apply_cluster(df_cfg_reader *reader);
 /* As many nodes of a cluster as the degrees ask for. */
 void df_cfg_count_nodes(df_cfg_reader *reader);
+
+/* ---- Values that no hardware has (cfg_usual.c) ---- */
+enum { DF_ODD_TEXT = DF_ERR_TEXT / 2 }; /* at most */
+/* Writes reader->odd. */
+void df_cfg_find_odd(df_cfg_reader *reader);
 
 /* ---- Checks (cfg_check.c) ---- */
 /* Does the checks of df_cfg_check, those of degrees only if `degrees`; a failure names the

@@ -29,8 +29,9 @@ const df_rule df_rule_table[] = {
          "operands",
          "such a device is infeasible"),
     RULE(budgets_unchecked,
-         "shares of area, power or perimeter may add up to more than the budget, with a warning",
-         "they are an error"),
+         "shares of area, power or perimeter may add up to more than the budget, with a warning; "
+         "values that no hardware has are taken without a word",
+         "they are an error; there is a warning"),
     RULE(networks_unchecked,
          "an axis may use a network that does not exist, with a warning",
          "it is an error"),

@@ -240,6 +240,53 @@ static void bandwidths_in_powers_of_1024_are_remarked(void **state)
     free(err);
 }
 
+/* What users wrote in other units than those of the file: the time is that of the value all the
+ * same. The Python DeepFlow says nothing. */
+static void values_that_no_hardware_has_are_remarked(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *lines, *remark;
+    } cases[] = {
+        {"tech_param: {core: {operating_frequency: 1830}}",
+         ":2: tech_param.core.operating_frequency: no hardware has so little: usual is 1e+07 Hz or "
+         "more, found 1830\n"},
+        {"tech_param: {DRAM: {bandwidth: 3350}, network: {intra_node: {bandwidth: 1e6}}}",
+         ":2: tech_param.DRAM.bandwidth: no hardware has so little: usual is 1e+09 bytes/s or "
+         "more, "
+         "found 3350\n"},
+        {"tech_param: {network: {intra_node: {bandwidth: 450e12}}}",
+         ":2: tech_param.network.intra_node.bandwidth: usual is no more than the device's memory "
+         "has, 3.35e+12 bytes/s, found 4.5e+14\n"},
+        {"tech_param: {network: {inter_node: {bandwidth: 3.4e12, latency: 5}}}",
+         ":2: tech_param.network.inter_node.latency: no hardware has so much: usual is 0.01 s or "
+         "less, found 5\n"},
+        {"tech_param: {DRAM: {size: 80}}",
+         ":2: tech_param.DRAM.size: no hardware has so little: usual is 1000 bytes or more, found "
+         "80\n"},
+    };
+    static const char *const rules[] = {"corrected", "calibrated", "reference"};
+    char dir[256];
+    df_make_dir(dir);
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0] * 3; i++) {
+        const bool silent = i % 3 == 2;
+        char path[512];
+        char text[1024];
+        snprintf(path, sizeof path, "%s/hw.yaml", dir);
+        snprintf(text, sizeof text, "device: h100_sxm\n%s\n", cases[i / 3].lines);
+        df_write_file(path, text);
+        snprintf(text, sizeof text, "gemm --hardware_config %s --m 8 --k 8 --n 8 --rules %s", path,
+                 rules[i % 3]);
+        df_outcome o = df_program(text);
+        assert_int_equal(o.exit_code, 0);
+        snprintf(text, sizeof text, "deepflow: warning: %s%s", path, cases[i / 3].remark);
+        const char *const found = strstr(o.err, text);
+        assert_true(silent ? o.err[0] == '\0' : found && !strstr(found + 1, text));
+        df_outcome_free(&o);
+    }
+    df_remove_dir(dir);
+}
+
 static void assert_null_at(const json_t *object, const char *key)
 {
     if (!json_is_null(json_object_get(object, key))) {
@@ -936,6 +983,7 @@ int main(void)
         cmocka_unit_test(a_model_that_does_not_fit_is_warned_about),
         cmocka_unit_test(device_tells_its_limits),
         cmocka_unit_test(bandwidths_in_powers_of_1024_are_remarked),
+        cmocka_unit_test(values_that_no_hardware_has_are_remarked),
         cmocka_unit_test(what_a_data_sheet_leaves_out_is_not_made_up),
         cmocka_unit_test(gemm_tells_tiles_and_traffic),
         cmocka_unit_test(device_and_gemm_have_all_keys),
