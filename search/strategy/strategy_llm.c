@@ -167,7 +167,8 @@ static df_status add_parts(builder *b, df_strategy s, df_err *err)
     const df_cfg_sched *const template = &b->cfg->sched;
     const int64_t most = df_cfg_most_parts(b->cfg->llm.num_layers, s.lp);
     const bool fixed = b->space->schedule == 0 && b->space->virtual_stages.count == 0;
-    for (int64_t parts = 2; s.mb % s.lp == 0 && parts <= most; parts++) {
+    const bool rounds = b->cfg->any_rounds || s.mb % s.lp == 0;
+    for (int64_t parts = 2; rounds && parts <= most; parts++) {
         const bool named = fixed || b->space->virtual_stages.count > 0;
         const bool wanted =
             fixed ? parts == template->virtual_stages : allowed(&b->space->virtual_stages, parts);

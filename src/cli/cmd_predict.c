@@ -97,10 +97,22 @@ static const char *out_dir(const predict_args *a, df_mode mode)
     return a->exp_dir ? a->exp_dir : dirs[mode];
 }
 
+static void fill_memory(outcome *o)
+{
+    const double room_bytes = o->dev.mem[DF_HW_LEVELS - 1].size_bytes;
+    df_predict_need(&o->cfg, &o->rules, &o->need);
+    o->memory_use = room_bytes > 0 ? o->need.total_bytes / room_bytes : HUGE_VAL;
+    o->fits = !(o->memory_use > 1);
+}
+
 static df_status predict_with(
     df_predictor *predictor, const predict_args *a, df_runner *runner, outcome *o, df_err *err)
 {
     const df_design design = {&o->cfg, &o->dev, &a->rules};
+    if (o->cfg.sched.micro_batch == DF_BEST_BATCH && o->cfg.mode == DF_MODE_LLM) {
+        DF_TRY(df_predict_best_batch(predictor, &o->dev, &a->rules, &o->cfg, err));
+        fill_memory(o);
+    }
     const char *dir = out_dir(a, o->cfg.mode);
     const df_llm_watch pictures = df_cli_pictures(&dir);
     if (df_cli_env_flag("DEEPFLOW_VISUALIZE_GRAPHS")) {
@@ -108,14 +120,6 @@ static df_status predict_with(
     }
     df_predictor_use(predictor, runner);
     return df_predict(predictor, &design, DF_WANT_OPERATORS, &o->result, err);
-}
-
-static void fill_memory(outcome *o)
-{
-    const double room_bytes = o->dev.mem[DF_HW_LEVELS - 1].size_bytes;
-    df_predict_need(&o->cfg, &o->rules, &o->need);
-    o->memory_use = room_bytes > 0 ? o->need.total_bytes / room_bytes : HUGE_VAL;
-    o->fits = !(o->memory_use > 1);
 }
 
 /* runner: NULL where nothing is simulated. */

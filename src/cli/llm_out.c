@@ -170,6 +170,11 @@ void df_llm_add_json(json_t *root, const df_llm_report *report)
     if (!training) {
         add_operators(root, "decode_operators", report->dev, &result->decode);
     }
+    if (report->cfg->sched.micro_batch != 0) {
+        df_json_real(root, "micro_batch_size", result->micro_batch);
+        df_json_real(root, "micro_batches", (double)report->cfg->sched.mb);
+        df_json_bool(root, "micro_batch_best", report->cfg->sched.micro_batch == DF_BEST_BATCH);
+    }
     add_memory(root, report);
     df_json_bool(root, "fits", df_llm_memory_use(report) <= 1);
     add_energy(root, &result->energy);
@@ -308,6 +313,18 @@ static void print_served(const df_llm_report *report)
     printf("  tokens/s/GPU                   %13.6g\n", r.device_tokens_ps);
 }
 
+/* Where the file has a size of micro-batches, not their number. */
+static void print_batches(const df_llm_report *report)
+{
+    const df_cfg_sched *const s = &report->cfg->sched;
+    if (s->micro_batch != 0) {
+        printf("  micro-batches                  %13" PRId64 " of %g sequence(s)%s\n", s->mb,
+               report->result->micro_batch,
+               s->micro_batch == DF_BEST_BATCH ? ", the fastest of the powers of two up to 16"
+                                               : "");
+    }
+}
+
 static void print_memory(const df_llm_report *report)
 {
     const df_memory *const memory = report->memory;
@@ -363,6 +380,7 @@ void df_llm_print_text(const df_llm_report *report, bool breakdown)
     }
     print_served(report);
     printf("  model FLOPs utilization        %13.6g %%\n", 100 * df_llm_flops_use(report));
+    print_batches(report);
     print_memory(report);
     print_energy(&result->energy, result->board_w);
     if (!breakdown) {

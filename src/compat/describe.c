@@ -114,7 +114,7 @@ unsigned df_compat_reading(const df_rules *rules)
            (rules->networks_unchecked ? (unsigned)DF_CFG_ANY_NETWORKS : 0) |
            (rules->astra_topology_connected ? (unsigned)DF_CFG_ANY_TOPOLOGY : 0) |
            (rules->absent_technology_tenth ? 0 : (unsigned)DF_CFG_NEED_FIGURES) |
-           (rules->calibrated ? (unsigned)DF_CFG_ANY_KIND : 0) |
+           (rules->calibrated ? (unsigned)DF_CFG_ANY_KIND | (unsigned)DF_CFG_ANY_ROUNDS : 0) |
            (rules->llm_layers_alike ? 0 : (unsigned)DF_CFG_ANY_LAYERS) |
            (rules->budgets_unchecked ? 0 : (unsigned)DF_CFG_USUAL) |
            (rules->splits_unchecked ? (unsigned)DF_CFG_ANY_SPLITS : 0);

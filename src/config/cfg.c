@@ -2,6 +2,7 @@
 
 #include <assert.h>
 #include <errno.h>
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -183,6 +184,35 @@ static bool has_section(const df_cfg_reader *reader, const char *name)
     return reader->section[df_opt_section_index(name)].line != 0;
 }
 
+/* The number of micro-batches is what a file says of their size. Until the best is found, a
+ * micro-batch has one sequence. */
+static df_status count_batches(df_cfg_reader *reader, df_err *err)
+{
+    static const char key[] = "scheduling_param.micro_batch_size";
+    df_cfg_sched *const s = &reader->cfg.sched;
+    const df_cfg_mark *const at = &reader->option[df_opt_find(key, 0)];
+    const df_cfg_mark *const number = &reader->option[df_opt_find("scheduling_param.mb", 0)];
+    const bool best = s->micro_batch == DF_BEST_BATCH;
+    if (s->micro_batch == 0.0 || !reader->cfg.has_model || reader->cfg.mode != DF_MODE_LLM) {
+        return DF_OK;
+    }
+    const int64_t replica = reader->cfg.llm.batch_size / s->dp;
+    const int64_t size = best ? 1 : (int64_t)s->micro_batch;
+    if (replica < 1 || (double)size != fabs(s->micro_batch) || replica % size != 0) {
+        return df_fail(err, DF_EINVAL,
+                       "%s:%d: %s: expected best, or a divisor of the batch of a replica, %lld, "
+                       "found %g",
+                       at->file, at->line, key, (long long)replica, s->micro_batch);
+    }
+    if (is_own(reader, number) && (best || s->mb != replica / size)) {
+        return df_fail(err, DF_EINVAL,
+                       "%s:%d: %s: expected either this or mb, found mb %lld in %s:%d", at->file,
+                       at->line, key, (long long)s->mb, number->file, number->line);
+    }
+    s->mb = replica / size;
+    return DF_OK;
+}
+
 static df_status cross_check(const df_cfg_reader *reader, bool degrees, df_err *err)
 {
     const char *key = NULL;
@@ -354,6 +384,10 @@ df_status df_cfg_parse(
     reader.cfg.has_breakdown = has_section(&reader, "area_breakdown") &&
                                has_section(&reader, "power_breakdown") &&
                                has_section(&reader, "perimeter_breakdown");
+    reader.cfg.any_rounds = (need & DF_CFG_ANY_ROUNDS) != 0;
+    if ((need & DF_CFG_ANY_DEGREES) == 0) {
+        DF_TRY(count_batches(&reader, err));
+    }
     if (need & DF_CFG_NEED_HARDWARE) {
         DF_TRY(cross_check(&reader, (need & DF_CFG_ANY_DEGREES) == 0, err));
     }

@@ -228,6 +228,9 @@ typedef struct {
     df_scope scope;
 } df_cfg_level;
 
+/* The micro-batch that takes the least time, which a prediction finds. */
+#define DF_BEST_BATCH (-1.0)
+
 typedef struct {
     bool auto_schedule;
     union { /* degrees, by name or by df_axis; of tp, cp, kp1, kp2 0 is null, not given */
@@ -238,6 +241,7 @@ typedef struct {
     };
     int64_t ep; /* devices of tp and dp that share the experts */
     int64_t mb;
+    double micro_batch; /* sequences, from which mb follows; 0: not given, or DF_BEST_BATCH */
     bool tp_sp;
     df_recompute recompute;
     double recompute_layers; /* share of the layers, where whole layers are */
@@ -306,6 +310,7 @@ typedef struct {
     int cluster;              /* index of network.like; -1: none */
     bool has_model;           /* a model section was read */
     bool has_breakdown;       /* all three breakdown sections were given */
+    bool any_rounds;          /* read with DF_CFG_ANY_ROUNDS */
 } df_cfg;
 
 /* Which sections a command needs. */
@@ -324,6 +329,7 @@ typedef enum {
                                   hidden_dim / num_heads and one feed-forward network or experts */
     DF_CFG_ANY_SPLITS = 256,   /* degrees that do not split an LLM evenly are a warning */
     DF_CFG_USUAL = 1024,       /* values that no hardware has are remarked on */
+    DF_CFG_ANY_ROUNDS = 2048,  /* an interleaved pipeline takes any number of micro-batches */
 } df_cfg_need;
 
 /* Reads hardware and model files into *cfg. Either path may be NULL; one combined file is given as
@@ -390,6 +396,10 @@ bool df_cfg_find_misfit(const df_cfg_llm *model,
                         bool tp_sp,
                         df_split_demand demand,
                         df_cfg_misfit *out);
+
+/* Whether the order of micro-batches takes so many. Interleaved stages take turns in rounds of lp
+ * micro-batches, unless what times them needs no whole rounds. */
+bool df_cfg_takes_batches(const df_cfg *cfg);
 
 /* The most parts of a model that each stage may have: virtual_stages. */
 int64_t df_cfg_most_parts(int64_t layers, int64_t stages);

@@ -82,8 +82,14 @@ static df_status check_llm_degrees(const df_cfg *cfg, const char **key, df_err *
     return DF_OK;
 }
 
-/* Interleaved stages take turns in groups of lp micro-batches; each part of the model has a layer,
- * but the first and the last, which have the embedding and the logits. */
+bool df_cfg_takes_batches(const df_cfg *cfg)
+{
+    const df_cfg_sched *const s = &cfg->sched;
+    return cfg->any_rounds || !df_orders[s->schedule].several_parts || s->mb % s->lp == 0;
+}
+
+/* Each part of the model has a layer, but the first and the last, which have the embedding and the
+ * logits. */
 static df_status check_schedule(const df_cfg *cfg, const char **key, df_err *err)
 {
     const df_cfg_sched *const s = &cfg->sched;
@@ -97,7 +103,7 @@ static df_status check_schedule(const df_cfg *cfg, const char **key, df_err *err
         }
         return DF_OK;
     }
-    if (s->mb % s->lp != 0) {
+    if (!df_cfg_takes_batches(cfg)) {
         *key = "scheduling_param.mb";
         return df_fail(err, DF_EINVAL,
                        "expected a multiple of lp %" PRId64

@@ -68,6 +68,7 @@ static const df_word words_all_reduce[] = {{"nccl", DF_REDUCE_NCCL, false},
                                            {"own_trtllm", DF_REDUCE_TRTLLM, false},
                                            {"own", DF_REDUCE_SGLANG, false},
                                            {NULL, 0, false}};
+static const df_word words_best[] = {{"best", DF_BEST_BATCH, false}, {NULL, 0, false}};
 static const df_word words_smooth[] = {{"knots", 1, false}, {"none", 0, false}, {NULL, 0, false}};
 static const df_word words_elementwise[] = {{"gpt", DF_POINTWISE_GPT, false},
                                             {"gated_eager", DF_POINTWISE_GATED_EAGER, false},
@@ -910,6 +911,10 @@ const df_opt df_opts[] = {
             OPTIONAL(1),
             sched.mb,
             "number of micro-batches (LLM)"),
+    {"scheduling_param.micro_batch_size", DF_OPT_FORMAT, "", WHOLE_FROM(1), words_best, OPTIONAL(0),
+     0, AT(sched.micro_batch),
+     "sequences in a micro-batch, in place of mb (LLM); best: the power of two up to 16 that takes "
+     "the least time"},
     INTEGER("scheduling_param.tp",
             WHOLE_FROM(0),
             OPTIONAL(1),

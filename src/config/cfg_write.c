@@ -48,8 +48,9 @@ static bool is_written(const df_opt *opt, const df_cfg *cfg)
                                           "perimeter_breakdown"};
     const bool model =
         df_opt_is_under(opt->path, "model_param") || df_opt_is_under(opt->path, "inference_param");
-    const bool source =
-        strcmp(opt->path, "device") == 0 || df_opt_is_under(opt->path, "network"); /* of numbers */
+    const bool source = strcmp(opt->path, "device") == 0 || /* of numbers */
+                        strcmp(opt->path, "scheduling_param.micro_batch_size") == 0 ||
+                        df_opt_is_under(opt->path, "network");
     if (source || opt->offset == DF_OPT_NOT_KEPT || !df_opt_applies(opt, DF_OPT_IN(cfg->mode)) ||
         (model && !cfg->has_model)) {
         return false;

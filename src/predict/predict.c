@@ -71,6 +71,38 @@ df_status df_predict_check(const df_cfg *cfg, const df_rules *rules, df_err *err
     return status == DF_EINVAL ? DF_INFEASIBLE : status;
 }
 
+/* ---- Micro-batches ---- */
+
+df_status df_predict_best_batch(df_predictor *predictor,
+                                const df_hw_device *dev,
+                                const df_rules *rules,
+                                df_cfg *cfg,
+                                df_err *err)
+{
+    const int64_t replica = cfg->llm.batch_size / cfg->sched.dp;
+    const df_design design = {cfg, dev, rules};
+    df_prediction one;
+    double best_s = HUGE_VAL;
+    int64_t best = 0;
+    df_status status = df_fail(err, DF_INFEASIBLE,
+                               "scheduling_param.mb: expected a size of micro-batches, a power of "
+                               "two up to %d, that divides the batch of a replica, found none",
+                               (int)DF_BEST_BATCH_MOST);
+    for (int64_t size = 1; size <= DF_BEST_BATCH_MOST && size <= replica; size *= 2) {
+        cfg->sched.mb = replica / size;
+        if (replica % size != 0 || !df_cfg_takes_batches(cfg)) {
+            continue;
+        }
+        status = df_predict(predictor, &design, DF_WANT_TIMES, &one, err);
+        if (status == DF_OK && one.time_s < best_s) {
+            best_s = one.time_s;
+            best = cfg->sched.mb;
+        }
+    }
+    cfg->sched.mb = best;
+    return best > 0 ? DF_OK : status;
+}
+
 /* ---- A prediction ---- */
 
 /* Whether any rate that every kernel needs is missing. Measured kernels say so themselves. */

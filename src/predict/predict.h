@@ -85,6 +85,18 @@ typedef struct {
 /* Solved GEMMs and buffers of one thread, which are reused from one prediction to the next. */
 typedef struct df_predictor df_predictor;
 
+/* The largest micro-batch that is tried as the best one, in sequences. */
+enum { DF_BEST_BATCH_MOST = 16 };
+
+/* Finds the micro-batch that takes the least time, a power of two of sequences that divides
+ * the batch of a replica: cfg->sched.mb is then the number of such, or 0 on failure. Of several
+ * that take as long it is the smallest. DF_INFEASIBLE: there is no such size. */
+DF_NODISCARD df_status df_predict_best_batch(df_predictor *predictor,
+                                             const df_hw_device *dev,
+                                             const df_rules *rules,
+                                             df_cfg *cfg,
+                                             df_err *err);
+
 /* Observes a prediction as it is made. `where` is "" in training and in the prefill, and
  * "decode_samples/step_0007/" in a decode step. A failure ends the prediction. */
 typedef struct {

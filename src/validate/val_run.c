@@ -104,27 +104,12 @@ static const time_metric time_metrics[] = {
     {"energy_j", energy_j},
 };
 
-/* Where nobody says how a replica's share of the batch is cut: into micro-batches of the power of
- * two up to 16 that takes the least time. */
-static df_status predict_best(df_val_row *r, df_cfg *cfg, int rules, df_prediction *out)
+/* Where nobody says how a replica's share of the batch is cut. */
+static df_status find_batch(df_val_row *r, int rules, df_cfg *cfg)
 {
-    const int64_t most = 16;
-    const int64_t share = cfg->llm.batch_size / cfg->sched.dp;
-    df_status status = df_fail(r->err, DF_INFEASIBLE, "a replica has no sequence");
-    double best_s = HUGE_VAL;
-    for (int64_t size = 1; size <= most && size <= share; size *= 2) {
-        df_prediction one;
-        if (share % size != 0) {
-            continue;
-        }
-        cfg->sched.mb = share / size;
-        status = predict(r, cfg, rules, &one);
-        if (status == DF_OK && one.llm.time_s < best_s) {
-            best_s = one.llm.time_s;
-            *out = one;
-        }
-    }
-    return best_s < HUGE_VAL ? DF_OK : status;
+    df_hw_device dev;
+    DF_TRY(df_hw_derive(cfg, &r->rules[rules], &dev, r->err));
+    return df_predict_best_batch(r->data->predictor, &dev, &r->rules[rules], cfg, r->err);
 }
 
 static df_status predict_run(
@@ -133,8 +118,8 @@ static df_status predict_run(
     df_cfg cfg;
     df_prediction result;
     DF_TRY(df_val_configure(r, c, rules, &cfg));
-    const df_status status = cfg.sched.mb == 0 ? predict_best(r, &cfg, rules, &result)
-                                               : predict(r, &cfg, rules, &result);
+    df_status status = cfg.sched.mb == 0 ? find_batch(r, rules, &cfg) : DF_OK;
+    status = status == DF_OK ? predict(r, &cfg, rules, &result) : status;
     if (status != DF_OK) {
         return status == DF_EINVAL ? DF_INFEASIBLE : status; /* the reason stays */
     }

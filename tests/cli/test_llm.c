@@ -725,9 +725,47 @@ static void large_steps_take_little_memory(void **state)
 }
 #endif
 
+/* The size of micro-batches is told where the file asks for it: a replica's batch of 16, cut. */
+static void the_best_micro_batch_is_told(void **state)
+{
+    (void)state;
+    static const char run[] = "scheduling_param: {dp: 1, lp: 1, micro_batch_size: %s}\n"
+                              "device: h100_sxm\n";
+    char dir[256];
+    char path[512];
+    char text[4096];
+    char model[2048];
+    char line[128];
+    df_make_dir(dir);
+    snprintf(path, sizeof path, "%s/run.yaml", dir);
+    snprintf(model, sizeof model, LLM, "training", 4);
+    for (int i = 0; i < 2; i++) {
+        snprintf(text, sizeof text, run, i == 0 ? "best" : "4");
+        strncat(text, model, sizeof text - strlen(text) - 1);
+        df_write_file(path, text);
+        snprintf(text, sizeof text,
+                 "predict --exp_config %s --exp_dir %s --rules calibrated --format json", path,
+                 dir);
+        json_t *const root = df_program_json(text);
+        const double size = df_number(root, "micro_batch_size");
+        df_assert_rel(size * df_number(root, "micro_batches"), 16, 1e-12);
+        assert_int_equal(json_is_true(json_object_get(root, "micro_batch_best")), i == 0);
+        assert_true(i == 0 || size == 4);
+        json_decref(root);
+        *strstr(text, " --format") = '\0';
+        df_outcome o = df_program(text);
+        snprintf(line, sizeof line, " of %g sequence(s)%s\n", size,
+                 i == 0 ? ", the fastest of the powers of two up to 16" : "");
+        assert_non_null(strstr(o.out, line));
+        df_outcome_free(&o);
+    }
+    df_remove_dir(dir);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(the_best_micro_batch_is_told),
         cmocka_unit_test(llm_training_is_the_sum_of_its_parts),
         cmocka_unit_test(llm_inference_is_prefill_and_decode),
         cmocka_unit_test(llm_text_has_the_known_lines),
