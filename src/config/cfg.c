@@ -78,6 +78,13 @@ home_of(const df_opt_section *section, const df_cfg_text *hardware, const df_cfg
     return in_model || !hardware ? model->name : hardware->name;
 }
 
+/* Whether the dimensions of a network stand for a section. */
+static bool stand_for(const df_cfg_reader *reader, const char *section)
+{
+    return reader->dimensions.line != 0 &&
+           (strcmp(section, "system_hierarchy") == 0 || strcmp(section, "network_topology") == 0);
+}
+
 static df_status require_sections(const df_cfg_reader *reader,
                                   unsigned need,
                                   const df_cfg_text *hardware,
@@ -86,7 +93,8 @@ static df_status require_sections(const df_cfg_reader *reader,
 {
     for (int i = 0; i < df_num_opt_sections; i++) {
         const df_opt_section *const section = &df_opt_sections[i];
-        if ((section->need & need) != 0 && reader->section[i].line == 0) {
+        if ((section->need & need) != 0 && reader->section[i].line == 0 &&
+            !stand_for(reader, section->name)) {
             return df_fail(err, DF_EINVAL, "%s:1: %s: expected this section, found none",
                            home_of(section, hardware, model), section->name);
         }
@@ -376,6 +384,7 @@ df_status df_cfg_parse(
         DF_TRY(df_cfg_read_document(&reader, hardware->text, hardware->name, err));
     }
     DF_TRY(read_devices(&reader, device, err));
+    df_cfg_settle_network(&reader);
     DF_TRY(require_sections(&reader, need, hardware, model, err));
     DF_TRY(require_options(&reader, err));
     follow_others(&reader);

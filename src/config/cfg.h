@@ -328,8 +328,8 @@ typedef enum {
     DF_CFG_ANY_LAYERS = 1024,  /* layers of any kind are known, not only attention of heads of
                                   hidden_dim / num_heads and one feed-forward network or experts */
     DF_CFG_ANY_SPLITS = 256,   /* degrees that do not split an LLM evenly are a warning */
-    DF_CFG_USUAL = 1024,       /* values that no hardware has are remarked on */
     DF_CFG_ANY_ROUNDS = 2048,  /* an interleaved pipeline takes any number of micro-batches */
+    DF_CFG_USUAL = 4096,       /* values that no hardware has are remarked on */
 } df_cfg_need;
 
 /* Reads hardware and model files into *cfg. Either path may be NULL; one combined file is given as

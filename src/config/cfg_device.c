@@ -139,6 +139,7 @@ df_status df_cfg_find_device(const char *name,
 static const char LIKE[] = "network.like";
 static const char NODE_SIZE[] = "system_hierarchy.num_devices_per_node";
 static const char NODES[] = "system_hierarchy.num_nodes";
+#define INSIDE "tech_param.network.intra_node."
 #define BETWEEN "tech_param.network.inter_node."
 
 /* XX(name, devices that the fast links join, bytes/s of a device's port beyond, usable share of it,
@@ -221,6 +222,115 @@ void df_cfg_apply_cluster(df_cfg_reader *reader)
     }
     reader->any_node_size |= give(reader, NODE_SIZE, c->node, like);
     reader->any_nodes |= give(reader, NODES, 1, like);
+}
+
+/* ---- Dimensions ---- */
+
+/* Keys of a dimension, what they stand for inside a node and between nodes, and what is taken for
+ * those that a file leaves out: what the device has, or a value. */
+static const struct {
+    const char *inside, *between;
+    bool of_device;
+    double preset;
+} keys_of_dimension[] = {
+    {"network_topology.intra_node", "network_topology.inter_node", false, DF_TOPO_SWITCH},
+    {NODE_SIZE, NODES, false, 0},
+    {INSIDE "bandwidth", BETWEEN "bandwidth", true, 0},
+    {INSIDE "util", BETWEEN "util", false, 1},
+    {INSIDE "latency", BETWEEN "latency", false, 5e-6},
+    {INSIDE "ports", BETWEEN "ports", false, DF_PORTS_PER_DEVICE},
+    {INSIDE "in_switch", BETWEEN "in_switch", true, 0},
+    {INSIDE "shared", BETWEEN "shared", false, 0},
+    {INSIDE "nominal_energy_per_link", BETWEEN "nominal_energy_per_link", true, 0},
+};
+enum { DIMENSION_KEYS = sizeof keys_of_dimension / sizeof keys_of_dimension[0] };
+
+/* Whether a file that has dimensions gives the option by its own name. */
+static bool is_named_apart(const df_cfg_mark *mark, const char *name)
+{
+    return mark->line != 0 && mark->file == name && !strchr(mark->key, '[');
+}
+
+static df_status check_alone(const df_cfg_reader *reader, const char *name, df_err *err)
+{
+    for (int i = 0; i < df_num_opt_aliases; i++) {
+        const df_opt_pair *const alias = &df_opt_aliases[i];
+        const df_cfg_mark *const mark = &reader->option[df_opt_find(alias->of, 0)];
+        if (strchr(alias->path, '[') && is_named_apart(mark, name)) {
+            return df_fail(err, DF_EINVAL,
+                           "%s:%d: network.dimensions: expected them in place of %s, found both, "
+                           "in line %d too",
+                           name, reader->dimensions.line, mark->key, mark->line);
+        }
+    }
+    const df_cfg_mark *const like = &reader->option[df_opt_find(LIKE, 0)];
+    return !is_named_apart(like, name)
+               ? DF_OK
+               : df_fail(err, DF_EINVAL,
+                         "%s:%d: network.dimensions: expected them in place of network.like, found "
+                         "both, in line %d too",
+                         name, reader->dimensions.line, like->line);
+}
+
+/* A message takes as long as a step unless the dimension says otherwise, whatever the device's. */
+static void follow_latency(df_cfg_reader *reader, const char *step, const char *message)
+{
+    const double step_s = df_opt_load(&df_opts[df_opt_find(step, 0)], &reader->cfg);
+    (void)give(reader, message, step_s, &reader->dimensions);
+}
+
+df_status df_cfg_apply_dimensions(df_cfg_reader *reader, const char *name, df_err *err)
+{
+    const df_cfg_mark *const from = &reader->dimensions;
+    if (from->line == 0 || from->file != name) {
+        return DF_OK;
+    }
+    DF_TRY(check_alone(reader, name, err));
+    for (int dim = 0; dim < reader->num_dimensions; dim++) {
+        const char *const size = dim == 0 ? NODE_SIZE : NODES;
+        if (reader->option[df_opt_find(size, 0)].line == 0) {
+            return df_fail(err, DF_EINVAL,
+                           "%s:%d: network.dimensions[%d].size: expected a whole number >= 1, "
+                           "found nothing",
+                           name, from->line, dim);
+        }
+        for (int i = 0; i < DIMENSION_KEYS; i++) {
+            const char *const path =
+                dim == 0 ? keys_of_dimension[i].inside : keys_of_dimension[i].between;
+            if (!keys_of_dimension[i].of_device) {
+                (void)give(reader, path, keys_of_dimension[i].preset, from);
+            }
+        }
+        follow_latency(reader, dim == 0 ? INSIDE "latency" : BETWEEN "latency",
+                       dim == 0 ? INSIDE "message_latency" : BETWEEN "message_latency");
+    }
+    if (reader->num_dimensions < DF_NETWORK_DIMS) { /* nodes beyond the first are not there */
+        (void)give(reader, NODES, 1, from);
+    }
+    return DF_OK;
+}
+
+static bool is_of_user(const df_cfg_reader *reader, const char *path)
+{
+    const df_cfg_mark *const mark = &reader->option[df_opt_find(path, 0)];
+    return mark->line != 0 && (mark->file == reader->own[0] || mark->file == reader->own[1]);
+}
+
+void df_cfg_settle_network(df_cfg_reader *reader)
+{
+    const df_cfg_mark *const from = &reader->dimensions;
+    if (from->line != 0) { /* where it is not given, either */
+        (void)give(reader, "network_topology.inter_node", reader->cfg.intra_topology, from);
+    }
+    for (int i = 0; i < DIMENSION_KEYS && from->line != 0; i++) {
+        if (!keys_of_dimension[i].of_device) {
+            (void)give(reader, keys_of_dimension[i].between, keys_of_dimension[i].preset, from);
+        }
+    }
+    if (is_of_user(reader, "network_topology.intra_node") &&
+        !is_of_user(reader, INSIDE "in_switch") && reader->cfg.intra_topology != DF_TOPO_SWITCH) {
+        reader->cfg.tech.intra.in_switch = false;
+    }
 }
 
 static double at_least_1(int64_t degree)

@@ -57,7 +57,8 @@ static void print_option(const df_opt *opt, FILE *out)
     df_opt_expected(opt, expected);
     fprintf(out, "  %s", opt->path);
     for (int i = 0; i < df_num_opt_aliases; i++) {
-        if (strcmp(df_opt_aliases[i].of, opt->path) == 0) {
+        const bool listed = strchr(df_opt_aliases[i].path, '[') != NULL; /* of a list's entries */
+        if (!listed && strcmp(df_opt_aliases[i].of, opt->path) == 0) {
             const char *const dot = strrchr(df_opt_aliases[i].path, '.');
             fprintf(out, dot ? ", or %s" : ", or %s at the top",
                     dot ? dot + 1 : df_opt_aliases[i].path);

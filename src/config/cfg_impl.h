@@ -117,9 +117,11 @@ typedef struct {
     const char *left_out[DF_OPT_MAX]; /* the file that says null, whatever the device's says */
     bool of_device;                   /* the document fills up what those before it left out */
     bool any_nodes, any_node_size;    /* the cluster's: as many as the degrees ask for */
-    df_err warning;                   /* about a word that was replaced; empty: none */
-    df_err rate; /* about the first rate with a unit of powers of 1024; empty: none */
-    df_err odd;  /* about values that no hardware has, a line each; empty: none */
+    df_cfg_mark dimensions;           /* network.dimensions; line 0: none so far */
+    int num_dimensions;
+    df_err warning; /* about a word that was replaced; empty: none */
+    df_err rate;    /* about the first rate with a unit of powers of 1024; empty: none */
+    df_err odd;     /* about values that no hardware has, a line each; empty: none */
 } df_cfg_reader;
 
 /* Reads one document into *reader. `name` must live as long as the reader. */
@@ -131,6 +133,17 @@ DF_NODISCARD df_status df_cfg_read_document(df_cfg_reader *reader,
 /* ---- Devices and clusters (cfg_device.c) ---- */
 extern const df_word df_words_cluster[];
 
+enum { DF_NETWORK_DIMS = 2 }; /* that formulas and simulator know */
+
+/* Where file `name` has network.dimensions: what they leave out is preset, and not the device's,
+ * but for bandwidths and what the switch does. An option that the file gives by its own name, too,
+ * is DF_EINVAL. */
+DF_NODISCARD df_status df_cfg_apply_dimensions(df_cfg_reader *reader,
+                                               const char *name,
+                                               df_err *err);
+/* What a file with fewer dimensions leaves open, after that of the device. A device's switch does
+ * not add up where its user says that there is none. */
+void df_cfg_settle_network(df_cfg_reader *reader);
 enum { DF_DEVICE_PATH = 4096 };
 /* The file of a device that the file at `mark` names. DF_EINVAL: there is none. */
 DF_NODISCARD df_status df_cfg_find_device(const char *name,

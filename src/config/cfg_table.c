@@ -22,17 +22,13 @@ const df_word df_words_mode[] = {{"GEMM", DF_MODE_GEMM, false},
                                  {"LSTM", DF_MODE_LSTM, false},
                                  {"LLM", DF_MODE_LLM, false},
                                  {NULL, 0, false}};
-const df_word df_words_topology[] = {{"ring", DF_TOPO_RING, false},
-                                     {"fc", DF_TOPO_FC, false},
-                                     {"switch", DF_TOPO_SWITCH, false},
-                                     {"mesh", DF_TOPO_MESH, false},
-                                     {"torus", DF_TOPO_TORUS, false},
-                                     {"hic", DF_TOPO_HIC, false},
-                                     {"none", DF_TOPO_NONE, false},
-                                     {"fullyconnected", DF_TOPO_FC, true},
-                                     {"fully_connected", DF_TOPO_FC, true},
-                                     {"fully-connected", DF_TOPO_FC, true},
-                                     {NULL, 0, false}};
+const df_word df_words_topology[] = {
+    {"ring", DF_TOPO_RING, false},         {"fc", DF_TOPO_FC, false},
+    {"switch", DF_TOPO_SWITCH, false},     {"mesh", DF_TOPO_MESH, false},
+    {"torus", DF_TOPO_TORUS, false},       {"hic", DF_TOPO_HIC, false},
+    {"none", DF_TOPO_NONE, false},         {"full", DF_TOPO_FC, true},
+    {"fullyconnected", DF_TOPO_FC, true},  {"fully_connected", DF_TOPO_FC, true},
+    {"fully-connected", DF_TOPO_FC, true}, {NULL, 0, false}};
 /* Level n of memory_hierarchy has one type: the models number the levels so. */
 static const df_word words_l0[] = {{"SRAM-R", DF_MEM_SRAM_R, false}, {NULL, 0, false}};
 static const df_word words_l1[] = {{"SRAM-L1", DF_MEM_SRAM_L1, false}, {NULL, 0, false}};
@@ -890,6 +886,11 @@ const df_opt df_opts[] = {
          intra_topology,
          "topology inside a node; the analytical backend supports only ring"),
 
+    {"network.dimensions", DF_OPT_DIMS, "", ANY, NULL, NOT_GIVEN, 0, DF_OPT_NOT_KEPT,
+     "dimensions of the network, that inside a node first, a mapping each: kind, size, bandwidth, "
+     "util, latency, message_latency, ports, in_switch, shared, energy_per_bit; in place of "
+     "network_topology, of num_devices_per_node and num_nodes, and of these keys of "
+     "tech_param.network"},
     WORD(
         "network.like",
         df_words_cluster,
@@ -1227,7 +1228,25 @@ const df_opt_renamed df_opts_renamed[] = {
 };
 const int df_num_opts_renamed = sizeof df_opts_renamed / sizeof df_opts_renamed[0];
 
+#define DIMENSION(number, kind, size, link)                                                        \
+    {"network.dimensions[" number "].kind", "network_topology." kind},                             \
+        {"network.dimensions[" number "].size", "system_hierarchy." size},                         \
+        {"network.dimensions[" number "].bandwidth", "tech_param.network." link ".bandwidth"},     \
+        {"network.dimensions[" number "].util", "tech_param.network." link ".util"},               \
+        {"network.dimensions[" number "].latency", "tech_param.network." link ".latency"},         \
+        {"network.dimensions[" number "].message_latency",                                         \
+         "tech_param.network." link ".message_latency"},                                           \
+        {"network.dimensions[" number "].ports", "tech_param.network." link ".ports"},             \
+        {"network.dimensions[" number "].in_switch", "tech_param.network." link ".in_switch"},     \
+        {"network.dimensions[" number "].shared", "tech_param.network." link ".shared"},           \
+    {                                                                                              \
+        "network.dimensions[" number "].energy_per_bit",                                           \
+            "tech_param.network." link ".nominal_energy_per_link"                                  \
+    }
+
 const df_opt_pair df_opt_aliases[] = {
+    DIMENSION("0", "intra_node", "num_devices_per_node", "intra_node"),
+    DIMENSION("1", "inter_node", "num_nodes", "inter_node"),
     {"engine", "sw_param.engine"},
     {"scheduling_param.pp", "scheduling_param.lp"},
     {"system_hierarchy.pp_inter", "system_hierarchy.lp_inter"},

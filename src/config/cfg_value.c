@@ -190,6 +190,7 @@ df_value_status df_opt_parse(const df_opt *opt, const char *text, double *value)
         *value = 0;
         return strlen(text) < DF_CFG_TEXT ? DF_VALUE_OK : DF_VALUE_BAD;
     case DF_OPT_LAYERS:
+    case DF_OPT_DIMS:
         *value = 0;
         return DF_VALUE_OK;
     case DF_OPT_BOOL:
@@ -267,6 +268,9 @@ void df_opt_expected(const df_opt *opt, char text[DF_OPT_EXPECTED])
     case DF_OPT_LAYERS:
         snprintf(text, DF_OPT_EXPECTED, "layers such as \"3 dense, 58 experts\"");
         return;
+    case DF_OPT_DIMS:
+        snprintf(text, DF_OPT_EXPECTED, "a list such as [{kind: switch, size: 8}]");
+        return;
     case DF_OPT_BOOL:
     case DF_OPT_ENUM:
     case DF_OPT_HABIT:
@@ -305,6 +309,7 @@ void df_opt_store(const df_opt *opt, double value, df_cfg *cfg)
     switch (opt->kind) {
     case DF_OPT_TEXT:
     case DF_OPT_LAYERS:
+    case DF_OPT_DIMS:
         return;
     case DF_OPT_INT: {
         const int64_t whole = (int64_t)value;
@@ -362,6 +367,7 @@ double df_opt_load(const df_opt *opt, const df_cfg *cfg)
     case DF_OPT_LAYERS:
         return ((const df_cfg_layers *)(const void *)field)->count;
     case DF_OPT_TEXT:
+    case DF_OPT_DIMS:
         break;
     }
     return real;

@@ -190,6 +190,11 @@ static df_status read_option(const walk *w, int index, const entry *at, const ch
     if (is_given_before(w, index)) {
         return DF_OK;
     }
+    if (mark->line != 0 && (strchr(path, '[') || strchr(mark->key, '['))) {
+        return df_fail(w->err, DF_EINVAL,
+                       "%s:%d: %s: expected this or %s, found both, in %s:%d too", w->name,
+                       line_of(at->key), path, mark->key, mark->file, mark->line);
+    }
     if (mark->line != 0) {
         return strcmp(mark->key, path) == 0 ? fail_twice(w, at->key, path, mark)
                                             : check_same(w, index, at, path);
@@ -282,6 +287,43 @@ static df_status enter_section(const walk *w, const yaml_node_t *key, const char
 
 static df_status read_mapping(const walk *w, const yaml_node_t *mapping, const char *section);
 
+/* Dimensions of a network: each key of theirs stands for an option. */
+static df_status read_dimensions(const walk *w, const entry *at, const char *path)
+{
+    df_cfg_reader *const reader = w->reader;
+    const df_cfg_mark from = {w->name, line_of(at->key), "network.dimensions"};
+    int count = 0;
+    if (at->value->type != YAML_SEQUENCE_NODE ||
+        at->value->data.sequence.items.start == at->value->data.sequence.items.top) {
+        return fail_expected(w, at, path, "a list such as [{kind: switch, size: 8}]");
+    }
+    const ptrdiff_t given =
+        at->value->data.sequence.items.top - at->value->data.sequence.items.start;
+    if (given > DF_NETWORK_DIMS) {
+        return df_fail(w->err, DF_EINVAL,
+                       "%s:%d: %s: expected at most %d dimensions, which is how many are "
+                       "understood, found %d",
+                       w->name, from.line, path, (int)DF_NETWORK_DIMS, (int)given);
+    }
+    if (reader->dimensions.line != 0) { /* a file before the device's has some */
+        return DF_OK;
+    }
+    for (; count < (int)given; count++) {
+        const yaml_node_t *const item =
+            yaml_document_get_node(w->document, at->value->data.sequence.items.start[count]);
+        char name[DF_OPT_PATH];
+        snprintf(name, sizeof name, "%.64s[%d]", path, count);
+        if (item->type != YAML_MAPPING_NODE) {
+            const entry itself = {item, item};
+            return fail_expected(w, &itself, name, "a mapping of keys to values");
+        }
+        DF_TRY(read_mapping(w, item, name));
+    }
+    reader->dimensions = from;
+    reader->num_dimensions = count;
+    return DF_OK;
+}
+
 /* Reads what stands under a key: an option, or the mapping of a section. Sections nest
  * no deeper than the paths of the table, so neither do the calls. */
 static df_status read_value(const walk *w, const entry *at, const char *path)
@@ -290,6 +332,9 @@ static df_status read_value(const walk *w, const entry *at, const char *path)
     const unsigned modes = w->reader->modes;
     const int option = df_opt_find(path, modes);
     const bool is_section = df_opt_find_section(path, modes) >= 0;
+    if (option >= 0 && df_opts[option].kind == DF_OPT_DIMS) {
+        return read_dimensions(w, at, path);
+    }
     if (option >= 0 && !(is_section && value->type == YAML_MAPPING_NODE)) {
         return read_option(w, option, at, path);
     }
@@ -403,7 +448,8 @@ static df_status read_root(const walk *w)
     if (!w->reader->of_device) {
         DF_TRY(find_mode(w, root));
     }
-    return read_mapping(w, root, "");
+    DF_TRY(read_mapping(w, root, ""));
+    return df_cfg_apply_dimensions(w->reader, w->name, w->err);
 }
 
 static df_status check_end(yaml_parser_t *parser, const char *name, df_err *err)

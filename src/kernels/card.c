@@ -61,8 +61,9 @@ void df_calibration_complete(df_card *card, const df_calibration *own)
     }
 }
 
-/* Files of devices say ring, since formulas of an ideal device know nothing else: what they say of
- * the switch counts there, too. */
+/* Files of devices say ring, since formulas of an ideal device know nothing else, and yet have a
+ * switch. Where the user of a device says ring, the reader has cleared what the device's file says
+ * of the switch. */
 static bool adds_in_switch(const df_cfg *cfg)
 {
     const df_topology kind = cfg->intra_topology;

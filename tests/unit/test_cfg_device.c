@@ -394,9 +394,119 @@ static void changed_files_never_crash(void **state)
     assert_in_range(accepted, TRIES / 20, TRIES);
 }
 
+/* ---- Dimensions ---- */
+
+static void dimensions_stand_for_keys_of_today(void **state)
+{
+    (void)state;
+    const df_cfg list = parse(
+        "device: h100_sxm\n"
+        "network: {dimensions: [{kind: switch, size: 8},\n"
+        "  {kind: ring, size: 4, bandwidth: 12.5e9, util: 0.8, latency: 1e-5, ports: pooled,\n"
+        "   message_latency: 2e-5, shared: true, energy_per_bit: 3e-12, in_switch: true}]}\n");
+    const df_cfg keys =
+        parse("device: h100_sxm\n"
+              "system_hierarchy: {num_devices_per_node: 8, num_nodes: 4}\n"
+              "network_topology: {intra_node: switch, inter_node: ring}\n"
+              "tech_param: {network: {\n"
+              "  intra_node: {util: 1, latency: 5e-6},\n"
+              "  inter_node: {bandwidth: 12.5e9, util: 0.8, latency: 1e-5, ports: pooled,\n"
+              "    message_latency: 2e-5, shared: true, nominal_energy_per_link: 3e-12,\n"
+              "    in_switch: true}}}\n");
+    assert_same(&list, &keys);
+    df_assert_rel(list.tech.intra.bandwidth_bytes_ps, 450e9, 0); /* the device's */
+}
+
+/* A list replaces the network of the device's file, which has latencies of its own. */
+static void dimensions_replace_the_network_of_a_device(void **state)
+{
+    (void)state;
+    char dir[256];
+    char path[2][512];
+    df_cfg cfg;
+    df_err err;
+    df_make_dir(dir);
+    snprintf(path[0], sizeof path[0], "%s/card.yaml", dir);
+    snprintf(path[1], sizeof path[1], "%s/run.yaml", dir);
+    df_write_file(path[0],
+                  "device: h100_sxm\ntech_param: {network: {intra_node: {latency: 7e-6, util: 0.5, "
+                  "message_latency: 9e-6}, inter_node: {util: 0.25}}}\n"
+                  "system_hierarchy: {num_nodes: 3}\n");
+    df_write_file(path[1], "device: ./card.yaml\nnetwork: {dimensions: [{size: 2}]}\n");
+    if (df_cfg_load(path[1], NULL, DF_CFG_NEED_HARDWARE, &cfg, &err) != DF_OK) {
+        fail_msg("%s", err.text);
+    }
+    assert_true(cfg.system.num_devices_per_node == 2 && cfg.system.num_nodes == 1);
+    assert_int_equal(cfg.intra_topology, DF_TOPO_SWITCH);
+    df_assert_rel(cfg.tech.intra.latency_s, 5e-6, 0);
+    df_assert_rel(cfg.tech.intra.message_latency_s, 5e-6, 0);
+    df_assert_rel(cfg.tech.intra.util, 1, 0);
+    df_assert_rel(cfg.tech.inter.util, 0.25, 0); /* between nodes, of which there is one */
+    df_remove_dir(dir);
+}
+
+static void odd_dimensions_are_refused(void **state)
+{
+    (void)state;
+    refuse("device: h100_sxm\nnetwork: {dimensions: [{size: 2}, {size: 2}, {size: 2}]}\n",
+           "file:2: network.dimensions: expected at most 2 dimensions, which is how many are "
+           "understood, found 3");
+    refuse("device: h100_sxm\nnetwork: {dimensions: []}\n",
+           "file:2: network.dimensions: expected a list such as [{kind: switch, size: 8}], found a "
+           "list");
+    refuse("device: h100_sxm\nnetwork: {dimensions: [{kind: switch}]}\n",
+           "file:2: network.dimensions[0].size: expected a whole number >= 1, found nothing");
+    refuse("device: h100_sxm\nnetwork: {dimensions: [{size: 2}, 3]}\n",
+           "file:2: network.dimensions[1]: expected a mapping of keys to values, found 3");
+    refuse("device: h100_sxm\nnetwork: {dimensions: [{size: 2, util: 2}]}\n",
+           "file:2: network.dimensions[0].util: expected a number > 0 and <= 1, found 2");
+    refuse("device: h100_sxm\nnetwork: {dimensions: [{size: 2}]}\n"
+           "tech_param: {network: {intra_node: {bandwidth: 1e11}}}\n",
+           "file:2: network.dimensions: expected them in place of "
+           "tech_param.network.intra_node.bandwidth, found both, in line 3 too");
+    refuse("system_hierarchy: {num_nodes: 2}\ndevice: h100_sxm\n"
+           "network: {dimensions: [{size: 2}, {size: 2}]}\n",
+           "file:3: network.dimensions[1].size: expected this or system_hierarchy.num_nodes, found "
+           "both, in file:1 too");
+    refuse("device: h100_sxm\nnetwork: {like: ib_ndr, dimensions: [{size: 2}]}\n",
+           "file:2: network.dimensions: expected them in place of network.like, found both, in "
+           "line 2 too");
+}
+
+/* A card's switch adds up, unless a user of the card says that there is none; files of cards say
+ * ring for the formulas of other rules, which does not count. */
+static void a_switch_adds_up_where_there_is_one(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *lines;
+        bool adds;
+    } cases[] = {{"", true},
+                 {"network_topology: {intra_node: switch}\n", true},
+                 {"network: {dimensions: [{size: 8}]}\n", true},
+                 {"network_topology: {intra_node: ring}\n", false},
+                 {"network: {dimensions: [{size: 8, kind: full}]}\n", false},
+                 {"network: {dimensions: [{size: 8, in_switch: false}]}\n", false},
+                 {"network_topology: {intra_node: ring}\n"
+                  "tech_param: {network: {intra_node: {in_switch: true}}}\n",
+                  true}};
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        char text[512];
+        snprintf(text, sizeof text, "device: h100_sxm\n%s", cases[i].lines);
+        const df_cfg cfg = parse(text);
+        assert_int_equal(cfg.tech.intra.in_switch, cases[i].adds);
+    }
+    const df_cfg shipped = load_shipped("h100_sxm");
+    assert_true(shipped.tech.intra.in_switch && shipped.intra_topology == DF_TOPO_RING);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(dimensions_stand_for_keys_of_today),
+        cmocka_unit_test(dimensions_replace_the_network_of_a_device),
+        cmocka_unit_test(odd_dimensions_are_refused),
+        cmocka_unit_test(a_switch_adds_up_where_there_is_one),
         cmocka_unit_test(a_name_stands_for_the_file),
         cmocka_unit_test(keys_of_the_file_win),
         cmocka_unit_test(a_model_file_is_no_matter),
