@@ -17,7 +17,7 @@ static bool read_args(int argc, char **argv, device_args *a, int *exit_code)
         df_arg_text("exp_config", &a->files.exp_config, "a combined YAML file in its place"),
         df_arg_text(
             "rules", &a->rules_text,
-            "corrected (the default), calibrated or reference, then exceptions (see `help rules`)"),
+            "calibrated (the default), corrected or reference, then exceptions (see `help rules`)"),
         df_arg_choice("format", &a->format, "text|json", "how the result is printed"),
     };
     const df_command command = {
@@ -128,9 +128,13 @@ static void add_network(json_t *parent, const network *n)
     df_json_text(o, "bandwidth_limit", df_hw_limit_name(net->bandwidth_limit));
 }
 
-static int print_json(const df_cfg *cfg, const df_hw_device *dev, const network networks[2])
+static int print_json(const df_rules *rules,
+                      const df_cfg *cfg,
+                      const df_hw_device *dev,
+                      const network networks[2])
 {
     json_t *const root = json_object();
+    df_json_rules(root, rules);
     add_core(root, cfg, &dev->core);
     json_t *const memory = json_array();
     json_object_set_new(root, "memory", memory);
@@ -244,5 +248,6 @@ int df_cmd_device(int argc, char **argv)
     }
     const network networks[2] = {{"intra", &dev.intra, &cfg.tech.intra, cfg.has_breakdown},
                                  {"inter", &dev.inter, &cfg.tech.inter, cfg.has_breakdown}};
-    return a.format[0] == 'j' ? print_json(&cfg, &dev, networks) : print_text(&cfg, &dev, networks);
+    return a.format[0] == 'j' ? print_json(&a.rules, &cfg, &dev, networks)
+                              : print_text(&cfg, &dev, networks);
 }

@@ -27,7 +27,7 @@ static bool read_args(int argc, char **argv, gemm_args *a, int *exit_code)
         df_arg_required(df_arg_int("n", &a->n, 1, DF_ARG_INT_MAX, "columns of the output")),
         df_arg_text(
             "rules", &a->rules_text,
-            "corrected (the default), calibrated or reference, then exceptions (see `help rules`)"),
+            "calibrated (the default), corrected or reference, then exceptions (see `help rules`)"),
         df_arg_choice("format", &a->format, "text|json", "how the result is printed"),
     };
     const df_command command = {
@@ -86,6 +86,7 @@ static int print_measured(const gemm_args *a, const df_cfg *cfg, const df_tiling
     const double flops = 2.0 * (double)a->m * (double)a->n * (double)a->k;
     if (a->format[0] == 'j') {
         json_t *const root = json_object();
+        df_json_rules(root, &a->rules);
         df_json_real(root, "M", (double)a->m);
         df_json_real(root, "K", (double)a->k);
         df_json_real(root, "N", (double)a->n);
@@ -146,6 +147,7 @@ static int print_json(const gemm_args *a, const df_gemm_cost *cost, const df_gem
 {
     static const char *const traffic[] = {"acc_sys", "acc_l1", "acc_l2", "acc_dram"};
     json_t *const root = json_object();
+    df_json_rules(root, &a->rules);
     df_json_real(root, "M", (double)a->m);
     df_json_real(root, "K", (double)a->k);
     df_json_real(root, "N", (double)a->n);

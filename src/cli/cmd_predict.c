@@ -46,7 +46,7 @@ static bool read_args(const char *name, int argc, char **argv, predict_args *a, 
             "folder for the summary file, created if it does not exist (default output/MODE)"),
         df_arg_text(
             "rules", &a->rules_text,
-            "corrected (the default), calibrated or reference, then exceptions (see `help rules`)"),
+            "calibrated (the default), corrected or reference, then exceptions (see `help rules`)"),
         df_arg_bool("ignore_memory", &a->ignore_memory,
                     "do not warn when the model does not fit in memory"),
         df_arg_bool("breakdown", &a->breakdown,
@@ -208,6 +208,7 @@ static int print_json(const outcome *o)
 {
     json_t *const root = json_object();
     df_json_text(root, "mode", df_mode_name(o->cfg.mode));
+    df_json_rules(root, &o->rules);
     if (o->rules.calibrated) {
         df_basis_add_json(root, &o->cfg);
     }

@@ -25,7 +25,7 @@ static bool read_args(int argc, char **argv, strategies_args *a, int *exit_code)
                    "leave out strategies with a larger dp; 0: leave out none"),
         df_arg_text(
             "rules", &a->rules_text,
-            "corrected (the default), calibrated or reference, then exceptions (see `help rules`)"),
+            "calibrated (the default), corrected or reference, then exceptions (see `help rules`)"),
         df_arg_choice("format", &a->format, "text|csv|json", "how the result is printed"),
     };
     const df_command command = {
@@ -111,7 +111,8 @@ static void print_text(const df_strategy *s, const df_layout *l)
     puts(leaving ? "" : "none");
 }
 
-static void add_json(json_t *rows, const df_strategy *s, const df_layout *l, int id)
+static void
+add_json(json_t *rows, const df_rules *rules, const df_strategy *s, const df_layout *l, int id)
 {
     char order[DF_LAYOUT_AXES + 1];
     df_strategy_field fields[DF_STRATEGY_FIELDS];
@@ -131,6 +132,7 @@ static void add_json(json_t *rows, const df_strategy *s, const df_layout *l, int
     }
     df_json_bool(row, "feasible", l->feasible);
     df_json_text(row, "reason", l->reason);
+    df_json_rules(row, rules);
 }
 
 static void print_csv_header(void)
@@ -167,7 +169,7 @@ static df_status print_strategy(
     for (int i = 0; i < count; i++) {
         *feasible += layouts[i].feasible;
         if (a->format[0] == 'j') {
-            add_json(rows, s, &layouts[i], i);
+            add_json(rows, &a->rules, s, &layouts[i], i);
         } else if (a->format[0] == 'c') {
             print_csv(a, s, &layouts[i], i);
         } else {

@@ -31,6 +31,14 @@ json_t *df_json_object(json_t *parent, const char *key)
     return child;
 }
 
+void df_json_rules(json_t *object, const df_rules *rules)
+{
+    enum { ALL_RULES = 8192 }; /* every rule by name */
+    char text[ALL_RULES];
+    df_rules_format(rules, text, sizeof text);
+    df_json_text(object, "rules", text);
+}
+
 int df_json_print(json_t *root)
 {
     const int written =

@@ -11,16 +11,10 @@ static const char *bound_name(const df_hw_device *dev, const df_row *row, int di
     return df_cost_names[df_usage_bound(dev, &row->side[direction])];
 }
 
-double df_llm_flops_use(const df_llm_report *report)
+static double flops_use(const df_llm_report *report)
 {
-    const df_cfg *const cfg = report->cfg;
-    df_cfg_formats f;
-    df_cfg_formats_of(cfg, &f);
-    const double rate =
-        report->rules->calibrated ? df_format_rate(&cfg->tech.core, f.products) : 0.0;
-    const double flops_ps = report->dev->core.operating_throughput_flops_ps *
-                            (rate > 0.0 ? rate : 1.0) * (double)df_cfg_workers(cfg);
-    return report->result->model_flops / (report->result->time_s * flops_ps);
+    const df_design design = {report->cfg, report->dev, report->rules};
+    return df_llm_flops_use(&design, report->result);
 }
 
 double df_llm_memory_use(const df_llm_report *report)
@@ -164,7 +158,7 @@ void df_llm_add_json(json_t *root, const df_llm_report *report)
         add_inference(root, result);
     }
     add_rates(root, report);
-    df_json_real(root, "mfu", df_llm_flops_use(report));
+    df_json_real(root, "mfu", flops_use(report));
     add_nodes(root, &result->pass);
     add_operators(root, "operators", report->dev, &result->pass);
     if (!training) {
@@ -342,15 +336,21 @@ static void print_memory(const df_llm_report *report)
     putchar('\n');
 }
 
-static void print_energy(const df_energy *e, double board_w)
+/* Of boards, where something is known of them; else by the energies of the hardware file. */
+static void print_energy(const df_llm_report *report)
 {
+    const df_energy *const e = &report->result->energy;
+    const double board_w = report->result->board_w;
     const double parts[] = {e->compute_j,   e->memory_j[0], e->memory_j[1], e->memory_j[2],
                             e->memory_j[3], e->network_j,   e->static_j};
     static const char *const names[] = {"compute", "registers", "L1",     "L2",
                                         "DRAM",    "network",   "leakage"};
     printf("  energy of all devices          %13.6g J", e->total_j);
     if (board_w > 0) {
-        printf(": boards of %.4g W\n", board_w);
+        df_rests_on on;
+        df_predict_rests_on(report->cfg, &on);
+        printf(": boards of %.4g W, %s\n", board_w,
+               on.power == DF_POWER_MEASURED ? "as measured" : "by rule");
         return;
     }
     putchar(':');
@@ -379,10 +379,10 @@ void df_llm_print_text(const df_llm_report *report, bool breakdown)
         print_inference(report);
     }
     print_served(report);
-    printf("  model FLOPs utilization        %13.6g %%\n", 100 * df_llm_flops_use(report));
+    printf("  model FLOPs utilization        %13.6g %%\n", 100 * flops_use(report));
     print_batches(report);
     print_memory(report);
-    print_energy(&result->energy, result->board_w);
+    print_energy(report);
     if (!breakdown) {
         return;
     }

@@ -19,8 +19,4 @@ void df_llm_print_text(const df_llm_report *report, bool breakdown);
 /* Memory that the model needs, divided by the DRAM of one device; > 1: it does not fit. */
 double df_llm_memory_use(const df_llm_report *report);
 
-/* Part of the flops that the devices have at their peak which the model needs: MFU of
- * Chowdhery et al., JMLR 24, 2023, appendix B. */
-double df_llm_flops_use(const df_llm_report *report);
-
 #endif

@@ -7,6 +7,7 @@
 #include "commands.h"
 #include "engine/engine.h"
 #include "framework/framework.h"
+#include "predict/predict.h"
 
 static void print_engines(void)
 {
@@ -37,31 +38,6 @@ int df_cmd_help_profiles(void)
 }
 
 /* ---- What a prediction rests on ---- */
-
-static const char *const basis_words[] = {
-    [DF_BASIS_MEASURED] = "measured", [DF_BASIS_SISTER] = "sister", [DF_BASIS_RULE] = "rule"};
-
-/* The profile that runs a model, and whether the file names it. */
-typedef struct {
-    const char *kind, *name;
-    bool assumed;
-} profile;
-
-static profile profile_of(const df_cfg *cfg)
-{
-    if (cfg->mode != DF_MODE_LLM) {
-        return (profile){NULL, NULL, false};
-    }
-    if (cfg->llm.run_type == DF_RUN_TRAINING) {
-        const int like = cfg->sw.framework.like;
-        return (profile){"framework",
-                         df_framework_rows[like >= 0 ? like : DF_FRAMEWORK_NEMO_26_08].name,
-                         like < 0};
-    }
-    const int like = cfg->sw.engine.like;
-    return (profile){"engine", df_engine_rows[like >= 0 ? like : DF_ENGINE_BATCH_2023].name,
-                     like < 0};
-}
 
 enum { GUESSES = 4, GUESS_ROOM = 64 };
 
@@ -105,14 +81,16 @@ static guesses find_guesses(const df_cfg *cfg)
 
 void df_basis_add_json(json_t *root, const df_cfg *cfg)
 {
+    df_rests_on on;
+    df_predict_rests_on(cfg, &on);
     const guesses g = find_guesses(cfg);
-    const profile p = profile_of(cfg);
-    json_t *const basis = json_object();
-    df_json_text(basis, "kernels", basis_words[df_cfg_basis(cfg)]);
-    df_json_text(basis, "like", df_arch_name(cfg->calibration.like));
-    if (p.kind) {
-        df_json_text(basis, p.kind, p.name);
-        df_json_bool(basis, "profile_assumed", p.assumed);
+    json_t *const basis = df_json_object(root, "basis");
+    df_json_text(basis, "kernels", df_basis_words[on.kernels]);
+    df_json_text(basis, "like", df_arch_name(on.like));
+    if (on.profile) {
+        df_json_text(basis, on.profile_kind, on.profile);
+        df_json_bool(basis, "profile_assumed", on.assumed);
+        df_json_text(basis, "power", df_power_basis_words[on.power]);
     }
     if (g.count > 0) {
         json_t *const list = json_array();
@@ -121,21 +99,16 @@ void df_basis_add_json(json_t *root, const df_cfg *cfg)
         }
         json_object_set_new(basis, "extrapolated", list);
     }
-    json_object_set_new(root, "basis", basis);
 }
 
 void df_basis_print(const df_cfg *cfg)
 {
-    const profile p = profile_of(cfg);
+    char text[256];
+    df_rests_on on;
+    df_predict_rests_on(cfg, &on);
+    df_predict_rests_on_text(&on, text, sizeof text);
     const guesses g = find_guesses(cfg);
-    static const char *const texts[] = {[DF_BASIS_MEASURED] = "measured on this card",
-                                        [DF_BASIS_SISTER] = "measured on a card with the same chip",
-                                        [DF_BASIS_RULE] = "by rule from another card"};
-    printf("  kernels                        %s (%s)", texts[df_cfg_basis(cfg)],
-           df_arch_name(cfg->calibration.like));
-    if (p.kind) {
-        printf("; %s %s%s", p.kind, p.name, p.assumed ? ", assumed" : "");
-    }
+    printf("  rests on                       %s", text);
     for (int i = 0; i < g.count; i++) {
         printf("%s%s", i == 0 ? "; extrapolated: " : ", ", g.text[i]);
     }

@@ -75,7 +75,7 @@ int df_search_common_args(df_search_args *a, df_arg args[DF_SEARCH_COMMON_ARGS])
         df_arg_bool("trajectory", &a->trajectory, "keep every iterate in /trajectories"),
         df_arg_text(
             "rules", &a->rules,
-            "corrected (the default), calibrated or reference, then exceptions (see `help rules`)"),
+            "calibrated (the default), corrected or reference, then exceptions (see `help rules`)"),
         df_arg_bool("ignore_memory", &a->ignore_memory,
                     "accept devices on which the model does not fit"),
         df_arg_int("batch_size", &a->batch_size, 0, DF_ARG_INT_MAX,

@@ -153,3 +153,15 @@ df_status df_predict_llm(df_job *x, df_llm_result *out)
     }
     return DF_OK;
 }
+
+double df_llm_flops_use(const df_design *design, const df_llm_result *result)
+{
+    const df_cfg *const cfg = design->cfg;
+    const df_compat_options options = df_compat_read(design->rules);
+    df_cfg_formats f;
+    df_cfg_formats_of(cfg, &f);
+    const double rate = options.calibrated ? df_format_rate(&cfg->tech.core, f.products) : 0.0;
+    const double flops_ps = design->dev->core.operating_throughput_flops_ps *
+                            (rate > 0.0 ? rate : 1.0) * (double)df_cfg_workers(cfg);
+    return result->model_flops / (result->time_s * flops_ps);
+}

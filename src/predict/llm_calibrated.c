@@ -27,7 +27,7 @@ df_status df_predict_check_card(const df_card *card, df_format format, df_err *e
         const char *const key = df_format_rate_key(format);
         return df_fail(err, DF_EINVAL,
                        "tech_param.core.format_rate.%s: expected the dense rate of %s over bf16's "
-                       "(calibrated rules), found none",
+                       "(calibrated rules), found none; --rules corrected needs none",
                        key, key);
     }
     if (!(card->flops_ps > 0.0) || !(card->bundles >= 1.0)) {

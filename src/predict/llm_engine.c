@@ -12,7 +12,7 @@ static df_status check_run(const df_job *x)
     if (x->coster.simulated) {
         return df_fail(x->err, DF_EINVAL,
                        "execution_backend.model: expected analytical for inference under the "
-                       "calibrated rules, found astra");
+                       "calibrated rules, found astra; --rules corrected simulates it");
     }
     if (x->split.cp > 1.0) {
         return df_fail(x->err, DF_INFEASIBLE,
@@ -163,14 +163,15 @@ void df_llm_engine_memory(const df_cfg *cfg, df_memory *out)
 
 /* ---- Power ---- */
 
-/* The share of its limit that a board takes while it runs, and what a byte of a cache takes more:
- * means of A100 and H100, 157.8 of 400 W and 251.3 of 700 W, 221.6 and 126.6 pJ. */
+/* What a byte of a cache takes more: the mean of A100 and H100, 221.6 and 126.6 pJ. */
+static const double cache_byte_j = 174.1e-12;
+
 df_cfg_board df_board_of(const df_cfg_board *given)
 {
     df_cfg_board board = *given;
     if (!(board.base_w > 0.0) && board.limit_w > 0.0) {
-        board.base_w = 0.377 * board.limit_w;
-        board.cache_byte_j = board.cache_byte_j > 0.0 ? board.cache_byte_j : 174.1e-12;
+        board.base_w = DF_BOARD_BASE_SHARE * board.limit_w;
+        board.cache_byte_j = board.cache_byte_j > 0.0 ? board.cache_byte_j : cache_byte_j;
     }
     return board;
 }

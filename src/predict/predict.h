@@ -152,7 +152,36 @@ DF_NODISCARD df_status df_predict_check_formats(const df_cfg *cfg,
                                                 const df_card *card,
                                                 df_err *err);
 
+/* The share of its limit that a board takes while it runs, where nothing is measured: the mean of
+ * an A100 and an H100, 157.8 of 400 W and 251.3 of 700 W. */
+#define DF_BOARD_BASE_SHARE 0.377
+
+/* What the power of a board rests on. */
+typedef enum { DF_POWER_UNKNOWN, DF_POWER_MEASURED, DF_POWER_BY_RULE } df_power_basis;
+
+/* What a prediction by the calibrated rules rests on. */
+typedef struct {
+    df_basis kernels;
+    df_arch like;             /* the architecture whose constants count */
+    const char *profile_kind; /* "framework" in training, "engine"; NULL: not mode LLM */
+    const char *profile;      /* its name */
+    bool assumed;             /* the file names no profile */
+    df_power_basis power;     /* of a board in mode LLM */
+} df_rests_on;
+
+extern const char *const df_basis_words[];       /* measured, sister, rule */
+extern const char *const df_power_basis_words[]; /* unknown, measured, rule */
+
+void df_predict_rests_on(const df_cfg *cfg, df_rests_on *out);
+/* As a sentence without its end: "kernels measured on this card (h100); framework ...". Returns
+ * snprintf's count. */
+int df_predict_rests_on_text(const df_rests_on *on, char *text, size_t size);
+
 /* ---- What a transformer's step is made of ---- */
+
+/* Part of the flops that the devices have at their peak which the model needs: MFU of Chowdhery et
+ * al., JMLR 24, 2023, appendix B. */
+double df_llm_flops_use(const df_design *design, const df_llm_result *result);
 
 /* Times that a stage runs an operator in one step, on average over the stages. */
 double df_llm_runs(const df_cfg *cfg, const df_llm_result *result, df_row_name row);

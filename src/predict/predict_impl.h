@@ -11,6 +11,7 @@
  *   llm_calibrated.c   training on measured kernels, as a framework runs it
  *   llm_engine.c       inference as an engine runs it; power of boards
  *   llm_energy.c       energy of a run
+ *   rests_on.c         what a calibrated prediction rests on, in words
  *   predict_memory.c   what a device must hold */
 #ifndef DF_PREDICT_IMPL_H
 #define DF_PREDICT_IMPL_H

@@ -482,12 +482,12 @@ bool df_rules_flip(df_rules *rules, size_t row)
 void df_rules_print_help(FILE *out)
 {
     fputs(
-        "The Python DeepFlow does some things that its authors did not mean, and these change its\n"
-        "numbers. `--rules corrected` (the default) does what was meant, `--rules reference` does\n"
-        "what the Python DeepFlow does, and `--rules calibrated` does what was meant on kernels "
-        "as\n"
-        "they were measured (docs/calibrated.md). Exceptions follow after commas:\n"
-        "--rules corrected,pipeline_hop_free=reference\n",
+        "By default, `--rules calibrated`, predictions are those of kernels as they were measured "
+        "(see\n"
+        "docs/calibrated.md). `--rules corrected` is what an ideal device would do, and `--rules\n"
+        "reference` what the Python DeepFlow does: some of that its authors did not mean, and it\n"
+        "changes its numbers. Each such thing is a rule of its own, and exceptions follow after\n"
+        "commas: --rules corrected,pipeline_hop_free=reference\n",
         out);
     for (size_t i = 0; i < df_rule_count; i++) {
         const df_rule *const rule = &df_rule_table[i];

@@ -131,7 +131,7 @@ extern const size_t df_rule_count;
 
 /* The default of all commands: the rules whose predictions are closer to measurements
  * (docs/validation.md). */
-#define DF_RULES_DEFAULT "corrected"
+#define DF_RULES_DEFAULT "calibrated"
 
 df_rules df_rules_reference(void);
 df_rules df_rules_corrected(void);
