@@ -1,6 +1,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "predict/predict.h"
 #include "report/report_impl.h"
 
 enum { MOST_ROWS = 100000 };
@@ -46,6 +47,20 @@ static json_t *goals_json(const df_results *r)
     return goals;
 }
 
+/* What predictions of kernels as they were measured rest on, in the words of `predict`. */
+static void add_basis(json_t *asked, const df_report_source *source)
+{
+    df_rests_on on;
+    char text[256];
+    if (!source->options.rules.calibrated) {
+        return;
+    }
+    df_predict_rests_on(&source->cfg, &on);
+    df_predict_rests_on_text(&on, text, sizeof text);
+    add_text(asked, "rests_on", text);
+    add_text(asked, "power_basis", df_power_basis_words[on.power]);
+}
+
 static void add_asked(json_t *root, const df_report_source *source)
 {
     const df_results *const r = source->results;
@@ -59,6 +74,7 @@ static void add_asked(json_t *root, const df_report_source *source)
     add_text(asked, "hardware_yaml", r->hardware_yaml);
     add_text(asked, "model_yaml", r->model_yaml);
     add_text(asked, "rules", source->rules);
+    add_basis(asked, source);
     add_text(asked, "mode", df_mode_name(source->cfg.mode));
     json_object_set_new(asked, "training",
                         json_boolean(source->cfg.mode != DF_MODE_LLM ||

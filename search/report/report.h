@@ -33,6 +33,14 @@ void df_report_free(df_report *report); /* NULL is fine */
 /* Whether this program contains the plotting library of the page. */
 bool df_report_possible(void);
 
+/* What the predictions of a search rest on, as a sentence without its end: its rules and, where
+ * these are the calibrated ones, its kernels, profile and power. DF_EINVAL: the inputs in the file
+ * cannot be parsed. */
+enum { DF_REPORT_REST = 2560 };
+DF_NODISCARD df_status df_report_rests_on(const df_results *results,
+                                          char text[DF_REPORT_REST],
+                                          df_err *err);
+
 /* The design of one search, as a configuration for `predict`; df_cfg_write writes it. DF_EINVAL:
  * there is no such search, or it has not finished. DF_INFEASIBLE: it found no device. */
 DF_NODISCARD df_status df_report_design(const df_results *results,

@@ -85,6 +85,10 @@ static void add_llm_result(json_t *o, const df_design *design, const df_llm_resu
     } else {
         df_report_real(o, "optimizer_s", r->optimizer_s);
     }
+    df_report_real(o, "mfu", df_llm_flops_use(design, r));
+    if (r->board_w > 0) {
+        df_report_real(o, "board_w", r->board_w);
+    }
     df_predict_memory_peak(design->cfg, design->rules, &memory);
     for (int i = 0; i < DF_MEMORY_PARTS; i++) {
         if (memory.part_bytes[i] > 0) {

@@ -1,8 +1,10 @@
 #include <inttypes.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "compat/compat.h"
+#include "predict/predict.h"
 #include "report/report_impl.h"
 
 /* ---- Settings ---- */
@@ -128,6 +130,26 @@ df_status df_report_design(const df_results *results, int64_t work_id, df_cfg *o
     df_status status = df_report_source_init(&source, results, err);
     if (status == DF_OK) {
         status = find_design(&source, &search, out, err);
+    }
+    df_report_source_fini(&source);
+    return status;
+}
+
+/* ---- What predictions rest on ---- */
+
+df_status df_report_rests_on(const df_results *results, char text[DF_REPORT_REST], df_err *err)
+{
+    df_report_source source;
+    df_rests_on on;
+    df_status status = df_report_source_init(&source, results, err);
+    if (status == DF_OK) {
+        const int used = snprintf(text, DF_REPORT_REST, "rules %s", source.rules);
+        if (source.options.rules.calibrated && used < DF_REPORT_REST - 2) {
+            text[used] = ':';
+            text[used + 1] = ' ';
+            df_predict_rests_on(&source.cfg, &on);
+            df_predict_rests_on_text(&on, text + used + 2, (size_t)(DF_REPORT_REST - used - 2));
+        }
     }
     df_report_source_fini(&source);
     return status;

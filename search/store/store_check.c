@@ -22,6 +22,18 @@ static int line_length(const char *line)
     return length < SHOWN ? (int)length : SHOWN;
 }
 
+/* Where rules alone have changed, as with another version's default, the flag that brings them
+ * back. */
+static void name_way_out(const char *line, df_err *err)
+{
+    static const char key[] = "rules=";
+    const size_t length = strcspn(line, "\n");
+    if (strncmp(line, key, sizeof key - 1) == 0 && length < SHOWN) {
+        append(err, "; --rules %.*s continues it", (int)(length - (sizeof key - 1)),
+               line + sizeof key - 1);
+    }
+}
+
 bool df_store_same_text(const char *name, const char *made_from, const char *wanted, df_err *err)
 {
     const char *a = made_from;
@@ -37,6 +49,7 @@ bool df_store_same_text(const char *name, const char *made_from, const char *wan
     }
     append(err, "; %s, line %d: expected \"%.*s\" as there, found \"%.*s\"", name, line,
            line_length(a), a, line_length(b), b);
+    name_way_out(a, err);
     return false;
 }
 

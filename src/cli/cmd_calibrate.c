@@ -186,7 +186,7 @@ static df_status read_card(const calibrate_args *a, df_cfg *cfg, df_card *card, 
     DF_TRY(df_cli_load(&files, &rules, DF_CFG_NEED_HARDWARE, cfg, err));
     DF_TRY(df_hw_derive(cfg, &rules, &dev, err));
     df_card_of(cfg, &dev, card);
-    return df_predict_check_card(card, DF_FORMAT_BF16, err);
+    return df_predict_check_card(card, &dev, DF_FORMAT_BF16, err);
 }
 
 static df_status fit(const operator_rows all[], df_card *card, df_fit_result results[], df_err *err)

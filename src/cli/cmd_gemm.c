@@ -75,7 +75,7 @@ solve_measured(const gemm_args *a, df_cfg *cfg, df_tiling *out, double *peak, df
     df_card_of(cfg, &dev, &card);
     const df_matmul_bytes bytes = {df_predict_weight_bytes(cfg), 0.0};
     const df_gemm_kernel *const kernel = df_predict_products(cfg);
-    DF_TRY(df_predict_check_card(&card, kernel->format, err));
+    DF_TRY(df_predict_check_card(&card, &dev, kernel->format, err));
     *out = df_kernel_gemm_in(&card, kernel, &load, &product, &bytes);
     *peak = card.flops_ps * card.format_rate[kernel->format];
     return DF_OK;

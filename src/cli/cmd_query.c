@@ -6,6 +6,7 @@
 
 #include "cli.h"
 #include "commands.h"
+#include "report/report.h"
 #include "search_dir.h"
 #include "store/table.h"
 #include "strategy/strategy.h"
@@ -369,6 +370,21 @@ static void print_rows(const query *q, int64_t top, char format)
     }
 }
 
+/* Below rows for people: what the predictions rest on. A file that this version cannot read has
+ * rows all the same. */
+static void print_basis(const char *path)
+{
+    char text[DF_REPORT_REST];
+    df_results results;
+    df_err ignored;
+    if (df_results_open(path, &results, &ignored) == DF_OK) {
+        if (df_report_rests_on(&results, text, &ignored) == DF_OK) {
+            printf("%s\n", text);
+        }
+        df_results_close(&results);
+    }
+}
+
 /* ---- The command ---- */
 
 static df_status parse_where(query *q, const char *where, df_err *err)
@@ -402,6 +418,11 @@ int df_cmd_query(int argc, char **argv)
     const df_status status = run_query(&q, &a, &err);
     if (status == DF_OK) {
         print_rows(&q, a.top, a.format[0]);
+    }
+    if (status == DF_OK && a.format[0] == 't') {
+        char path[DF_SEARCH_PATH];
+        df_search_results_path(a.file.word[0], path);
+        print_basis(path);
     }
     free(q.rows);
     df_filter_free(q.filter);

@@ -34,9 +34,12 @@ static token_rates rates_of(const df_llm_report *report)
 {
     const df_cfg_llm *const m = &report->cfg->llm;
     const df_llm_result *const r = report->result;
-    const bool decodes = r->run_type == DF_RUN_INFERENCE && m->decode_len > 0;
-    const int64_t tokens = decodes ? m->decode_len : m->seq_len;
-    const double token_s = decodes ? r->decode_s / (double)m->decode_len : 0.0;
+    /* an engine's prefill gives the first of the tokens */
+    const int64_t steps = m->decode_len - (report->rules->calibrated ? 1 : 0);
+    const bool generates = r->run_type == DF_RUN_INFERENCE && m->decode_len > 0;
+    const bool decodes = generates && steps > 0;
+    const int64_t tokens = generates ? m->decode_len : m->seq_len;
+    const double token_s = decodes ? r->decode_s / (double)steps : 0.0;
     const double tokens_ps = (double)m->batch_size * (double)tokens / r->time_s;
     return (token_rates){.token_s = token_s,
                          .user_tokens_ps = decodes ? 1 / token_s : 0.0,

@@ -19,9 +19,15 @@ double df_predict_weight_bytes(const df_cfg *cfg)
     return f.weights == f.products ? 0.0 : df_format_bytes(f.weights);
 }
 
-/* What the kernels need of a card. A part that has no share of its budgets makes a design
- * infeasible; what a file must give is an error. */
-df_status df_predict_check_card(const df_card *card, df_format format, df_err *err)
+/* A part that has no share of its budgets makes a design infeasible: which, as the device tells. */
+static df_status lacks(const df_hw_device *dev, const char *part, df_err *err)
+{
+    DF_TRY(df_hw_check_rates(dev, err));
+    return df_fail(err, DF_INFEASIBLE, "%s above 0 (calibrated rules), found none", part);
+}
+
+df_status
+df_predict_check_card(const df_card *card, const df_hw_device *dev, df_format format, df_err *err)
 {
     if (!(card->format_rate[format] > 0.0)) {
         const char *const key = df_format_rate_key(format);
@@ -31,29 +37,30 @@ df_status df_predict_check_card(const df_card *card, df_format format, df_err *e
                        key, key);
     }
     if (!(card->flops_ps > 0.0) || !(card->bundles >= 1.0)) {
-        return df_fail(err, DF_INFEASIBLE, "core: expected a rate above 0, found none");
+        return lacks(dev, "core: expected a rate", err);
     }
     if (!(card->dram_bytes_ps > 0.0)) {
-        return df_fail(err, DF_INFEASIBLE, "DRAM: expected a bandwidth above 0, found none");
+        return lacks(dev, "DRAM: expected a bandwidth", err);
     }
     if (!(card->l2_bytes_ps > 0.0) || !(card->l2_bytes > 0.0)) {
-        return df_fail(err, DF_INFEASIBLE,
-                       "SRAM-L2: expected a size and a bandwidth above 0 (calibrated rules), found "
-                       "none");
+        return lacks(dev, "SRAM-L2: expected a size and a bandwidth", err);
     }
     return DF_OK;
 }
 
-df_status df_predict_check_formats(const df_cfg *cfg, const df_card *card, df_err *err)
+df_status df_predict_check_formats(const df_cfg *cfg,
+                                   const df_card *card,
+                                   const df_hw_device *dev,
+                                   df_err *err)
 {
     df_cfg_formats f;
     df_cfg_formats_of(cfg, &f);
-    DF_TRY(df_predict_check_card(card, f.products, err));
+    DF_TRY(df_predict_check_card(card, dev, f.products, err));
     if (cfg->mode != DF_MODE_LLM) {
         return DF_OK;
     }
-    DF_TRY(df_predict_check_card(card, f.logits, err));
-    return df_predict_check_card(card, f.attention, err);
+    DF_TRY(df_predict_check_card(card, dev, f.logits, err));
+    return df_predict_check_card(card, dev, f.attention, err);
 }
 
 /* Products, streams and collectives as kernels, without a framework: GEMMs and LSTMs. */
@@ -83,7 +90,7 @@ df_status df_calibrated_begin(df_job *x)
 {
     df_card card;
     df_card_of(x->cfg, x->coster.dev, &card);
-    DF_TRY(df_predict_check_formats(x->cfg, &card, x->err));
+    DF_TRY(df_predict_check_formats(x->cfg, &card, x->coster.dev, x->err));
     x->calibrated = bare_prices(x, &card);
     x->card_device = *x->coster.dev;
     x->card_device.launch_overhead_s = card.is.gemm_kernel_s;

@@ -144,12 +144,16 @@ const df_gemm_kernel *df_predict_products(const df_cfg *cfg);
 /* Bytes of a weight in memory where they are not as that product has them; 0. */
 double df_predict_weight_bytes(const df_cfg *cfg);
 
-/* Whether a card has what kernels need: DF_EINVAL names a key that the file lacks, DF_INFEASIBLE a
- * part that has no share of its budgets. */
-DF_NODISCARD df_status df_predict_check_card(const df_card *card, df_format format, df_err *err);
+/* Whether a card, which is that of the device, has what kernels need: DF_EINVAL names a key that
+ * the file lacks, DF_INFEASIBLE a part that has no share of its budgets. */
+DF_NODISCARD df_status df_predict_check_card(const df_card *card,
+                                             const df_hw_device *dev,
+                                             df_format format,
+                                             df_err *err);
 /* The same for all formats of a run. */
 DF_NODISCARD df_status df_predict_check_formats(const df_cfg *cfg,
                                                 const df_card *card,
+                                                const df_hw_device *dev,
                                                 df_err *err);
 
 /* The share of its limit that a board takes while it runs, where nothing is measured: the mean of

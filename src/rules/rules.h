@@ -129,7 +129,7 @@ typedef struct {
 extern const df_rule df_rule_table[];
 extern const size_t df_rule_count;
 
-/* The default of all commands: the rules whose predictions are closer to measurements
+/* The default of all commands: the rules whose predictions are closest to measurements
  * (docs/validation.md). */
 #define DF_RULES_DEFAULT "calibrated"
 

@@ -176,6 +176,36 @@ static void each_mode_says_its_name(void **state)
     }
 }
 
+/* Kernels as they were measured need no simulator for a whole step, and an engine none at all. */
+static void measured_kernels_are_simulated_in_hybrid_training_alone(void **state)
+{
+    static const struct {
+        const char *mode, *run_type, *message;
+    } cases[] = {
+        {"full_astrasim_hierarchical", "training",
+         "execution_backend.astra.mode: expected hybrid with the calibrated rules, found "
+         "full_astrasim_hierarchical; --rules corrected simulates whole steps"},
+        {"full_astrasim_flattened", "training",
+         "execution_backend.astra.mode: expected hybrid with the calibrated rules, found "
+         "full_astrasim_flattened; --rules corrected simulates whole steps"},
+        {"hybrid", "inference",
+         "execution_backend.model: expected analytical for inference under the calibrated rules, "
+         "found astra; --rules corrected simulates it"},
+        {"hybrid", "training", NULL},
+    };
+    workplace *const w = *state;
+    w->rules = "calibrated";
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        write_files(w, cases[i].mode, cases[i].run_type, "");
+        predict(w, "");
+        assert_int_equal(w->exit_code, cases[i].message ? 2 : 0);
+        if (cases[i].message && !strstr(w->err, cases[i].message)) {
+            fail_msg("expected '%s', found '%s'", cases[i].message, w->err);
+        }
+    }
+    assert_true(time_of(w) > 0);
+}
+
 /* ---- Results on disk ---- */
 
 static void results_are_kept(void **state)
@@ -321,7 +351,8 @@ static void runs_at_once_leave_whole_folders(void **state)
     write_files(w, "full_astrasim_flattened", "training", "");
     look(w,
          "for i in 1 2 3 4; do DEEPFLOW_PERSIST_ASTRASIM_ARTIFACTS=1 '" DF_BIN
-         "' predict --hardware_config hw.yaml --model_config model.yaml >$i.out & done; wait; "
+         "' predict --hardware_config hw.yaml --model_config model.yaml --rules corrected >$i.out "
+         "& done; wait; "
          "cmp 1.out 2.out && cmp 1.out 3.out && cmp 1.out 4.out",
          text);
     assert_int_equal(count(w, "output/LLM/astra_flat/*"), 8 + 4);
@@ -430,6 +461,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         TEST(each_mode_says_its_name),
+        TEST(measured_kernels_are_simulated_in_hybrid_training_alone),
         TEST(results_are_kept),
         TEST(traces_are_kept),
         TEST(traces_round_what_is_predicted),

@@ -76,7 +76,8 @@ static void llm_inference_is_prefill_and_decode(void **state)
     char arguments[2048];
     df_make_dir(dir);
     write_llm(dir, "inference", 4, arguments);
-    strncat(arguments, " --format json", sizeof arguments - strlen(arguments) - 1);
+    strncat(arguments, " --format json --rules corrected",
+            sizeof arguments - strlen(arguments) - 1);
     json_t *root = df_program_json(arguments);
     const json_t *rates = json_object_get(root, "decode_tokens_per_s");
     df_assert_rel(df_number(root, "time_s"),
@@ -93,6 +94,42 @@ static void llm_inference_is_prefill_and_decode(void **state)
     /* 4 sequences a replica, 4 heads of 64, 2 bytes, keys and values, 8 layers */
     df_assert_rel(df_number(json_object_get(root, "kv_cache"), "decode_store_bytes"),
                   2.0 * 4 * 4 * 64 * 2 * 64 * 8, 0);
+    json_decref(root);
+    df_remove_dir(dir);
+}
+
+/* An engine's prefill gives the first of the 64 tokens, 63 steps the others. */
+static void engines_decode_one_token_less(void **state)
+{
+    (void)state;
+    char dir[256];
+    char arguments[2048];
+    df_make_dir(dir);
+    write_llm(dir, "inference", 4, arguments);
+    strncat(arguments, " --format json", sizeof arguments - strlen(arguments) - 1);
+    json_t *root = df_program_json(arguments);
+    const double decode_s = df_number(root, "decode_s");
+    const json_t *const rates = json_object_get(root, "decode_tokens_per_s");
+    df_assert_rel(df_number(rates, "overall"), 63 / decode_s, 1e-12);
+    df_assert_rel(df_number(root, "tpot_s"), decode_s / 63, 1e-12);
+    df_assert_rel(df_number(root, "tokens_per_s_per_user"), 63 / decode_s, 1e-12);
+    df_assert_rel(df_number(root, "tokens_per_s"), 16 * 64 / df_number(root, "time_s"), 1e-12);
+    df_assert_rel(df_number(root, "tokens_per_s_per_device"), 4 * 64 / df_number(root, "time_s"),
+                  1e-12);
+    assert_true(df_number(root, "prefill_s") + decode_s <= df_number(root, "time_s"));
+    /* 4 sequences a replica, 4 heads of 64, 2 bytes, keys and values, 8 layers */
+    df_assert_rel(df_number(json_object_get(root, "kv_cache"), "decode_store_bytes"),
+                  2.0 * 4 * 4 * 64 * 2 * 63 * 8, 0);
+    json_decref(root);
+    /* with one token there is no step, and no time of one */
+    char command[1024];
+    int exit_code;
+    snprintf(command, sizeof command, "sed -i 's/decode_len: 64/decode_len: 1/' %s/llm.yaml", dir);
+    df_run(command, &exit_code, NULL, NULL);
+    root = df_program_json(arguments);
+    df_assert_rel(df_number(root, "decode_s"), 0, 0);
+    assert_null(json_object_get(root, "tpot_s"));
+    assert_null(json_object_get(root, "tokens_per_s_per_user"));
     json_decref(root);
     df_remove_dir(dir);
 }
@@ -573,7 +610,8 @@ static void replaced_words_are_warned_about(void **state)
 #define REPLICAS(n) "s/num_devices_per_node: 4/num_devices_per_node: " #n "/; s/dp: 4/dp: " #n "/; "
 
 /* What is printed on stderr for this run after `sed SCRIPT` on the hardware file. */
-static void assert_told(const char *dir, const char *run_type, const char *script, const char *told)
+static void assert_told_by(
+    const char *rules, const char *dir, const char *run_type, const char *script, const char *told)
 {
     char command[1024];
     char ignored[2048];
@@ -588,14 +626,20 @@ static void assert_told(const char *dir, const char *run_type, const char *scrip
     assert_int_equal(exit_code, 0);
     snprintf(command, sizeof command,
              "predict --hardware_config %s/hw.yaml --model_config %s/llm.yaml --ignore_memory "
-             "--exp_dir %s",
-             dir, dir, dir);
+             "--exp_dir %s --rules %s",
+             dir, dir, dir, rules);
     df_outcome o = df_program(command);
     assert_int_equal(o.exit_code, 0);
     if (!(told[0] != '\0' ? strstr(o.err, told) != NULL : o.err[0] == '\0')) {
         fail_msg("%s: expected %s in: %s", script, told, o.err);
     }
     df_outcome_free(&o);
+}
+
+static void assert_told(const char *dir, const char *run_type, const char *script, const char *told)
+{
+    assert_told_by("calibrated", dir, run_type, script, told);
+    assert_told_by("corrected", dir, run_type, script, told);
 }
 
 /* A ring of n: n - 1 steps gather, 2 (n - 1) reduce. Replicas in inference have nothing to say to
@@ -615,13 +659,14 @@ static void long_rings_are_warned_about(void **state)
     assert_told(dir, "training", REPLICAS(128) SIMULATED("hybrid"), steps);
     assert_told(dir, "training",
                 REPLICAS(128) SIMULATED("hybrid") "s/intra_node: ring/intra_node: switch/", "");
-    assert_told(dir, "training",
-                SIMULATED("full_astrasim_hierarchical") "s/num_devices_per_node: "
-                                                        "4/num_devices_per_node: 80/; s/dp: 4/dp: "
-                                                        "40/; s/lp: 1/lp: 2/",
-                "warning: network_topology.intra_node: the simulated ring has 80 devices, and a "
-                "message may pass 40 of them; along dp neighbours are 2 hops apart; it would be "
-                "faster with a switch, ");
+    assert_told_by(
+        "corrected", dir, "training",
+        SIMULATED("full_astrasim_hierarchical") "s/num_devices_per_node: "
+                                                "4/num_devices_per_node: 80/; s/dp: 4/dp: "
+                                                "40/; s/lp: 1/lp: 2/",
+        "warning: network_topology.intra_node: the simulated ring has 80 devices, and a "
+        "message may pass 40 of them; along dp neighbours are 2 hops apart; it would be "
+        "faster with a switch, ");
     df_remove_dir(dir);
 }
 
@@ -768,6 +813,7 @@ int main(void)
         cmocka_unit_test(the_best_micro_batch_is_told),
         cmocka_unit_test(llm_training_is_the_sum_of_its_parts),
         cmocka_unit_test(llm_inference_is_prefill_and_decode),
+        cmocka_unit_test(engines_decode_one_token_less),
         cmocka_unit_test(llm_text_has_the_known_lines),
         cmocka_unit_test(breakdown_adds_up),
         cmocka_unit_test(parts_of_a_run_are_no_zeros),

@@ -229,7 +229,8 @@ static void existing_results_are_kept(void **state)
     free_outcome(&o);
     o = arch_search("mpirun -n 3", dir, "results", "--resume --rules reference", 2);
     assert_error(
-        &o, "settings, line 2: expected \"rules=corrected\" as there, found \"rules=reference");
+        &o, "settings, line 2: expected \"rules=calibrated\" as there, found \"rules=reference\"; "
+            "--rules calibrated continues it");
     free_outcome(&o);
     o = arch_search("", dir, "results", "--resume --overwrite", 2);
     assert_error(&o, "--resume: expected it without --overwrite");
@@ -238,6 +239,55 @@ static void existing_results_are_kept(void **state)
     assert_error(&o, "0 descents, 0 evaluations");
     free_outcome(&o);
     do_arch_search("", dir, "results", "--overwrite --rules reference");
+    df_remove_dir(dir);
+}
+
+/* What was begun when other rules were the default goes on with a flag, which the message names. */
+static void folders_keep_their_rules(void **state)
+{
+    (void)state;
+    char dir[256];
+    df_make_dir(dir);
+    do_arch_search("", dir, "old", "--rules corrected");
+    outcome o = arch_search("", dir, "old", "--resume", 2);
+    assert_error(&o, "settings, line 2: expected \"rules=corrected\" as there, found "
+                     "\"rules=calibrated\"; --rules corrected continues it\n");
+    free_outcome(&o);
+    o = arch_search("", dir, "old", "--resume --rules corrected", 0);
+    assert_error(&o, "0 descents, 0 evaluations");
+    free_outcome(&o);
+    df_remove_dir(dir);
+}
+
+/* Without --rules, what --rules calibrated finds, and other than by the corrected ones; a word in a
+ * description counts like the flag. */
+static void the_default_is_calibrated(void **state)
+{
+    (void)state;
+    static const char one[] =
+        "GD_search --exp_config " CONFIG " --dp 4 --wafer_dim 2 --index 0 --exp_dir %s/%s%s";
+    static const char *const names[][2] = {{"one", ""}, {"two", " --rules calibrated"}};
+    char dir[256];
+    char text[1024];
+    df_make_dir(dir);
+    do_arch_search("", dir, "default", "");
+    do_arch_search("", dir, "calibrated", "--rules calibrated");
+    do_arch_search("", dir, "corrected", "--rules corrected");
+    assert_same_results(dir, "default", "calibrated");
+    snprintf(text, sizeof text, "cmp -s %s/default/results.h5 %s/corrected/results.h5", dir, dir);
+    assert_int_equal(shell(text), 1);
+    for (int i = 0; i < 2; i++) {
+        snprintf(text, sizeof text, one, dir, names[i][0], names[i][1]);
+        outcome o = run("", text);
+        assert_int_equal(o.exit_code, 0);
+        free_outcome(&o);
+    }
+    assert_same_results(dir, "one", "two");
+    snprintf(text, sizeof text, "%s/spec.yaml", dir);
+    df_write_file(text, "rules: corrected\n");
+    snprintf(text, sizeof text, "--search %s/spec.yaml", dir);
+    do_arch_search("", dir, "described", text);
+    assert_same_results(dir, "corrected", "described");
     df_remove_dir(dir);
 }
 
@@ -396,6 +446,8 @@ int main(void)
         cmocka_unit_test(results_are_read_with_pandas),
         cmocka_unit_test(a_disturbed_search_is_resumed),
         cmocka_unit_test(existing_results_are_kept),
+        cmocka_unit_test(folders_keep_their_rules),
+        cmocka_unit_test(the_default_is_calibrated),
         cmocka_unit_test(a_second_writer_is_refused),
         cmocka_unit_test(bad_input_is_refused_once),
         cmocka_unit_test(nothing_feasible_is_told),

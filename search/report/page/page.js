@@ -41,6 +41,8 @@ function showHead() {
     `${plain(strategies.json.of)} strategies and layouts, ${plain(done)} searches done`,
     best >= 0 ? `best: ${seconds(searches.at("best_time_s", best))} with ${strategyName(strategyOf(best))}` : pending > 0 ? "nothing found yet" : "nothing works",
   ].join("; ");
+  byId("basis").textContent = a.rests_on ? `Predictions rest on ${a.rests_on}.` : "";
+  byId("basis").hidden = !a.rests_on;
   const notes = [];
   if (pending > 0) notes.push(`When this page was made (${report.made.when}), ${plain(pending)} of ${plain(searches.json.of)} searches were still pending: make it again to include them.`);
   if (searches.rows < done) notes.push(`The page has ${plain(searches.rows)} of ${plain(done)} searches: the best of each strategy, the Pareto front, and every ${report.made.stride}th of the others (--rows N for more).`);
@@ -71,6 +73,7 @@ function showAsked() {
     ["sought", goals.map((goal) => goalNames[goal] ?? goal).join(", ")],
     ["bounds", bounds()],
     ["rules", a.rules],
+    ["predictions rest on", a.rests_on],
     ["strategies and layouts", plain(strategies.json.of)],
     ["searches", plain(searches.json.of)],
     ["evaluations", plain(a.evaluations)],
@@ -161,7 +164,12 @@ function command(workId) {
 
 const endings = { converged: "converged", iterations: "stopped at the limit", stopped: "given up by the rule", infeasible: "no device that works" };
 
-function showFacts(row) {
+// By rule or measured, where the rules know boards.
+function boardText(watts) {
+  return `${si(watts, "W")}, ${report.asked.power_basis === "measured" ? "as measured" : "by rule"}`;
+}
+
+function showFacts(row, design) {
   const strategy = strategyOf(row);
   const get = (name) => searches.at(name, row);
   const rank = report.ranked.indexOf(get("work_id"));
@@ -169,6 +177,8 @@ function showFacts(row) {
     ["time", seconds(get("best_time_s"), 6)],
     ["energy", searches.has("energy_j") ? si(get("energy_j"), "J") : ""],
     ["power", searches.has("energy_j") ? si(get("energy_j") / get("best_time_s"), "W") : ""],
+    ["power of a board", design?.board_w ? boardText(design.board_w) : ""],
+    ["model FLOPs utilization", design?.mfu ? percent(design.mfu) : ""],
     ["strategy", strategyName(strategy)],
     ["system", systemName(strategy)],
     [onNodes(strategy) ? "placement" : "layout, innermost first", layoutName(strategy)],
@@ -260,7 +270,7 @@ function choose(row, quietly) {
   state.row = row;
   state.design = design ?? null;
   byId("design-title").textContent = `Search ${workId}: ${seconds(searches.at("best_time_s", row))} with ${strategyName(strategy)}`;
-  showFacts(row);
+  showFacts(row, design);
   showDevice(row, design);
   showYaml(row, design);
   document.querySelectorAll("#best-table tbody tr").forEach((line) => line.classList.toggle("chosen", Number(line.dataset.row) === row));
