@@ -125,6 +125,7 @@ static df_status
 explain(df_predictor *p, const df_cfg *cfg, const df_rules *rules, json_t *object, df_err *err)
 {
     double here[FIGURES];
+    bool any = false;
     DF_TRY(predict(p, cfg, rules, here, err));
     for (size_t i = 0; i < df_rule_count; i++) {
         double there[FIGURES];
@@ -140,9 +141,14 @@ explain(df_predictor *p, const df_cfg *cfg, const df_rules *rules, json_t *objec
                      here, status == DF_OK ? there : here);
         } else if (status != DF_OK) {
             printf("\n%s\n  with the other value: %s\n", df_rule_table[i].name, refused.text);
+            any = true;
         } else if (any_differs(here, there)) {
             print_rule(&df_rule_table[i], now, here, there);
+            any = true;
         }
+    }
+    if (!object && !any) {
+        puts("none does");
     }
     return DF_OK;
 }

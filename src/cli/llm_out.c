@@ -235,6 +235,24 @@ static void print_columns(bool training)
     printf(" %7s %10s %10s %10s  %s\n", "share %", "flops", "DRAM bytes", "sent bytes", "bound by");
 }
 
+/* What is not an operator's: a framework or an engine may also do two things at once. */
+static void print_rest(const df_llm_report *report, double rest_s, double whole_s)
+{
+    const double least_s = 1e-9 * whole_s; /* rounding */
+    const bool training = report->result->run_type == DF_RUN_TRAINING;
+    if (!report->rules->calibrated) {
+        print_share("waiting for stages, hops, reductions", rest_s > least_s ? rest_s : 0.0,
+                    whole_s);
+    } else if (rest_s < -least_s) {
+        print_share("beside other operators", rest_s, whole_s);
+    } else if (training) {
+        print_share("host, stages, hops, reductions", rest_s, whole_s);
+    } else {
+        print_share(report->result->turns > 1.0 ? "engine, and further turns" : "engine", rest_s,
+                    whole_s);
+    }
+}
+
 /* Prints one device of an average stage: each operator, and the rest of the time. */
 static void print_breakdown(const df_llm_report *report,
                             const df_breakdown *pass,
@@ -262,10 +280,7 @@ static void print_breakdown(const df_llm_report *report,
     if (optimizer_s > 0) {
         print_share("optimizer", optimizer_s, whole_s);
     }
-    const double rest_s = whole_s - sum_s - recompute_s - optimizer_s;
-    const double rounding = 1e-9;
-    print_share("waiting for stages, hops, reductions", rest_s > rounding * whole_s ? rest_s : 0.0,
-                whole_s);
+    print_rest(report, whole_s - sum_s - recompute_s - optimizer_s, whole_s);
 }
 
 /* Rates at the start, in the middle and at the end of the decode phase, of all sequences. */
@@ -291,7 +306,9 @@ static void print_inference(const df_llm_report *report)
         printf("Decode sequences/s");
         print_rates(&r->tokens_ps, 1);
         printf("Aggregate decode throughput tok/s (batch=%" PRId64 ", dp=%" PRId64 ")", batch, dp);
-        print_rates(&r->tokens_ps, df_compat_rated_sequences(report->rules, report->cfg));
+        print_rates(&r->tokens_ps, r->at_once > 0.0
+                                       ? r->at_once
+                                       : df_compat_rated_sequences(report->rules, report->cfg));
     }
     printf("  prefill                        %13.6g s\n", r->prefill_s);
     printf("  decode                         %13.6g s\n", r->decode_s);

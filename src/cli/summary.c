@@ -178,7 +178,8 @@ static void print_inference(FILE *out, const df_summary *s)
     snprintf(title, sizeof title,
              "Aggregate Decode Throughput Tok/s (batch=%" PRId64 ", dp=%" PRId64 ")", batch, dp);
     print_rates(out, "Decode Generations per Second", &r->tokens_ps, 1);
-    print_rates(out, title, &r->tokens_ps, df_compat_rated_sequences(s->rules, s->cfg));
+    print_rates(out, title, &r->tokens_ps,
+                r->at_once > 0.0 ? r->at_once : df_compat_rated_sequences(s->rules, s->cfg));
 }
 
 static void print_mode(FILE *out, const df_summary *s)

@@ -114,6 +114,7 @@ df_status df_llm_infer_calibrated(df_job *x, df_llm_result *out)
     out->time_s = t.total_s;
     out->first_token_s = t.first_token_s;
     out->turns = t.turns;
+    out->at_once = sequences * x->split.dp;
     out->model_flops = forward_flops(x, &batch);
     out->tokens_ps = (df_llm_rates){
         per_second(t.first_ps, sequences), per_second(t.middle_ps, sequences),

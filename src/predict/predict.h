@@ -53,6 +53,7 @@ typedef struct {
     bool cut_short;     /* training ends with the logits' backward pass of the first micro-batch */
     df_energy energy;   /* of the whole run on all devices */
     double board_w;     /* of a device, by the calibrated rules; 0: not known */
+    double at_once;     /* sequences that engines run at once, of all replicas; 0: no engine */
     double turns;       /* in which an engine runs the batch; 0: at once, or no engine runs it */
     double model_flops; /* flops that the run needs at least, according to the rules: without
                            recomputation */
