@@ -51,8 +51,77 @@ typedef enum { DF_OVERLAP_NONE, DF_OVERLAP_BACKWARD, DF_OVERLAP_CHUNKED } df_ove
 typedef enum { DF_STAGES_EVEN, DF_STAGES_ENDS_AS_LAYERS, DF_STAGES_BALANCED } df_stage_split;
 typedef enum { DF_CONTEXT_GATHER, DF_CONTEXT_RING } df_context_kind;
 typedef enum { DF_THROTTLE_INSIDE, DF_THROTTLE_OUTSIDE } df_throttle_join;
+/* What one graph launches: nothing, the router of experts, attention as well, the iteration. */
+typedef enum { DF_GRAPH_NONE, DF_GRAPH_ROUTER, DF_GRAPH_ATTENTION, DF_GRAPH_ITERATION } df_graph;
+typedef enum { DF_DISPATCH_NCCL, DF_DISPATCH_DEEPEP, DF_DISPATCH_HYBRIDEP } df_dispatcher;
+typedef enum { DF_GROUPED_LOOP, DF_GROUPED_FUSED } df_grouped;
 /* fp8 and nvfp4 products of measured serving kernels, a vendor's library, a training library. */
 typedef enum { DF_LOW_MEASURED, DF_LOW_VENDOR, DF_LOW_TRAINING } df_low_kernel;
+
+/* How experts and layers with a state are run. */
+#define DF_EXPERT_KEYS(XX)                                                                         \
+    XX(graph, "sw_param.framework.graph", "", words_graph, DF_OPT_CHOICE, ANY,                     \
+       "what one CUDA graph launches in models with experts")                                      \
+    XX(graph_router, "sw_param.framework.graph_router", "", NULL, DF_OPT_REAL, FRACTION,           \
+       "host time of experts that is left with their router in a graph")                           \
+    XX(graph_attention, "sw_param.framework.graph_attention", "", NULL, DF_OPT_REAL, FRACTION,     \
+       "host time of attention that is left in a graph")                                           \
+    XX(fp8_attention, "sw_param.framework.fp8_attention", "", df_words_bool, DF_OPT_CHOICE, ANY,   \
+       "attention is computed in fp8")                                                             \
+    XX(moe_host_ops, "sw_param.framework.moe_host_ops", "", NULL, DF_OPT_REAL, FROM_0,             \
+       "operations of the host for a layer's experts, both passes")                                \
+    XX(moe_host_bf16, "sw_param.framework.moe_host_bf16", "", NULL, DF_OPT_REAL, FRACTION,         \
+       "share of them in bf16, which launches no quantising")                                      \
+    XX(part_floor_s, "sw_param.framework.part_floor", "s", NULL, DF_OPT_REAL, FROM_0,              \
+       "least time of a part of an interleaved pipeline that overlaps exchanges without a graph")  \
+    XX(each_kernel_s, "sw_param.framework.each_kernel", "s", NULL, DF_OPT_REAL, FROM_0,            \
+       "a kernel in a loop over experts")                                                          \
+    XX(each_mxfp8, "sw_param.framework.each_kernels.mxfp8", "", NULL, DF_OPT_REAL, FROM_0,         \
+       "kernels of an expert's product in mxfp8")                                                  \
+    XX(each_fp8, "sw_param.framework.each_kernels.fp8", "", NULL, DF_OPT_REAL, FROM_0,             \
+       "the same in other formats of few bits")                                                    \
+    XX(each_bf16, "sw_param.framework.each_kernels.bf16", "", NULL, DF_OPT_REAL, FROM_0,           \
+       "the same in bf16")                                                                         \
+    XX(stash_copies, "sw_param.framework.stash_copies", "", NULL, DF_OPT_REAL, FROM_0,             \
+       "copies of saved activations into pages")                                                   \
+    XX(scan_flops_ps, "sw_param.framework.scan_rate", "flop/s", NULL, DF_OPT_REAL, ABOVE_0,        \
+       "rate of a scan's products")                                                                \
+    XX(scan_forward_bytes, "sw_param.framework.scan_bytes_forward", "B", NULL, DF_OPT_REAL,        \
+       FROM_0, "traffic of a layer with a state for a token and its inner width, forward")         \
+    XX(scan_backward_bytes, "sw_param.framework.scan_bytes_backward", "B", NULL, DF_OPT_REAL,      \
+       FROM_0, "the same, backward")                                                               \
+    XX(exchange_link, "sw_param.framework.exchange_link", "", NULL, DF_OPT_REAL, UTIL,             \
+       "share of the links' rate that dispatch kernels reach inside a node")                       \
+    XX(exchange_link_nccl, "sw_param.framework.exchange_link_nccl", "", NULL, DF_OPT_REAL, UTIL,   \
+       "the same of NCCL's all-to-all of tokens")                                                  \
+    XX(exchange_port, "sw_param.framework.exchange_port", "", NULL, DF_OPT_REAL, UTIL,             \
+       "share of a port's rate that HybridEP reaches between nodes")                               \
+    XX(exchange_start_s, "sw_param.framework.exchange_start", "s", NULL, DF_OPT_REAL, FROM_0,      \
+       "start of a dispatch kernel")                                                               \
+    XX(exchange_start_nccl_s, "sw_param.framework.exchange_start_nccl", "s", NULL, DF_OPT_REAL,    \
+       FROM_0, "start of NCCL's all-to-all of tokens")                                             \
+    XX(exchange_hide, "sw_param.framework.exchange_hide", "", NULL, DF_OPT_REAL, FRACTION,         \
+       "share of an overlapped exchange that hides")                                               \
+    XX(exchange_hide_graph, "sw_param.framework.exchange_hide_graph", "", NULL, DF_OPT_REAL,       \
+       FRACTION, "the same with a graph of the whole iteration")                                   \
+    XX(dispatcher, "moe_param.dispatcher", "", words_dispatcher, DF_OPT_CHOICE, ANY,               \
+       "what carries tokens to experts")                                                           \
+    XX(dispatcher_sms, "moe_param.dispatcher_sms", "", NULL, DF_OPT_REAL, FROM_0,                  \
+       "bundles that it takes from the products beside it")                                        \
+    XX(exchange_overlaps, "moe_param.overlap_exchange", "", df_words_bool, DF_OPT_CHOICE, ANY,     \
+       "tokens travel beside the computation of another micro-batch")                              \
+    XX(shared_overlaps, "moe_param.shared_overlap", "", df_words_bool, DF_OPT_CHOICE, ANY,         \
+       "shared experts run beside an exchange that nothing else hides")                            \
+    XX(grouped, "moe_param.grouped_kernel", "", words_grouped, DF_OPT_CHOICE, ANY,                 \
+       "products of experts: one kernel, or one for each expert")                                  \
+    XX(router_pads, "moe_param.pad_in_router", "", df_words_bool, DF_OPT_CHOICE, ANY,              \
+       "the router pads what experts get to whole tiles")                                          \
+    XX(capacity_pads, "moe_param.pad_to_capacity", "", df_words_bool, DF_OPT_CHOICE, ANY,          \
+       "experts get a fixed number of tokens")                                                     \
+    XX(paged_stash, "moe_param.paged_stash", "", df_words_bool, DF_OPT_CHOICE, ANY,                \
+       "saved activations of experts are copied to pages")                                         \
+    XX(expert_bias, "moe_param.expert_bias", "", df_words_bool, DF_OPT_CHOICE, ANY,                \
+       "the second product of an expert adds a bias in kernels of its own")
 
 /* XX(field, path, unit or words, kind, range, meaning). All are doubles; words are the values of
  * the enums above. What a file does not give is that of the profile. */
@@ -122,7 +191,8 @@ typedef enum { DF_LOW_MEASURED, DF_LOW_VENDOR, DF_LOW_TRAINING } df_low_kernel;
     XX(context, "scheduling_param.context", "", words_context, DF_OPT_CHOICE, ANY,                 \
        "keys and values of context parallelism: gathered, or passed around beside attention")      \
     XX(context_balanced, "scheduling_param.context_balanced", "", df_words_bool, DF_OPT_CHOICE,    \
-       ANY, "devices share the causal mask evenly")
+       ANY, "devices share the causal mask evenly")                                                \
+    DF_EXPERT_KEYS(XX)
 
 /* NOLINTBEGIN(bugprone-macro-parentheses): names cannot stand in parentheses */
 #define NAME(name, word) name,

@@ -95,6 +95,17 @@ static const df_word words_stages[] = {{"even", DF_STAGES_EVEN, false},
                                        {NULL, 0, false}};
 static const df_word words_context[] = {
     {"gather", DF_CONTEXT_GATHER, false}, {"ring", DF_CONTEXT_RING, false}, {NULL, 0, false}};
+static const df_word words_graph[] = {{"none", DF_GRAPH_NONE, false},
+                                      {"router", DF_GRAPH_ROUTER, false},
+                                      {"attention", DF_GRAPH_ATTENTION, false},
+                                      {"iteration", DF_GRAPH_ITERATION, false},
+                                      {NULL, 0, false}};
+static const df_word words_dispatcher[] = {{"alltoall", DF_DISPATCH_NCCL, false},
+                                           {"deepep", DF_DISPATCH_DEEPEP, false},
+                                           {"hybridep", DF_DISPATCH_HYBRIDEP, false},
+                                           {NULL, 0, false}};
+static const df_word words_grouped[] = {
+    {"loop", DF_GROUPED_LOOP, false}, {"fused", DF_GROUPED_FUSED, false}, {NULL, 0, false}};
 const df_word df_words_number[] = {{"bf16", DF_FORMAT_BF16, false},
                                    {"fp16", DF_FORMAT_BF16, true},
                                    {"half", DF_FORMAT_BF16, true},
@@ -1213,6 +1224,7 @@ const df_opt_section df_opt_sections[] = {
     {"network", 0, "Networks of known clusters"},
     {"memory_hierarchy", DF_CFG_NEED_HARDWARE, "Memory levels, from the registers outwards"},
     {"scheduling_param", DF_CFG_NEED_HARDWARE, "How the work is split over the devices"},
+    {"moe_param", 0, "How experts are run in training (calibrated rules)"},
     {"execution_backend", 0, "How communication is timed"},
     {"inference", 0, "Inference on the device (LLM)"},
     {"model_param", DF_CFG_NEED_MODEL, "The model; its mode says which keys it has"},

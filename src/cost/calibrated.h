@@ -46,6 +46,7 @@ typedef struct {
     double stream_share;
     df_comm_library all_reduce;
     df_kernel_memo *memo; /* of the card and the load; NULL: every kernel is computed */
+    bool block_scales;    /* the format of products has a scale for each block: mxfp8 */
     bool frozen;          /* weights have no gradients */
     bool behind;   /* keys that have no query are of tokens in the cache, not of other devices */
     bool host_bus; /* collectives that leave a node go through the host where ports are pooled */

@@ -146,7 +146,7 @@ static inline df_status price_kernel(const df_coster *c, const df_op *op, df_pri
 }
 
 /* A kernel that only some layers have, as each of them on average. */
-static void take_share(double share, df_price *price)
+void df_price_take_share(double share, df_price *price)
 {
     price->time_s *= share;
     price->launch_s *= share;
@@ -187,7 +187,7 @@ df_status df_price_ops(const df_coster *c, const df_op op[], int count, df_price
         price[i].time_s += launch_s;
         price[i].launch_s += launch_s;
         if (op[i].share != 1.0 && !again) {
-            take_share(op[i].share, &price[i]);
+            df_price_take_share(op[i].share, &price[i]);
         }
     }
     return DF_OK;

@@ -61,6 +61,9 @@ df_price_collective_s(const df_coster *c, const df_op_collective *what, const df
  * DF_INFEASIBLE: the device cannot hold a tile, a transfer has no link. DF_EINVAL: the simulator
  * cannot run a collective.
  * A device that is merely without a rate has infinite times. */
+/* Turns a price into that share of it, of time, launches, flops and bytes alike. */
+void df_price_take_share(double share, df_price *price);
+
 DF_NODISCARD df_status df_price_ops(const df_coster *c,
                                     const df_op op[],
                                     int count,

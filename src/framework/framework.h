@@ -22,7 +22,8 @@ void df_framework_of(const df_cfg *cfg, df_framework *out);
 /* ---- What is trained ---- */
 
 typedef struct {
-    const df_dims *dims;
+    const df_dims *dims;   /* the kind of layer in question */
+    const df_stack *stack; /* all kinds */
     const df_split *split;
     bool sequence; /* sequence parallelism, whatever cp */
     bool frozen;   /* weights: LoRA */
@@ -50,11 +51,35 @@ df_calibrated df_train_prices(const df_framework *w,
  * with everything else as the framework runs it. */
 void df_train_edit(const df_framework *w, const df_train *t, df_ops *ops);
 
+/* ---- Experts ---- */
+
+/* Seconds of a layer's experts in a micro-batch, and what they are made of. */
+typedef struct {
+    double product_s[DF_DIRECTIONS]; /* of experts; backward both gradients */
+    double stream_s[DF_DIRECTIONS];
+    double shared_s[DF_DIRECTIONS]; /* experts to which every token goes, and the latent width */
+    double router_s[DF_DIRECTIONS];
+    double transfer_s;             /* one dispatch or combine */
+    double shown_s[DF_DIRECTIONS]; /* what nothing hides of two of them */
+    double activation_s;           /* of the experts: what moe_act does again */
+    double time_s[DF_DIRECTIONS];
+} df_expert_times;
+
+/* Of the kind of layer in question, which has experts. */
+void df_train_experts(const df_framework *w,
+                      const df_train *t,
+                      const df_calibrated *c,
+                      df_expert_times *out);
+
+/* Distinct ones of `parts` equal parts of the experts that a token's choices lie in, on average. */
+double df_experts_reached(double experts, double top_k, double parts);
+
 /* ---- A layer ---- */
 
 /* Seconds of a layer by what they go to, forward and backward. */
 typedef struct {
     double product_s[DF_DIRECTIONS], attention_s[DF_DIRECTIONS], pointwise_s[DF_DIRECTIONS];
+    double experts_s[DF_DIRECTIONS];
     double exposed_s[DF_DIRECTIONS]; /* of collectives: what no product hides */
     double host_s[DF_DIRECTIONS];
     double again_s, again_host_s; /* forward work that the backward pass does again */
@@ -64,7 +89,7 @@ typedef struct {
 /* `price` is of `ops`, which df_train_edit made. */
 void df_train_layer(const df_framework *w,
                     const df_train *t,
-                    const df_fabric *fabric,
+                    const df_calibrated *c,
                     const df_ops *ops,
                     const df_price price[],
                     df_layer_times *out);
@@ -88,11 +113,11 @@ typedef struct {
     double time_s;
 } df_train_times;
 
-/* `c` prices collectives and streams. */
+/* `c` prices collectives and streams; `layer` has the times of each kind of the stack. */
 void df_train_step(const df_framework *w,
                    const df_train *t,
                    const df_calibrated *c,
-                   const df_layer_times *layer,
+                   const df_layer_times layer[],
                    const df_end_times *ends,
                    df_train_times *out);
 

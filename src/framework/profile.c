@@ -22,7 +22,9 @@ typedef struct {
 #define AT(field) (offsetof(df_framework, field) / sizeof(double))
 #define LIST(settings) (settings), sizeof(settings) / sizeof(setting)
 
-/* Host: read off training on H100 nodes whose devices wait for it. Pointwise kernels, loss: their
+/* Experts, states: fitted on NVIDIA's published runs of models with experts (2025 to 2026) and on
+ * tables of DeepEP; bytes of a scan counted from its kernels' inputs and outputs.
+ * Host: read off training on H100 nodes whose devices wait for it. Pointwise kernels, loss: their
  * traffic counted in the sources, times 1.7 where each is a kernel of its own, fitted on the same.
  * optimizer: fp32 moments and weights, their gradient and norm. */
 static const setting megatron_2021[] = {{AT(ops_forward), 60},
@@ -57,7 +59,38 @@ static const setting megatron_2021[] = {{AT(ops_forward), 60},
                                         {AT(gather_least), 0.5},
                                         {AT(stage_split), DF_STAGES_EVEN},
                                         {AT(context), DF_CONTEXT_GATHER},
-                                        {AT(context_balanced), 1}};
+                                        {AT(context_balanced), 1},
+                                        {AT(graph), DF_GRAPH_NONE},
+                                        {AT(graph_router), 0.95},
+                                        {AT(graph_attention), 0.2},
+                                        {AT(fp8_attention), 0},
+                                        {AT(moe_host_ops), 288},
+                                        {AT(moe_host_bf16), 0.55},
+                                        {AT(part_floor_s), 33e-3},
+                                        {AT(each_kernel_s), 5.5e-6},
+                                        {AT(each_mxfp8), 4},
+                                        {AT(each_fp8), 3},
+                                        {AT(each_bf16), 1},
+                                        {AT(stash_copies), 1.4},
+                                        {AT(scan_flops_ps), 92e12},
+                                        {AT(scan_forward_bytes), 37},
+                                        {AT(scan_backward_bytes), 90},
+                                        {AT(exchange_link), 0.95},
+                                        {AT(exchange_link_nccl), 0.45},
+                                        {AT(exchange_port), 0.74},
+                                        {AT(exchange_start_s), 20e-6},
+                                        {AT(exchange_start_nccl_s), 30e-6},
+                                        {AT(exchange_hide), 0.68},
+                                        {AT(exchange_hide_graph), 1},
+                                        {AT(dispatcher), DF_DISPATCH_NCCL},
+                                        {AT(dispatcher_sms), 24},
+                                        {AT(exchange_overlaps), 0},
+                                        {AT(shared_overlaps), 0},
+                                        {AT(grouped), DF_GROUPED_LOOP},
+                                        {AT(router_pads), 0},
+                                        {AT(capacity_pads), 0},
+                                        {AT(paged_stash), 0},
+                                        {AT(expert_bias), 0}};
 /* Gradients are added up in the products, and reduced in fp32. */
 static const setting megatron_2022[] = {
     {AT(accumulate_bytes), 0}, {AT(gradient_bytes), 4}, {AT(overlap_tensor), DF_OVERLAP_BACKWARD}};
@@ -80,6 +113,14 @@ static const setting nemo[] = {
     {AT(context), DF_CONTEXT_RING},  {AT(quantise), 0.6},
     {AT(quantise_mx), 1.3}};
 static const setting nemo_24_07[] = {{AT(accumulate_bytes), 6}};
+/* What the recipes of each release switch on for experts; docs/calibrated.md. */
+static const setting nemo_25_09[] = {{AT(capacity_pads), 1}};
+static const setting nemo_25_11[] = {
+    {AT(graph), DF_GRAPH_ROUTER}, {AT(dispatcher), DF_DISPATCH_HYBRIDEP}, {AT(dispatcher_sms), 32}};
+static const setting nemo_26_06[] = {
+    {AT(graph), DF_GRAPH_ITERATION}, {AT(dispatcher), DF_DISPATCH_HYBRIDEP},
+    {AT(dispatcher_sms), 32},        {AT(exchange_overlaps), 1},
+    {AT(grouped), DF_GROUPED_FUSED}, {AT(paged_stash), 1}};
 static const setting megatron_ci[] = {{AT(overlap_tensor), DF_OVERLAP_NONE}};
 static const setting llm_foundry[] = {{AT(gradient_bytes), 4},
                                       {AT(optimizer_bytes), 120},
@@ -108,12 +149,12 @@ static const profile profiles[DF_FRAMEWORK_COUNT] = {
     [DF_FRAMEWORK_FSDP_UCI] = {LIST(fsdp_uci), DF_FRAMEWORK_GATED_EAGER},
     [DF_FRAMEWORK_NEMO] = {LIST(nemo), DF_FRAMEWORK_GATED_EAGER},
     [DF_FRAMEWORK_NEMO_24_07] = {LIST(nemo_24_07), DF_FRAMEWORK_NEMO},
-    [DF_FRAMEWORK_NEMO_25_09] = {NULL, 0, DF_FRAMEWORK_NEMO},
-    [DF_FRAMEWORK_NEMO_25_11] = {NULL, 0, DF_FRAMEWORK_NEMO},
-    [DF_FRAMEWORK_NEMO_26_02] = {NULL, 0, DF_FRAMEWORK_NEMO},
-    [DF_FRAMEWORK_NEMO_26_04] = {NULL, 0, DF_FRAMEWORK_NEMO},
-    [DF_FRAMEWORK_NEMO_26_06] = {NULL, 0, DF_FRAMEWORK_NEMO},
-    [DF_FRAMEWORK_NEMO_26_08] = {NULL, 0, DF_FRAMEWORK_NEMO},
+    [DF_FRAMEWORK_NEMO_25_09] = {LIST(nemo_25_09), DF_FRAMEWORK_NEMO},
+    [DF_FRAMEWORK_NEMO_25_11] = {LIST(nemo_25_11), DF_FRAMEWORK_NEMO},
+    [DF_FRAMEWORK_NEMO_26_02] = {NULL, 0, DF_FRAMEWORK_NEMO_25_11},
+    [DF_FRAMEWORK_NEMO_26_04] = {NULL, 0, DF_FRAMEWORK_NEMO_25_11},
+    [DF_FRAMEWORK_NEMO_26_06] = {LIST(nemo_26_06), DF_FRAMEWORK_NEMO},
+    [DF_FRAMEWORK_NEMO_26_08] = {NULL, 0, DF_FRAMEWORK_NEMO_26_06},
     [DF_FRAMEWORK_MLPERF] = {NULL, 0, DF_FRAMEWORK_NEMO},
     [DF_FRAMEWORK_MEGATRON_CI] = {LIST(megatron_ci), DF_FRAMEWORK_NEMO},
     [DF_FRAMEWORK_LLM_FOUNDRY] = {LIST(llm_foundry), DF_FRAMEWORK_GATED_EAGER},
@@ -278,6 +319,7 @@ df_calibrated df_train_prices(const df_framework *w,
                        .product = kernel_in(w, products),
                        .low_share = low_share(w, products),
                        .quantise = w->quantise * (mx ? w->quantise_mx : 1.0),
+                       .block_scales = mx,
                        .prompt_share = prompt_share(w, card->like),
                        .prompt_back = backward,
                        .prompt_balance = w->context_balanced != 0.0 ? 1.0 : 2.0 - 1.0 / cp,

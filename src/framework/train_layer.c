@@ -141,16 +141,85 @@ static double host_collective_s(const list *x, const df_fabric *fabric)
            (leaves ? (tp - 1.0) * fabric->step_s : 0.0);
 }
 
-static void time_host(const list *x, const df_fabric *fabric, df_layer_times *out)
+/* Operations of a layer; of a half of one, as hybrids have them, read off their code. */
+static double host_ops(const list *x, int direction)
 {
-    const double collective_s = host_collective_s(x, fabric);
-    out->host_s[DF_FORWARD] = x->w->ops_forward * x->w->op_time_s;
-    out->host_s[DF_BACKWARD] = x->w->ops_backward * x->w->op_time_s;
+    static const double scan[DF_DIRECTIONS] = {40.0, 60.0};
+    static const double attention[DF_DIRECTIONS] = {30.0, 50.0};
+    const df_dims *const d = x->t->dims;
+    if (d->mixer == DF_MIX_NONE) {
+        return 0.0;
+    }
+    if (d->ffn_kind == DF_FFN_NONE) {
+        return df_dims_is_scan(d) ? scan[direction] : attention[direction];
+    }
+    return direction == DF_FORWARD ? x->w->ops_forward : x->w->ops_backward;
+}
+
+/* Graphs and experts change what the host does, in models that have experts: 40 % of what experts
+ * take is forward. */
+static void time_expert_host(const list *x, const df_calibrated *c, df_layer_times *out)
+{
+    static const double share[DF_DIRECTIONS] = {0.4, 0.6};
+    const df_framework *const w = x->w;
+    const bool router = w->graph == DF_GRAPH_ROUTER || w->graph == DF_GRAPH_ATTENTION;
+    const bool low = c->product != &df_gemm_kernels[DF_GEMM_CUBLAS];
+    const double ops =
+        x->t->dims->experts > 1.0
+            ? w->moe_host_ops * (router ? w->graph_router : 1.0) * (low ? 1.0 : w->moe_host_bf16)
+            : 0.0;
+    for (int i = 0; i < DF_DIRECTIONS; i++) {
+        out->host_s[i] *= w->graph == DF_GRAPH_ATTENTION ? w->graph_attention : 1.0;
+        out->host_s[i] += share[i] * ops * w->op_time_s;
+        out->host_s[i] = w->graph == DF_GRAPH_ITERATION ? 0.0 : out->host_s[i];
+    }
+}
+
+static bool has_experts(const df_stack *stack)
+{
+    bool any = false;
+    for (int k = 0; k < stack->kinds; k++) {
+        any = any || stack->kind[k].experts > 1.0;
+    }
+    return any;
+}
+
+static void time_host(const list *x, const df_calibrated *c, df_layer_times *out)
+{
+    const double collective_s = host_collective_s(x, &c->fabric);
+    out->host_s[DF_FORWARD] = host_ops(x, DF_FORWARD) * x->w->op_time_s;
+    out->host_s[DF_BACKWARD] = host_ops(x, DF_BACKWARD) * x->w->op_time_s;
     for (int i = 0; i < x->ops->count; i++) {
         const df_op *const op = &x->ops->op[i];
         if (is_collective_over(op, DF_OVER_TP)) {
             out->host_s[df_op_direction(op)] += collective_s;
         }
+    }
+    if (has_experts(x->t->stack)) {
+        time_expert_host(x, c, out);
+    }
+}
+
+/* The products of a scan over chunks, one kernel; those of the backward pass take 3.5 times as
+ * long: read off Mamba-2's kernels. */
+static void time_scan(const list *x, df_layer_times *out)
+{
+    const df_dims *const d = x->t->dims;
+    const df_split *const s = x->t->split;
+    if (df_dims_is_scan(d)) {
+        const double tokens = s->batch * d->sequence / s->cp;
+        const double time_s = tokens * df_dims_scan_flops(d, false) / s->tp / x->w->scan_flops_ps;
+        out->attention_s[DF_FORWARD] += time_s;
+        out->attention_s[DF_BACKWARD] += 3.5 * time_s;
+    }
+}
+
+static void time_experts(const list *x, const df_calibrated *c, df_layer_times *out)
+{
+    df_expert_times experts;
+    if (x->t->dims->experts > 1.0) {
+        df_train_experts(x->w, x->t, c, &experts);
+        memcpy(out->experts_s, experts.time_s, sizeof experts.time_s);
     }
 }
 
@@ -179,12 +248,12 @@ static void recompute(const list *x, double forward_s, df_layer_times *out)
 static double device_s(const df_layer_times *t, int direction)
 {
     return t->product_s[direction] + t->attention_s[direction] + t->pointwise_s[direction] +
-           t->exposed_s[direction];
+           t->exposed_s[direction] + t->experts_s[direction];
 }
 
 void df_train_layer(const df_framework *w,
                     const df_train *t,
-                    const df_fabric *fabric,
+                    const df_calibrated *c,
                     const df_ops *ops,
                     const df_price price[],
                     df_layer_times *out)
@@ -193,13 +262,15 @@ void df_train_layer(const df_framework *w,
     const bool pieces = w->overlap_tensor == DF_OVERLAP_CHUNKED && t->sequence;
     memset(out, 0, sizeof *out);
     sum_kernels(&x, out);
+    time_scan(&x, out);
+    time_experts(&x, c, out);
     if (pieces) {
         expose_chunked(&x, out);
     } else {
         expose_whole(&x, w->overlap_tensor != DF_OVERLAP_NONE, out);
     }
     expose_context(&x, out);
-    time_host(&x, fabric, out);
+    time_host(&x, c, out);
     recompute(&x, device_s(out, DF_FORWARD), out);
     out->time_s[DF_FORWARD] = fmax(device_s(out, DF_FORWARD), out->host_s[DF_FORWARD]);
     out->time_s[DF_BACKWARD] = fmax(device_s(out, DF_BACKWARD) + out->again_s,

@@ -27,8 +27,9 @@ static shares shares_of(const df_train *t)
                     .whole_bytes = df_train_activation_bytes(t) * tokens * d->hidden,
                     .outside = tokens * d->hidden / (t->sequence ? s->tp : 1.0),
                     .width = tokens * d->heads * d->head_dim / s->tp,
-                    .kv_bytes = df_train_activation_bytes(t) * s->batch * d->sequence * 2.0 *
-                                kv_heads_of(t) * d->head_dim};
+                    .kv_bytes = df_train_activation_bytes(t) * s->batch * d->sequence *
+                                (df_dims_is_latent(d) ? d->latent.kv_rank + d->latent.rope
+                                                      : 2.0 * kv_heads_of(t) * d->head_dim)};
 }
 
 /* Traffic of pointwise kernels was counted for elements of 16 bits. */
@@ -37,20 +38,20 @@ static double scale_of(const df_train *t)
     return df_train_activation_bytes(t) / 2.0;
 }
 
-/* Products with weights are the model's; the rest is the framework's. */
-static bool keeps(const df_op *op)
+/* Products with weights are the model's; the rest is the framework's, and so are experts. */
+static bool keeps(const df_train *t, const df_op *op)
 {
+    const bool ffn = op->row == DF_ROW_FFN1 || op->row == DF_ROW_FFN2;
     const bool projects = op->row == DF_ROW_QKV || op->row == DF_ROW_OUT ||
-                          op->row == DF_ROW_FFN1 || op->row == DF_ROW_FFN2 ||
-                          op->row == DF_ROW_LOGITS;
+                          op->row == DF_ROW_LOGITS || (ffn && !(t->dims->experts > 1.0));
     return op->kind == DF_OP_GEMM && projects;
 }
 
-static void keep_products(df_ops *ops)
+static void keep_products(const df_train *t, df_ops *ops)
 {
     int kept = 0;
     for (int i = 0; i < ops->count; i++) {
-        if (keeps(&ops->op[i])) {
+        if (keeps(t, &ops->op[i])) {
             ops->op[kept++] = ops->op[i];
         }
     }
@@ -89,7 +90,8 @@ static const pointwise pointwise_of[][DF_DIRECTIONS] = {
 static void add_pointwise(const df_framework *w, const df_train *t, const shares *s, df_ops *ops)
 {
     const int kind = t->dims->gated ? (int)w->elementwise : DF_POINTWISE_GPT;
-    const double inner = s->tokens * t->dims->ffn / t->split->tp;
+    const double dense = t->dims->experts > 1.0 ? 0.0 : t->dims->ffn;
+    const double inner = s->tokens * dense / t->split->tp;
     const double scale = w->elementwise_scale * scale_of(t);
     for (int i = 0; i < DF_DIRECTIONS; i++) {
         const pointwise *const p = &pointwise_of[kind][i];
@@ -102,6 +104,39 @@ static void add_pointwise(const df_framework *w, const df_train *t, const shares
     }
 }
 
+/* Of a layer that is only one half of others, as hybrids have them: a norm with its residual, and
+ * what its products have between them. */
+static void
+add_half_pointwise(const df_framework *w, const df_train *t, const shares *s, df_ops *ops)
+{
+    static const double kernels[][DF_DIRECTIONS] = {{3.0, 6.0}, {4.0, 8.0}, {10.0, 18.0}};
+    const df_dims *const d = t->dims;
+    const bool scan = df_dims_is_scan(d);
+    const bool mixes = d->mixer != DF_MIX_NONE;
+    const double scale = w->elementwise_scale * scale_of(t);
+    const double scanned = s->tokens * df_dims_scan_width(d) / t->split->tp;
+    const double inner = d->experts > 1.0 ? 0.0 : s->tokens * d->ffn / t->split->tp;
+    for (int i = 0; i < DF_DIRECTIONS; i++) {
+        const pointwise *const p = &pointwise_of[DF_POINTWISE_GATED_FUSED][i];
+        const df_op_pass pass = i == DF_FORWARD ? DF_PASS_FORWARD : DF_PASS_INPUT_GRAD;
+        const double scan_bytes = i == DF_FORWARD ? w->scan_forward_bytes : w->scan_backward_bytes;
+        const double inner_bytes = scan    ? scan_bytes * scanned
+                                   : mixes ? scale * p->attention * s->width
+                                           : scale * p->inner * inner;
+        stream(ops, DF_BLOCK_LAYER, mixes ? DF_ROW_NORM1 : DF_ROW_NORM2, pass,
+               0.5 * scale * p->outside * s->outside,
+               kernels[scan    ? 2
+                       : mixes ? 1
+                               : 0][i]);
+        stream(ops, DF_BLOCK_LAYER, DF_ROW_ACTIVATION, pass, inner_bytes, 0.0);
+    }
+}
+
+static bool is_half(const df_dims *d)
+{
+    return d->mixer == DF_MIX_NONE || d->ffn_kind == DF_FFN_NONE;
+}
+
 /* ---- Attention ---- */
 
 static void add_kernel(const df_train *t, df_op_pass pass, df_ops *ops)
@@ -112,7 +147,8 @@ static void add_kernel(const df_train *t, df_op_pass pass, df_ops *ops)
                                       .keys = t->dims->sequence,
                                       .heads = t->split->batch * t->dims->heads / t->split->tp,
                                       .kv_heads = t->split->batch * kv_heads_of(t),
-                                      .head_dim = t->dims->head_dim,
+                                      .head_dim = df_dims_pair_width(t->dims),
+                                      .unseen = df_dims_unseen(t->dims, t->dims->sequence),
                                       .causal = true};
 }
 
@@ -146,6 +182,9 @@ static void add_unfused(const df_train *t, df_ops *ops)
 
 static void add_attention(const df_train *t, df_ops *ops)
 {
+    if (t->dims->mixer == DF_MIX_NONE || df_dims_is_scan(t->dims)) {
+        return; /* train_layer.c has the time of a scan */
+    }
     if (t->fused) {
         add_kernel(t, DF_PASS_FORWARD, ops);
         add_kernel(t, DF_PASS_INPUT_GRAD, ops);
@@ -229,14 +268,20 @@ static void add_ends(const df_framework *w, const df_train *t, const shares *s, 
 void df_train_edit(const df_framework *w, const df_train *t, df_ops *ops)
 {
     const shares s = shares_of(t);
-    keep_products(ops);
-    add_pointwise(w, t, &s, ops);
+    keep_products(t, ops);
+    if (is_half(t->dims)) {
+        add_half_pointwise(w, t, &s, ops);
+    } else {
+        add_pointwise(w, t, &s, ops);
+    }
     add_attention(t, ops);
-    if (t->split->tp > 1.0) {
+    if (t->split->tp > 1.0 && t->dims->mixer != DF_MIX_NONE) {
         add_tensor_half(t, s.whole_bytes, DF_ROW_QKV, DF_ROW_OUT, ops);
+    }
+    if (t->split->tp > 1.0 && t->dims->ffn_kind != DF_FFN_NONE && !(t->dims->experts > 1.0)) {
         add_tensor_half(t, s.whole_bytes, DF_ROW_FFN1, DF_ROW_FFN2, ops);
     }
-    if (t->split->cp > 1.0) {
+    if (t->split->cp > 1.0 && df_dims_cache_numbers(t->dims) > 0.0) {
         add_context(s.kv_bytes, ops);
     }
     add_ends(w, t, &s, ops);

@@ -6,25 +6,60 @@
 
 /* ---- Parameters ---- */
 
-/* Of a layer on a device. */
-static double layer_params(const df_train *t)
-{
-    return df_dims_layer_params(t->dims) / t->split->tp;
-}
-
 /* Of the embedding or of the logits. */
 static double table_params(const df_train *t)
 {
     return df_dims_table_params(t->dims) / t->split->tp;
 }
 
-static double stage_params(const df_framework *w, const df_train *t, int64_t stage)
+/* Layers of each kind on a stage: consecutive ones. */
+static void count_kinds(const df_framework *w, const df_train *t, int64_t stage, double count[])
 {
+    const df_stack *const stack = t->stack;
+    const int64_t layers = (int64_t)df_train_stage_layers(w, t, stage);
+    int64_t first = 0;
+    for (int k = 0; k < stack->kinds; k++) {
+        count[k] = 0.0;
+    }
+    if (!stack->of) {
+        count[0] = (double)layers;
+        return;
+    }
+    for (int64_t i = 0; i < stage; i++) {
+        first += (int64_t)df_train_stage_layers(w, t, i);
+    }
+    for (int64_t i = first; i < first + layers; i++) {
+        count[stack->of[i]] += 1.0;
+    }
+}
+
+/* Parameters of a stage: those that replicas share, and experts, which fewer of them do. */
+typedef struct {
+    double common, experts;
+} stage_params;
+
+static double sum_of(const stage_params *p)
+{
+    return p->common + p->experts;
+}
+
+static stage_params params_of(const df_framework *w, const df_train *t, int64_t stage)
+{
+    const df_stack *const stack = t->stack;
     const int64_t last = (int64_t)t->split->pp - 1;
     const bool head_apart = last > 0 || !t->dims->tied;
-    return df_train_stage_layers(w, t, stage) * layer_params(t) +
-           (stage == 0 ? table_params(t) : 0.0) +
-           (stage == last && head_apart ? table_params(t) : 0.0);
+    double count[DF_LAYER_KINDS];
+    stage_params p = {0.0, 0.0};
+    count_kinds(w, t, stage, count);
+    for (int k = 0; k < stack->kinds; k++) {
+        const df_dims *const d = &stack->kind[k];
+        const double router = d->experts > 1.0 ? d->hidden * d->experts : 0.0;
+        p.common += count[k] * (df_split_other_params(t->split, d) + router);
+        p.experts += count[k] * df_split_expert_params(t->split, d);
+    }
+    p.common += (stage == 0 ? table_params(t) : 0.0) +
+                (stage == last && head_apart ? table_params(t) : 0.0);
+    return p;
 }
 
 /* ---- Stages ---- */
@@ -33,8 +68,8 @@ static double stage_params(const df_framework *w, const df_train *t, int64_t sta
  * short as can be; the others share the rest. */
 static double balanced_layers(const df_train *t, double stages, int64_t stage)
 {
-    const double layers = t->dims->layers;
-    const double head = table_params(t) / layer_params(t);
+    const double layers = t->stack->layers;
+    const double head = table_params(t) / df_split_mean_params(t->split, t->stack);
     double least = HUGE_VAL;
     double last = 0.0;
     for (int64_t i = 0; i <= (int64_t)layers; i++) {
@@ -57,7 +92,7 @@ static double balanced_layers(const df_train *t, double stages, int64_t stage)
 double df_train_stage_layers(const df_framework *w, const df_train *t, int64_t stage)
 {
     const double stages = t->split->pp;
-    const double layers = t->dims->layers;
+    const double layers = t->stack->layers;
     const double base = floor(layers / stages);
     const double extra = layers - base * stages;
     if (!(stages > 1.0)) {
@@ -90,23 +125,42 @@ typedef struct {
     const df_layer_times *layer;
     const df_end_times *ends;
     double batches, stages, parts;
+    bool experts; /* some layers have them */
 } step;
+
+/* A part of an interleaved pipeline that overlaps exchanges of tokens without a graph of the whole
+ * iteration takes at least so long, whatever it holds: read off two published runs. */
+static void apply_floor(const step *x, stage_times *s)
+{
+    const double floor_s = x->w->part_floor_s * x->parts;
+    const bool overlaps = x->w->exchange_overlaps != 0.0 && x->w->graph != DF_GRAPH_ITERATION;
+    if (overlaps && x->experts && x->stages > 1.0 && s->forward_s + s->backward_s < floor_s) {
+        s->forward_s = 0.4 * floor_s;
+        s->backward_s = 0.6 * floor_s;
+    }
+}
 
 static stage_times time_stage(const step *x, int64_t stage)
 {
-    const double n = df_train_stage_layers(x->w, x->t, stage);
     const bool first = stage == 0;
     const bool last = stage == (int64_t)x->stages - 1;
-    const double params = stage_params(x->w, x->t, stage);
-    stage_times s = {.forward_s = n * x->layer->time_s[DF_FORWARD],
-                     .backward_s = n * x->layer->time_s[DF_BACKWARD]};
+    const stage_params params = params_of(x->w, x->t, stage);
+    double count[DF_LAYER_KINDS];
+    stage_times s = {0.0, 0.0, 0.0};
+    count_kinds(x->w, x->t, stage, count);
+    for (int k = 0; k < x->t->stack->kinds; k++) {
+        s.forward_s += count[k] * x->layer[k].time_s[DF_FORWARD];
+        s.backward_s += count[k] * x->layer[k].time_s[DF_BACKWARD];
+    }
     s.forward_s += (first ? x->ends->embedding_s[DF_FORWARD] : 0.0) +
                    (last ? x->ends->logits_s[DF_FORWARD] : 0.0);
     s.backward_s += (first ? x->ends->embedding_s[DF_BACKWARD] : 0.0) +
                     (last ? x->ends->logits_s[DF_BACKWARD] : 0.0);
     s.accumulate_s =
-        x->t->frozen ? 0.0 : df_calibrated_stream_s(x->c, x->w->accumulate_bytes * params, 0.0);
+        x->t->frozen ? 0.0
+                     : df_calibrated_stream_s(x->c, x->w->accumulate_bytes * sum_of(&params), 0.0);
     s.backward_s += s.accumulate_s;
+    apply_floor(x, &s);
     return s;
 }
 
@@ -138,9 +192,26 @@ static double hop_s(const step *x)
 /* The devices that hold the same parameters. */
 typedef struct {
     double n, inside, rings;
-    double layers; /* of the fullest stage */
-    double params; /* of the same */
+    double layers;  /* of the fullest stage */
+    double params;  /* of the fullest one: what all these devices hold, */
+    double experts; /* what fewer devices hold, */
+    double expert_n, expert_inside, expert_rings; /* which are so many */
 } peers;
+
+/* Replicas of the experts that devices share; without such, experts have those of all else. */
+static void find_expert_peers(const step *x, peers *r)
+{
+    const double ep = df_split_ep(x->t->split);
+    const double together = fmin(ep, x->c->fabric.node);
+    r->expert_n = r->n;
+    r->expert_inside = r->inside;
+    r->expert_rings = r->rings;
+    if (ep > 1.0) {
+        r->expert_n = fmax(1.0, floor(r->n * x->t->split->tp / ep));
+        r->expert_inside = fmax(1.0, fmin(r->expert_n, floor(x->c->fabric.node / together)));
+        r->expert_rings = together;
+    }
+}
 
 static peers peers_of(const step *x)
 {
@@ -150,9 +221,12 @@ static peers peers_of(const step *x)
     r.inside = fmin(f->inside[DF_AXIS_DP] * (s->cp > 1.0 ? f->inside[DF_AXIS_CP] : 1.0), r.n);
     r.rings = f->node / r.inside;
     for (int64_t i = 0; i < (int64_t)x->stages; i++) {
+        const stage_params p = params_of(x->w, x->t, i);
         r.layers = fmax(r.layers, df_train_stage_layers(x->w, x->t, i));
-        r.params = fmax(r.params, stage_params(x->w, x->t, i));
+        r.params = fmax(r.params, p.common);
+        r.experts = fmax(r.experts, p.experts);
     }
+    find_expert_peers(x, &r);
     return r;
 }
 
@@ -169,9 +243,12 @@ static double parameter_bytes(const step *x)
     return apart ? df_format_bytes(f->weights) : x->w->parameter_bytes;
 }
 
-static double ring_s(const step *x, const peers *r, df_coll_kind kind, double bytes)
+/* Of all that a device holds. */
+static double ring_s(const step *x, const peers *r, df_coll_kind kind, double element_bytes)
 {
-    return df_calibrated_ring_s(x->c, kind, bytes, r->n, r->inside, r->rings);
+    return df_calibrated_ring_s(x->c, kind, element_bytes * r->params, r->n, r->inside, r->rings) +
+           df_calibrated_ring_s(x->c, kind, element_bytes * r->experts, r->expert_n,
+                                r->expert_inside, r->expert_rings);
 }
 
 /* What is left of an exchange beside `cover_s` of computation: at least that of one layer. */
@@ -188,9 +265,8 @@ exchange_s(const step *x, const peers *r, const stage_times *first, const stage_
 {
     const bool shards = x->t->zero_stage >= 1;
     const df_coll_kind kind = shards ? DF_COLL_REDUCE_SCATTER : DF_COLL_ALL_REDUCE;
-    double reduce_s = ring_s(x, r, kind, gradient_bytes(x) * r->params);
-    const double gather_s =
-        shards ? ring_s(x, r, DF_COLL_ALL_GATHER, parameter_bytes(x) * r->params) : 0.0;
+    double reduce_s = ring_s(x, r, kind, gradient_bytes(x));
+    const double gather_s = shards ? ring_s(x, r, DF_COLL_ALL_GATHER, parameter_bytes(x)) : 0.0;
     if (r->inside < r->n) { /* a bucket for each layer */
         reduce_s += r->layers * 2.0 * (r->n - 1.0) * x->c->fabric.step_s;
     }
@@ -203,8 +279,8 @@ exchange_s(const step *x, const peers *r, const stage_times *first, const stage_
  * for the step. */
 static double sharded_s(const step *x, const peers *r, double longest_s)
 {
-    const double gather_s = ring_s(x, r, DF_COLL_ALL_GATHER, parameter_bytes(x) * r->params);
-    const double scatter_s = ring_s(x, r, DF_COLL_REDUCE_SCATTER, gradient_bytes(x) * r->params);
+    const double gather_s = ring_s(x, r, DF_COLL_ALL_GATHER, parameter_bytes(x));
+    const double scatter_s = ring_s(x, r, DF_COLL_REDUCE_SCATTER, gradient_bytes(x));
     const double all_s = 2.0 * gather_s + scatter_s;
     if (x->stages > 1.0) {
         return x->w->gather_least * (gather_s + scatter_s);
@@ -214,8 +290,10 @@ static double sharded_s(const step *x, const peers *r, double longest_s)
 
 static double update_s(const step *x, const peers *r)
 {
-    const double shards = x->t->zero_stage >= 1 ? r->n : 1.0;
-    return df_calibrated_stream_s(x->c, x->w->optimizer_bytes * r->params / shards, 0.0);
+    const bool sharded = x->t->zero_stage >= 1;
+    const double params =
+        sharded ? r->params / r->n + r->experts / r->expert_n : r->params + r->experts;
+    return df_calibrated_stream_s(x->c, x->w->optimizer_bytes * params, 0.0);
 }
 
 /* The ends of a pipeline add up the gradients of the table that both have. */
@@ -249,23 +327,26 @@ static void time_pipeline(const step *x, stage_times *first, stage_times *last, 
 void df_train_step(const df_framework *w,
                    const df_train *t,
                    const df_calibrated *c,
-                   const df_layer_times *layer,
+                   const df_layer_times layer[],
                    const df_end_times *ends,
                    df_train_times *out)
 {
-    const step x = {.w = w,
-                    .t = t,
-                    .c = c,
-                    .layer = layer,
-                    .ends = ends,
-                    .batches = t->split->micro_batches,
-                    .stages = t->split->pp,
-                    .parts = t->split->pp > 1.0 ? t->parts : 1.0};
+    step x = {.w = w,
+              .t = t,
+              .c = c,
+              .layer = layer,
+              .ends = ends,
+              .batches = t->split->micro_batches,
+              .stages = t->split->pp,
+              .parts = t->split->pp > 1.0 ? t->parts : 1.0};
     stage_times first;
     stage_times last;
     memset(out, 0, sizeof *out);
     memset(&first, 0, sizeof first);
     memset(&last, 0, sizeof last);
+    for (int k = 0; k < t->stack->kinds; k++) {
+        x.experts = x.experts || t->stack->kind[k].experts > 1.0;
+    }
     time_pipeline(&x, &first, &last, out);
     if (!t->frozen) {
         const peers r = peers_of(&x);
@@ -292,10 +373,9 @@ static double scale_of(const df_train *t)
 
 /* Bytes of a parameter and what belongs to it: weights 2, master copies 4, gradients 4, moments 8;
  * a bucket of gradients on the wire. Read off what nanotron holds between steps. */
-static double usual_param_bytes(const df_train *t)
+static double usual_param_bytes(const df_train *t, double replicas)
 {
     const double unsharded = t->zero_stage == 0 ? 1.7 : 0.0;
-    const double replicas = df_split_replicas(t->split);
     if (!(replicas > 1.0)) {
         return 18.0 + unsharded;
     }
@@ -312,26 +392,24 @@ static double usual_param_bytes(const df_train *t)
 }
 
 /* The same where a file has other formats of weights and gradients. */
-static double param_bytes(const df_train *t)
+static double param_bytes(const df_train *t, double replicas)
 {
-    const double replicas = df_split_replicas(t->split);
     const double weight = df_train_weight_bytes(t) - 2.0;
     const double gradient = t->gradient_bytes > 0.0 ? t->gradient_bytes - 4.0 : 0.0;
-    return usual_param_bytes(t) + weight / (t->zero_stage >= 3 ? replicas : 1.0) +
+    return usual_param_bytes(t, replicas) + weight / (t->zero_stage >= 3 ? replicas : 1.0) +
            gradient / (t->zero_stage >= 2 ? replicas : 1.0);
 }
 
 /* What a layer keeps of a micro-batch for its backward pass, where it computes nothing again. With
  * a gate: fitted on the peaks of nanotron's runs. Without: counted by Korthikanti et al. (2022),
  * who also say what tensor parallelism without sequence parallelism leaves whole, and what the
- * products and the softmax of attention keep. */
-static double kept_bytes(const df_framework *w, const df_train *t)
+ * products and the softmax of attention keep. A token is kept once for each of its experts. */
+static double kept_bytes(const df_framework *w, const df_train *t, const df_dims *d)
 {
-    const df_dims *const d = t->dims;
     const df_split *const s = t->split;
     const double tokens = s->batch * d->sequence / s->cp;
     const double hidden = scale_of(t) * tokens * d->hidden;
-    const double ffn = scale_of(t) * tokens * d->ffn;
+    const double ffn = scale_of(t) * tokens * (d->top_k * d->ffn + d->shared);
     const double shared = d->gated ? 22.0 * hidden + 6.7 * ffn : 18.0 * hidden + 4.0 * ffn;
     const double whole = t->sequence ? 0.0 : 10.0 * hidden * (1.0 - 1.0 / s->tp);
     const bool matrices = !t->fused && t->recompute != DF_RECOMPUTE_SELECTIVE;
@@ -361,23 +439,51 @@ static double first_bytes(const df_train *t)
     return d->gated ? 12.0 * hidden : hidden / (t->sequence ? s->tp : 1.0);
 }
 
+/* The layers of a stage, whose kinds keep different numbers of bytes, and of which `again` are
+ * computed again from their input. */
+typedef struct {
+    double kept, largest; /* all of them, and the layer that keeps most */
+} layer_bytes;
+
+static layer_bytes sum_layers(
+    const df_framework *w, const df_train *t, int64_t stage, double again, double input_bytes)
+{
+    double count[DF_LAYER_KINDS];
+    layer_bytes sum = {0.0, 0.0};
+    count_kinds(w, t, stage, count);
+    for (int k = 0; k < t->stack->kinds; k++) {
+        const double all_bytes = kept_bytes(w, t, &t->stack->kind[k]);
+        sum.kept += count[k] * ((1.0 - again) * all_bytes + again * input_bytes);
+        sum.largest = count[k] > 0.0 ? fmax(sum.largest, all_bytes) : sum.largest;
+    }
+    return sum;
+}
+
+static double state_bytes(const df_framework *w, const df_train *t, int64_t stage)
+{
+    const stage_params p = params_of(w, t, stage);
+    const double n = df_split_replicas(t->split);
+    const double ep = df_split_ep(t->split);
+    const double expert_n = ep > 1.0 ? fmax(1.0, floor(n * t->split->tp / ep)) : n;
+    return p.common * param_bytes(t, n) + p.experts * param_bytes(t, expert_n);
+}
+
 df_train_bytes df_train_memory_bytes(const df_framework *w, const df_train *t, int64_t stage)
 {
     const df_dims *const d = t->dims;
     const df_split *const s = t->split;
-    const double layers = df_train_stage_layers(w, t, stage);
     const double tokens = s->batch * d->sequence / s->cp;
     const double hidden = scale_of(t) * tokens * d->hidden;
     const double logits = stage == (int64_t)s->pp - 1 ? tokens * d->vocab : 0.0;
     const double in_flight = in_flight_of(t, stage);
-    const double all_bytes = kept_bytes(w, t);
     const double again = t->recompute == DF_RECOMPUTE_FULL ? t->recompute_layers : 0.0;
     const double input_bytes = 2.0 * hidden / (t->sequence ? s->tp : 1.0);
-    const double layer_bytes = (1.0 - again) * all_bytes + again * input_bytes;
-    const double at_work_bytes = again > 0.0 ? all_bytes : 0.0; /* the layer that is done again */
+    const layer_bytes layers = sum_layers(w, t, stage, again, input_bytes);
+    const double at_work_bytes =
+        again > 0.0 ? layers.largest : 0.0; /* the layer that is done again */
     const double embedding_bytes = stage == 0 ? first_bytes(t) : 0.0;
-    return (df_train_bytes){.state = stage_params(w, t, stage) * param_bytes(t),
-                            .activations = in_flight * (layers * layer_bytes + embedding_bytes) +
+    return (df_train_bytes){.state = state_bytes(w, t, stage),
+                            .activations = in_flight * (layers.kept + embedding_bytes) +
                                            at_work_bytes + 8.0 * hidden,
                             .logits = 6.7 * logits / s->tp + w->kept_logit_bytes * logits};
 }

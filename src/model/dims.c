@@ -90,6 +90,7 @@ static void read_ffn(const df_cfg_llm *m, const df_layer_kind *kind, df_dims *di
     dims->ffn = dims->ffn_kind == DF_FFN_NONE ? 0.0 : dims->ffn;
     dims->experts = experts ? (double)m->num_experts : 1.0;
     dims->top_k = experts ? (double)m->top_k : 1.0;
+    dims->group_limit = experts && s->groups > 1 ? (double)s->group_limit : 0.0;
     dims->shared = experts ? (double)s->shared_experts * or_else(s->shared_size, dims->ffn) : 0.0;
     dims->expert_hidden = experts ? (double)s->latent_dim : 0.0;
     dims->gated = is_there(s->gated, m->model_type == DF_LLM_LLAMA);

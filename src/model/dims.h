@@ -47,6 +47,7 @@ typedef struct {
     df_scan scan;
     double ffn, ffn_in;    /* width inside the feed-forward network, and of its first product */
     double experts, top_k; /* 1, 1: no experts */
+    double group_limit;    /* groups of experts among which a token's are; 0: all */
     double shared;         /* width of the experts to which every token goes */
     double expert_hidden;  /* width at which experts work, where products lead there; 0: hidden */
     bool gated;            /* SwiGLU, not GELU */

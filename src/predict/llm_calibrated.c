@@ -1,6 +1,8 @@
 /* Predictions by the calibrated rules: the card that the device is, and training. */
 #include <math.h>
+#include <string.h>
 
+#include "model/build.h"
 #include "predict/predict_impl.h"
 
 /* ---- The card ---- */
@@ -113,10 +115,11 @@ static double gradient_bytes_of(const df_cfg *cfg)
 static df_train train_of(const df_cfg *cfg,
                          const df_framework *w,
                          const df_cfg_formats *formats,
-                         const df_dims *dims,
+                         const df_stack *stack,
                          const df_split *split)
 {
-    return (df_train){.dims = dims,
+    return (df_train){.dims = &stack->kind[0],
+                      .stack = stack,
                       .split = split,
                       .sequence = cfg->sched.tp_sp && split->tp > 1.0,
                       .frozen = cfg->llm.frozen,
@@ -143,34 +146,126 @@ static df_status check_backend(const df_job *x)
     return DF_OK;
 }
 
+/* What a step is made of, while it is priced. */
+typedef struct {
+    df_job *job;
+    df_framework w;
+    df_train train;
+    df_layer_times layer[DF_LAYER_KINDS];
+    df_end_times ends;
+} training;
+
+/* The experts of a layer have no operators: two more of their time, flops and bytes stand for them
+ * in tables and where energy is counted. */
+static void
+append_experts(const training *x, const df_layer_times *layer, df_ops *ops, df_price price[])
+{
+    const df_train *const t = &x->train;
+    const df_dims *const d = t->dims;
+    const df_tail to = {ops, DF_BLOCK_LAYER, DF_ROW_FFN1, 0};
+    const double tokens = t->split->batch * d->sequence / t->split->cp;
+    const double own = t->sequence ? tokens / t->split->tp : tokens;
+    const double rows = own * d->top_k;
+    const double flops =
+        2.0 * rows * df_dims_ffn_params(d) + 2.0 * tokens * df_dims_shared_params(d) / t->split->tp;
+    const double bytes = 2.0 * df_split_expert_params(t->split, d) + 8.0 * rows * d->hidden;
+    for (int i = 0; i < DF_DIRECTIONS && d->experts > 1.0; i++) {
+        const int at = ops->count;
+        const double times = i == DF_FORWARD ? 1.0 : 2.0;
+        df_tail_add(&to, DF_OP_GEMM, i == DF_FORWARD ? DF_PASS_FORWARD : DF_PASS_INPUT_GRAD);
+        memset(&price[at], 0, sizeof price[at]);
+        price[at].time_s = layer->experts_s[i];
+        price[at].flops = times * flops;
+        price[at].traffic_bytes[DF_HW_LEVELS - 1] = times * bytes;
+    }
+}
+
+/* Prices a kind of layer, with the embedding and the logits. */
+static df_status
+price_kind(training *x, const df_span *span, int kind, df_ops *ops, df_price price[])
+{
+    df_job *const job = x->job;
+    const df_dims *const d = &x->train.stack->kind[kind];
+    df_span own = *span;
+    x->train.dims = d;
+    df_span_experts(d, &job->split, &own);
+    df_transformer_build(d, &job->split, &own, ops);
+    df_train_edit(&x->w, &x->train, ops);
+    DF_TRY(df_price_ops(&job->coster, ops->op, ops->count, price));
+    df_train_layer(&x->w, &x->train, &job->calibrated, ops, price, &x->layer[kind]);
+    if (kind == 0) {
+        df_train_ends(ops, price, &x->ends);
+    }
+    append_experts(x, &x->layer[kind], ops, price);
+    return DF_OK;
+}
+
+/* Adds a kind's operators to those of the mean layer. */
+static void append_kind(
+    const training *x, int kind, const df_ops *ops, const df_price price[], df_llm_pass *pass)
+{
+    const df_stack *const stack = x->train.stack;
+    const double share = stack->kind[kind].layers / stack->layers;
+    for (int i = 0; i < ops->count; i++) {
+        const bool of_layer = ops->op[i].block == DF_BLOCK_LAYER;
+        if (of_layer || kind == 0) {
+            pass->price[pass->ops.count] = price[i];
+            df_price_take_share(of_layer ? share : 1.0, &pass->price[pass->ops.count]);
+            *df_ops_append(&pass->ops) = ops->op[i];
+        }
+    }
+}
+
+static df_status price_kinds(training *x, const df_span *span)
+{
+    df_predictor *const memory = x->job->memory;
+    df_llm_pass *const pass = &memory->pass;
+    if (x->train.stack->kinds == 1) {
+        return price_kind(x, span, 0, &pass->ops, pass->price);
+    }
+    pass->ops.count = 0;
+    for (int k = 0; k < x->train.stack->kinds; k++) {
+        DF_TRY(price_kind(x, span, k, &memory->kind_ops, memory->kind_price));
+        append_kind(x, k, &memory->kind_ops, memory->kind_price, pass);
+    }
+    return DF_OK;
+}
+
+/* What the backward pass of a layer does again, on average. */
+static double again_s(const training *x)
+{
+    const df_stack *const stack = x->train.stack;
+    double sum_s = 0.0;
+    for (int k = 0; k < stack->kinds; k++) {
+        sum_s += stack->kind[k].layers * x->layer[k].again_s;
+    }
+    return sum_s / stack->layers;
+}
+
 df_status df_llm_train_calibrated(df_job *x, const df_span *span, df_llm_result *out)
 {
     df_llm_pass *const pass = &x->memory->pass;
-    df_framework w;
     df_cfg_formats formats;
-    df_layer_times layer;
-    df_end_times ends;
+    training all;
     df_train_times t;
     DF_TRY(check_backend(x));
-    df_framework_of(x->cfg, &w);
+    all.job = x;
+    df_framework_of(x->cfg, &all.w);
     df_cfg_formats_of(x->cfg, &formats);
-    const df_train train = train_of(x->cfg, &w, &formats, &x->dims, &x->split);
+    all.train = train_of(x->cfg, &all.w, &formats, &x->stack, &x->split);
     const df_fabric fabric = x->calibrated.fabric;
     const df_card card = x->calibrated.card;
-    x->calibrated = df_train_prices(&w, &train, &card, &fabric, formats.products);
+    x->calibrated = df_train_prices(&all.w, &all.train, &card, &fabric, formats.products);
     df_kernel_memo_use(x->memory->kernels, &card, &x->calibrated.load);
     x->calibrated.memo = x->memory->kernels;
     pass->breakdown = &out->pass;
     pass->span = *span;
-    df_transformer_build(&x->dims, &x->split, span, &pass->ops);
-    df_train_edit(&w, &train, &pass->ops);
-    DF_TRY(df_price_ops(&x->coster, pass->ops.op, pass->ops.count, pass->price));
-    df_train_layer(&w, &train, &fabric, &pass->ops, pass->price, &layer);
-    df_train_ends(&pass->ops, pass->price, &ends);
-    df_train_step(&w, &train, &x->calibrated, &layer, &ends, &t);
-    pass->recompute_s = layer.again_s;
+    DF_TRY(price_kinds(&all, span));
+    all.train.dims = &x->stack.kind[0];
+    df_train_step(&all.w, &all.train, &x->calibrated, all.layer, &all.ends, &t);
+    pass->recompute_s = again_s(&all);
     if (x->usages || x->memory->watch) {
-        df_breakdown_fill(&pass->ops, pass->price, layer.again_s, &out->pass);
+        df_breakdown_fill(&pass->ops, pass->price, pass->recompute_s, &out->pass);
     }
     out->optimizer_s = t.optimizer_s;
     out->time_s = t.time_s;
@@ -181,13 +276,13 @@ void df_train_memory(const df_cfg *cfg, int64_t stage, df_memory *out)
 {
     df_framework w;
     df_cfg_formats formats;
-    df_dims dims;
+    df_stack stack;
     df_split split;
     df_framework_of(cfg, &w);
     df_cfg_formats_of(cfg, &formats);
-    df_dims_read(cfg, &dims);
+    df_stack_read(cfg, &stack);
     df_split_read(cfg, &split);
-    const df_train train = train_of(cfg, &w, &formats, &dims, &split);
+    const df_train train = train_of(cfg, &w, &formats, &stack, &split);
     const df_train_bytes b = df_train_memory_bytes(&w, &train, stage);
     *out = (df_memory){.stage = stage, .total_bytes = b.state + b.activations + b.logits};
     out->part_bytes[DF_MEMORY_OPTIMIZER] = b.state;

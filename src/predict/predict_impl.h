@@ -51,6 +51,8 @@ struct df_predictor {
     df_sched_ws sched;
     df_kernel_memo *kernels; /* by the calibrated rules */
     df_llm_pass pass;
+    df_ops kind_ops; /* of a kind of layer, before they are among those of all */
+    df_price kind_price[DF_OPS_MAX];
 };
 
 /* One prediction in progress. df_predict sets all fields but those of the mode. */

@@ -201,7 +201,10 @@ static void check(const row *r)
     const df_dims dims = dims_of(r);
     const df_split split = split_of(r);
     const df_span span = df_span_of(&dims, &split, dims.sequence, dims.sequence, false);
+    df_stack stack;
+    df_stack_of(&dims, &stack);
     const df_train train = {.dims = &dims,
+                            .stack = &stack,
                             .split = &split,
                             .sequence = number(r, SPLIT_SEQUENCE) > 0,
                             .frozen = number(r, FROZEN) > 0,
@@ -225,7 +228,7 @@ static void check(const row *r)
     df_transformer_build(&dims, &split, &span, &ops);
     df_train_edit(&w, &train, &ops);
     assert_int_equal(df_price_ops(&coster, ops.op, ops.count, price), DF_OK);
-    df_train_layer(&w, &train, &fabric, &ops, price, &layer);
+    df_train_layer(&w, &train, &options, &ops, price, &layer);
     df_train_ends(&ops, price, &ends);
     df_train_step(&w, &train, &options, &layer, &ends, &t);
     const double ours[] = {layer.time_s[DF_FORWARD],
