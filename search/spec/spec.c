@@ -99,7 +99,7 @@ static const spec_row searched[] = {
     TEXT("exp_config", PATH, exp_config, "one file with hardware and model"),
     TEXT("hardware_config", PATH, hardware_config, "or a hardware file ..."),
     TEXT("model_config", PATH, model_config, "... together with a model file"),
-    TEXT("rules", RULES, rules, "as --rules: corrected or reference, followed by exceptions"),
+    TEXT("rules", RULES, rules, "as --rules: calibrated, corrected or reference, then exceptions"),
     CHOICE("objective",
            GOALS,
            words_goal,

@@ -12,10 +12,10 @@
 #define LSTM                                                                                       \
     "--exp_config " DF_CONFIGS "/search/lstm_4x4.yaml --wafer_dim 2 --num_search 2 --iterations "  \
     "3 --rules corrected --trajectory"
-#define LLM                                                                                        \
+#define MEASURED                                                                                   \
     "--hardware_config " DF_CONFIGS "/hardware/a100_80gb.yaml --model_config " DF_CONFIGS          \
-    "/model/llama2_7b.yaml --batch_size 64 --fix_hardware --num_nodes 2 --devices_per_node 4 "     \
-    "--rules corrected"
+    "/model/llama2_7b.yaml --batch_size 64 --fix_hardware --num_nodes 2 --devices_per_node 4"
+#define LLM MEASURED " --rules corrected"
 
 static void run_ok(const char *format, ...) DF_PRINTF(1, 2);
 
@@ -183,6 +183,44 @@ static void lstm_page(void **state)
     end(&c);
 }
 
+static const char *text_of(const json_t *object, const char *key)
+{
+    return json_string_value(json_object_get(object, key));
+}
+
+/* By the default rules: what predictions rest on, and what the boards of a design take, which are
+ * those that `predict` names. */
+static void measured_page(void **state)
+{
+    (void)state;
+    case_data c;
+    char arguments[1024];
+    begin(&c, MEASURED, false);
+    const json_t *const asked = json_object_get(c.page, "asked");
+    const json_t *const design = json_array_get(json_object_get(c.page, "designs"), 0);
+    assert_string_equal(text_of(asked, "rules"), "calibrated");
+    assert_string_equal(text_of(asked, "power_basis"), "measured");
+    assert_string_equal(
+        text_of(asked, "rests_on"),
+        "kernels measured on this card (a100); framework nemo_26.08, assumed; power "
+        "measured on such boards");
+    run_ok("report %s --design %lld -o %s/design.yaml", c.path, whole(design, "work_id"), c.dir);
+    snprintf(arguments, sizeof arguments,
+             "predict --exp_config %s/design.yaml --format json --exp_dir %s/out", c.dir, c.dir);
+    json_t *const predicted = df_program_json(arguments);
+    df_assert_rel(df_number(design, "predicted_s"), df_number(predicted, "time_s"), 1e-11);
+    df_assert_rel(df_number(design, "board_w"), df_number(predicted, "board_w"), 1e-11);
+    df_assert_rel(df_number(design, "mfu"), df_number(predicted, "mfu"), 1e-11);
+    assert_string_equal(text_of(json_object_get(predicted, "basis"), "power"), "measured");
+    json_decref(predicted);
+    snprintf(arguments, sizeof arguments, "query %s --top 1", c.dir);
+    df_outcome o = df_program(arguments);
+    assert_int_equal(o.exit_code, 0);
+    assert_non_null(strstr(o.out, "\nrules calibrated: kernels measured on this card (a100); "));
+    df_outcome_free(&o);
+    end(&c);
+}
+
 static void llm_page(void **state)
 {
     (void)state;
@@ -198,6 +236,7 @@ static void llm_page(void **state)
         infeasible -= whole(json_array_get(reasons, i), "count");
     }
     assert_int_equal(infeasible, 0);
+    assert_null(json_object_get(json_object_get(c.page, "asked"), "rests_on"));
     designs_are_those_of_the_file(&c, 4);
     end(&c);
 }
@@ -292,8 +331,9 @@ static void no_library(void **state)
 int main(void)
 {
     const struct CMUnitTest with[] = {
-        cmocka_unit_test(lstm_page), cmocka_unit_test(llm_page),   cmocka_unit_test(few_rows),
-        cmocka_unit_test(fronts),    cmocka_unit_test(unfinished), cmocka_unit_test(bad_files),
+        cmocka_unit_test(lstm_page), cmocka_unit_test(llm_page), cmocka_unit_test(measured_page),
+        cmocka_unit_test(few_rows),  cmocka_unit_test(fronts),   cmocka_unit_test(unfinished),
+        cmocka_unit_test(bad_files),
     };
     const struct CMUnitTest without[] = {cmocka_unit_test(no_library), cmocka_unit_test(bad_files)};
     return DF_HAS_PAGE ? cmocka_run_group_tests(with, NULL, NULL)

@@ -21,8 +21,8 @@ const PAGE_BYTES = 20e6;
 const run = (command, ...args) => execFileSync(command, args, { cwd: folder, encoding: "utf8", stdio: ["ignore", "pipe", "pipe"] });
 const configs = join(sources, "configs");
 
-function search(name, ...flags) {
-  run(program, "arch_search", "--exp_dir", name, "--rules", "corrected", "--top", "0", ...flags);
+function search(name, rules, ...flags) {
+  run(program, "arch_search", "--exp_dir", name, "--rules", rules, "--top", "0", ...flags);
   return join(folder, name, "results.h5");
 }
 
@@ -257,6 +257,32 @@ async function looksRight(name, results, degrees) {
   console.log(`${name}: ${rows.searches.length} searches, ${(made.bytes / 1e6).toFixed(1)} MB, clicks answer in ${ms.toFixed(0)} ms, ${(CLICK_MS / ms).toFixed(1)} x the target`);
 }
 
+// The fact of the chosen design with this name.
+const fact = (page, name) => page.locator("#design-facts tr", { has: page.locator(`th:text-is("${name}")`) }).locator("td");
+
+// Calibrated predictions: under the title, what they rest on; of the design, what its boards take.
+async function saysWhatItRestsOn(results, basis, power) {
+  const { page, wrong } = await open(report(results, "basis").path);
+  assert.ok(await page.locator("#basis").isVisible());
+  assert.match(await text(page, "basis"), basis);
+  assert.match(await text(page, "asked-facts"), /calibrated/);
+  assert.match(await fact(page, "power of a board").textContent(), power);
+  const use = Number.parseFloat(await fact(page, "model FLOPs utilization").textContent());
+  assert.ok(use > 5 && use < 100, `${use} % of the peak`);
+  await everyPictureIsDrawn(page);
+  await fitsTheWindow(page);
+  assert.deepEqual(wrong, []);
+  await page.context().close();
+}
+
+// An ideal device has no board that was measured.
+async function restsOnNothing(results) {
+  const { page } = await open(report(results, "ideal").path);
+  assert.ok(!(await page.locator("#basis").isVisible()));
+  assert.equal(await fact(page, "power of a board").count(), 0);
+  await page.context().close();
+}
+
 // Before anything is found the page says so, and opens.
 async function beginsEmpty(results) {
   const empty = join(folder, "empty.h5");
@@ -298,10 +324,14 @@ async function staysResponsive(results) {
 }
 
 try {
-  const lstm = search("lstm", "--exp_config", join(configs, "search/lstm_4x4.yaml"), "--wafer_dim", "2", "--num_search", "4", "--iterations", "12", "--trajectory");
-  const llm = search("llm", "--hardware_config", join(configs, "hardware/a100_80gb.yaml"), "--model_config", join(configs, "model/llama2_7b.yaml"), "--batch_size", "64", "--fix_hardware", "--num_nodes", "2", "--devices_per_node", "4");
+  const lstm = search("lstm", "corrected", "--exp_config", join(configs, "search/lstm_4x4.yaml"), "--wafer_dim", "2", "--num_search", "4", "--iterations", "12", "--trajectory");
+  const given = (card) => ["--hardware_config", join(configs, `hardware/${card}.yaml`), "--model_config", join(configs, "model/llama2_7b.yaml"), "--batch_size", "64", "--fix_hardware", "--num_nodes", "2", "--devices_per_node", "4"];
+  const llm = search("llm", "corrected", ...given("a100_80gb"));
   await looksRight("lstm", lstm, ["dp", "kp1"]);
   await looksRight("llm", llm, ["dp", "tp"]);
+  await saysWhatItRestsOn(search("measured", "calibrated", ...given("a100_80gb")), /kernels measured on this card \(a100\); framework nemo_26\.08, assumed; power measured on such boards\./, / W, as measured$/);
+  await saysWhatItRestsOn(search("rule", "calibrated", ...given("b200_sxm")), /kernels by rule from another card \(h100\); .*; power by rule, from 0\.377 of the board's limit on\./, / W, by rule$/);
+  await restsOnNothing(llm);
   await beginsEmpty(lstm);
   await staysResponsive(lstm);
 } finally {
