@@ -52,7 +52,7 @@ static void add_basis(json_t *asked, const df_report_source *source)
 {
     df_rests_on on;
     char text[256];
-    if (!source->options.rules.calibrated) {
+    if (!df_report_is_measured(source)) {
         return;
     }
     df_predict_rests_on(&source->cfg, &on);

@@ -31,6 +31,8 @@ DF_NODISCARD df_status df_report_source_init(df_report_source *source,
                                              const df_results *results,
                                              df_err *err);
 void df_report_source_fini(df_report_source *source);
+/* Whether its predictions are those of measured kernels, which rest on something. */
+bool df_report_is_measured(const df_report_source *source);
 /* The configuration of a design. False: with this version of the model its strategy does not
  * work. */
 bool df_report_config(df_report_source *source, const df_store_search *search, df_cfg *out);

@@ -137,6 +137,12 @@ df_status df_report_design(const df_results *results, int64_t work_id, df_cfg *o
 
 /* ---- What predictions rest on ---- */
 
+bool df_report_is_measured(const df_report_source *source)
+{
+    const df_compat_options options = df_compat_read(&source->options.rules);
+    return options.calibrated;
+}
+
 df_status df_report_rests_on(const df_results *results, char text[DF_REPORT_REST], df_err *err)
 {
     df_report_source source;
@@ -144,7 +150,7 @@ df_status df_report_rests_on(const df_results *results, char text[DF_REPORT_REST
     df_status status = df_report_source_init(&source, results, err);
     if (status == DF_OK) {
         const int used = snprintf(text, DF_REPORT_REST, "rules %s", source.rules);
-        if (source.options.rules.calibrated && used < DF_REPORT_REST - 2) {
+        if (df_report_is_measured(&source) && used < DF_REPORT_REST - 2) {
             text[used] = ':';
             text[used + 1] = ' ';
             df_predict_rests_on(&source.cfg, &on);

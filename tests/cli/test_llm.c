@@ -37,6 +37,12 @@ static void write_llm(const char *dir, const char *run_type, int kv_heads, char 
     snprintf(arguments, 2048, "predict --hardware_config " HARDWARE " --model_config %s", path);
 }
 
+/* Adds to the arguments. */
+static void append(char arguments[2048], const char *more)
+{
+    strncat(arguments, more, 2048 - strlen(arguments) - 1);
+}
+
 /* On four replicas: MHA is its parts, the block is MHA, MLP and both norms. */
 static void llm_training_is_the_sum_of_its_parts(void **state)
 {
@@ -134,6 +140,46 @@ static void engines_decode_one_token_less(void **state)
     df_remove_dir(dir);
 }
 
+/* 157.8 W of an A100 were measured; of a B200 the limit, 1000 W, is known, of which a board takes
+ * 0.377 at least. The test's device has no board. */
+static void power_says_what_it_rests_on(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *hardware, *line, *basis;
+        double least_w;
+    } cases[] = {{DF_CONFIGS "/hardware/a100_80gb.yaml", " W, as measured\n", "measured", 157.8},
+                 {DF_CONFIGS "/hardware/b200_sxm.yaml", " W, by rule\n", "rule", 377},
+                 {HARDWARE, " J: compute ", "unknown", 0}};
+    static const char *const run_types[] = {"training", "inference"};
+    char dir[256];
+    char ignored[2048];
+    char arguments[2048];
+    df_make_dir(dir);
+    for (size_t i = 0; i < 6; i++) {
+        write_llm(dir, run_types[i % 2], 4, ignored);
+        snprintf(arguments, sizeof arguments,
+                 "predict --hardware_config %s --model_config %s/llm.yaml --exp_dir %s",
+                 cases[i / 2].hardware, dir, dir);
+        df_outcome o = df_program(arguments);
+        assert_int_equal(o.exit_code, 0);
+        assert_non_null(strstr(o.out, cases[i / 2].line));
+        df_outcome_free(&o);
+        append(arguments, " --format json");
+        json_t *const root = df_program_json(arguments);
+        const json_t *const basis = json_object_get(root, "basis");
+        assert_string_equal(json_string_value(json_object_get(basis, "power")), cases[i / 2].basis);
+        if (cases[i / 2].least_w > 0) {
+            assert_true(df_number(root, "board_w") > cases[i / 2].least_w);
+            assert_true(df_number(root, "board_w") <= 1000);
+        } else {
+            assert_null(json_object_get(root, "board_w"));
+        }
+        json_decref(root);
+    }
+    df_remove_dir(dir);
+}
+
 static void llm_text_has_the_known_lines(void **state)
 {
     (void)state;
@@ -160,12 +206,6 @@ static void llm_text_has_the_known_lines(void **state)
               "llm.yaml:17: model_param.attention.kv_heads: expected a divisor of num_heads 16, "
               "found 3; kv_heads 4 would fit");
     df_remove_dir(dir);
-}
-
-/* Adds to the arguments. */
-static void append(char arguments[2048], const char *more)
-{
-    strncat(arguments, more, 2048 - strlen(arguments) - 1);
 }
 
 /* The number in the n-th column, from 1 on, of those that a text begins with. */
@@ -814,6 +854,7 @@ int main(void)
         cmocka_unit_test(llm_training_is_the_sum_of_its_parts),
         cmocka_unit_test(llm_inference_is_prefill_and_decode),
         cmocka_unit_test(engines_decode_one_token_less),
+        cmocka_unit_test(power_says_what_it_rests_on),
         cmocka_unit_test(llm_text_has_the_known_lines),
         cmocka_unit_test(breakdown_adds_up),
         cmocka_unit_test(parts_of_a_run_are_no_zeros),
