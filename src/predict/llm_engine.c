@@ -85,6 +85,18 @@ static double forward_flops(const df_job *x, const df_static_batch *b)
     return prefill + steps * df_transformer_flops(&x->stack, &span, sequences, false);
 }
 
+/* What the technology takes for the work of all devices, where nothing is known of boards. */
+static void add_energy(
+    const df_job *x, const df_server *s, const df_static_batch *b, double slots, df_energy *e)
+{
+    df_board_work work;
+    const double devices = x->split.tp * x->split.pp * x->split.dp;
+    df_engine_work(s, b, slots, &work);
+    e->compute_j = x->tariff.flop_j * work.flops * devices;
+    e->memory_j[DF_HW_LEVELS - 1] =
+        x->tariff.byte_j[DF_HW_LEVELS - 1] * (work.bytes + work.cache_bytes) * devices;
+}
+
 df_status df_llm_infer_calibrated(df_job *x, df_llm_result *out)
 {
     df_engine engine;
@@ -125,6 +137,7 @@ df_status df_llm_infer_calibrated(df_job *x, df_llm_result *out)
     out->kv_decode_fetch_bytes =
         token_bytes * batch.sequences * (batch.output - 1.0) * (batch.input + 0.5 * batch.output);
     out->board_w = t.power_w;
+    add_energy(x, &server, &batch, t.slots, &out->energy);
     return DF_OK;
 }
 
@@ -198,5 +211,9 @@ void df_llm_board_power(df_job *x, df_llm_result *out)
     if (out->board_w > 0.0) {
         memset(&out->energy, 0, sizeof out->energy);
         out->energy.total_j = out->board_w * out->time_s * devices;
+    }
+    if (!x->training) { /* at the same power */
+        out->prefill_energy_j = out->energy.total_j * out->prefill_s / out->time_s;
+        out->decode_energy_j = out->energy.total_j * out->decode_s / out->time_s;
     }
 }

@@ -132,7 +132,7 @@ void df_train_memory(const df_cfg *cfg, int64_t stage, df_memory *out);
 /* Training by the calibrated rules: all figures but energies. */
 DF_NODISCARD df_status df_llm_train_calibrated(df_job *x, const df_span *span, df_llm_result *out);
 
-/* Inference by the calibrated rules: all figures but energies. */
+/* Inference by the calibrated rules: all figures but those of boards. */
 DF_NODISCARD df_status df_llm_infer_calibrated(df_job *x, df_llm_result *out);
 /* Power and energy of boards where something is known of them, in place of energies of the
  * technology. */

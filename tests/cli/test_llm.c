@@ -180,6 +180,36 @@ static void power_says_what_it_rests_on(void **state)
     df_remove_dir(dir);
 }
 
+/* Without a board an engine's run takes what the technology does: 0.18 pJ for each flop of
+ * docs/calibrated.md, and bytes from the DRAM. */
+static void engines_take_energy_without_boards(void **state)
+{
+    (void)state;
+    char dir[256];
+    char arguments[2048];
+    df_make_dir(dir);
+    write_llm(dir, "inference", 4, arguments);
+    append(arguments, " --format json");
+    json_t *const root = df_program_json(arguments);
+    const json_t *const energy = json_object_get(root, "energy");
+    /* 8 layers: h 1024, 4 of 16 heads of keys and values, FFN 2816 with a gate; V 32,000 */
+    const double layer = 2.0 * 1024 * 1024 + 2.0 * 1024 * 256 + 3.0 * 1024 * 2816;
+    const double table = 32000.0 * 1024;
+    const double tokens = 16 * 512; /* of all sequences */
+    const double pairs = 16 * (0.5 * 448 * 448 + 64 * (448 + 0.5 * 64));
+    const double flops = 2 * 8 * layer * tokens + 2 * table * 16 * 64 + 4.0 * 8 * 1024 * pairs;
+    df_assert_rel(df_number(energy, "compute_j"), 1.8e-13 * flops, 1e-9);
+    assert_true(df_number(energy, "DRAM_j") > 0);
+    df_assert_rel(df_number(energy, "total_j"),
+                  df_number(energy, "compute_j") + df_number(energy, "DRAM_j") +
+                      df_number(energy, "static_j"),
+                  1e-12);
+    const double share = df_number(root, "prefill_s") / df_number(root, "time_s");
+    df_assert_rel(df_number(root, "energy_prefill_j"), share * df_number(energy, "total_j"), 1e-12);
+    json_decref(root);
+    df_remove_dir(dir);
+}
+
 static void llm_text_has_the_known_lines(void **state)
 {
     (void)state;
@@ -855,6 +885,7 @@ int main(void)
         cmocka_unit_test(llm_inference_is_prefill_and_decode),
         cmocka_unit_test(engines_decode_one_token_less),
         cmocka_unit_test(power_says_what_it_rests_on),
+        cmocka_unit_test(engines_take_energy_without_boards),
         cmocka_unit_test(llm_text_has_the_known_lines),
         cmocka_unit_test(breakdown_adds_up),
         cmocka_unit_test(parts_of_a_run_are_no_zeros),
