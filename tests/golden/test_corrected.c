@@ -65,8 +65,9 @@ typedef struct {
 
 /* ---- A tree of figures as lines of text ---- */
 
-/* Figures that follow from recorded ones and the case itself; cli.llm computes them. */
-static const char *const derived[] = {"tpot_s", "tokens_per_s_per_user", "tokens_per_s",
+/* What follows from recorded figures and the case itself: cli.llm computes it; the rules are those
+ * that were asked for. */
+static const char *const derived[] = {"rules", "tpot_s", "tokens_per_s_per_user", "tokens_per_s",
                                       "tokens_per_s_per_device"};
 
 /* Rows of operators are many, and most of their figures are 0. */
