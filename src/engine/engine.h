@@ -24,7 +24,8 @@ void df_engine_of(const df_cfg *cfg, df_engine *out);
 
 /* One replica: of the split's degrees tp and pp count. Everything is borrowed. */
 typedef struct {
-    const df_dims *dims;
+    const df_stack
+        *stack; /* kinds of layers; all have the experts on one device, or parts of each */
     const df_split *split;
     const df_card *card;
     const df_fabric *fabric;
@@ -43,8 +44,9 @@ void df_engine_deployment_of(const df_cfg *cfg, const df_hw_device *dev, df_depl
 
 /* A deployment that an engine runs. */
 typedef struct {
-    const df_dims *dims;
-    df_split split; /* of single tokens */
+    const df_stack *stack;
+    const df_dims *dims; /* the kind of layer in question */
+    df_split split;      /* of single tokens */
     df_engine engine;
     df_calibrated prices;
     df_cfg_board board;
@@ -52,9 +54,13 @@ typedef struct {
     double weight_bytes, cache_bytes; /* of an element */
     double activation_bytes;
     double heads, kv_heads; /* of a device */
+    bool absorbed;          /* a pass of single tokens multiplies queries into the latent width */
 } df_server;
 
 void df_engine_server(const df_engine *engine, const df_deployment *what, df_server *out);
+
+/* The same server, of one kind of layer. */
+df_server df_engine_of_kind(const df_server *s, int kind);
 
 /* ---- A pass ---- */
 
@@ -71,6 +77,9 @@ typedef struct {
     int kinds; /* of chunks */
     double ends;
 } df_engine_pass;
+
+/* Whether a pass, of single tokens alone, multiplies queries into the latent width. */
+bool df_engine_absorbs(const df_dims *dims, const df_engine_pass *pass);
 
 /* Seconds of it: what a batch, and a server under load, are made of. */
 double df_engine_pass_s(const df_server *s, const df_engine_pass *pass);
@@ -97,10 +106,13 @@ double df_engine_experts_s(const df_server *s, double tokens);
 typedef struct {
     double weight_bytes; /* of a device */
     double token_bytes;  /* of the cache of a token */
-    double tokens;       /* whole ones that the cache holds; < 0: not even the weights fit */
+    double cache_bytes;  /* room for caches and states; < 0: not even the weights fit */
+    double tokens;       /* whole ones that it holds if all are of one sequence without windows */
 } df_engine_memory;
 
 void df_engine_memory_of(const df_server *s, df_engine_memory *out);
+/* Bytes of a device that one sequence of so many tokens has in caches and states. */
+double df_engine_sequence_bytes(const df_server *s, double tokens);
 
 /* Sequences of so many tokens that run at once: at least one, whether or not it fits. */
 double df_engine_slots(const df_server *s, const df_engine_memory *memory, double tokens);

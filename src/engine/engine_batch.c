@@ -6,31 +6,78 @@
 
 /* ---- Memory ---- */
 
+/* Parameters of a layer that a device has. Copies of key/value heads are not counted. */
+static double kind_params(const df_server *s, const df_dims *d)
+{
+    return df_dims_is_latent(d) ? df_split_layer_params(&s->split, d)
+                                : df_dims_layer_params(d) / s->split.tp;
+}
+
 /* The busiest device of a pipeline has its layers and one of the tables. */
 static double weight_bytes(const df_server *s)
 {
     const df_dims *const d = s->dims;
     const double tables = d->tied || s->split.pp > 1.0 ? 1.0 : 2.0;
-    const double layers = ceil(d->layers / s->split.pp);
-    return (s->weight_bytes * layers * df_dims_layer_params(d) +
-            DF_ENGINE_ELEMENT * tables * df_dims_table_params(d)) /
-           s->split.tp;
+    const double layers = ceil(s->stack->layers / s->split.pp);
+    double params = 0.0;
+    for (int k = 0; k < s->stack->kinds; k++) {
+        const df_dims *const kind = &s->stack->kind[k];
+        params += kind->layers / s->stack->layers * kind_params(s, kind);
+    }
+    return s->weight_bytes * layers * params +
+           DF_ENGINE_ELEMENT * tables * df_dims_table_params(d) / s->split.tp;
+}
+
+/* Bytes that one sequence of so many tokens has in the caches and states of the layers of a device,
+ * if all were of this kind. */
+static double kind_bytes(const df_server *s, double tokens)
+{
+    const df_dims *const d = s->dims;
+    const double numbers = df_dims_cache_numbers(d);
+    const bool shared = df_dims_is_latent(d) || d->mixer == DF_MIX_COMPRESSED;
+    const double own = shared ? numbers : numbers * s->kv_heads / d->kv_heads;
+    return own * s->cache_bytes * df_dims_entries(d, tokens) +
+           df_dims_state_numbers(d) * d->scan.bytes / s->split.tp;
+}
+
+double df_engine_sequence_bytes(const df_server *s, double tokens)
+{
+    const double layers = ceil(s->stack->layers / s->split.pp);
+    double bytes = 0.0;
+    if (s->stack->kinds == 1) {
+        return layers * kind_bytes(s, tokens);
+    }
+    for (int k = 0; k < s->stack->kinds; k++) {
+        const df_server of = df_engine_of_kind(s, k);
+        bytes += of.dims->layers * kind_bytes(&of, tokens);
+    }
+    return bytes * layers / s->stack->layers;
+}
+
+/* Whether what a token adds to the cache does not depend on how many there are. */
+static bool is_even(const df_stack *stack)
+{
+    const df_dims *const d = &stack->kind[0];
+    return stack->kinds == 1 && !(d->window > 0.0) && !(d->ratio > 0.0) && !df_dims_is_scan(d);
 }
 
 void df_engine_memory_of(const df_server *s, df_engine_memory *out)
 {
     const df_engine *const e = &s->engine;
-    const double layers = ceil(s->dims->layers / s->split.pp);
     out->weight_bytes = weight_bytes(s);
-    out->token_bytes = 2.0 * s->kv_heads * s->dims->head_dim * s->cache_bytes * layers;
+    out->token_bytes = df_engine_sequence_bytes(s, 1.0);
     const double left_bytes = s->memory_bytes - out->weight_bytes - e->kv_reserve_bytes;
-    out->tokens = floor(e->kv_share * left_bytes / out->token_bytes);
+    out->cache_bytes = e->kv_share * left_bytes;
+    out->tokens = out->token_bytes > 0.0 ? floor(out->cache_bytes / out->token_bytes) : HUGE_VAL;
 }
 
 double df_engine_slots(const df_server *s, const df_engine_memory *memory, double tokens)
 {
     const double most = s->engine.max_batch > 0.0 ? s->engine.max_batch : HUGE_VAL;
-    return fmax(1.0, floor(fmin(most, memory->tokens / tokens)));
+    const double sequences = is_even(s->stack)
+                                 ? memory->tokens / tokens
+                                 : memory->cache_bytes / df_engine_sequence_bytes(s, tokens);
+    return fmax(1.0, floor(fmin(most, sequences)));
 }
 
 /* ---- Prompts ---- */
@@ -118,7 +165,8 @@ void df_engine_static(const df_server *s, const df_static_batch *b, df_static_ti
     memset(out, 0, sizeof *out);
     df_engine_memory_of(s, &out->memory);
     const double tokens = b->input + b->output;
-    out->fits = out->memory.tokens >= tokens;
+    out->fits = is_even(s->stack) ? out->memory.tokens >= tokens
+                                  : out->memory.cache_bytes >= df_engine_sequence_bytes(s, tokens);
     out->slots = df_engine_slots(s, &out->memory, tokens);
     out->turns = ceil(b->sequences / out->slots);
     const double full = floor(b->sequences / out->slots);

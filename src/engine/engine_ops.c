@@ -1,4 +1,6 @@
 /* The operators of a pass as an engine runs them. */
+#include <math.h>
+
 #include "engine/engine_impl.h"
 #include "model/build.h"
 
@@ -28,9 +30,10 @@ collect(const df_server *s, df_ops *ops, df_block block, int row, df_coll_kind k
 static bool keeps(const df_server *s, const df_op *op, df_block block)
 {
     const bool experts = df_engine_has_experts(s);
+    const bool ffn = op->row == DF_ROW_FFN1 || op->row == DF_ROW_FFN2;
     const bool projects = op->row == DF_ROW_QKV || op->row == DF_ROW_OUT ||
                           op->row == DF_ROW_LOGITS ||
-                          (!experts && (op->row == DF_ROW_FFN1 || op->row == DF_ROW_FFN2));
+                          (ffn && (!experts || op->part == DF_OP_PART_SHARED));
     return op->kind == DF_OP_GEMM && op->pass == DF_PASS_FORWARD && op->block == block && projects;
 }
 
@@ -39,16 +42,30 @@ static void build_products(const df_server *s, df_block block, double tokens, df
 {
     df_split split = s->split;
     split.batch = tokens;
-    const df_span span = df_span_of(s->dims, &split, 1.0, 1.0, true);
+    df_span span = df_span_of(s->dims, &split, 1.0, 1.0, true);
+    span.cached = s->absorbed;
     int kept = 0;
     df_transformer_build(s->dims, &split, &span, ops);
     for (int i = 0; i < ops->count; i++) {
         if (keeps(s, &ops->op[i], block)) {
             ops->op[kept] = ops->op[i];
-            ops->op[kept++].launches = 0.0; /* a kernel's time has its launch */
+            /* a kernel's time has its launch; products of heads are launched together */
+            ops->op[kept].launches = ops->op[kept].launches == 1.0 ? 1.0 : 0.0;
+            kept++;
         }
     }
     ops->count = kept;
+}
+
+/* What attention reads and writes beside its core, or the kernels around a scan: 37 bytes of each
+ * token and element inside, counted from their inputs and outputs. */
+static double mixer_bytes(const df_server *s, double tokens)
+{
+    const double scanned_bytes = 37.0;
+    const df_dims *const d = s->dims;
+    const double width = (s->heads + 2.0 * s->kv_heads) * df_dims_pair_width(d);
+    return df_dims_is_scan(d) ? scanned_bytes * tokens * df_dims_scan_width(d) / s->split.tp
+                              : 2.0 * width * s->activation_bytes * tokens;
 }
 
 void df_engine_layer_ops(const df_server *s, double tokens, df_ops *ops)
@@ -57,17 +74,25 @@ void df_engine_layer_ops(const df_server *s, double tokens, df_ops *ops)
     const df_block layer = DF_BLOCK_LAYER;
     const double bytes = s->activation_bytes * tokens;
     const double norm_bytes = 4.0 * d->hidden * bytes; /* and residual: a half of the layer each */
-    const double width = (s->heads + 2.0 * s->kv_heads) * d->head_dim;
-    const double inner = (df_engine_ffn_in(s) + 1.0) * d->ffn / s->split.tp;
+    const double inner =
+        (df_engine_ffn_in(s) + 1.0) * (df_engine_has_experts(s) ? d->shared : d->ffn) / s->split.tp;
     build_products(s, layer, tokens, ops);
-    stream(ops, layer, DF_ROW_NORM1, norm_bytes);
-    stream(ops, layer, DF_ROW_ATTENTION, 2.0 * width * bytes);
-    stream(ops, layer, DF_ROW_NORM2, norm_bytes);
-    if (!df_engine_has_experts(s)) {
+    if (d->mixer != DF_MIX_NONE) {
+        stream(ops, layer, DF_ROW_NORM1, norm_bytes);
+        stream(ops, layer, DF_ROW_ATTENTION, mixer_bytes(s, tokens));
+    }
+    if (d->ffn_kind != DF_FFN_NONE) {
+        stream(ops, layer, DF_ROW_NORM2, norm_bytes);
+    }
+    if (inner > 0.0) {
         stream(ops, layer, DF_ROW_ACTIVATION, inner * bytes);
     }
-    collect(s, ops, layer, DF_ROW_OUT, DF_COLL_ALL_REDUCE, d->hidden * bytes);
-    collect(s, ops, layer, DF_ROW_FFN2, DF_COLL_ALL_REDUCE, d->hidden * bytes);
+    if (d->mixer != DF_MIX_NONE) {
+        collect(s, ops, layer, DF_ROW_OUT, DF_COLL_ALL_REDUCE, d->hidden * bytes);
+    }
+    if (d->ffn_kind != DF_FFN_NONE) {
+        collect(s, ops, layer, DF_ROW_FFN2, DF_COLL_ALL_REDUCE, d->hidden * bytes);
+    }
 }
 
 void df_engine_head_ops(const df_server *s, double rows, df_ops *ops)
@@ -89,18 +114,55 @@ add_kernel(const df_server *s, df_ops *ops, double sequences, double queries, do
                                       .keys = keys,
                                       .heads = sequences * s->heads,
                                       .kv_heads = sequences * s->kv_heads,
-                                      .head_dim = s->dims->head_dim};
+                                      .head_dim = df_dims_pair_width(s->dims)};
     return &op->attention;
+}
+
+/* Attention of a token over its cache: of heads, or of all heads over latent keys and values. */
+static void add_token(const df_server *s, const df_engine_pass *pass, df_ops *ops)
+{
+    const df_latent *const l = &s->dims->latent;
+    df_op_attention *const a =
+        add_kernel(s, ops, pass->sequences, 1.0, df_dims_keys(s->dims, pass->context));
+    if (df_dims_is_latent(s->dims)) {
+        a->kv_heads = pass->sequences;
+        a->latent = l->kv_rank + l->rope;
+        a->latent_value = l->kv_rank;
+    }
+}
+
+/* States are read and written once for a token that is decoded, and once for each chunk of a
+ * prompt.
+ */
+static void add_states(const df_server *s, const df_engine_pass *pass, df_ops *ops)
+{
+    const df_dims *const d = s->dims;
+    double times = pass->sequences;
+    for (int i = 0; i < pass->kinds; i++) {
+        times += pass->chunks[i].count * ceil(pass->chunks[i].fresh / d->scan.chunk);
+    }
+    stream(ops, DF_BLOCK_LAYER, DF_ROW_ATTENTION,
+           2.0 * times * df_dims_state_numbers(d) * d->scan.bytes / s->split.tp);
 }
 
 void df_engine_attention_ops(const df_server *s, const df_engine_pass *pass, df_ops *ops)
 {
+    const df_dims *const d = s->dims;
     ops->count = 0;
+    if (d->mixer == DF_MIX_NONE) {
+        return;
+    }
+    if (df_dims_is_scan(d)) {
+        add_states(s, pass, ops);
+        return;
+    }
     if (pass->sequences > 0.0) {
-        add_kernel(s, ops, pass->sequences, 1.0, pass->context);
+        add_token(s, pass, ops);
     }
     for (int i = 0; i < pass->kinds && ops->count < DF_OPS_MAX; i++) {
         const df_chunks *const c = &pass->chunks[i];
-        add_kernel(s, ops, c->count, c->fresh, c->fresh + c->cached)->causal = true;
+        df_op_attention *const a = add_kernel(s, ops, c->count, c->fresh, c->fresh + c->cached);
+        a->unseen = df_dims_unseen(d, c->fresh + c->cached);
+        a->causal = true;
     }
 }

@@ -40,7 +40,7 @@ double df_engine_router_s(const df_server *s, double tokens)
 double df_engine_experts_s(const df_server *s, double tokens)
 {
     const df_experts experts = {.tokens = tokens,
-                                .hidden = s->dims->hidden,
+                                .hidden = df_dims_expert_hidden(s->dims),
                                 .width = fmax(1.0, s->dims->ffn / s->split.tp),
                                 .experts = s->dims->experts,
                                 .top_k = s->dims->top_k,
@@ -99,11 +99,25 @@ between(const df_server *s, double (*seconds)(const df_server *, double), double
 
 /* ---- Attention ---- */
 
+/* The products of a scan over the tokens of prompts, at the rate that training's kernels reach. */
+static double scan_s(const df_server *s, const df_engine_pass *pass)
+{
+    const double flops_ps = 92e12; /* fitted on NVIDIA's runs of hybrids: docs/calibrated.md */
+    double tokens = 0.0;
+    for (int i = 0; i < pass->kinds; i++) {
+        tokens += pass->chunks[i].count * pass->chunks[i].fresh;
+    }
+    return tokens * df_dims_scan_flops(s->dims, false) / s->split.tp / flops_ps;
+}
+
 /* Kernels of chunks of different shapes are launched together. */
 static double attention_s(const df_server *s, const df_engine_pass *pass)
 {
     df_ops ops;
     df_engine_attention_ops(s, pass, &ops);
+    if (df_dims_is_scan(s->dims)) {
+        return sum_s(s, &ops) + scan_s(s, pass);
+    }
     const double together = fmax(0.0, (double)pass->kinds - 1.0);
     return ops.count > 0 ? sum_s(s, &ops) - together * s->prices.card.is.prefill_fixed_s : 0.0;
 }
@@ -112,7 +126,7 @@ static double attention_s(const df_server *s, const df_engine_pass *pass)
 static double reread_s(const df_server *s, const df_engine_pass *pass)
 {
     df_token token = {.sequences = pass->sequences,
-                      .context = pass->context,
+                      .context = df_dims_keys(s->dims, pass->context),
                       .heads = s->heads,
                       .kv_heads = s->heads,
                       .head_dim = s->dims->head_dim,
@@ -129,6 +143,40 @@ static double reread_s(const df_server *s, const df_engine_pass *pass)
 
 /* ---- The pass ---- */
 
+bool df_engine_absorbs(const df_dims *dims, const df_engine_pass *pass)
+{
+    return pass->kinds == 0 && df_dims_is_latent(dims) && dims->attention->absorbed;
+}
+
+/* All layers of a pass but their attention. */
+static double sum_layers(const df_server *s, const df_engine_pass *pass, double tokens)
+{
+    double sum_s = 0.0;
+    for (int k = 0; k < s->stack->kinds; k++) {
+        df_server of = df_engine_of_kind(s, k);
+        of.absorbed = df_engine_absorbs(of.dims, pass);
+        sum_s += of.dims->layers * between(&of, layer_s, tokens);
+    }
+    return sum_s;
+}
+
+/* The attention of all layers, and what rereading takes longer. */
+typedef struct {
+    double attention_s, reread_s;
+} core;
+
+static core sum_cores(const df_server *s, const df_engine_pass *pass)
+{
+    core sum = {0.0, 0.0};
+    for (int k = 0; k < s->stack->kinds; k++) {
+        const df_server of = df_engine_of_kind(s, k);
+        const bool heads = df_dims_cache_numbers(of.dims) > 0.0 && !df_dims_is_latent(of.dims);
+        sum.attention_s += of.dims->layers * attention_s(&of, pass);
+        sum.reread_s += heads ? of.dims->layers * reread_s(&of, pass) : 0.0;
+    }
+    return sum;
+}
+
 /* What does not depend on contexts. */
 typedef struct {
     double kernels_s;  /* but attention */
@@ -137,12 +185,13 @@ typedef struct {
     double tail_s; /* after the last kernel */
 } frame;
 
-static frame frame_of(const df_server *s, double tokens, double rows)
+static frame frame_of(const df_server *s, const df_engine_pass *pass, double tokens, double rows)
 {
     const df_engine *const e = &s->engine;
-    const double layers = s->dims->layers;
+    const double layers = s->stack->layers;
     const double tp = s->split.tp;
-    return (frame){.kernels_s = layers * between(s, layer_s, tokens) + between(s, head_s, rows),
+    const double layers_s = sum_layers(s, pass, tokens);
+    return (frame){.kernels_s = layers_s + between(s, head_s, rows),
                    .overhead_s = layers * (e->layer_s + 2.0 * e->skew_s * log2(tp)),
                    .host_s = layers * e->ops_layer * e->op_time_s,
                    .tail_s = e->step_s + (tp > 1.0 ? e->parallel_step_s : 0.0) +
@@ -151,10 +200,10 @@ static frame frame_of(const df_server *s, double tokens, double rows)
 
 static double time_s(const df_server *s, const frame *f, const df_engine_pass *pass)
 {
-    const double layers = s->dims->layers;
+    const core all = sum_cores(s, pass);
     const double factor = pass->kinds > 0 ? s->engine.prompt_factor : 1.0;
-    const double kernels_s = f->kernels_s + layers * attention_s(s, pass);
-    const double device_s = factor * kernels_s + layers * reread_s(s, pass) + f->overhead_s;
+    const double kernels_s = f->kernels_s + all.attention_s;
+    const double device_s = factor * kernels_s + all.reread_s + f->overhead_s;
     return fmax(device_s, f->host_s) + f->tail_s;
 }
 
@@ -164,7 +213,7 @@ double df_engine_pass_s(const df_server *s, const df_engine_pass *pass)
     for (int i = 0; i < pass->kinds; i++) {
         tokens += pass->chunks[i].count * pass->chunks[i].fresh;
     }
-    const frame f = frame_of(s, tokens, pass->sequences + pass->ends);
+    const frame f = frame_of(s, pass, tokens, pass->sequences + pass->ends);
     return time_s(s, &f, pass);
 }
 
@@ -175,7 +224,8 @@ void df_engine_sample_steps(const df_server *s,
                             double step_s[DF_STEP_SAMPLES])
 {
     const double grown = steps - 1.0;
-    const frame f = frame_of(s, sequences, sequences);
+    const df_engine_pass single = {.sequences = sequences, .context = context};
+    const frame f = frame_of(s, &single, sequences, sequences);
     for (int i = 0; i < DF_STEP_SAMPLES; i++) {
         const df_engine_pass pass = {.sequences = sequences,
                                      .context = context + 0.5 * (double)i * grown};

@@ -18,41 +18,80 @@ static double read_params(const df_server *s, double tokens)
     const df_dims *const d = s->dims;
     const double missed = pow(1.0 - d->top_k / d->experts, tokens);
     const double experts = df_engine_has_experts(s) ? d->experts * (1.0 - missed) : 1.0;
-    return df_dims_attention_params(d) + experts * df_dims_ffn_params(d);
+    return df_dims_attention_params(d) + experts * df_dims_ffn_params(d) + df_dims_shared_params(d);
 }
 
 static double used_params(const df_server *s)
 {
-    return df_dims_attention_params(s->dims) + s->dims->top_k * df_dims_ffn_params(s->dims);
+    const df_dims *const d = s->dims;
+    return df_dims_attention_params(d) + d->top_k * df_dims_ffn_params(d) +
+           df_dims_shared_params(d);
 }
 
 static double activation_bytes(const df_server *s)
 {
     const df_dims *const d = s->dims;
-    const double inner = (df_engine_ffn_in(s) + 1.0) * d->top_k * d->ffn;
+    const double inner = (df_engine_ffn_in(s) + 1.0) * (d->top_k * d->ffn + d->shared);
     const double heads = (d->heads + 2.0 * d->kv_heads) * d->head_dim;
-    return s->activation_bytes * (8.0 * d->hidden + (inner + 2.0 * heads) / s->split.tp);
+    const double mixed = df_dims_is_scan(d) ? df_dims_scan_width(d) : heads;
+    return s->activation_bytes * (8.0 * d->hidden + (inner + 2.0 * mixed) / s->split.tp);
+}
+
+/* Flops of a pair of tokens in a layer, or of a token where there is a state. */
+static double pair_flops(const df_dims *d)
+{
+    return d->mixer == DF_MIX_NONE || df_dims_is_scan(d) ? 0.0
+                                                         : 4.0 * d->heads * df_dims_pair_width(d);
+}
+
+/* What a layer of a kind does in a batch. */
+typedef struct {
+    double flops, weights_bytes, activation_bytes, cache_bytes;
+} layer_work;
+
+static layer_work work_of(const df_server *s, const df_static_batch *b, double at_once)
+{
+    const df_dims *const d = s->dims;
+    const double n = b->sequences;
+    const double tokens = n * (b->input + b->output);
+    const double middle = b->input + 0.5 * b->output;
+    const double seen = df_dims_keys(d, middle) / middle;
+    /* pairs of a token and one that it attends to, in prompts and behind them */
+    const double behind = n * b->output * middle * seen;
+    const double pairs =
+        0.5 * n * b->input * b->input * (1.0 - df_dims_unseen(d, b->input)) + behind;
+    const double scanned = df_dims_is_scan(d) ? df_dims_scan_flops(d, true) : 0.0;
+    const bool latent = df_dims_is_latent(d);
+    const double reread =
+        latent ? 1.0 : 1.0 + s->engine.group_reread * (s->heads / s->kv_heads - 1.0);
+    const double own =
+        latent ? df_dims_cache_numbers(d) : df_dims_cache_numbers(d) * s->kv_heads / d->kv_heads;
+    const double states = 2.0 * n * b->output * df_dims_state_numbers(d) * d->scan.bytes;
+    return (layer_work){
+        .flops = 2.0 * used_params(s) * tokens + pair_flops(d) * pairs + scanned * tokens,
+        .weights_bytes = s->weight_bytes * read_params(s, at_once),
+        .activation_bytes = tokens * activation_bytes(s),
+        .cache_bytes = own * s->cache_bytes * behind * reread + states / s->split.tp};
 }
 
 void df_engine_work(const df_server *s, const df_static_batch *b, double slots, df_board_work *out)
 {
-    const df_dims *const d = s->dims;
     const double devices = s->split.tp * s->split.pp;
     const double n = b->sequences;
-    const double tokens = n * (b->input + b->output);
-    const double table = df_dims_table_params(d);
-    /* pairs of a token and one that it attends to, in prompts and behind them */
-    const double behind = n * b->output * (b->input + 0.5 * b->output);
-    const double pairs = 0.5 * n * b->input * b->input + behind;
-    const double weights_bytes =
-        s->weight_bytes * d->layers * read_params(s, fmin(n, slots)) + DF_ENGINE_ELEMENT * table;
+    const double table = df_dims_table_params(s->dims);
     const double turns = fmax(1.0, n / slots);
-    const double reread = 1.0 + s->engine.group_reread * (s->heads / s->kv_heads - 1.0);
-    const double row_bytes = 2.0 * s->cache_bytes * s->kv_heads * d->head_dim * d->layers;
-    out->flops = (2.0 * d->layers * used_params(s) * tokens + 2.0 * table * n * b->output +
-                  4.0 * d->layers * d->hidden * pairs) /
-                 devices;
-    out->bytes = b->output * turns * weights_bytes / devices +
-                 tokens * d->layers * activation_bytes(s) / s->split.pp;
-    out->cache_bytes = row_bytes * behind * reread / s->split.pp;
+    layer_work all = {.flops = 2.0 * table * n * b->output,
+                      .weights_bytes = DF_ENGINE_ELEMENT * table};
+    for (int k = 0; k < s->stack->kinds; k++) {
+        const df_server of = df_engine_of_kind(s, k);
+        const layer_work w = work_of(&of, b, fmin(n, slots));
+        all.flops += of.dims->layers * w.flops;
+        all.weights_bytes += of.dims->layers * w.weights_bytes;
+        all.activation_bytes += of.dims->layers * w.activation_bytes;
+        all.cache_bytes += of.dims->layers * w.cache_bytes;
+    }
+    out->flops = all.flops / devices;
+    out->bytes =
+        b->output * turns * all.weights_bytes / devices + all.activation_bytes / s->split.pp;
+    out->cache_bytes = all.cache_bytes / s->split.pp;
 }

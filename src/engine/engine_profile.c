@@ -234,7 +234,8 @@ static df_calibrated prices_of(const df_engine *e, const df_deployment *what)
 void df_engine_server(const df_engine *engine, const df_deployment *what, df_server *out)
 {
     const double tp = what->split->tp;
-    *out = (df_server){.dims = what->dims,
+    *out = (df_server){.stack = what->stack,
+                       .dims = &what->stack->kind[0],
                        .split = {.tp = tp,
                                  .cp = 1.0,
                                  .dp = 1.0,
@@ -250,6 +251,17 @@ void df_engine_server(const df_engine *engine, const df_deployment *what, df_ser
     out->weight_bytes =
         what->stored_bytes > 0.0 ? what->stored_bytes : out->prices.product->operand_bytes;
     out->activation_bytes = df_format_bytes(what->activations);
-    out->kv_heads = df_split_kv_heads(&out->split, what->dims) / tp;
-    out->heads = fmax(what->dims->heads / tp, out->kv_heads);
+    *out = df_engine_of_kind(out, 0);
+}
+
+/* Latent keys and values are up to the same number of heads as queries. */
+df_server df_engine_of_kind(const df_server *s, int kind)
+{
+    df_server of = *s;
+    const double tp = s->split.tp;
+    of.dims = &s->stack->kind[kind];
+    of.kv_heads = df_dims_is_latent(of.dims) ? of.dims->heads / tp
+                                             : df_split_kv_heads(&s->split, of.dims) / tp;
+    of.heads = fmax(of.dims->heads / tp, of.kv_heads);
+    return of;
 }

@@ -62,6 +62,7 @@ static void build_exchange(df_builder *b, df_op_pass pass)
 static void build_beside(df_builder *b)
 {
     const df_dims *const d = b->dims;
+    const int first_op = b->to.ops->count;
     const double m = b->split->batch * b->span->tokens;
     const double in = d->gated ? 2.0 * d->shared : d->shared;
     if (d->expert_hidden > 0.0) {
@@ -85,6 +86,9 @@ static void build_beside(df_builder *b)
                            d->bytes.gradient);
         b->to.row = DF_ROW_FFN2;
         df_build_projection(b, &second);
+    }
+    for (int i = first_op; i < b->to.ops->count; i++) {
+        b->to.ops->op[i].part = DF_OP_PART_SHARED;
     }
 }
 

@@ -57,7 +57,8 @@ typedef enum {
     DF_OP_PART_CAST, /* a cast of weights that are kept wider than they are used */
     DF_OP_PART_CACHE_STORE,
     DF_OP_PART_CACHE_FETCH,
-    DF_OP_PART_INPUT, /* a collective that gathers a product's input */
+    DF_OP_PART_INPUT,  /* a collective that gathers a product's input */
+    DF_OP_PART_SHARED, /* of experts to which every token goes, and of the width of the others */
 } df_op_part;
 
 typedef enum {
@@ -87,9 +88,12 @@ typedef struct {
 typedef struct {
     double queries, keys;
     double heads, kv_heads, head_dim;
-    double tile; /* edge of a tile of keys */
-    double unseen; /* share of the pairs of a query and a key that a window or an indexer leaves out,
-                      of those that a causal mask leaves */
+    double tile;   /* edge of a tile of keys */
+    double unseen; /* share of the pairs of a query and a key that a window or an indexer leaves
+                      out, of those that a causal mask leaves */
+    double
+        latent; /* width of what all heads share, keys and values in one; 0: heads have their own */
+    double latent_value; /* the part of it that is the value, too */
     bool causal;
 } df_op_attention;
 

@@ -14,6 +14,12 @@ static df_status check_run(const df_job *x)
                        "execution_backend.model: expected analytical for inference under the "
                        "calibrated rules, found astra; --rules corrected simulates it");
     }
+    if (x->split.ep > 1.0) {
+        return df_fail(x->err, DF_INFEASIBLE,
+                       "scheduling_param.ep: expected 1 for inference under the calibrated rules, "
+                       "which divide every expert over tp, found %g",
+                       x->split.ep);
+    }
     if (x->split.cp > 1.0) {
         return df_fail(x->err, DF_INFEASIBLE,
                        "scheduling_param.cp: expected 1 for inference under the calibrated rules, "
@@ -23,17 +29,35 @@ static df_status check_run(const df_job *x)
     return DF_OK;
 }
 
-/* A layer of a pass, whose operators are `ops` and attention's, and the choice of tokens. */
+/* Adds a kind of layer of a pass, as the share of all layers that it is. */
+static void
+add_kind(const df_server *s, int kind, const df_engine_pass *pass, double tokens, df_ops *ops)
+{
+    df_ops more;
+    df_server of = df_engine_of_kind(s, kind);
+    const double share = s->stack->kinds > 1 ? of.dims->layers / s->stack->layers : 1.0;
+    of.absorbed = df_engine_absorbs(of.dims, pass);
+    df_engine_layer_ops(&of, tokens, &more);
+    for (int i = 0; i < more.count; i++) {
+        more.op[i].share = share;
+        *df_ops_append(ops) = more.op[i];
+    }
+    df_engine_attention_ops(&of, pass, &more);
+    for (int i = 0; i < more.count; i++) {
+        more.op[i].share = share;
+        *df_ops_append(ops) = more.op[i];
+    }
+}
+
+/* The mean layer of a pass, and the choice of tokens. */
 static df_status fill_table(
     const df_server *s, const df_engine_pass *pass, double tokens, double rows, df_breakdown *table)
 {
-    df_ops ops;
+    df_ops ops = {.count = 0};
     df_ops more;
     df_price price[DF_OPS_MAX];
-    df_engine_layer_ops(s, tokens, &ops);
-    df_engine_attention_ops(s, pass, &more);
-    for (int i = 0; i < more.count; i++) {
-        *df_ops_append(&ops) = more.op[i];
+    for (int k = 0; k < s->stack->kinds; k++) {
+        add_kind(s, k, pass, tokens, &ops);
     }
     df_engine_head_ops(s, rows, &more);
     for (int i = 0; i < more.count; i++) {
@@ -109,7 +133,7 @@ df_status df_llm_infer_calibrated(df_job *x, df_llm_result *out)
     DF_TRY(check_run(x));
     df_engine_of(x->cfg, &engine);
     df_engine_deployment_of(x->cfg, x->coster.dev, &what);
-    what.dims = &x->dims;
+    what.stack = &x->stack;
     what.split = &x->split;
     what.card = &card;
     what.fabric = &fabric;
@@ -147,17 +171,17 @@ void df_llm_engine_memory(const df_cfg *cfg, df_memory *out)
     const df_fabric fabric = {.node = 1.0};
     const df_hw_device dev = {
         .mem = {[DF_HW_LEVELS - 1] = {.size_bytes = cfg->tech.dram.size_bytes}}};
-    df_dims dims;
+    df_stack stack;
     df_split split;
     df_engine engine;
     df_deployment what;
     df_server server;
     df_engine_memory m;
-    df_dims_read(cfg, &dims);
+    df_stack_read(cfg, &stack);
     df_split_read(cfg, &split);
     df_engine_of(cfg, &engine);
     df_engine_deployment_of(cfg, &dev, &what);
-    what.dims = &dims;
+    what.stack = &stack;
     what.split = &split;
     what.card = &card;
     what.fabric = &fabric;
@@ -171,8 +195,9 @@ void df_llm_engine_memory(const df_cfg *cfg, df_memory *out)
     *out = (df_memory){.stage = 0};
     out->part_bytes[DF_MEMORY_WEIGHTS] = m.weight_bytes;
     out->part_bytes[DF_MEMORY_ACTIVATIONS] = engine.kv_reserve_bytes;
-    out->part_bytes[DF_MEMORY_KV_CACHE] = m.token_bytes * tokens * at_once;
-    out->total_bytes = m.weight_bytes + engine.kv_reserve_bytes + m.token_bytes * tokens * at_once;
+    out->part_bytes[DF_MEMORY_KV_CACHE] = df_engine_sequence_bytes(&server, tokens) * at_once;
+    out->total_bytes =
+        m.weight_bytes + engine.kv_reserve_bytes + out->part_bytes[DF_MEMORY_KV_CACHE];
 }
 
 /* ---- Power ---- */

@@ -158,6 +158,7 @@ typedef struct {
     df_card card;
     df_fabric fabric;
     df_dims dims;
+    df_stack stack;
     df_split split;
     df_engine engine;
     df_server server;
@@ -170,7 +171,8 @@ static void serve(const row *r, served *x)
     x->dims = dims_of(r);
     x->split = (df_split){.tp = number(r, TP), .cp = 1, .dp = 1, .pp = 1, .micro_batches = 1};
     x->engine = engine_of(r);
-    const df_deployment what = {.dims = &x->dims,
+    df_stack_of(&x->dims, &x->stack);
+    const df_deployment what = {.stack = &x->stack,
                                 .split = &x->split,
                                 .card = &x->card,
                                 .fabric = &x->fabric,

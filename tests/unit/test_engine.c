@@ -92,6 +92,7 @@ static df_dims mixtral(void)
 typedef struct {
     df_card card;
     df_dims dims;
+    df_stack stack;
     df_split split;
     df_fabric fabric;
     df_deployment what;
@@ -106,7 +107,8 @@ static void serve(served *x, df_card card, df_dims dims, double tp, df_engine_id
     x->split = (df_split){.tp = tp, .cp = 1, .dp = 1, .pp = 1, .micro_batches = 1};
     x->fabric = (df_fabric){.node = 8, .devices = tp};
     x->fabric.inside[DF_AXIS_TP] = tp;
-    x->what = (df_deployment){.dims = &x->dims,
+    df_stack_of(&x->dims, &x->stack);
+    x->what = (df_deployment){.stack = &x->stack,
                               .split = &x->split,
                               .card = &x->card,
                               .fabric = &x->fabric,
