@@ -132,16 +132,76 @@ void df_simulator_free(df_simulator *simulator)
     }
 }
 
+/* ---- What a run was refused for, in words of the configuration ---- */
+
+static const char *collective_key(df_net_collective kind)
+{
+    static const char *const keys[] = {
+        [DF_NET_ALL_GATHER] = "execution_backend.astra.collectives.all_gather",
+        [DF_NET_ALL_REDUCE] = "execution_backend.astra.collectives.all_reduce",
+        [DF_NET_REDUCE_SCATTER] = "execution_backend.astra.collectives.reduce_scatter",
+        [DF_NET_ALL_TO_ALL] = "execution_backend.astra.collectives.all_to_all"};
+    return keys[kind];
+}
+
+static int32_t members_of(const df_net_program *program, int32_t group)
+{
+    int32_t id;
+    int32_t count;
+    for (int32_t i = 0; df_net_program_group(program, i, &id, &count); i++) {
+        if (id == group) {
+            return count;
+        }
+    }
+    return df_net_program_ranks(program);
+}
+
+/* A visit of df_net_program_visit, of a df_runner_job: ends at a collective whose algorithm does
+ * not run. */
+static df_status check_node(void *context, int32_t rank, const df_net_node *node, df_err *err)
+{
+    const df_runner_job *const job = context;
+    df_err cause;
+    (void)rank;
+    if (node->type != DF_NET_COMM || node->collective == DF_NET_BROADCAST) {
+        return DF_OK;
+    }
+    if (df_net_check_algorithm(job->system, node->collective, members_of(job->program, node->group),
+                               df_net_program_ranks(job->program), &cause) != DF_OK) {
+        return df_fail(err, DF_EINVAL, "%s: %s; auto or ring would work",
+                       collective_key(node->collective), cause.text);
+    }
+    return DF_OK;
+}
+
+static df_status explain(const df_runner_job *job, const df_err *cause, df_err *err)
+{
+    df_runner_job of = *job;
+    for (int32_t rank = 0; rank < df_net_program_ranks(job->program); rank++) {
+        DF_TRY(df_net_program_visit(job->program, rank, check_node, &of, err));
+    }
+    return df_fail(
+        err, DF_EINVAL,
+        "execution_backend.model: expected what the network simulator can run, found that "
+        "it cannot: %s; analytical would work",
+        cause->text);
+}
+
 df_status
 df_simulator_run(df_simulator *simulator, const df_runner_job *job, double *time_s, df_err *err)
 {
+    df_err cause = {.text = ""};
     if (!(job->network->bandwidth_gib_ps > 0.0)) {
         return df_fail(err, DF_EINVAL,
                        "tech_param.network: expected links with a bandwidth between %d devices for "
                        "the network simulator, found none (see system_hierarchy too)",
                        (int)job->network->ranks);
     }
-    return df_runner_time(simulator->runner, job, time_s, err);
+    const df_status status = df_runner_time(simulator->runner, job, time_s, &cause);
+    if (status == DF_EINVAL) {
+        return explain(job, &cause, err);
+    }
+    return status == DF_OK ? DF_OK : df_fail(err, status, "%s", cause.text);
 }
 
 /* Each rank has a part of the collective; in a hop, rank 0 sends and 1 receives. */
@@ -165,6 +225,13 @@ static df_status
 simulate(df_simulator *simulator, const df_simulator_op *op, double *time_s, df_err *err)
 {
     df_net_program *program;
+    const double most_bytes = 0x1p53; /* whole numbers that a double holds */
+    if (!(op->bytes < most_bytes)) {
+        return df_fail(err, DF_EINVAL,
+                       "execution_backend.model: expected transfers of less than %g bytes for the "
+                       "network simulator, found %g; analytical would work",
+                       most_bytes, op->bytes);
+    }
     DF_TRY(df_net_program_new(op->network.ranks, &program, err));
     df_status status = build(program, op, err);
     if (status == DF_OK) {

@@ -93,8 +93,8 @@ df_status df_lower_time_step(const df_lower_host *host,
     DF_TRY(df_net_check_ranks(replicas, err));
     if (devices > INT32_MAX) { /* they have numbers, whether they have work or not */
         return df_fail(err, DF_EINVAL,
-                       "expected at most %d devices in all stages for the network simulator, "
-                       "found %.0f",
+                       "scheduling_param.lp: expected at most %d devices in all stages for the "
+                       "network simulator, found %.0f",
                        INT32_MAX, devices);
     }
     df_lower_job job = {.replicas = (int32_t)replicas,

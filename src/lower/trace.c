@@ -301,20 +301,21 @@ static df_status add_nodes(tracer *t, df_err *err)
 /* Checks what has to fit into the simulator's whole numbers. */
 static df_status check_sizes(const tracer *t, df_err *err)
 {
-    const double most_s = 0x1p53 * 1e-6;
+    const double most_s = 0x1p62 * 1e-9; /* what a node's nanoseconds hold */
     const double most_bytes = 0x1p53;
     DF_TRY(df_net_check_ranks((double)t->plan.devices * t->job->replicas, err));
     for (int32_t e = 0; e < t->plan.elements; e++) {
         const df_dag_element *const element = df_dag_at(t->plan.dag, e);
         if (element->kind == DF_DAG_COMPUTE && !(element->duration_s < most_s)) {
             return df_fail(err, DF_EINVAL,
-                           "expected work of less than %g s for the network simulator, found %g s",
+                           "execution_backend.model: expected work of less than %g s for the "
+                           "network simulator, found %g s; analytical would work",
                            most_s, element->duration_s);
         }
         if (!(element->bytes < most_bytes)) {
             return df_fail(err, DF_EINVAL,
-                           "expected transfers of less than %g bytes for the network simulator, "
-                           "found %g",
+                           "execution_backend.model: expected transfers of less than %g bytes for "
+                           "the network simulator, found %g; analytical would work",
                            most_bytes, element->bytes);
         }
     }

@@ -93,6 +93,11 @@ typedef struct df_net_program df_net_program;
 /* DF_EINVAL: less than 1 or more than DF_NET_RANKS_MAX ranks. */
 DF_NODISCARD df_status df_net_check_ranks(double ranks, df_err *err);
 
+/* Whether `ranks` of `all` can run a collective with the algorithm that the system has for it.
+ * DF_EINVAL: "expected ..., found ...". */
+DF_NODISCARD df_status df_net_check_algorithm(
+    const df_net_system *system, df_net_collective kind, int32_t ranks, int32_t all, df_err *err);
+
 /* DF_EINVAL: as df_net_check_ranks. DF_ENOMEM. */
 DF_NODISCARD df_status df_net_program_new(int32_t ranks, df_net_program **program, df_err *err);
 void df_net_program_free(df_net_program *program);

@@ -44,30 +44,37 @@ static bool power_of_two(int32_t n)
     return (n & (n - 1)) == 0;
 }
 
-static df_status check_algorithm(
-    const df_net_system *system, df_net_collective kind, bool smaller, int32_t size, df_err *err)
+df_status df_net_check_algorithm(
+    const df_net_system *system, df_net_collective kind, int32_t ranks, int32_t all, df_err *err)
 {
-    const char *const name = df_net_collective_name(kind);
     const df_net_algorithm_kind algorithm = system->algorithm[kind].kind;
     if (algorithm == DF_NET_ALG_NONE) {
-        return df_fail(err, DF_EINVAL, "%s: expected an algorithm in the system, found none", name);
+        return df_fail(err, DF_EINVAL, "expected an algorithm in the system, found none");
     }
     if (algorithm == DF_NET_ALG_HALVING_DOUBLING && kind == DF_NET_ALL_TO_ALL) {
-        return df_fail(err, DF_EINVAL, "%s: expected another algorithm, found halvingDoubling",
-                       name);
+        return df_fail(err, DF_EINVAL, "expected another algorithm, found halvingDoubling");
     }
-    if (algorithm == DF_NET_ALG_BINARY_TREE && smaller) {
+    if (algorithm == DF_NET_ALG_BINARY_TREE && ranks < all) {
         return df_fail(err, DF_EINVAL,
-                       "%s: expected all ranks with doubleBinaryTree, found a group of %d", name,
-                       (int)size);
+                       "expected all ranks with doubleBinaryTree, found a group of %d", (int)ranks);
     }
     if ((algorithm == DF_NET_ALG_HALVING_DOUBLING || algorithm == DF_NET_ALG_BINARY_TREE) &&
-        !power_of_two(size)) {
+        !power_of_two(ranks)) {
         return df_fail(err, DF_EINVAL,
-                       "%s: expected a power of two of ranks with this algorithm, found %d", name,
-                       (int)size);
+                       "expected a power of two of ranks with this algorithm, found %d",
+                       (int)ranks);
     }
     return DF_OK;
+}
+
+static df_status check_algorithm(
+    const df_net_system *system, df_net_collective kind, int32_t ranks, int32_t all, df_err *err)
+{
+    df_err cause;
+    const df_status status = df_net_check_algorithm(system, kind, ranks, all, &cause);
+    return status == DF_OK
+               ? DF_OK
+               : df_fail(err, status, "%s: %s", df_net_collective_name(kind), cause.text);
 }
 
 df_status df_net_check_collective(const df_net_system *system,
@@ -96,7 +103,7 @@ df_status df_net_check_collective(const df_net_system *system,
         return df_fail(err, DF_EINVAL, "%s: expected fewer than 2^62 bytes in total, found more",
                        df_net_collective_name(kind));
     }
-    return check_algorithm(system, kind, group != NULL, size, err);
+    return check_algorithm(system, kind, size, program->num_ranks, err);
 }
 
 /* ---- Setting up ---- */

@@ -206,6 +206,40 @@ static void measured_kernels_are_simulated_in_hybrid_training_alone(void **state
     assert_true(time_of(w) > 0);
 }
 
+/* Two of the eight devices share a layer, so the tree over all of them is not theirs. What would
+ * work does. */
+static void an_algorithm_that_does_not_run_is_named_by_its_key(void **state)
+{
+    workplace *const w = *state;
+    w->rules = "corrected";
+    write_files(w, "full_astrasim_flattened", "training",
+                "    collectives:\\n      all_reduce: doubleBinaryTree\\n");
+    predict(w, "");
+    assert_int_equal(w->exit_code, 2);
+    assert_non_null(strstr(w->err,
+                           "deepflow: error: execution_backend.astra.collectives.all_reduce: "
+                           "expected all ranks with doubleBinaryTree, found a group of 2; "
+                           "auto or ring would work\n"));
+    write_files(w, "full_astrasim_flattened", "training",
+                "    collectives:\\n      all_reduce: ring\\n");
+    predict(w, "");
+    assert_true(time_of(w) > 0);
+}
+
+/* A collective of a few KiB cannot be cut into a million messages. */
+static void a_run_that_is_refused_says_what_would_work(void **state)
+{
+    workplace *const w = *state;
+    w->rules = "corrected";
+    write_files(w, "hybrid", "training",
+                "    sys_options:\\n      preferred_dataset_splits: 1000000\\n");
+    predict(w, "");
+    assert_int_equal(w->exit_code, 2);
+    assert_non_null(strstr(w->err, "deepflow: error: execution_backend.model: expected what the "
+                                   "network simulator can run, found that it cannot: "));
+    assert_non_null(strstr(w->err, "; analytical would work\n"));
+}
+
 /* ---- Results on disk ---- */
 
 static void results_are_kept(void **state)
@@ -462,6 +496,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         TEST(each_mode_says_its_name),
         TEST(measured_kernels_are_simulated_in_hybrid_training_alone),
+        TEST(an_algorithm_that_does_not_run_is_named_by_its_key),
+        TEST(a_run_that_is_refused_says_what_would_work),
         TEST(results_are_kept),
         TEST(traces_are_kept),
         TEST(traces_round_what_is_predicted),

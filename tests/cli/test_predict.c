@@ -940,7 +940,7 @@ static void what_cannot_be_simulated_is_refused(void **state)
                 "");
     snprintf(arguments, sizeof arguments,
              "predict --hardware_config %s/hw.yaml --model_config " LSTM, dir);
-    df_refuse(arguments, 2, "all-reduce: expected a power of two of ranks");
+    df_refuse(arguments, 2, "collectives.all_reduce: expected a power of two of ranks");
     write_astra(dir, "s/bandwidth: 400 Gib/bandwidth: 0/", "");
     df_refuse(arguments, 2, "tech_param.network.intra_node.nominal_area_per_link: expected this");
     append(arguments, sizeof arguments, " --rules corrected,absent_technology_tenth=reference");
