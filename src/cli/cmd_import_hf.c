@@ -11,6 +11,7 @@
 typedef struct {
     df_words name;
     const char *run_type, *model_type, *revision, *output;
+    bool allow_unknown;
     df_hf_run run;
     double timeout_s;
 } import_args;
@@ -35,6 +36,8 @@ static bool read_args(int argc, char **argv, import_args *a, int *exit_code)
         df_arg_choice("model_type", &a->model_type, "auto|llama|gpt",
                       "the kind of an unknown model: llama with a gated feed-forward network, gpt "
                       "without one"),
+        df_arg_bool("allow_unknown", &a->allow_unknown,
+                    "leave out what keys stand for that are not known, with a warning"),
         df_arg_real("timeout", &a->timeout_s, 0.001, day_s,
                     "longest time that a download may take, in seconds"),
         df_arg_letter(
@@ -123,10 +126,12 @@ static df_status find_model(const import_args *a, df_hf_model *model, df_err *er
                                  .token = given("HF_TOKEN"),
                                  .ca_file = first_given("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE"),
                                  .timeout_s = a->timeout_s};
-    const char *const family = strcmp(a->model_type, "auto") == 0 ? NULL : a->model_type;
+    const df_hf_options options = {.family =
+                                       strcmp(a->model_type, "auto") == 0 ? NULL : a->model_type,
+                                   .allow_unknown = a->allow_unknown};
     df_hf_file file;
     DF_TRY(df_hf_find(&source, &file, err));
-    const df_status status = df_hf_read(&file, family, model, err);
+    const df_status status = df_hf_read(&file, &options, model, err);
     if (status == DF_OK) {
         fprintf(stderr, "deepflow: %s, model_type %s\n", file.from, model->type);
     }
@@ -134,33 +139,10 @@ static df_status find_model(const import_args *a, df_hf_model *model, df_err *er
     return status;
 }
 
-static void warn(const char *what, int64_t number, const char *taken)
+static void warn_left_out(const df_hf_model *m)
 {
-    fprintf(stderr, "deepflow: warning: the model has %s", what);
-    if (number > 0) {
-        fprintf(stderr, " %" PRId64, number);
-    }
-    fprintf(stderr, ", which is not modelled: %s\n", taken);
-}
-
-static void warn_unmodelled(const df_hf_model *m, int64_t seq_len)
-{
-    if (m->sliding_window > 0 && m->sliding_window < seq_len) {
-        warn("attention to a sliding window of tokens,", m->sliding_window,
-             "each token attends to all before it");
-    }
-    if (m->head_size > 0) {
-        warn("heads of size", m->head_size, "their size is taken to be hidden_dim / num_heads");
-    }
-    if (m->latent_attention) {
-        warn("multi-head latent attention", 0, "keys and values are taken to be whole");
-    }
-    if (m->shared_intermediate > 0) {
-        warn("experts that every token goes to, of intermediate size", m->shared_intermediate,
-             "they are left out");
-    }
-    if (m->dense_layers) {
-        warn("layers without a mixture of experts", 0, "all are taken to have one");
+    for (int i = 0; i < m->num_warnings; i++) {
+        fprintf(stderr, "deepflow: warning: %s\n", m->warning[i]);
     }
 }
 
@@ -201,7 +183,7 @@ static df_status import(import_args *a, df_err *err)
     file.run = a->run;
     snprintf(file.title, sizeof file.title, "%.300s, a model of HuggingFace (model_type %s)",
              a->name.word[0], file.model.type);
-    warn_unmodelled(&file.model, df_hf_seq_len(&file.model, &file.run));
+    warn_left_out(&file.model);
     if (!a->output) {
         write_model(stdout, &file);
         return DF_OK;

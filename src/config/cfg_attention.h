@@ -30,7 +30,7 @@
     XX(int64_t, chunk, DF_OPT_INT, WHOLE_FROM(1), NULL, NOT_GIVEN,                                 \
        "tokens that attend to each other in layers of kind chunked")                               \
     XX(int64_t, q_rank, DF_OPT_INT, WHOLE_FROM(1), NULL, NOT_GIVEN,                                \
-       "width of the latent queries (mla, compressed); absent: they are not")                      \
+       "width of the latent queries; absent: they are not")                                        \
     XX(int64_t, kv_rank, DF_OPT_INT, WHOLE_FROM(1), NULL, NOT_GIVEN,                               \
        "width of the latent keys and values; mla requires it")                                     \
     XX(int64_t, nope_dim, DF_OPT_INT, WHOLE_FROM(1), NULL, NOT_GIVEN,                              \

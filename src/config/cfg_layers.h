@@ -17,11 +17,12 @@ enum {
 
 /* What mixes tokens in a layer. XX(name, word) */
 #define DF_CFG_MIXERS(XX)                                                                          \
-    XX(DF_MIX_FULL, "full")             /* attention to all tokens before */                       \
-    XX(DF_MIX_WINDOW, "window")         /* to the last attention.window */                         \
-    XX(DF_MIX_CHUNKED, "chunked")       /* to those of the same attention.chunk */                 \
-    XX(DF_MIX_CROSS, "cross")           /* to those of a picture, which no token adds to */        \
-    XX(DF_MIX_COMPRESSED, "compressed") /* to a window, and all before it in groups of `ratio` */  \
+    XX(DF_MIX_FULL, "full")       /* attention to all tokens before */                             \
+    XX(DF_MIX_WINDOW, "window")   /* to the last attention.window */                               \
+    XX(DF_MIX_CHUNKED, "chunked") /* to those of the same attention.chunk */                       \
+    XX(DF_MIX_CROSS, "cross")     /* to those of a picture, which no token adds to */              \
+    XX(DF_MIX_COMPRESSED,                                                                          \
+       "compressed") /* to a window, and with a ratio to all before in groups */                   \
     XX(DF_MIX_MAMBA1, "mamba1")                                                                    \
     XX(DF_MIX_MAMBA2, "mamba2")                                                                    \
     XX(DF_MIX_DELTA, "delta")   /* gated delta rule */                                             \
@@ -96,6 +97,10 @@ enum {
        "width inside a layer (mamba1)")                                                            \
     XX(int64_t, linear_dt_rank, "linear.dt_rank", DF_OPT_INT, WHOLE_FROM(1), NULL, NOT_GIVEN,      \
        "rank of the product that gives the step (mamba1); hidden_dim / 16 if absent")              \
+    XX(int64_t, linear_gate_rank, "linear.gate_rank", DF_OPT_INT, WHOLE_FROM(1), NULL, NOT_GIVEN,  \
+       "rank of the products that give the gate and a decay of each key (delta); absent: full, "   \
+       "and "                                                                                      \
+       "a decay of each head")                                                                     \
     XX(int64_t, linear_conv, "linear.conv", DF_OPT_INT, WHOLE(0, 64), NULL, OPTIONAL(4),           \
        "tokens that the convolution before the state takes (mamba1, mamba2, delta)")               \
     XX(int64_t, linear_chunk, "linear.chunk", DF_OPT_INT, WHOLE_FROM(1), NULL, OPTIONAL(128),      \

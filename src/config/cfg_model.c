@@ -81,8 +81,6 @@ check_kind(const df_cfg_llm *m, const df_layer_kind *kind, const char **key, df_
          "layers with a window"},
         {kind->mixer == DF_MIX_CHUNKED, a->chunk, "model_param.attention.chunk",
          "layers of kind chunked"},
-        {kind->mixer == DF_MIX_COMPRESSED, kind->ratio, "model_param.layers",
-         "ratio= of layers of kind compressed"},
         {scans, s->linear_heads, "model_param.linear.heads", "layers with a state"},
         {scans, s->linear_head_dim, "model_param.linear.head_dim", "layers with a state"},
         {mamba, s->linear_state, "model_param.linear.state", "layers of Mamba"},

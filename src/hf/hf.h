@@ -2,7 +2,7 @@
  *
  *   hf_find.c   where the config.json is: a file, a folder, HuggingFace's cache, its server
  *   hf_fetch.c  the server, over HTTPS; libcurl
- *   hf_model.c  what the config.json says; jansson
+ *   hf_model.c  what the config.json says; jansson. hf_impl.h names the files that share this
  *   hf_yaml.c   the model file
  *
  * Reads no environment and prints nothing. */
@@ -14,6 +14,7 @@
 #include <stdio.h>
 
 #include "base/status.h"
+#include "config/cfg.h"
 
 /* ---- Where to find a model ---- */
 
@@ -50,29 +51,31 @@ DF_NODISCARD df_status df_hf_fetch(const char *address,
 
 /* ---- What it says ---- */
 
+enum { DF_HF_NOTES = 16, DF_HF_NOTE = 512 };
+
 typedef struct {
-    char type[64];  /* model_type of the config.json */
-    bool gated;     /* the feed-forward network has a gate, as llama's; else as GPT's */
-    bool tied;      /* input and output embedding share their weights */
-    int64_t layers; /* all counts are at least 1 */
-    int64_t hidden, heads, kv_heads;
-    int64_t intermediate; /* of one expert, where there are several */
-    int64_t experts, top_k;
-    int64_t vocab;
+    char type[64];   /* model_type of the config.json */
+    df_cfg_llm llm;  /* the model; what a run adds (batch, lengths) is 0 */
     int64_t context; /* tokens; 0: it does not say */
-    /* What DeepFlow does not model; 0, false: the model has none of it. */
-    int64_t sliding_window;      /* tokens that a token attends to */
-    int64_t head_size;           /* size of a head, if it is not hidden / heads */
-    int64_t shared_intermediate; /* size of the experts to which every token goes */
-    bool latent_attention;       /* keys and values are compressed */
-    bool dense_layers;           /* some layers have one expert only */
+    char
+        formats[64]; /* of weights that are quantized, as sw_param.precision names them; "": none */
+    char quantized[96]; /* how the file says it */
+    int num_notes;
+    char note[DF_HF_NOTES][DF_HF_NOTE]; /* what a reader of the model file should know */
+    int num_warnings;
+    char warning[DF_HF_NOTES][DF_HF_NOTE]; /* what the model file leaves out */
 } df_hf_model;
 
-/* Reads a config.json. family: llama or gpt, for a model_type that is not known; NULL: by the
- * model_type. On failure *model is untouched.
- * DF_EINVAL: no JSON, a key that is missing or makes no sense ("FROM: key: expected, found"). */
+typedef struct {
+    const char *family; /* llama or gpt, for a model_type that is not known; NULL: by the type */
+    bool allow_unknown; /* keys that might cost something and are not known are warnings */
+} df_hf_options;
+
+/* Reads a config.json. On failure *model is untouched.
+ * DF_EINVAL: no JSON; a model that does not decode, or of no known type; a key that is missing,
+ * makes no sense or is not known ("FROM: key: expected, found"). */
 DF_NODISCARD df_status df_hf_read(const df_hf_file *file,
-                                  const char *family,
+                                  const df_hf_options *options,
                                   df_hf_model *model,
                                   df_err *err);
 
@@ -90,7 +93,7 @@ typedef struct {
 /* Tokens of a sequence: *run's, or the model's. */
 int64_t df_hf_seq_len(const df_hf_model *model, const df_hf_run *run);
 
-/* Writes the YAML; title is its first line, a comment. */
+/* Writes the YAML, keys that differ from their defaults; title is its first line, a comment. */
 void df_hf_write(FILE *out, const char *title, const df_hf_model *model, const df_hf_run *run);
 
 #endif

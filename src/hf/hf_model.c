@@ -1,301 +1,245 @@
-#include "hf/hf.h"
+#include "hf/hf_impl.h"
 
 #include <inttypes.h>
-#include <stdlib.h>
 #include <string.h>
-
-#include <jansson.h>
-
-#include "base/nearest.h"
-
-#define MOST INT64_C(2147483647) /* largest count; products of two do not overflow */
-
-/* What HuggingFace's classes assume where a config.json does not say it. */
-typedef struct {
-    const char *type;
-    bool gated, tied;
-    bool window; /* sliding_window counts without use_sliding_window */
-} family;
-
-static const family families[] = {
-    {"llama", true, false, true},      {"mistral", true, false, true},
-    {"mixtral", true, false, true},    {"qwen2", true, false, false},
-    {"qwen2_moe", true, false, false}, {"qwen3", true, false, false},
-    {"qwen3_moe", true, false, false}, {"phi3", true, false, true},
-    {"gemma", true, true, true},       {"gemma2", true, true, true},
-    {"olmo", true, false, true},       {"olmo2", true, false, true},
-    {"stablelm", true, false, true},   {"gpt2", false, true, true},
-    {"gpt_neo", false, true, true},    {"gptj", false, false, true},
-    {"gpt_neox", false, false, true},  {"gpt_bigcode", false, true, true},
-    {"opt", false, true, true},        {"bloom", false, true, true},
-    {"falcon", false, true, true},     {"mpt", false, true, true},
-    {"phi", false, false, true},
-};
-enum { FAMILIES = sizeof families / sizeof families[0] };
-
-/* A config.json being read. The first failure is kept in status; later calls do nothing. */
-typedef struct {
-    const char *from;
-    const json_t *root;
-    const json_t *text; /* the language model of a model of several; NULL: it is root */
-    df_status status;
-    df_err *err;
-} reader;
-
-/* ---- Values ---- */
-
-/* NULL: there is none, or it is null. */
-static const json_t *find(const reader *r, const char *key)
-{
-    const json_t *value = json_object_get(r->root, key);
-    if ((!value || json_is_null(value)) && r->text) {
-        value = json_object_get(r->text, key);
-    }
-    return json_is_null(value) ? NULL : value;
-}
-
-/* Some files hold whole numbers with a fraction of zero. */
-static bool as_count(const json_t *value, int64_t *count)
-{
-    if (json_is_integer(value)) {
-        *count = json_integer_value(value);
-        return true;
-    }
-    const double real = json_is_real(value) ? json_real_value(value) : -1.0;
-    if (real >= 0.0 && real <= (double)MOST && real == (double)(int64_t)real) {
-        *count = (int64_t)real;
-        return true;
-    }
-    return false;
-}
-
-static void refuse(reader *r, const char *key, int64_t low, const json_t *value)
-{
-    char *const found = json_dumps(value, JSON_ENCODE_ANY | JSON_REAL_PRECISION(6));
-    r->status =
-        df_fail(r->err, DF_EINVAL,
-                "%s: %s: expected a whole number from %" PRId64 " to %" PRId64 ", found %.200s",
-                r->from, key, low, MOST, found ? found : "another value");
-    free(found);
-}
-
-/* The count under the first of the keys that exists; `missing` if none does. */
-static int64_t count_or(reader *r, const char *const *keys, int64_t low, int64_t missing)
-{
-    for (; *keys && r->status == DF_OK; keys++) {
-        const json_t *const value = find(r, *keys);
-        int64_t count = 0;
-        if (!value) {
-            continue;
-        }
-        if (!as_count(value, &count) || count < low || count > MOST) {
-            refuse(r, *keys, low, value);
-            break;
-        }
-        return count;
-    }
-    return missing;
-}
-
-/* One of the keys must be there; 1 on failure. */
-static int64_t count(reader *r, const char *const *keys)
-{
-    const int64_t value = count_or(r, keys, 1, 0);
-    if (value == 0 && r->status == DF_OK) {
-        r->status =
-            df_fail(r->err, DF_EINVAL, "%s: %s: expected a whole number >= 1, found nothing",
-                    r->from, keys[0]);
-    }
-    return value > 0 ? value : 1;
-}
-
-static bool flag(reader *r, const char *key, bool missing)
-{
-    const json_t *const value = find(r, key);
-    if (!value || r->status != DF_OK) {
-        return missing;
-    }
-    if (!json_is_boolean(value)) {
-        r->status = df_fail(r->err, DF_EINVAL,
-                            "%s: %s: expected true or false, found another value", r->from, key);
-    }
-    return json_is_true(value);
-}
-
-#define KEYS(...)                                                                                  \
-    (const char *const[])                                                                          \
-    {                                                                                              \
-        __VA_ARGS__, NULL                                                                          \
-    }
 
 /* ---- The family ---- */
 
-static const family *find_family(const char *type)
+static void fail_type(df_hf_reader *r, const char *type, const char *near)
 {
-    for (int i = 0; i < FAMILIES; i++) {
-        if (strcmp(families[i].type, type) == 0) {
-            return &families[i];
-        }
-    }
-    return NULL;
-}
-
-static void fail_type(reader *r, const char *type)
-{
-    const int near = df_nearest(type, &families[0].type, FAMILIES, sizeof families[0]);
-    r->status = df_fail(r->err, DF_EINVAL,
-                        "%s: model_type: expected a known one such as %s (for another, give "
-                        "--model_type llama or gpt), found %.60s",
-                        r->from, near >= 0 ? families[near].type : "llama", type);
-}
-
-/* The language model's part, where there is one. */
-static void find_text(reader *r)
-{
-    static const char *const keys[] = {"text_config", "language_config", "llm_config"};
-    for (size_t i = 0; i < sizeof keys / sizeof keys[0] && !r->text; i++) {
-        const json_t *const part = json_object_get(r->root, keys[i]);
-        r->text = json_is_object(part) ? part : NULL;
+    const char *const what = df_hf_not_a_decoder(type);
+    if (r->status == DF_OK && what) {
+        r->status = df_fail(r->err, DF_EINVAL,
+                            "%s: model_type: expected a model that decodes, found %.60s, %s",
+                            r->from, type, what);
+    } else if (r->status == DF_OK) {
+        r->status = df_fail(r->err, DF_EINVAL,
+                            "%s: model_type: expected a known one such as %s (for another, give "
+                            "--model_type llama or gpt), found %.60s",
+                            r->from, near, type);
     }
 }
 
-static family read_family(reader *r, const char *given, df_hf_model *model)
+static void check_decodes(df_hf_reader *r)
 {
-    const char *type = json_string_value(json_object_get(r->text, "model_type"));
-    if (!type) {
-        type = json_string_value(find(r, "model_type"));
+    const json_t *const class = json_object_get(r->config, "_class_name"); /* of diffusers */
+    if (class && r->status == DF_OK) {
+        r->status = df_fail(r->err, DF_EINVAL,
+                            "%s: _class_name: expected a model that decodes, found %.60s, a part "
+                            "of a model of diffusion",
+                            r->from, json_string_value(class) ? json_string_value(class) : "one");
     }
-    if (flag(r, "is_encoder_decoder", false) && r->status == DF_OK) {
+    if (df_hf_flag(r, "is_encoder_decoder", false) && r->status == DF_OK) {
         r->status = df_fail(r->err, DF_EINVAL,
                             "%s: is_encoder_decoder: expected a model that decodes only, found "
                             "true",
                             r->from);
     }
-    snprintf(model->type, sizeof model->type, "%s", type ? type : "none");
-    const family *const known = find_family(model->type);
-    family result = known ? *known : (family){.tied = true, .window = true};
-    if (given) {
-        result.gated = strcmp(given, "llama") == 0;
-    } else if (!known && r->status == DF_OK) {
-        fail_type(r, model->type);
-    }
-    return result;
 }
 
-/* ---- Parts ---- */
-
-static void read_attention(reader *r, const family *f, df_hf_model *model)
+static void read_family(df_hf_reader *r, const char *given)
 {
-    model->heads = count(r, KEYS("num_attention_heads", "n_head", "n_heads", "num_heads"));
-    const bool one = flag(r, "multi_query", false) && !flag(r, "new_decoder_architecture", false);
-    const int64_t all = one ? 1 : model->heads;
-    model->kv_heads =
-        one ? 1
-            : count_or(r, KEYS("num_key_value_heads", "num_kv_heads", "n_kv_heads", "n_head_kv"), 1,
-                       all);
-    const json_t *const nested = json_object_get(find(r, "attn_config"), "kv_n_heads");
-    int64_t nested_heads = 0;
-    if (nested && as_count(nested, &nested_heads) && nested_heads > 0) {
-        model->kv_heads = nested_heads;
-    }
-    if (flag(r, "use_sliding_window", f->window)) {
-        model->sliding_window = count_or(r, KEYS("sliding_window"), 1, 0);
-    }
-    model->latent_attention = count_or(r, KEYS("kv_lora_rank"), 0, 0) > 0;
-    const int64_t size = count_or(r, KEYS("head_dim"), 1, 0);
-    const bool usual = r->status != DF_OK || size == 0 || size * model->heads == model->hidden;
-    model->head_size = usual ? 0 : size;
-}
-
-static int64_t read_intermediate(reader *r, const df_hf_model *model)
-{
-    const int64_t usual = 4 * model->hidden;
-    const int64_t ratio = count_or(r, KEYS("expansion_ratio"), 1, 0);
-    return count_or(r,
-                    KEYS("intermediate_size", "ffn_dim", "n_inner", "mlp_dim", "ffn_hidden_size"),
-                    1, ratio > 0 ? ratio * model->hidden : usual);
-}
-
-static void read_experts(reader *r, df_hf_model *model)
-{
-    model->experts = count_or(
-        r, KEYS("num_local_experts", "num_experts", "n_routed_experts", "expert_count"), 1, 1);
-    model->top_k = count_or(
-        r, KEYS("num_experts_per_tok", "num_experts_per_token", "router_top_k", "gate_top_k"), 1,
-        1);
-    if (model->experts == 1) {
-        model->top_k = 1;
-        return;
-    }
-    model->intermediate = count_or(r, KEYS("moe_intermediate_size"), 1, model->intermediate);
-    model->shared_intermediate =
-        count_or(r, KEYS("shared_expert_intermediate_size"), 0,
-                 count_or(r, KEYS("n_shared_experts"), 0, 0) * model->intermediate);
-    model->dense_layers = count_or(r, KEYS("first_k_dense_replace"), 0, 0) > 0 ||
-                          count_or(r, KEYS("decoder_sparse_step"), 1, 1) > 1 ||
-                          json_array_size(find(r, "mlp_only_layers")) > 0;
-}
-
-static void check(reader *r, const df_hf_model *model)
-{
-    if (r->status != DF_OK) {
-        return;
-    }
-    if (model->intermediate > MOST) {
+    const char *const type = df_hf_text(r, "model_type");
+    const char *near = "llama";
+    snprintf(r->model->type, sizeof r->model->type, "%s", type ? type : "none");
+    const df_hf_family *const known = df_hf_find_family(r->model->type, &near);
+    const bool other = df_hf_not_a_decoder(r->model->type) != NULL;
+    check_decodes(r);
+    if (known && given && r->status == DF_OK) {
         r->status = df_fail(r->err, DF_EINVAL,
-                            "%s: hidden_size: expected a feed-forward network of at most %" PRId64
-                            ", found one of %" PRId64,
-                            r->from, MOST, model->intermediate);
-    } else if (model->hidden % model->heads != 0) {
-        r->status = df_fail(r->err, DF_EINVAL,
-                            "%s: num_attention_heads: expected a divisor of hidden_size %" PRId64
-                            ", found %" PRId64,
-                            r->from, model->hidden, model->heads);
-    } else if (model->heads % model->kv_heads != 0) {
-        r->status = df_fail(r->err, DF_EINVAL,
-                            "%s: num_key_value_heads: expected a divisor of num_attention_heads "
-                            "%" PRId64 ", found %" PRId64,
-                            r->from, model->heads, model->kv_heads);
-    } else if (model->top_k > model->experts) {
-        r->status = df_fail(r->err, DF_EINVAL,
-                            "%s: num_experts_per_tok: expected at most num_experts %" PRId64
-                            ", found %" PRId64,
-                            r->from, model->experts, model->top_k);
+                            "--model_type: expected none, since the model_type %s is known, "
+                            "found %s",
+                            r->model->type, given);
+    } else if (known) {
+        r->family = *known;
+    } else if (other || !given) {
+        fail_type(r, r->model->type, near);
+    } else {
+        const bool gpt = strcmp(given, "gpt") == 0;
+        r->family = (df_hf_family){.type = "",
+                                   .is = DF_HF_TIED | DF_HF_SLIDES |
+                                         (gpt ? DF_HF_NOT_GATED | DF_HF_LAYER_NORM : 0U),
+                                   .norms = 2,
+                                   .qk = DF_HF_QK_HEAD_IF,
+                                   .state = DF_MIX_FULL};
     }
 }
 
-static void read_model(reader *r, const char *given, df_hf_model *model)
+/* ---- Beside the layers ---- */
+
+static void read_gate(df_hf_reader *r)
 {
-    find_text(r);
-    const family f = read_family(r, given, model);
-    model->gated = f.gated;
-    model->tied = flag(r, "tie_word_embeddings", f.tied);
-    model->layers = count(r, KEYS("num_hidden_layers", "n_layer", "n_layers", "num_layers"));
-    model->hidden = count(r, KEYS("hidden_size", "n_embd", "d_model", "dim"));
-    model->vocab = count(r, KEYS("vocab_size"));
-    model->context =
-        count_or(r,
-                 KEYS("max_position_embeddings", "n_positions", "n_ctx", "max_sequence_length",
-                      "max_seq_len", "seq_length", "sequence_length"),
-                 1, 0);
-    read_attention(r, &f, model);
-    model->intermediate = read_intermediate(r, model);
-    read_experts(r, model);
-    check(r, model);
+    df_cfg_llm *const m = &r->model->llm;
+    const bool gated = (r->family.is & DF_HF_NOT_GATED) == 0;
+    const bool parallel = df_hf_flag(r, "parallel_attn", true); /* falcon */
+    const bool two = df_hf_flag(r, "new_decoder_architecture", false);
+    const bool falcon =
+        (r->family.is & DF_HF_HEAD_PER_HEAD) != 0 && strcmp(r->family.type, "gpt_bigcode") != 0;
+    m->model_type = gated ? DF_LLM_LLAMA : DF_LLM_GPT;
+    m->shape.norms = falcon && parallel && !two ? 1 : r->family.norms;
+    m->shape.norm = (r->family.is & DF_HF_PLAIN_NORM) != 0   ? DF_NORM_PLAIN
+                    : (r->family.is & DF_HF_LAYER_NORM) != 0 ? DF_NORM_LAYER
+                                                             : DF_NORM_RMS;
+    if (strcmp(r->family.type, "mpt") == 0 && df_hf_flag(r, "no_bias", true)) {
+        m->shape.norm = DF_NORM_RMS; /* as many parameters: no shift */
+    }
 }
 
-df_status df_hf_read(const df_hf_file *file, const char *given, df_hf_model *model, df_err *err)
+/* Rows that OPT puts before the first position (OPTLearnedPositionalEmbedding). */
+enum { OPT_OFFSET = 2 };
+
+static void read_ends(df_hf_reader *r)
+{
+    df_cfg_llm *const m = &r->model->llm;
+    const bool learned = df_hf_flag(r, "learned_pos_emb", false); /* mpt, without ALiBi */
+    const bool positions =
+        (r->family.is & DF_HF_POSITIONS) != 0 || (learned && !df_hf_flag(r, "alibi", false));
+    const int64_t narrow = df_hf_count_or(r, "word_embed_proj_dim", 1, m->hidden_dim);
+    m->tied_embeddings = df_hf_flag(r, "tie_word_embeddings", (r->family.is & DF_HF_TIED) != 0);
+    m->shape.embedding_dim = narrow != m->hidden_dim ? narrow : 0;
+    if (positions) {
+        m->shape.positions =
+            r->model->context + (strcmp(r->family.type, "opt") == 0 ? OPT_OFFSET : 0);
+    }
+    m->shape.layer_embedding_dim = df_hf_count_or(r, "hidden_size_per_layer_input", 0, 0);
+    if (m->shape.layer_embedding_dim > 0) {
+        const int64_t vocab = df_hf_count_or(r, "vocab_size_per_layer_input", 1, m->vocab_size);
+        m->shape.layer_embedding_vocab = vocab != m->vocab_size ? vocab : 0;
+    } else {
+        df_hf_ignore(r, "vocab_size_per_layer_input");
+    }
+}
+
+static void read_width(df_hf_reader *r)
+{
+    df_cfg_llm *const m = &r->model->llm;
+    const int64_t ratio = df_hf_count_or(r, "expansion_ratio", 1, 4);
+    const bool others =
+        df_hf_value(r, "moe_intermediate_size") != NULL || df_hf_value(r, "block_configs") != NULL;
+    const int64_t usual = others ? 0 : ratio * m->hidden_dim;
+    const int64_t given = df_hf_count_or(r, "intermediate_size", 1, usual);
+    const int64_t dense = df_hf_count_or(r, "intermediate_size_mlp", 1, given); /* llama 4 */
+    m->intermediate_size = given;
+    if (given > DF_HF_MOST) {
+        df_hf_fail(r, "hidden_size", "a feed-forward network of at most 2147483647",
+                   df_hf_value(r, "hidden_size"));
+    }
+    if ((r->family.is & DF_HF_HALF_FFN) != 0) {
+        m->intermediate_size = given / 2;
+    }
+    df_hf_read_experts(r);
+    m->intermediate_size = dense != given ? dense : m->intermediate_size;
+}
+
+/* Models without experts whose networks are those that others share (Granite 4, dense). */
+static void read_shared_alone(df_hf_reader *r)
+{
+    df_cfg_llm *const m = &r->model->llm;
+    const int64_t shared = df_hf_count_or(r, "shared_intermediate_size", 0, 0);
+    if (m->num_experts == 1 && shared > 0) {
+        m->intermediate_size = shared;
+    }
+    df_hf_ignore(r, "shared_expert_intermediate_size");
+    m->shape.prediction_layers = df_hf_count_or(r, "num_nextn_predict_layers", 0, 0) *
+                                 df_hf_count_or(r, "mtp_transformer_layers", 1, 1);
+    if (m->shape.prediction_layers > 16) {
+        df_hf_fail(r, "num_nextn_predict_layers", "at most 16", NULL);
+    }
+}
+
+/* What the file says that no key of a model file does. */
+static void tell_left_out(df_hf_reader *r)
+{
+    const int64_t streams = df_hf_count_or(r, "hc_mult", 1, 1);
+    const int64_t inputs = df_hf_count_or(r, "altup_num_inputs", 1, 1);
+    const int64_t laurel = df_hf_count_or(r, "laurel_rank", 0, 0);
+    if (streams > 1) {
+        df_hf_note(r, "left out: the products that mix %" PRId64 " residual streams (hc_mult)",
+                   streams);
+    }
+    if (inputs > 1 || laurel > 0) {
+        df_hf_note(r,
+                   "left out: the products of AltUp's %" PRId64
+                   " streams and of LAuReL's rank %" PRId64,
+                   inputs, laurel);
+    }
+}
+
+static void read_layers(df_hf_reader *r)
+{
+    df_hf_layers layers = {.count = 0};
+    df_hf_read_mixers(r, &layers);
+    df_hf_read_ffns(r, &layers);
+    df_hf_read_blocks(r, &layers);
+    if ((r->family.is & DF_HF_STATE_ONLY) != 0) {
+        r->model->llm.intermediate_size = 1;
+    }
+    if (r->status == DF_OK) {
+        df_hf_store_layers(r, &layers);
+    }
+}
+
+/* nemotron_h counts its layers by its list alone. */
+static int64_t count_layers(df_hf_reader *r)
+{
+    const char *const pattern = df_hf_text(r, "hybrid_override_pattern");
+    const json_t *const blocks = df_hf_value(r, "block_configs");
+    const json_t *const list = df_hf_value(r, "layer_types");
+    const size_t listed = pattern  ? strlen(pattern)
+                          : blocks ? json_array_size(blocks)
+                          : list   ? json_array_size(list)
+                                   : 0;
+    return listed > 0 && listed <= DF_LAYERS_MAX
+               ? df_hf_count_or(r, "num_hidden_layers", 1, (int64_t)listed)
+               : df_hf_count(r, "num_hidden_layers");
+}
+
+static void read_model(df_hf_reader *r)
+{
+    df_cfg_llm *const m = &r->model->llm;
+    m->shape.linear_conv = 4;
+    m->shape.linear_chunk = 128;
+    m->shape.linear_groups = 1;
+    m->shape.linear_state_bytes = 4;
+    m->shape.groups = 1;
+    m->attention.out_groups = 1;
+    m->num_layers = count_layers(r);
+    m->hidden_dim = df_hf_count(r, "hidden_size");
+    m->vocab_size = df_hf_count(r, "vocab_size");
+    r->model->context = df_hf_count_or(r, "max_position_embeddings", 1, 0);
+    read_gate(r);
+    read_ends(r);
+    df_hf_read_attention(r);
+    df_hf_read_state(r);
+    read_width(r);
+    read_shared_alone(r);
+    read_layers(r);
+    tell_left_out(r);
+    df_hf_read_quantization(r);
+}
+
+df_status
+df_hf_read(const df_hf_file *file, const df_hf_options *options, df_hf_model *model, df_err *err)
 {
     df_hf_model result = {.type = ""};
-    json_error_t where;
-    json_t *const root = json_loadb(file->text, file->size, 0, &where);
-    if (!json_is_object(root)) {
-        json_decref(root);
-        return df_fail(err, DF_EINVAL, "%s:%d: expected a JSON object, found %s", file->from,
-                       root ? 1 : where.line, root ? "another value" : where.text);
+    json_t *root = NULL;
+    DF_TRY(df_hf_parse(file, &root, err));
+    df_hf_reader r = {.from = file->from,
+                      .config = df_hf_flatten(root),
+                      .used = json_object(),
+                      .model = &result,
+                      .err = err};
+    df_hf_rename(r.config);
+    read_family(&r, options->family);
+    if (r.status == DF_OK) {
+        df_hf_complete(&r);
+        read_model(&r);
     }
-    reader r = {.from = file->from, .root = root, .err = err};
-    read_model(&r, given, &result);
+    if (r.status == DF_OK) {
+        df_hf_check_keys(&r, options->allow_unknown);
+    }
+    json_decref(r.used);
+    json_decref(r.config);
     json_decref(root);
     if (r.status == DF_OK) {
         *model = result;

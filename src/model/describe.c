@@ -42,9 +42,16 @@ static double attention_extras(const df_dims *d)
     const df_cfg_attention *const a = d->attention;
     const double kv_heads = d->reuse ? 0.0 : d->kv_heads;
     double extras = a->sinks ? d->heads : 0.0;
-    if (a->attention_type == DF_ATTENTION_MLA || d->mixer == DF_MIX_COMPRESSED) {
+    if (a->attention_type == DF_ATTENTION_MLA) {
         return extras + d->latent.q_rank + d->latent.kv_rank;
     }
+    if (d->mixer ==
+        DF_MIX_COMPRESSED) { /* norms of queries, keys and groups, and places in these */
+        const double series = d->ratio > 0.0 && df_dims_is_indexed(d) ? 2.0 : 1.0;
+        return extras + d->latent.q_rank + d->head_dim +
+               (d->ratio > 0.0 ? d->head_dim * (1.0 + series * d->ratio) : 0.0);
+    }
+    extras += d->latent.q_rank;
     extras += a->qk_norm == DF_QK_NORM_HEAD  ? 2.0 * d->head_dim
               : a->qk_norm == DF_QK_NORM_ALL ? (d->heads + kv_heads) * d->head_dim
                                              : 0.0;

@@ -52,6 +52,7 @@ static df_scan scan_of(const df_cfg_llm *m)
                      .groups = (double)s->linear_groups,
                      .inner = (double)s->linear_inner,
                      .dt_rank = or_else(s->linear_dt_rank, ceil((double)m->hidden_dim / 16.0)),
+                     .gate_rank = (double)s->linear_gate_rank,
                      .conv = (double)s->linear_conv,
                      .chunk = (double)s->linear_chunk,
                      .bytes = s->linear_state_bytes};
@@ -341,7 +342,9 @@ static double heads_params(const df_dims *dims, double kv_heads)
 {
     const double width = dims->heads * dims->head_dim;
     const double q = dims->attention->gate ? 2.0 * width : width;
-    return dims->hidden * (q + kv_width(dims, kv_heads)) + width * dims->hidden;
+    const double rank = dims->latent.q_rank;
+    const double query = rank > 0.0 ? rank * (dims->hidden + q) : dims->hidden * q;
+    return query + dims->hidden * kv_width(dims, kv_heads) + width * dims->hidden;
 }
 
 /* What chooses the tokens to attend to (DeepSeek-V3.2, arXiv:2512.02556, section 2.1): queries of
@@ -365,6 +368,35 @@ static double latent_params(const df_dims *dims)
     return q + kv + dims->heads * l->value * dims->hidden + index_params(dims);
 }
 
+/* In DeepSeek-V4 (HuggingFace's transformers, models/deepseek_v4; its paper, section 2.3) groups of
+ * 4 tokens overlap the ones before, and an indexer with keys of its own groups chooses among them;
+ * groups of 128 do neither. */
+static const double OVERLAPPING_RATIO = 4.0;
+
+bool df_dims_is_indexed(const df_dims *dims)
+{
+    const bool chooses = dims->attention->index_top_k > 0;
+    return chooses && (dims->mixer != DF_MIX_COMPRESSED ||
+                       (dims->ratio > 0.0 && dims->ratio <= OVERLAPPING_RATIO));
+}
+
+/* What compresses a group: values and gates, of two groups where they overlap. */
+static double group_params(const df_dims *dims, double width)
+{
+    const double series = dims->ratio <= OVERLAPPING_RATIO ? 2.0 : 1.0;
+    return dims->ratio > 0.0 ? dims->hidden * 2.0 * series * width : 0.0;
+}
+
+static double group_index_params(const df_dims *dims)
+{
+    const df_cfg_attention *const a = dims->attention;
+    const double heads = (double)a->index_heads;
+    const double dim = (double)a->index_dim;
+    return df_dims_is_indexed(dims)
+               ? dims->latent.q_rank * heads * dim + dims->hidden * heads + group_params(dims, dim)
+               : 0.0;
+}
+
 /* Latent queries, one key that is the value, too, what compresses groups of them, and an output in
  * groups of low rank. */
 static double compressed_params(const df_dims *dims)
@@ -375,7 +407,20 @@ static double compressed_params(const df_dims *dims)
     const double q = dims->latent.q_rank * (dims->hidden + width);
     const double out = rank > 0 ? width * rank + (double)a->out_groups * rank * dims->hidden
                                 : width * dims->hidden;
-    return q + dims->hidden * dims->head_dim * 3.0 + out + index_params(dims);
+    return q + dims->hidden * dims->head_dim + group_params(dims, dims->head_dim) + out +
+           group_index_params(dims);
+}
+
+/* Queries, keys, values and the output; a gate, and what decays and writes: of each head, or with a
+ * rank a decay of each key (Kimi Linear, arXiv:2510.26692, section 4). */
+static double delta_params(const df_dims *dims)
+{
+    const df_scan *const s = &dims->scan;
+    const double inner = s->heads * s->head_dim;
+    const double keys = s->key_heads * s->key_dim;
+    const double gates = s->gate_rank > 0.0 ? s->gate_rank * (2.0 * dims->hidden + inner + keys)
+                                            : dims->hidden * (inner + s->heads);
+    return dims->hidden * (2.0 * keys + 2.0 * inner + s->heads) + gates;
 }
 
 static double scan_params(const df_dims *dims)
@@ -390,8 +435,7 @@ static double scan_params(const df_dims *dims)
         return dims->hidden * (2.0 * inner + 2.0 * s->groups * s->state + s->heads) +
                inner * dims->hidden;
     case DF_MIX_DELTA:
-        return dims->hidden * (2.0 * s->key_heads * s->key_dim + 2.0 * inner + 2.0 * s->heads) +
-               inner * dims->hidden;
+        return delta_params(dims);
     case DF_MIX_LINEAR:
         return 5.0 * dims->hidden * inner; /* queries, keys, values, a gate; and the output */
     default:

@@ -29,6 +29,7 @@ typedef struct {
     double key_heads, key_dim; /* delta */
     double state, groups;      /* mamba1, mamba2 */
     double inner, dt_rank;     /* mamba1 */
+    double gate_rank;          /* delta; 0: the gate is a product of full rank */
     double conv, chunk;        /* tokens of the convolution, and that are computed together */
     double bytes;              /* of a number of the state */
 } df_scan;
@@ -126,6 +127,9 @@ double df_dims_unseen(const df_dims *dims, double tokens);
 double df_dims_pair_width(const df_dims *dims);
 
 /* ---- Parameters that products multiply by, of the whole model ---- */
+
+/* Whether a token attends only to those that an indexer chooses. */
+bool df_dims_is_indexed(const df_dims *dims);
 
 double df_dims_attention_params(const df_dims *dims); /* or of what stands in its place */
 double df_dims_expert_hidden(const df_dims *dims);    /* width at which experts work */
