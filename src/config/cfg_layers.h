@@ -67,6 +67,8 @@ enum {
        NOT_GIVEN, "tokens in the table of these; vocab_size if absent")                            \
     XX(int64_t, prediction_layers, "prediction_layers", DF_OPT_INT, WHOLE(0, 16), NULL,            \
        OPTIONAL(0), "layers that predict further tokens, behind the last one")                     \
+    XX(int64_t, other_params, "other_params", DF_OPT_INT, WHOLE_FROM(1), NULL, NOT_GIVEN,          \
+       "parameters that no other key describes, in products of every token")                       \
     XX(int64_t, expert_size, "moe.expert_size", DF_OPT_INT, WHOLE_FROM(1), NULL, NOT_GIVEN,        \
        "width of an expert; intermediate_size if absent")                                          \
     XX(int64_t, shared_experts, "moe.shared_experts", DF_OPT_INT, WHOLE_FROM(0), NULL,             \

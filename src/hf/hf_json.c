@@ -196,6 +196,10 @@ static bool as_count(const json_t *value, int64_t *count)
         *count = json_integer_value(value);
         return true;
     }
+    if (json_is_false(value)) { /* of a part that is off */
+        *count = 0;
+        return true;
+    }
     if (json_is_array(value) && json_array_size(value) > 0) {
         const json_t *const first = json_array_get(value, 0);
         for (size_t i = 1; i < json_array_size(value); i++) {

@@ -254,6 +254,32 @@ static const char *const harmless[] = {"architectures",
                                        "mtp_hybrid_override_pattern",
                                        "mamba_ssm_cache_dtype",
                                        "shared_expert_gate",
+                                       "no_rope_layers",
+                                       "moe_every_n_layer",
+                                       "time_step_rank",
+                                       "linear_attn_config",
+                                       "hidden_size_per_layer_input",
+                                       "attention_head_dim",
+                                       "moe_layer_num_skipped",
+                                       "class_num",
+                                       "altup_lr_multiplier",
+                                       "mm_tokens_per_image",
+                                       "image_token_len",
+                                       "max_batch_size",
+                                       "num_sink_tokens",
+                                       "vocab_size_per_layer_input",
+                                       "expand",
+                                       "bias_update_speed",
+                                       "use_flash_attention",
+                                       "z_loss_weight",
+                                       "tokens_per_image",
+                                       "max_num_images",
+                                       "vision_feature_layer",
+                                       "projector_hidden_act",
+                                       "multimodal_projector_bias",
+                                       "embedding_size_per_patch",
+                                       "text_model_type",
+                                       "quantization",
                                        "indexer_rope_interleave",
                                        "num_nextn_predict_layers"};
 
@@ -303,14 +329,25 @@ static bool is_harmless(const char *name)
     return is_in(harmless, sizeof harmless / sizeof harmless[0], name);
 }
 
-static bool is_structural(const char *name)
+static bool has_word(const char *name, const char *const *words, size_t count)
 {
-    for (size_t i = 0; i < sizeof structural / sizeof structural[0]; i++) {
-        if (strstr(name, structural[i])) {
+    for (size_t i = 0; i < count; i++) {
+        if (strstr(name, words[i])) {
             return true;
         }
     }
     return false;
+}
+
+/* A switch is often about how something runs; fewer of its names speak of a structure. */
+static bool is_structural(const char *name, const json_t *value)
+{
+    static const char *const switched[] = {
+        "layer",  "head",   "expert", "mlp",    "ffn",    "attn",    "attention", "conv", "state",
+        "sparse", "latent", "lora",   "shared", "memory", "adapter", "mamba",     "ssm",  "hybrid"};
+    return json_is_true(value)
+               ? has_word(name, switched, sizeof switched / sizeof switched[0])
+               : has_word(name, structural, sizeof structural / sizeof structural[0]);
 }
 
 void df_hf_check_keys(df_hf_reader *r, bool allow)
@@ -321,7 +358,7 @@ void df_hf_check_keys(df_hf_reader *r, bool allow)
     json_object_foreach(r->config, key, value)
     {
         if (json_object_get(r->used, key) || says_nothing(value) || is_harmless(key) ||
-            !is_structural(key)) {
+            !is_structural(key, value)) {
             continue;
         }
         if (!allow) {

@@ -147,21 +147,32 @@ static void read_shared_alone(df_hf_reader *r)
     }
 }
 
-/* What the file says that no key of a model file does. */
-static void tell_left_out(df_hf_reader *r)
+/* Products that mix residual streams. Hyper-connections of DeepSeek-V4: before attention and before
+ * the experts, of N streams to N weights of each of two kinds and N * N of a third, and once more
+ * in the end (transformers, models/deepseek_v4). Gemma 3n: AltUp's products of hidden_size into and
+ * out of each stream but the first, and LAuReL's of low rank in each layer (models/gemma3n). */
+static void read_streams(df_hf_reader *r)
 {
+    df_cfg_llm *const m = &r->model->llm;
     const int64_t streams = df_hf_count_or(r, "hc_mult", 1, 1);
     const int64_t inputs = df_hf_count_or(r, "altup_num_inputs", 1, 1);
-    const int64_t laurel = df_hf_count_or(r, "laurel_rank", 0, 0);
-    if (streams > 1) {
-        df_hf_note(r, "left out: the products that mix %" PRId64 " residual streams (hc_mult)",
-                   streams);
+    const int64_t rank = df_hf_count_or(r, "laurel_rank", 0, 0);
+    const double hidden = (double)m->hidden_dim;
+    const double layers = (double)m->num_layers;
+    const double n = (double)streams;
+    const double mixed = streams > 1 ? (2.0 * layers * (2.0 + n) * n + n) * n * hidden : 0.0;
+    const double others =
+        2.0 * ((double)inputs - 1.0) * hidden * hidden + 2.0 * layers * (double)rank * hidden;
+    const double most = 0x1p52;
+    if (mixed + others > most) {
+        df_hf_fail(r, "hidden_size", "one whose residual streams can be counted", NULL);
+        return;
     }
-    if (inputs > 1 || laurel > 0) {
-        df_hf_note(r,
-                   "left out: the products of AltUp's %" PRId64
-                   " streams and of LAuReL's rank %" PRId64,
-                   inputs, laurel);
+    m->shape.other_params = (int64_t)(mixed + others);
+    if (streams > 1) {
+        df_hf_note(r, "other_params: products that mix %" PRId64 " residual streams", streams);
+    } else if (inputs > 1 || rank > 0) {
+        df_hf_note(r, "other_params: products of AltUp and LAuReL");
     }
 }
 
@@ -214,7 +225,7 @@ static void read_model(df_hf_reader *r)
     read_width(r);
     read_shared_alone(r);
     read_layers(r);
-    tell_left_out(r);
+    read_streams(r);
     df_hf_read_quantization(r);
 }
 

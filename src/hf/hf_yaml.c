@@ -201,6 +201,7 @@ static void write_shape(FILE *out, const df_cfg_llm *m)
         put(out, "    ", "vocab", s->layer_embedding_vocab, 0);
     }
     put(out, in, "prediction_layers", s->prediction_layers, 0);
+    put(out, in, "other_params", s->other_params, 0);
     write_experts(out, s);
     write_state(out, s);
 }

@@ -3,15 +3,12 @@
 #include <math.h>
 #include <string.h>
 
-const char *const df_count_names[DF_COUNTS] = {[DF_COUNT_EMBEDDING] = "embedding",
-                                               [DF_COUNT_ATTENTION] = "attention",
-                                               [DF_COUNT_STATE] = "state",
-                                               [DF_COUNT_FFN] = "feed_forward",
-                                               [DF_COUNT_EXPERTS] = "experts",
-                                               [DF_COUNT_SHARED] = "shared_experts",
-                                               [DF_COUNT_ROUTER] = "router",
-                                               [DF_COUNT_NORMS] = "norms",
-                                               [DF_COUNT_HEAD] = "head"};
+const char *const df_count_names[DF_COUNTS] = {
+    [DF_COUNT_EMBEDDING] = "embedding", [DF_COUNT_ATTENTION] = "attention",
+    [DF_COUNT_STATE] = "state",         [DF_COUNT_FFN] = "feed_forward",
+    [DF_COUNT_EXPERTS] = "experts",     [DF_COUNT_SHARED] = "shared_experts",
+    [DF_COUNT_ROUTER] = "router",       [DF_COUNT_NORMS] = "norms",
+    [DF_COUNT_HEAD] = "head",           [DF_COUNT_OTHER] = "other"};
 
 /* A description being made. */
 typedef struct {
@@ -182,6 +179,7 @@ static void add_ends(counting *c, const df_dims *d)
     add(c, DF_COUNT_EMBEDDING, (double)s->positions * d->hidden, 0.0);
     add(c, DF_COUNT_HEAD, table + product, table + product);
     add(c, DF_COUNT_NORMS, norm_params(c->m, d->hidden), 0.0);
+    add(c, DF_COUNT_OTHER, (double)s->other_params, (double)s->other_params);
 }
 
 /* A layer of the model's last kind behind a product of its input and the next token's embedding,

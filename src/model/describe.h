@@ -15,6 +15,7 @@ typedef enum {
     DF_COUNT_ROUTER,
     DF_COUNT_NORMS,
     DF_COUNT_HEAD,
+    DF_COUNT_OTHER,
     DF_COUNTS
 } df_counted;
 
