@@ -161,6 +161,9 @@ void df_hf_read_attention(df_hf_reader *r)
     if (is(r, DF_HF_STATE_ONLY)) {
         a->attention_type = DF_ATTENTION_MHA;
         a->num_heads = 1;
+        df_hf_ignore(r, "num_attention_heads"); /* Mamba-1 has no heads */
+        df_hf_ignore(r, "num_key_value_heads");
+        df_hf_ignore(r, "intermediate_size");
         return;
     }
     read_heads(r);

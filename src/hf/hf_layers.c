@@ -201,6 +201,9 @@ static bool take_all_state(const df_hf_reader *r, df_hf_layers *layers)
 static void take_pattern(df_hf_reader *r, df_hf_layers *layers)
 {
     const int64_t interval = df_hf_count_or(r, "full_attention_interval", 0, 0);
+    if (strcmp(r->family.type, "nemotron_h") == 0) {
+        return; /* its list is of blocks */
+    }
     if (take_all_state(r, layers) || take_list(r, "layer_types", layers) ||
         take_list(r, "attention_layers", layers)) {
         df_hf_ignore(r, "max_window_layers");

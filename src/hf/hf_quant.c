@@ -6,16 +6,15 @@
 
 /* What a file says, and what sw_param says for it: bytes of a weight (4 bits have a byte of scale
  * for 32 of them in mxfp4, for 16 in nvfp4: OCP Microscaling Formats 1.0; NVIDIA, 2025), and the
- * format of products where there is one. */
+ * format of products where there is one. tensor_format is that of the cache, too, unless told
+ * apart. */
 static const struct {
     const char *method, *format;
 } formats[] = {
-    {"mxfp4", "tensor_format: 0.53125"},
-    {"nvfp4", "tensor_format: 0.5625, products: nvfp4"},
-    {"fp8_block", "tensor_format: fp8, products: fp8_block"},
-    {"fp8", "tensor_format: fp8, products: fp8"},
-    {"int8", "tensor_format: 1"},
-    {"int4", "tensor_format: 0.5"},
+    {"mxfp4", "tensor_format: 0.53125, kv_cache: bf16"},
+    {"nvfp4", "tensor_format: 0.5625, products: nvfp4, kv_cache: bf16"},
+    {"fp8_block", "tensor_format: fp8, products: fp8_block, kv_cache: bf16"},
+    {"fp8", "tensor_format: fp8, products: fp8, kv_cache: bf16"},
 };
 
 static const char *text_in(const json_t *object, const char *key)
@@ -71,6 +70,16 @@ static const char *method_of(const json_t *config)
     return by_bits(NULL, json_integer_value(json_object_get(config, "bits"))); /* gptq, awq */
 }
 
+/* A group of integers has a scale of 16 bits. */
+static double integer_bytes(const json_t *config, const char *method)
+{
+    const json_t *const weights = first_weights(config);
+    const json_t *const given = json_object_get(weights ? weights : config, "group_size");
+    const double group = json_number_value(given);
+    const double scale_bytes = 2.0;
+    return (strcmp(method, "int8") == 0 ? 1.0 : 0.5) + (group > 0.0 ? scale_bytes / group : 0.0);
+}
+
 void df_hf_read_quantization(df_hf_reader *r)
 {
     df_hf_model *const m = r->model;
@@ -88,5 +97,9 @@ void df_hf_read_quantization(df_hf_reader *r)
         if (strcmp(formats[i].method, method) == 0) {
             snprintf(m->formats, sizeof m->formats, "%s", formats[i].format);
         }
+    }
+    if (strncmp(method, "int", 3) == 0) {
+        snprintf(m->formats, sizeof m->formats, "tensor_format: %g, kv_cache: bf16",
+                 integer_bytes(config, method));
     }
 }

@@ -54,7 +54,7 @@ static void write_device(const char *dir)
     assert_int_equal(exit_code, 0);
 }
 
-static json_t *import_and_predict(const char *dir, const char *model, const char *flags)
+static void import_to(const char *dir, const char *model, const char *flags)
 {
     char arguments[1024];
     snprintf(arguments, sizeof arguments, CONFIGS "%s.json %s -o %s/model.yaml", model, flags, dir);
@@ -64,30 +64,59 @@ static json_t *import_and_predict(const char *dir, const char *model, const char
     }
     assert_string_equal(o.out, "");
     df_outcome_free(&o);
+}
+
+static json_t *import_and_describe(const char *dir, const char *model)
+{
+    char arguments[1024];
+    import_to(dir, model, "");
+    snprintf(arguments, sizeof arguments, "model --model_config %s/model.yaml --format json", dir);
+    return df_program_json(arguments);
+}
+
+static json_t *import_and_predict(const char *dir, const char *model, const char *flags)
+{
+    char arguments[1024];
+    import_to(dir, model, flags);
     snprintf(arguments, sizeof arguments,
              "predict --hardware_config %s/hw.yaml --model_config %s/model.yaml --format json", dir,
              dir);
     return df_program_json(arguments);
 }
 
-static void predict_takes_what_is_written(void **state)
+/* Models with windows and shared experts are described; the others are predicted, too. */
+static void what_is_written_is_read(void **state)
 {
     (void)state;
-    static const char *const models[] = {"llama2_7b",    "llama3_1_405b",     "mistral_7b",
-                                         "mixtral_8x7b", "qwen2_5_3b",        "qwen2_5_7b",
-                                         "phi3_mini_4k", "qwen1_5_moe_a2_7b", "gpt2",
-                                         "opt_6_7b",     "gpt_neox_20b",      "falcon_7b"};
+    static const struct {
+        const char *name;
+        double parameters;
+        bool plain;
+    } models[] = {
+        {"llama2_7b", 6738415616, true},     {"llama3_1_405b", 405853388800, true},
+        {"mistral_7b", 7241732096, false},   {"mixtral_8x7b", 46702792704, true},
+        {"qwen2_5_3b", 3085938688, true},    {"qwen2_5_7b", 7615616512, true},
+        {"phi3_mini_4k", 3821079552, false}, {"qwen1_5_moe_a2_7b", 14315784192, false},
+        {"gpt2", 124439808, true},           {"opt_6_7b", 6658473984, true},
+        {"gpt_neox_20b", 20554567680, true}, {"falcon_7b", 6921720704, true},
+    };
     char dir[256];
     df_make_dir(dir);
     write_device(dir);
     for (size_t i = 0; i < sizeof models / sizeof models[0]; i++) {
+        json_t *const described = import_and_describe(dir, models[i].name);
+        assert_true(df_number(described, "parameters") == models[i].parameters);
+        json_decref(described);
+        if (!models[i].plain) {
+            continue;
+        }
         json_t *const training =
-            import_and_predict(dir, models[i], "--batch-size 2 --use-flashattention");
+            import_and_predict(dir, models[i].name, "--batch-size 2 --use-flashattention");
         assert_string_equal(json_string_value(json_object_get(training, "run_type")), "training");
         assert_true(df_number(training, "time_s") > 0);
         json_decref(training);
-        json_t *const inference =
-            import_and_predict(dir, models[i], "--run_type=inference --seq_len=96 --decode_len=32");
+        json_t *const inference = import_and_predict(
+            dir, models[i].name, "--run_type=inference --seq_len=96 --decode_len=32");
         assert_string_equal(json_string_value(json_object_get(inference, "run_type")), "inference");
         assert_true(df_number(inference, "decode_s") > 0);
         json_decref(inference);
@@ -118,20 +147,42 @@ static void flags_are_written(void **state)
                    "--decode_len: expected at most the sequence's 32768 tokens, found 32769");
 }
 
-/* A window matters to sequences that are longer. */
+/* What the keys of a model file can say is written, not warned of. */
+static void structures_are_written(void **state)
+{
+    (void)state;
+    assert_imports("", CONFIGS "mistral_7b.json", "\n  layers: 32 window\n");
+    assert_imports("", CONFIGS "mistral_7b.json", "\n    window: 4096\n");
+    assert_imports("", CONFIGS "qwen1_5_moe_a2_7b.json",
+                   "\n  moe:\n    shared_experts: 1\n    shared_size: 5632\n"
+                   "    shared_gate: true\n");
+    df_outcome o = import("", CONFIGS "qwen1_5_moe_a2_7b.json");
+    assert_null(strstr(o.err, "warning"));
+    df_outcome_free(&o);
+}
+
+/* The same file with one more key. */
 static void what_is_left_out_is_said(void **state)
 {
     (void)state;
-    df_outcome o = import("", CONFIGS "mistral_7b.json");
-    assert_non_null(strstr(o.err, "warning: the model has attention to a sliding window of "
-                                  "tokens, 4096, which is not modelled"));
+    char dir[256];
+    char command[1024];
+    int exit_code;
+    df_make_dir(dir);
+    snprintf(command, sizeof command,
+             "sed 's/{/{\"num_memory_slots\": 4,/' " QWEN " >%s/config.json", dir);
+    df_run(command, &exit_code, NULL, NULL);
+    assert_refuses("", dir, 2, "num_memory_slots: expected a key that is known");
+    snprintf(command, sizeof command, "%s --allow_unknown", dir);
+    df_outcome o = import("", command);
+    assert_int_equal(o.exit_code, 0);
+    assert_non_null(strstr(o.err, "deepflow: warning: num_memory_slots is not known: what it "
+                                  "stands for is left out"));
+    assert_non_null(strstr(o.out, "# num_memory_slots is not known"));
     df_outcome_free(&o);
-    o = import("", CONFIGS "mistral_7b.json --seq-len 4096");
-    assert_null(strstr(o.err, "warning"));
-    df_outcome_free(&o);
-    o = import("", CONFIGS "qwen1_5_moe_a2_7b.json");
-    assert_non_null(strstr(o.err, "experts that every token goes to, of intermediate size 5632"));
-    df_outcome_free(&o);
+    assert_refuses("", QWEN " --model_type gpt", 2,
+                   "--model_type: expected none, since the model_type qwen2 is known");
+    df_remove_dir(dir);
 }
 
 static void output_is_whole_or_not_there(void **state)
@@ -291,15 +342,11 @@ static void server_must_speak_https(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(predict_takes_what_is_written),
-        cmocka_unit_test(flags_are_written),
-        cmocka_unit_test(what_is_left_out_is_said),
-        cmocka_unit_test(output_is_whole_or_not_there),
-        cmocka_unit_test(folders_are_read),
-        cmocka_unit_test(what_is_no_model_is_refused),
-        cmocka_unit_test(cache_is_read_first),
-        cmocka_unit_test(models_come_over_https),
-        cmocka_unit_test(server_must_speak_https),
+        cmocka_unit_test(what_is_written_is_read),      cmocka_unit_test(flags_are_written),
+        cmocka_unit_test(structures_are_written),       cmocka_unit_test(what_is_left_out_is_said),
+        cmocka_unit_test(output_is_whole_or_not_there), cmocka_unit_test(folders_are_read),
+        cmocka_unit_test(what_is_no_model_is_refused),  cmocka_unit_test(cache_is_read_first),
+        cmocka_unit_test(models_come_over_https),       cmocka_unit_test(server_must_speak_https),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
