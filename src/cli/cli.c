@@ -26,6 +26,45 @@ load(const char *hardware, const char *model, unsigned need, df_cfg *cfg, df_err
     return DF_OK;
 }
 
+/* ---- Names of files ---- */
+
+df_arg df_cli_hardware_arg(df_cli_files *files)
+{
+    return df_arg_text("hardware", &files->hardware,
+                       "a hardware file by its name: `deepflow list hardware`");
+}
+
+df_arg df_cli_model_arg(df_cli_files *files)
+{
+    return df_arg_text("model", &files->model, "a model file by its name: `deepflow list models`");
+}
+
+static df_status find_file(df_cfg_folder kind,
+                           const char *flag,
+                           const char *name,
+                           char *path,
+                           const char **file,
+                           df_err *err)
+{
+    if (!name) {
+        return DF_OK;
+    }
+    if (*file && *file != path) {
+        return df_fail(err, DF_EINVAL, "%s: expected it or %s_config, found both", flag, flag);
+    }
+    DF_TRY(df_cfg_find_named(kind, flag, name, path, err));
+    *file = path;
+    return DF_OK;
+}
+
+df_status df_cli_find_files(df_cli_files *files, df_err *err)
+{
+    DF_TRY(find_file(DF_CFG_HARDWARE_FILES, "--hardware", files->hardware, files->hardware_path,
+                     &files->hardware_config, err));
+    return find_file(DF_CFG_MODEL_FILES, "--model", files->model, files->model_path,
+                     &files->model_config, err);
+}
+
 /* Names all flags that are missing, with an example. */
 static df_status fail_missing(const df_cli_files *files, unsigned need, df_err *err)
 {

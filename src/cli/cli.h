@@ -14,7 +14,16 @@ typedef struct {
     const char *exp_config;      /* one combined file */
     const char *hardware_config; /* or two */
     const char *model_config;
+    const char *hardware, *model; /* names of files that come with the program, in their place */
+    char hardware_path[DF_DATA_PATH], model_path[DF_DATA_PATH];
 } df_cli_files;
+
+/* Rows of the two names. */
+df_arg df_cli_hardware_arg(df_cli_files *files);
+df_arg df_cli_model_arg(df_cli_files *files);
+/* Finds the files of names; hardware_config and model_config then are their paths, inside *files.
+ * DF_EINVAL: a name that is not known, or a name and a path. DF_EIO: the folder is not found. */
+DF_NODISCARD df_status df_cli_find_files(df_cli_files *files, df_err *err);
 
 /* Reads the files. Either exp_config, or hardware_config and, where `need` asks for a
  * model, model_config (hardware_config may then be a combined file too).

@@ -14,6 +14,7 @@ static bool read_args(int argc, char **argv, device_args *a, int *exit_code)
 {
     df_arg args[] = {
         df_arg_text("hardware_config", &a->files.hardware_config, "the hardware file (YAML)"),
+        df_cli_hardware_arg(&a->files),
         df_arg_text("exp_config", &a->files.exp_config, "a combined YAML file in its place"),
         df_arg_text(
             "rules", &a->rules_text,
@@ -237,6 +238,9 @@ int df_cmd_device(int argc, char **argv)
         return exit_code;
     }
     df_status status = df_rules_parse(a.rules_text, &a.rules, &err);
+    if (status == DF_OK) {
+        status = df_cli_find_files(&a.files, &err);
+    }
     if (status == DF_OK) {
         status = df_cli_load(&a.files, &a.rules, DF_CFG_NEED_HARDWARE, &cfg, &err);
     }

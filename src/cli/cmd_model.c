@@ -11,40 +11,49 @@
 enum { WORD = 16 };
 
 typedef struct {
-    const char *model_config, *hardware_config, *format;
+    df_cli_files files;
+    const char *format;
     int64_t context;
 } model_args;
 
 static bool read_args(int argc, char **argv, model_args *a, int *exit_code)
 {
     df_arg args[] = {
-        df_arg_required(df_arg_text("model_config", &a->model_config,
-                                    "a model file of an LLM or a combined file (YAML)")),
-        df_arg_text("hardware_config", &a->hardware_config,
+        df_arg_text("model_config", &a->files.model_config,
+                    "a model file of an LLM or a combined file (YAML)"),
+        df_cli_model_arg(&a->files),
+        df_arg_text("hardware_config", &a->files.hardware_config,
                     "a hardware file, which gives formats; without it, all is in 16 bits"),
+        df_cli_hardware_arg(&a->files),
         df_arg_int("context", &a->context, 0, DF_ARG_INT_MAX,
                    "tokens of the sequence that the cache holds; 0: seq_len of the model"),
         df_arg_choice("format", &a->format, "text|json", "how the result is printed"),
     };
     const df_command command = {
         "model", "shows what a model is: parameters, cache and operations of a token",
-        "  deepflow model --model_config configs/model/llama2_7b.yaml\n"
+        "  deepflow model --model deepseek-v3\n"
         "  deepflow model --model_config mine.yaml --context 131072 --format json\n",
         args, sizeof args / sizeof args[0]};
     return df_cli_parse(&command, argc, argv, exit_code);
 }
 
-static df_status load(const model_args *a, df_cfg *cfg, df_err *err)
+static df_status load(model_args *a, df_cfg *cfg, df_err *err)
 {
     const double element_bytes = 2.0;
+    DF_TRY(df_cli_find_files(&a->files, err));
+    if (!a->files.model_config) {
+        return df_fail(err, DF_EINVAL,
+                       "--model_config: expected a file, or --model and a name, found nothing; for "
+                       "example --model llama3.1-8b");
+    }
     const unsigned need = DF_CFG_NEED_MODEL | DF_CFG_ANY_DEGREES | DF_CFG_ANY_LAYERS |
-                          (a->hardware_config ? DF_CFG_NEED_HARDWARE : 0U);
-    DF_TRY(df_cfg_load(a->hardware_config, a->model_config, need, cfg, err));
+                          (a->files.hardware_config ? DF_CFG_NEED_HARDWARE : 0U);
+    DF_TRY(df_cfg_load(a->files.hardware_config, a->files.model_config, need, cfg, err));
     if (cfg->mode != DF_MODE_LLM) {
         return df_fail(err, DF_EINVAL, "%s: model_param.mode: expected LLM, found another mode",
-                       a->model_config);
+                       a->files.model_config);
     }
-    if (!a->hardware_config) {
+    if (!a->files.hardware_config) {
         cfg->sw.precision.tensor_bytes = element_bytes;
     }
     return DF_OK;
@@ -146,7 +155,7 @@ static int print_text(const df_description *d, double context)
 int df_cmd_model(int argc, char **argv)
 {
     model_args a = {.format = "text"};
-    df_cfg cfg;
+    df_cfg cfg = {.mode = DF_MODE_LLM};
     df_description d;
     df_err err;
     int exit_code;

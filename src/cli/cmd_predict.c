@@ -1,3 +1,4 @@
+#include <inttypes.h>
 #include <math.h>
 #include <string.h>
 
@@ -18,6 +19,8 @@
 typedef struct {
     df_cli_files files;
     const char *exp_dir, *rules_text, *format;
+    const char *run_type;                    /* NULL: the file's, as below */
+    int64_t batch_size, seq_len, decode_len; /* 0, 0, -1: the file's */
     bool ignore_memory, breakdown, explain_rules;
     df_rules rules;
 } predict_args;
@@ -41,6 +44,16 @@ static bool read_args(const char *name, int argc, char **argv, predict_args *a, 
         df_arg_text("exp_config", &a->files.exp_config, "one YAML file with hardware and model"),
         df_arg_text("hardware_config", &a->files.hardware_config, "or a hardware file ..."),
         df_arg_text("model_config", &a->files.model_config, "... together with a model file"),
+        df_cli_hardware_arg(&a->files),
+        df_cli_model_arg(&a->files),
+        df_arg_text("run_type", &a->run_type,
+                    "training or inference of an LLM, in place of what its file says"),
+        df_arg_int("batch_size", &a->batch_size, 0, DF_ARG_INT_MAX,
+                   "sequences of a batch of an LLM; 0: those of its file"),
+        df_arg_int("seq_len", &a->seq_len, 0, DF_ARG_INT_MAX,
+                   "tokens of a sequence, with those to decode; 0: as in the file"),
+        df_arg_int("decode_len", &a->decode_len, -1, DF_ARG_INT_MAX,
+                   "tokens to decode; -1: as in the file"),
         df_arg_text(
             "exp_dir", &a->exp_dir,
             "folder for the summary file, created if it does not exist (default output/MODE)"),
@@ -62,7 +75,8 @@ static bool read_args(const char *name, int argc, char **argv, predict_args *a, 
         stand_alone ? "  deepflow stand_alone --exp_config configs/search/lstm_4x4.yaml "
                       "--exp_dir output/lstm\n"
                     : "  deepflow predict --hardware_config configs/hardware/a100_80gb.yaml \\\n"
-                      "    --model_config configs/model/lstm_2048.yaml\n",
+                      "    --model_config configs/model/lstm_2048.yaml\n"
+                      "  deepflow predict --hardware h100_sxm --model llama3.1-8b\n",
         args, sizeof args / sizeof args[0]};
     return df_cli_parse(&command, argc, argv, exit_code);
 }
@@ -142,12 +156,46 @@ static df_status predict_loaded(const predict_args *a, df_runner *runner, outcom
                            : status;
 }
 
+/* What flags say of a run in place of the file. */
+static df_status apply_run(const predict_args *a, df_cfg *cfg, df_err *err)
+{
+    df_cfg_llm *const m = &cfg->llm;
+    if (!a->run_type && a->batch_size == 0 && a->seq_len == 0 && a->decode_len < 0) {
+        return DF_OK;
+    }
+    if (cfg->mode != DF_MODE_LLM) {
+        return df_fail(err, DF_EINVAL,
+                       "--run_type, --batch_size, --seq_len, --decode_len: expected an LLM, found "
+                       "a model of mode %s",
+                       df_mode_name(cfg->mode));
+    }
+    if (a->run_type && strcmp(a->run_type, "training") != 0 &&
+        strcmp(a->run_type, "inference") != 0) {
+        return df_fail(err, DF_EINVAL, "--run_type: expected training or inference, found %.60s",
+                       a->run_type);
+    }
+    if (a->run_type) {
+        m->run_type = a->run_type[0] == 't' ? DF_RUN_TRAINING : DF_RUN_INFERENCE;
+    }
+    m->batch_size = a->batch_size > 0 ? a->batch_size : m->batch_size;
+    m->seq_len = a->seq_len > 0 ? a->seq_len : m->seq_len;
+    m->decode_len = a->decode_len >= 0 ? a->decode_len : m->decode_len;
+    if (m->run_type == DF_RUN_INFERENCE && (m->decode_len < 0 || m->decode_len > m->seq_len)) {
+        return df_fail(err, DF_EINVAL,
+                       "--decode_len: expected 0 to seq_len %" PRId64 ", found %" PRId64,
+                       m->seq_len, m->decode_len);
+    }
+    return df_cfg_check(cfg, err);
+}
+
 static df_status predict(predict_args *a, outcome *o, df_err *err)
 {
     DF_TRY(df_rules_parse(a->rules_text, &a->rules, err));
     o->rules = a->rules;
+    DF_TRY(df_cli_find_files(&a->files, err));
     DF_TRY(
         df_cli_load(&a->files, &a->rules, DF_CFG_NEED_HARDWARE | DF_CFG_NEED_MODEL, &o->cfg, err));
+    DF_TRY(apply_run(a, &o->cfg, err));
     df_runner *runner = NULL;
     if (df_backend_simulates(&o->cfg.backend)) {
         DF_TRY(df_cli_open_astra(&o->cfg, out_dir(a, o->cfg.mode), &runner, err));
@@ -350,7 +398,7 @@ static void warn_memory(const outcome *o)
 
 static int run(const char *name, int argc, char **argv)
 {
-    predict_args a = {.rules_text = DF_RULES_DEFAULT, .format = "text"};
+    predict_args a = {.rules_text = DF_RULES_DEFAULT, .format = "text", .decode_len = -1};
     outcome o;
     df_err err;
     int exit_code;

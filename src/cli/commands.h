@@ -9,6 +9,7 @@ int df_cmd_predict(int argc, char **argv);
 int df_cmd_stand_alone(int argc, char **argv);
 int df_cmd_device(int argc, char **argv);
 int df_cmd_model(int argc, char **argv);
+int df_cmd_list(int argc, char **argv);
 int df_cmd_gemm(int argc, char **argv);
 int df_cmd_strategies(int argc, char **argv);
 int df_cmd_validate(int argc, char **argv);

@@ -19,6 +19,7 @@ static const subcommand commands[] = {
      df_cmd_stand_alone},
     {"device", "shows the device that a technology and its budgets yield", df_cmd_device},
     {"model", "shows what a model is: parameters, cache, operations", df_cmd_model},
+    {"list", "lists the models and the hardware that have names", df_cmd_list},
     {"gemm", "shows time, tiles and traffic of one GEMM", df_cmd_gemm},
     {"strategies", "lists the strategies and layouts that a sweep visits", df_cmd_strategies},
     {"GD_search", "searches for the best device for one strategy", df_cmd_gd_search},

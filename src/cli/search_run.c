@@ -43,6 +43,8 @@ int df_search_common_args(df_search_args *a, df_arg args[DF_SEARCH_COMMON_ARGS])
         df_arg_text("exp_config", &a->files.exp_config, "one YAML file with hardware and model"),
         df_arg_text("hardware_config", &a->files.hardware_config, "or a hardware file ..."),
         df_arg_text("model_config", &a->files.model_config, "... together with a model file"),
+        df_cli_hardware_arg(&a->files),
+        df_cli_model_arg(&a->files),
         df_arg_text("exp_dir", &a->exp_dir, "folder for results.h5; it must not exist yet"),
         df_arg_bool("overwrite", &a->overwrite, "replace the results of an existing folder"),
         df_arg_bool("resume", &a->resume, "continue with the results of an existing folder"),
@@ -137,11 +139,13 @@ df_status df_search_read_spec(df_search_args *a, int argc, char **argv, df_err *
 }
 
 /* Files of flags replace those of the description altogether. */
-static void settle_files(const df_search_args *a, df_cli_files *files)
+static df_status settle_files(const df_search_args *a, df_cli_files *files, df_err *err)
 {
     const df_spec *const spec = &a->spec;
+    const bool named = files->hardware || files->model;
     const bool one = files->exp_config && files->exp_config != spec->exp_config;
-    const bool two = (files->hardware_config && files->hardware_config != spec->hardware_config) ||
+    const bool two = named ||
+                     (files->hardware_config && files->hardware_config != spec->hardware_config) ||
                      (files->model_config && files->model_config != spec->model_config);
     if (one) {
         files->hardware_config = NULL;
@@ -149,6 +153,13 @@ static void settle_files(const df_search_args *a, df_cli_files *files)
     } else if (two && files->exp_config == spec->exp_config) {
         files->exp_config = NULL;
     }
+    if (files->hardware && files->hardware_config == spec->hardware_config) {
+        files->hardware_config = NULL;
+    }
+    if (files->model && files->model_config == spec->model_config) {
+        files->model_config = NULL;
+    }
+    return df_cli_find_files(files, err);
 }
 
 static df_eval_limits limits_of(const df_search_args *a)
@@ -217,7 +228,7 @@ static df_status apply_flags(const df_search_args *a, df_cfg *cfg, df_err *err)
 static df_status load(const df_search_args *a, const df_rules *rules, df_cfg *cfg, df_err *err)
 {
     df_cli_files files = a->files;
-    settle_files(a, &files);
+    DF_TRY(settle_files(a, &files, err));
     const unsigned shares = a->fix_hardware ? 0 : (unsigned)DF_CFG_ANY_SHARES;
     DF_TRY(df_cli_load(&files, rules,
                        shares | DF_CFG_NEED_HARDWARE | DF_CFG_NEED_MODEL | DF_CFG_ANY_DEGREES, cfg,
@@ -354,7 +365,7 @@ df_status df_search_init(df_search *search,
     *options = search->plan.options;
     note_options(search);
     df_cli_files files = a->files;
-    settle_files(a, &files);
+    DF_TRY(settle_files(a, &files, err));
     return options->cfg.device[0] == '\0' ? read_texts(&files, &search->texts, err)
                                           : write_text(&options->cfg, &search->texts, err);
 }

@@ -10,6 +10,7 @@
 #include <stdint.h>
 #include <stdio.h>
 
+#include "base/data_dir.h"
 #include "base/status.h"
 #include "config/axis.h"
 #include "config/cfg_attention.h"
@@ -367,6 +368,14 @@ typedef struct {
 
 /* DF_EIO: the folder configs/hardware is not found. */
 DF_NODISCARD df_status df_cfg_list_devices(df_cfg_devices *out, df_err *err);
+
+/* The same of files that commands take by name. */
+typedef enum { DF_CFG_HARDWARE_FILES, DF_CFG_MODEL_FILES } df_cfg_folder;
+DF_NODISCARD df_status df_cfg_list_files(df_cfg_folder kind, df_cfg_devices *out, df_err *err);
+/* The path of one; `flag` is what messages call it.
+ * DF_EINVAL: there is none of that name; the nearest are named. DF_EIO: as above. */
+DF_NODISCARD df_status df_cfg_find_named(
+    df_cfg_folder kind, const char *flag, const char *name, char path[DF_DATA_PATH], df_err *err);
 
 /* Checks that need several options at once, after flags have changed *cfg: with a model
  * dp * lp * kp1 * kp2 = workers and ring topologies with the analytical backend.

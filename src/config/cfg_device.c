@@ -11,8 +11,10 @@
 #include "base/nearest.h"
 #include "config/cfg_impl.h"
 
-static const char FOLDER[] = "configs/hardware";
+static const char *const folders[] = {
+    [DF_CFG_HARDWARE_FILES] = "configs/hardware", [DF_CFG_MODEL_FILES] = "configs/model"};
 static const char ENDING[] = ".yaml";
+enum { FILE_ROOM = DF_CFG_TEXT + 32 }; /* for a folder, a name and the ending */
 
 /* ---- Names ---- */
 
@@ -36,9 +38,14 @@ static void add_file(df_cfg_devices *list, const char *file)
 
 df_status df_cfg_list_devices(df_cfg_devices *out, df_err *err)
 {
+    return df_cfg_list_files(DF_CFG_HARDWARE_FILES, out, err);
+}
+
+df_status df_cfg_list_files(df_cfg_folder kind, df_cfg_devices *out, df_err *err)
+{
     char folder[DF_DATA_PATH];
     out->count = 0;
-    DF_TRY(df_data_find(FOLDER, folder, err));
+    DF_TRY(df_data_find(folders[kind], folder, err));
     DIR *const dir = opendir(folder);
     if (!dir) {
         return df_fail(err, DF_EIO, "%.800s: cannot be read: %s", folder, strerror(errno));
@@ -118,20 +125,40 @@ find_beside(const char *name, const df_cfg_mark *mark, char path[DF_DEVICE_PATH]
     return DF_OK;
 }
 
+/* A file that comes with the program. */
+static bool find_shipped(df_cfg_folder kind, const char *name, char path[DF_DATA_PATH])
+{
+    char file[FILE_ROOM];
+    const int length = snprintf(file, sizeof file, "%s/%s%s", folders[kind], name, ENDING);
+    return name[0] != '\0' && length < FILE_ROOM && df_data_find(file, path, NULL) == DF_OK;
+}
+
 df_status df_cfg_find_device(const char *name,
                              const df_cfg_mark *mark,
                              char path[DF_DEVICE_PATH],
                              df_err *err)
 {
     _Static_assert((int)DF_DATA_PATH == (int)DF_DEVICE_PATH, "one is found into the other");
-    char file[DF_CFG_TEXT + sizeof FOLDER + sizeof ENDING];
     if (strchr(name, '/')) {
         return find_beside(name, mark, path, err);
     }
-    snprintf(file, sizeof file, "%s/%s%s", FOLDER, name, ENDING);
-    return name[0] != '\0' && df_data_find(file, path, NULL) == DF_OK
-               ? DF_OK
-               : fail_unknown(name, mark, err);
+    return find_shipped(DF_CFG_HARDWARE_FILES, name, path) ? DF_OK : fail_unknown(name, mark, err);
+}
+
+df_status df_cfg_find_named(
+    df_cfg_folder kind, const char *flag, const char *name, char path[DF_DATA_PATH], df_err *err)
+{
+    df_cfg_devices list;
+    char near[DF_OPT_EXPECTED];
+    if (!strchr(name, '/') && find_shipped(kind, name, path)) {
+        return DF_OK;
+    }
+    DF_TRY(df_cfg_list_files(kind, &list, err));
+    nearest_text(&list, name, near);
+    return df_fail(err, DF_EINVAL,
+                   "%s: expected a name that `deepflow list %s` lists%s, found %.64s", flag,
+                   kind == DF_CFG_MODEL_FILES ? "models" : "hardware", near,
+                   name[0] == '\0' ? "nothing" : name);
 }
 
 /* ---- Clusters ---- */

@@ -19,16 +19,17 @@ static void add(df_hf_reader *r, df_hf_layers *layers, df_layer_kind kind)
 /* A letter of hybrid_override_pattern, or a word of layers_block_type. */
 static bool one_part(const df_hf_reader *r, const char *word, df_layer_kind *kind)
 {
-    const char letter = word[0] != '\0' && word[1] == '\0' ? word[0] : '\0';
+    const bool one = strlen(word) == 1;
     *kind = (df_layer_kind){.mixer = DF_MIX_NONE, .ffn = DF_FFN_NONE};
-    if (letter == 'M' || strcmp(word, "linear_attention") == 0 || strcmp(word, "mamba") == 0) {
+    if ((one && word[0] == 'M') || strcmp(word, "linear_attention") == 0 ||
+        strcmp(word, "mamba") == 0) {
         kind->mixer = r->family.state;
-    } else if (letter == '*' || strcmp(word, "full_attention") == 0 ||
+    } else if ((one && word[0] == '*') || strcmp(word, "full_attention") == 0 ||
                strcmp(word, "attention") == 0) {
         kind->mixer = DF_MIX_FULL;
-    } else if (letter == '-' || strcmp(word, "mlp") == 0) {
+    } else if ((one && word[0] == '-') || strcmp(word, "mlp") == 0) {
         kind->ffn = DF_FFN_DENSE;
-    } else if (letter == 'E' || strcmp(word, "moe") == 0) {
+    } else if ((one && word[0] == 'E') || strcmp(word, "moe") == 0) {
         kind->ffn = DF_FFN_EXPERTS;
     } else {
         return false;

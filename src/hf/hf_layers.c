@@ -319,10 +319,17 @@ static bool is_usual(const df_layer_kind *kind, df_ffn_kind usual)
            kind->width == 0;
 }
 
+static bool alike(const df_layer_kind *a, const df_layer_kind *b)
+{
+    return a->mixer == b->mixer && a->ffn == b->ffn && a->reuse == b->reuse &&
+           a->heads == b->heads && a->kv_heads == b->kv_heads && a->head_dim == b->head_dim &&
+           a->window == b->window && a->ratio == b->ratio && a->width == b->width;
+}
+
 static void append(df_hf_reader *r, df_cfg_layers *to, const df_layer_kind *kind)
 {
     int k = 0;
-    while (k < to->kinds && memcmp(&to->kind[k], kind, sizeof *kind) != 0) {
+    while (k < to->kinds && !alike(&to->kind[k], kind)) {
         k++;
     }
     if (k == DF_LAYER_KINDS || to->count == DF_LAYERS_MAX) {
@@ -353,9 +360,7 @@ void df_hf_store_layers(df_hf_reader *r, const df_hf_layers *layers)
         m->shape.expert_size = 0;
     }
     for (int32_t i = 0; !all_usual && i < layers->count; i++) {
-        df_layer_kind kind;
-        memset(&kind, 0, sizeof kind); /* kinds are compared by their bytes */
-        kind = layers->at[i];
+        df_layer_kind kind = layers->at[i];
         kind.ffn = same ? DF_FFN_USUAL : layers->at[i].ffn;
         append(r, &m->layers, &kind);
     }

@@ -28,7 +28,7 @@ static int32_t times(const df_cfg_layers *l, int32_t from, int32_t length)
 {
     int32_t n = 1;
     while (from + (n + 1) * length <= l->count &&
-           memcmp(l->of + from, l->of + from + n * length, (size_t)length) == 0) {
+           memcmp(&l->of[from], &l->of[from + n * length], (size_t)length) == 0) {
         n++;
     }
     return n;

@@ -135,7 +135,7 @@ static void flags_are_written(void **state)
     assert_imports("", QWEN " --run_type inference --seq-len 640 --decode-len 12",
                    "\n  seq_len: 640\n  decode_len: 12\n");
     assert_imports("", QWEN " --use-flashattention true",
-                   "\n    attention_type: gqa\n    num_heads: 16\n    kv_heads: 2\n"
+                   "\n    attention_type: gqa\n    num_heads: 16\n    kv_heads: 2\n    bias: qkv\n"
                    "    use_flashattention: true\n    attention_tile_size: 128\n");
     assert_imports("", QWEN " --use-flashattention --flash-tile-size 64",
                    "\n    attention_tile_size: 64\n");

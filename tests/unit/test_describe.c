@@ -431,10 +431,12 @@ static void any_list_is_read_or_refused(void **state)
         df_cfg_layers layers;
         df_cfg_layers again;
         df_err err;
+        size_t length = 0;
         for (int i = 0; i < 10; i++) {
             random = random * 1664525U + 1013904223U;
-            strcat(text, pieces[(random >> 16) % PIECES]);
-            strcat(text, (random >> 8) % 2 == 0 ? " " : "");
+            length += (size_t)snprintf(text + length, sizeof text - length, "%s%s",
+                                       pieces[(random >> 16) % PIECES],
+                                       (random >> 8) % 2 == 0 ? " " : "");
         }
         if (df_cfg_layers_parse(text, &layers, &err) != DF_OK) {
             assert_non_null(strstr(err.text, "expected"));

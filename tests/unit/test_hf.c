@@ -377,7 +377,11 @@ static void any_file_is_read_or_refused(void **state)
             random = random * 1664525U + 1013904223U;
             const size_t at = (random >> 8) % length;
             static const char bytes[] = "0123456789-\"{}[],:.eNI \\tn*M";
-            text[at] = round % 7 == 0 ? '\0' : bytes[(random >> 3) % (sizeof bytes - 1)];
+            if (round % 7 == 0) {
+                text[at] = '\0'; /* cut */
+            } else {
+                text[at] = bytes[(random >> 3) % (sizeof bytes - 1)];
+            }
         }
         df_hf_file file = {
             .text = text, .size = round % 7 == 0 ? strlen(text) : length, .from = "it"};
