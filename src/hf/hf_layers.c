@@ -333,7 +333,10 @@ static void append(df_hf_reader *r, df_cfg_layers *to, const df_layer_kind *kind
         k++;
     }
     if (k == DF_LAYER_KINDS || to->count == DF_LAYERS_MAX) {
-        df_hf_fail(r, "num_hidden_layers", "at most 64 kinds of layers", NULL);
+        char expected[64];
+        snprintf(expected, sizeof expected, "at most %d layers of %d kinds", DF_LAYERS_MAX,
+                 DF_LAYER_KINDS);
+        df_hf_fail(r, "num_hidden_layers", expected, NULL);
         return;
     }
     to->kind[k] = *kind;

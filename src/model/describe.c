@@ -44,7 +44,7 @@ static double attention_extras(const df_dims *d)
     }
     if (d->mixer ==
         DF_MIX_COMPRESSED) { /* norms of queries, keys and groups, and places in these */
-        const double series = d->ratio > 0.0 && df_dims_is_indexed(d) ? 2.0 : 1.0;
+        const double series = df_dims_group_series(d);
         return extras + d->latent.q_rank + d->head_dim +
                (d->ratio > 0.0 ? d->head_dim * (1.0 + series * d->ratio) : 0.0);
     }
@@ -92,7 +92,7 @@ static double mixing_flops(const df_dims *d, double context)
  * level or, with what is compressed, another line behind it. */
 static double mean_mixing_flops(const df_dims *d, double context)
 {
-    const double chosen = (double)d->attention->index_top_k;
+    const double chosen = df_dims_is_indexed(d) ? (double)d->attention->index_top_k : 0.0;
     const double limit = d->window > 0.0 ? d->window : chosen > 0.0 ? chosen : context;
     const double knee = df_dims_is_scan(d) ? context : fmin(limit, context);
     const double rising = mixing_flops(d, 0.5 * (1.0 + knee));

@@ -279,11 +279,28 @@ double df_dims_entries(const df_dims *dims, double context)
     return dims->ratio > 0.0 ? near + floor(context / dims->ratio) : near;
 }
 
+/* In DeepSeek-V4 (HuggingFace's transformers, models/deepseek_v4; its paper, section 2.3) groups of
+ * 4 tokens overlap the ones before, and an indexer with keys of its own groups chooses among them;
+ * groups of 128 do neither. */
+static const double OVERLAPPING_RATIO = 4.0;
+
+bool df_dims_is_indexed(const df_dims *dims)
+{
+    const bool chooses = dims->attention->index_top_k > 0;
+    return chooses && (dims->mixer != DF_MIX_COMPRESSED ||
+                       (dims->ratio > 0.0 && dims->ratio <= OVERLAPPING_RATIO));
+}
+
+double df_dims_group_series(const df_dims *dims)
+{
+    return dims->ratio == 0.0 ? 0.0 : dims->ratio <= OVERLAPPING_RATIO ? 2.0 : 1.0;
+}
+
 /* As many as an indexer chooses. */
 static double chosen(const df_dims *dims, double keys)
 {
     const double most = (double)dims->attention->index_top_k;
-    return most > 0.0 ? fmin(keys, most) : keys;
+    return df_dims_is_indexed(dims) ? fmin(keys, most) : keys;
 }
 
 double df_dims_keys(const df_dims *dims, double context)
@@ -306,7 +323,7 @@ static double pairs(double tokens, double most)
 
 double df_dims_unseen(const df_dims *dims, double tokens)
 {
-    const double most = (double)dims->attention->index_top_k;
+    const double most = df_dims_is_indexed(dims) ? (double)dims->attention->index_top_k : 0.0;
     const double all = pairs(tokens, tokens);
     double seen = all;
     if (dims->mixer == DF_MIX_CHUNKED) {
@@ -368,23 +385,10 @@ static double latent_params(const df_dims *dims)
     return q + kv + dims->heads * l->value * dims->hidden + index_params(dims);
 }
 
-/* In DeepSeek-V4 (HuggingFace's transformers, models/deepseek_v4; its paper, section 2.3) groups of
- * 4 tokens overlap the ones before, and an indexer with keys of its own groups chooses among them;
- * groups of 128 do neither. */
-static const double OVERLAPPING_RATIO = 4.0;
-
-bool df_dims_is_indexed(const df_dims *dims)
-{
-    const bool chooses = dims->attention->index_top_k > 0;
-    return chooses && (dims->mixer != DF_MIX_COMPRESSED ||
-                       (dims->ratio > 0.0 && dims->ratio <= OVERLAPPING_RATIO));
-}
-
 /* What compresses a group: values and gates, of two groups where they overlap. */
 static double group_params(const df_dims *dims, double width)
 {
-    const double series = dims->ratio <= OVERLAPPING_RATIO ? 2.0 : 1.0;
-    return dims->ratio > 0.0 ? dims->hidden * 2.0 * series * width : 0.0;
+    return dims->hidden * 2.0 * df_dims_group_series(dims) * width;
 }
 
 static double group_index_params(const df_dims *dims)

@@ -130,6 +130,8 @@ double df_dims_pair_width(const df_dims *dims);
 
 /* Whether a token attends only to those that an indexer chooses. */
 bool df_dims_is_indexed(const df_dims *dims);
+/* Groups that each token is part of: 2 where they overlap, 0 where none are made. */
+double df_dims_group_series(const df_dims *dims);
 
 double df_dims_attention_params(const df_dims *dims); /* or of what stands in its place */
 double df_dims_expert_hidden(const df_dims *dims);    /* width at which experts work */

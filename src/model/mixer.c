@@ -46,15 +46,31 @@ static double qkv_width(const df_builder *b)
     return (heads + kv) * d->head_dim;
 }
 
+/* Queries of a latent width: a product to it, which all devices have, and one of it. */
+static void build_latent_queries(df_builder *b, double width)
+{
+    const df_dims *const d = b->dims;
+    const df_projection narrow = df_project_whole(b, tokens_of(b), d->hidden, d->latent.q_rank);
+    const df_projection wide = df_project(b, false, tokens_of(b), d->latent.q_rank, width);
+    df_build_projection(b, &narrow);
+    df_build_projection(b, &wide);
+}
+
 static void build_heads(df_builder *b)
 {
     const df_dims *const d = b->dims;
+    const bool latent = d->latent.q_rank > 0.0;
+    const double queries = (d->attention->gate ? 2.0 : 1.0) * d->heads * d->head_dim;
     const double width = qkv_width(b);
-    df_projection qkv = df_project(b, false, tokens_of(b), d->hidden, width);
+    df_projection qkv =
+        df_project(b, false, tokens_of(b), d->hidden, latent ? width - queries : width);
     /* its input; and what attention reads, even where that is computed again */
     qkv.memory.saved_bytes = df_build_outer_bytes(b) + df_build_inner_bytes(b, width);
     qkv.memory.live_bytes = 2.0 * df_build_outer_bytes(b) + df_build_inner_bytes(b, width);
     b->to.row = DF_ROW_QKV;
+    if (latent) {
+        build_latent_queries(b, queries);
+    }
     df_build_projection(b, &qkv);
     build_kv_gather(b, DF_PASS_FORWARD);
     df_build_projection_sum(b, &qkv);
@@ -80,8 +96,11 @@ static void build_index(df_builder *b)
     const double width = (double)a->index_heads * (double)a->index_dim;
     if (a->index_heads > 0) {
         const df_projection queries = df_project_whole(b, tokens_of(b), from, width);
+        /* keys of tokens; or of groups, and what weighs these */
+        const double series = df_dims_group_series(b->dims);
         const df_projection keys =
-            df_project_whole(b, tokens_of(b), b->dims->hidden, (double)a->index_dim);
+            df_project_whole(b, tokens_of(b), b->dims->hidden,
+                             (series > 0.0 ? 2.0 * series : 1.0) * (double)a->index_dim);
         df_build_projection(b, &queries);
         df_build_projection(b, &keys);
     }
@@ -132,14 +151,18 @@ static void build_compressed(df_builder *b)
     const double width = d->heads * d->head_dim;
     const double m = tokens_of(b);
     const df_projection narrow = df_project_whole(b, m, d->hidden, d->latent.q_rank);
-    const df_projection keys = df_project_whole(b, m, d->hidden, 3.0 * d->head_dim);
+    const double series = df_dims_group_series(d);
+    const df_projection keys =
+        df_project_whole(b, m, d->hidden, (1.0 + 2.0 * series) * d->head_dim);
     df_projection q = df_project(b, false, m, d->latent.q_rank, width);
     q.memory.saved_bytes = df_build_outer_bytes(b) + df_build_inner_bytes(b, width);
     b->to.row = DF_ROW_QKV;
     df_build_projection(b, &narrow);
     df_build_projection(b, &q);
     df_build_projection(b, &keys);
-    build_index(b);
+    if (df_dims_is_indexed(d)) {
+        build_index(b);
+    }
     if (rank > 0.0) {
         const df_op_gemm each = {df_split_tokens(b->split, m), width / groups, rank, 0.0};
         b->to.row = DF_ROW_OUT;
@@ -164,7 +187,9 @@ static double scan_in(const df_dims *d)
     case DF_MIX_MAMBA2:
         return 2.0 * inner + 2.0 * s->groups * s->state + s->heads;
     case DF_MIX_DELTA:
-        return 2.0 * inner + 2.0 * s->key_heads * s->key_dim + 2.0 * s->heads;
+        return s->gate_rank > 0.0
+                   ? inner + 2.0 * s->key_heads * s->key_dim + s->heads + 2.0 * s->gate_rank
+                   : 2.0 * inner + 2.0 * s->key_heads * s->key_dim + 2.0 * s->heads;
     default:
         return 4.0 * inner;
     }
@@ -214,6 +239,12 @@ static void build_scan(df_builder *b)
         df_build_projection(b, &step);
         df_build_projection_sum(b, &step);
         df_build_projection(b, &back);
+    }
+    if (d->mixer == DF_MIX_DELTA && d->scan.gate_rank > 0.0) { /* the gate, and decays of keys */
+        const double decays = d->scan.key_heads * d->scan.key_dim;
+        const df_projection out =
+            df_project(b, false, tokens_of(b), d->scan.gate_rank, inner + decays);
+        df_build_projection(b, &out);
     }
     b->to.row = DF_ROW_ATTENTION;
     build_scan_streams(b, width);
