@@ -254,6 +254,17 @@ static const char *const harmless[] = {"architectures",
                                        "mtp_hybrid_override_pattern",
                                        "mamba_ssm_cache_dtype",
                                        "shared_expert_gate",
+                                       "layer_norm_elementwise_affine",
+                                       "offset_alibi",
+                                       "use_pad_tok_in_ffn",
+                                       "pad_vocab_size_multiple",
+                                       "layer_switch",
+                                       "add_tail_layers",
+                                       "num_key_value_groups",
+                                       "num_labels",
+                                       "use_layer_norm",
+                                       "qk_norm_type",
+                                       "rotary_emb_fraction",
                                        "no_rope_layers",
                                        "moe_every_n_layer",
                                        "time_step_rank",
@@ -314,8 +325,9 @@ static bool is_harmless(const char *name)
                                        "_ids",      "_dropout",   "_eps",         "_epsilon",
                                        "_dtype",    "_act",       "_std",         "_theta",
                                        "_fusion",   "_token",     "_init"};
-    static const char *const starts[] = {"vision_", "image_", "audio_",  "video_", "mm_",  "_attn",
-                                         "boi_",    "eoi_",   "router_", "rope_",  "init", "tie_"};
+    static const char *const starts[] = {"vision_", "image_", "audio_", "video_", "mm_",
+                                         "_attn",   "boi_",   "vit_",   "eoi_",   "router_",
+                                         "rope_",   "init",   "tie_"};
     for (size_t i = 0; i < sizeof ends / sizeof ends[0]; i++) {
         if (ends_in(name, ends[i])) {
             return true;

@@ -80,6 +80,9 @@ static void read_gate(df_hf_reader *r)
     m->shape.norm = (r->family.is & DF_HF_PLAIN_NORM) != 0   ? DF_NORM_PLAIN
                     : (r->family.is & DF_HF_LAYER_NORM) != 0 ? DF_NORM_LAYER
                                                              : DF_NORM_RMS;
+    if (!gated && (r->family.is & DF_HF_LAYER_NORM) == 0) { /* what the file calls gpt drops some */
+        m->shape.dropout = DF_IS_NOT_THERE;
+    }
     if (strcmp(r->family.type, "mpt") == 0 && df_hf_flag(r, "no_bias", true)) {
         m->shape.norm = DF_NORM_RMS; /* as many parameters: no shift */
     }

@@ -192,6 +192,7 @@ static void write_shape(FILE *out, const df_cfg_llm *m)
         fprintf(out, "  norm: %s\n", norms[s->norm]);
     }
     put(out, in, "norms", s->norms, usual_norms);
+    fputs(s->dropout == DF_IS_NOT_THERE ? "  dropout: false\n" : "", out);
     fputs(s->ffn_bias ? "  ffn_bias: true\n" : "", out);
     put(out, in, "positions", s->positions, 0);
     put(out, in, "embedding_dim", s->embedding_dim, 0);

@@ -191,6 +191,7 @@ static void nemotrons_layers_have_one_part(void **state)
     assert_int_equal(dense.num_experts, 1);
     assert_int_equal(dense.model_type, DF_LLM_GPT);
     assert_int_equal(dense.shape.norm, DF_NORM_RMS);
+    assert_int_equal(dense.shape.dropout, DF_IS_NOT_THERE);
 }
 
 /* 2 * 3 * 64 / 3 = 128 is below 256, 2 * 7 * 64 / 3 = 298.7 below 512; a product of 64 * 64 is a
