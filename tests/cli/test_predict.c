@@ -766,7 +766,7 @@ static void bad_input_is_refused(void **state)
               "--exp_config), found nothing; for example --hardware_config "
               "configs/hardware/a100_80gb.yaml --model_config configs/model/lstm_2048.yaml\n");
     df_refuse("gemm --k 8", 2, "--hardware_config, --m, --n: expected a value each, found nothing");
-    df_refuse("predict --hardware x", 2, "(did you mean --hardware_config?)");
+    df_refuse("predict --hardware_confg x", 2, "(did you mean --hardware_config?)");
     df_refuse("prdict", 2, "prdict: expected a command (did you mean predict?)");
     df_refuse("val", 2, "val: expected a command (did you mean validate?)");
     df_refuse("zzz", 2, "zzz: expected a command that `deepflow help` lists, found an unknown one");
