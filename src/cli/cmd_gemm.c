@@ -66,7 +66,6 @@ static df_status
 solve_measured(const gemm_args *a, df_cfg *cfg, df_tiling *out, double *peak, df_err *err)
 {
     const df_cli_files files = {.hardware_config = a->hardware_config};
-    const df_load load = {.throttle = -1.0, .ws_over_l2 = -1.0};
     const df_matmul product = {(double)a->m, (double)a->n, (double)a->k, 1.0, 1.0};
     df_hw_device dev;
     df_card card;
@@ -76,7 +75,13 @@ solve_measured(const gemm_args *a, df_cfg *cfg, df_tiling *out, double *peak, df
     const df_matmul_bytes bytes = {df_predict_weight_bytes(cfg), 0.0};
     const df_gemm_kernel *const kernel = df_predict_products(cfg);
     DF_TRY(df_predict_check_card(&card, &dev, kernel->format, err));
-    *out = df_kernel_gemm_in(&card, kernel, &load, &product, &bytes);
+    const df_load *const load =
+        df_predict_is_short(cfg) ? &df_predict_short_load : &df_load_sustained;
+    *out = df_kernel_gemm_in(&card, kernel, load, &product, &bytes);
+    if (cfg->sw.launch == DF_LAUNCH_EAGER) {
+        out->time_s = fmax(out->time_s, df_kernel_gemm_launches(kernel, &product) *
+                                            cfg->sw.kernel_launch_overhead_s);
+    }
     *peak = card.flops_ps * card.format_rate[kernel->format];
     return DF_OK;
 }

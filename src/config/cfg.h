@@ -76,8 +76,19 @@ typedef enum {
     DF_FORMATS
 } df_format;
 
-/* Room for a text, with its end. */
-enum { DF_CFG_TEXT = 256 };
+/* Kernels in a graph, or launched one by one. */
+typedef enum { DF_LAUNCH_GRAPH, DF_LAUNCH_EAGER } df_launch;
+/* How long a device has been at work: kernels alone, or a model that runs for seconds. */
+typedef enum { DF_LOAD_BY_MODE, DF_LOAD_SHORT, DF_LOAD_LONG } df_load_length;
+/* Parts of a layer that the backward pass computes again, as bits. */
+typedef enum {
+    DF_AGAIN_CORE_ATTENTION = 1,
+    DF_AGAIN_MLP = 2,
+    DF_AGAIN_LAYERNORM = 4,
+    DF_AGAIN_LATENT_UP = 8,
+    DF_AGAIN_MOE_ACTIVATION = 16,
+    DF_AGAIN_MOE = 32
+} df_again;
 
 typedef enum { DF_BACKEND_ANALYTICAL, DF_BACKEND_ASTRA } df_backend_model;
 typedef enum {
@@ -117,6 +128,7 @@ typedef struct {
     double kernel_launch_overhead_s;
     double h2d_bandwidth_bytes_ps; /* <= 0: host transfers are not timed */
     int64_t dp_zero_stage;
+    df_launch launch;
     df_cfg_precision precision;
     df_cfg_framework framework;
     df_cfg_engine engine;
@@ -245,7 +257,9 @@ typedef struct {
     double micro_batch; /* sequences, from which mb follows; 0: not given, or DF_BEST_BATCH */
     bool tp_sp;
     df_recompute recompute;
-    double recompute_layers; /* share of the layers, where whole layers are */
+    double recompute_layers;  /* share of the layers, where whole layers are */
+    double recompute_modules; /* sum of df_again */
+    int load;                 /* a df_load_length */
     df_order_id schedule;
     int64_t virtual_stages; /* parts of the model on each stage, when interleaved */
     df_gemm_split t;

@@ -172,6 +172,9 @@ typedef struct {
 #undef FIELD
 #undef SYMBOL
 
+/* Room for a text, with its end. */
+enum { DF_CFG_TEXT = 256 };
+
 /* As a file has it: what it does not give is DF_CALIBRATION_ABSENT. */
 #define DF_CALIBRATION_ABSENT (-1.0)
 typedef struct {
@@ -179,6 +182,7 @@ typedef struct {
     int basis; /* a df_basis, or -1: not given */
     df_calibration own;
     df_calibration_shared shared;
+    char source[DF_CFG_TEXT]; /* where, when and by whom it was measured; "": not given */
 } df_cfg_calibration;
 
 #endif

@@ -175,6 +175,11 @@ static df_status check_llm_run(const df_cfg *cfg, const char **key, df_err *err)
         return df_fail(err, DF_EINVAL, "expected at most seq_len %" PRId64 ", found %" PRId64,
                        m->seq_len, m->decode_len);
     }
+    if (cfg->sched.recompute_modules != 0.0 && cfg->sched.recompute != DF_RECOMPUTE_NONE) {
+        *key = "scheduling_param.recompute_modules";
+        return df_fail(err, DF_EINVAL,
+                       "expected none beside scheduling_param.recompute, found some");
+    }
     if (m->sample_every == 0) {
         *key = "inference_param.sample_every";
         return df_fail(err, DF_EINVAL, "expected a number of steps >= 1, or < 0, found 0");

@@ -18,6 +18,11 @@
     XX(DF_ENGINE_VLLM_2024_MI300X, "vllm_2024_mi300x")                                             \
     XX(DF_ENGINE_VLLM_2025_MI300X, "vllm_2025_mi300x")
 
+/* Attention of single tokens: engines', that of the measured kernels, or the latter by a later fit.
+ */
+typedef enum { DF_DECODE_SERVING, DF_DECODE_MEASURED, DF_DECODE_KERNEL_FIT } df_decode_kernel_id;
+/* Experts: a grouped Triton kernel with its default tiles, or with tuned ones. */
+typedef enum { DF_EXPERTS_DEFAULT, DF_EXPERTS_TUNED } df_experts_kernel;
 /* All-reduce inside a node: NCCL's, sglang's, TensorRT-LLM's. */
 typedef enum { DF_REDUCE_NCCL, DF_REDUCE_SGLANG, DF_REDUCE_TRTLLM } df_engine_reduce;
 
@@ -71,7 +76,11 @@ typedef enum { DF_REDUCE_NCCL, DF_REDUCE_SGLANG, DF_REDUCE_TRTLLM } df_engine_re
     XX(kv_reserve_bytes, "sw_param.engine.kv_reserve", "bytes", NULL, DF_OPT_BYTES, FROM_0,        \
        "memory for all but weights and cache")                                                     \
     XX(all_reduce, "sw_param.kernels.all_reduce", "", words_all_reduce, DF_OPT_CHOICE, ANY,        \
-       "all-reduce inside a node")
+       "all-reduce inside a node")                                                                 \
+    XX(decode, "sw_param.kernels.decode", "", words_decode, DF_OPT_CHOICE, ANY,                    \
+       "attention of single tokens: of engines, or as measured, whose batches fill whole waves")   \
+    XX(experts, "sw_param.kernels.experts", "", words_experts, DF_OPT_CHOICE, ANY,                 \
+       "grouped products of experts: in tiles by default, or tuned to their shape")
 
 /* NOLINTBEGIN(bugprone-macro-parentheses): names cannot stand in parentheses */
 #define NAME(name, word) name,

@@ -55,6 +55,9 @@ typedef enum { DF_THROTTLE_INSIDE, DF_THROTTLE_OUTSIDE } df_throttle_join;
 typedef enum { DF_GRAPH_NONE, DF_GRAPH_ROUTER, DF_GRAPH_ATTENTION, DF_GRAPH_ITERATION } df_graph;
 typedef enum { DF_DISPATCH_NCCL, DF_DISPATCH_DEEPEP, DF_DISPATCH_HYBRIDEP } df_dispatcher;
 typedef enum { DF_GROUPED_LOOP, DF_GROUPED_FUSED } df_grouped;
+/* Collectives that leave a node: rings over ports, or through the host that a node's devices share.
+ */
+typedef enum { DF_FAR_RING, DF_FAR_HOST_BUS } df_far_kernel;
 /* fp8 and nvfp4 products of measured serving kernels, a vendor's library, a training library. */
 typedef enum { DF_LOW_MEASURED, DF_LOW_VENDOR, DF_LOW_TRAINING } df_low_kernel;
 
@@ -172,6 +175,8 @@ typedef enum { DF_LOW_MEASURED, DF_LOW_VENDOR, DF_LOW_TRAINING } df_low_kernel;
        "products in fp8 and nvfp4")                                                                \
     XX(throttle_join, "sw_param.kernels.throttle_join", "", words_join, DF_OPT_CHOICE, ANY,        \
        "whether the slowdown of long products counts before the wait for the DRAM or after it")    \
+    XX(far, "sw_param.kernels.far", "", words_far, DF_OPT_CHOICE, ANY,                             \
+       "collectives that leave a node: rings; host_bus: where ports are pooled, through the host") \
     XX(overlap_tensor, "scheduling_param.overlap_tensor", "", words_overlap, DF_OPT_CHOICE, ANY,   \
        "tensor-parallel collectives beside products")                                              \
     XX(overlap_hide, "scheduling_param.overlap_hide", "", NULL, DF_OPT_REAL, FRACTION,             \

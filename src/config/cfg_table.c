@@ -64,6 +64,27 @@ static const df_word words_all_reduce[] = {{"nccl", DF_REDUCE_NCCL, false},
                                            {"own_trtllm", DF_REDUCE_TRTLLM, false},
                                            {"own", DF_REDUCE_SGLANG, false},
                                            {NULL, 0, false}};
+static const df_word words_decode[] = {{"serving", DF_DECODE_SERVING, false},
+                                       {"measured", DF_DECODE_MEASURED, false},
+                                       {"kernel_fit", DF_DECODE_KERNEL_FIT, false},
+                                       {NULL, 0, false}};
+static const df_word words_experts[] = {{"triton_default", DF_EXPERTS_DEFAULT, false},
+                                        {"triton_tuned", DF_EXPERTS_TUNED, false},
+                                        {NULL, 0, false}};
+static const df_word words_far[] = {
+    {"ring", DF_FAR_RING, false}, {"host_bus", DF_FAR_HOST_BUS, false}, {NULL, 0, false}};
+static const df_word words_nccl[] = {{"nccl", 0, false}, {NULL, 0, false}};
+static const df_word words_launch[] = {
+    {"graph", DF_LAUNCH_GRAPH, false}, {"eager", DF_LAUNCH_EAGER, false}, {NULL, 0, false}};
+static const df_word words_load[] = {
+    {"short", DF_LOAD_SHORT, false}, {"long", DF_LOAD_LONG, false}, {NULL, 0, false}};
+static const df_word words_again[] = {{"core_attn", DF_AGAIN_CORE_ATTENTION, false},
+                                      {"mlp", DF_AGAIN_MLP, false},
+                                      {"layernorm", DF_AGAIN_LAYERNORM, false},
+                                      {"mla_up_proj", DF_AGAIN_LATENT_UP, false},
+                                      {"moe_act", DF_AGAIN_MOE_ACTIVATION, false},
+                                      {"moe", DF_AGAIN_MOE, false},
+                                      {NULL, 0, false}};
 static const df_word words_best[] = {{"best", DF_BEST_BATCH, false}, {NULL, 0, false}};
 static const df_word words_smooth[] = {{"knots", 1, false}, {"none", 0, false}, {NULL, 0, false}};
 static const df_word words_elementwise[] = {{"gpt", DF_POINTWISE_GPT, false},
@@ -813,6 +834,28 @@ const df_opt df_opts[] = {
          sw.engine.like,
          "the same, beside keys that differ from its profile"),
     DF_ENGINE_KEYS(ENGINE_ROW) /* ends with a comma */
+    UNUSED("sw_param.kernels.collective",
+           DF_OPT_ENUM,
+           words_nccl,
+           "collectives inside a node but those of all_reduce; there are no others"),
+    WORD("sw_param.launch",
+         words_launch,
+         OPTIONAL(DF_LAUNCH_GRAPH),
+         sw.launch,
+         "kernels in a graph, or one by one: then each takes kernel_launch_overhead at least "
+         "(calibrated rules, GEMM and LSTM; of an LLM the profile says so)"),
+    WORD("scheduling_param.load",
+         words_load,
+         OPTIONAL(DF_LOAD_BY_MODE),
+         sched.load,
+         "whether kernels run alone, at the clock and in the L2 of a short time, or for seconds "
+         "(calibrated rules); absent: short for a GEMM, else long"),
+    {"scheduling_param.recompute_modules", DF_OPT_SET, "", ANY, words_again, NOT_GIVEN, 0,
+     AT(sched.recompute_modules),
+     "parts of a layer that the backward pass computes again (calibrated rules)"},
+    TEXT("calibration.source",
+         calibration.source,
+         "where, when and by whom the constants were measured"),
     REAL("scheduling_param.recompute_layers",
          "",
          FRACTION,

@@ -183,6 +183,26 @@ static df_value_status parse_number(const df_opt *opt, const char *text, double 
     return isfinite(*value) && df_opt_takes(opt, *value) ? DF_VALUE_OK : DF_VALUE_BAD;
 }
 
+/* "mlp, layernorm": words with commas between them. */
+static bool read_set(const df_word *words, const char *text, double *value)
+{
+    char word[DF_OPT_SCALAR];
+    unsigned bits = 0;
+    while (*text != '\0') {
+        double bit;
+        const size_t length = strcspn(text, ", ");
+        snprintf(word, sizeof word, "%.*s", (int)length, text);
+        if (length > 0 && !read_word(words, word, &bit)) {
+            return false;
+        }
+        bits |= length > 0 ? (unsigned)bit : 0U;
+        text += length;
+        text += strspn(text, ", ");
+    }
+    *value = bits;
+    return true;
+}
+
 df_value_status df_opt_parse(const df_opt *opt, const char *text, double *value)
 {
     switch (opt->kind) {
@@ -193,6 +213,8 @@ df_value_status df_opt_parse(const df_opt *opt, const char *text, double *value)
     case DF_OPT_DIMS:
         *value = 0;
         return DF_VALUE_OK;
+    case DF_OPT_SET:
+        return read_set(opt->words, text, value) ? DF_VALUE_OK : DF_VALUE_BAD;
     case DF_OPT_BOOL:
     case DF_OPT_ENUM:
     case DF_OPT_HABIT:
@@ -268,6 +290,10 @@ void df_opt_expected(const df_opt *opt, char text[DF_OPT_EXPECTED])
     case DF_OPT_LAYERS:
         snprintf(text, DF_OPT_EXPECTED, "layers such as \"3 dense, 58 experts\"");
         return;
+    case DF_OPT_SET:
+        list_words(opt->words, part);
+        snprintf(text, DF_OPT_EXPECTED, "a list of %.400s", part);
+        return;
     case DF_OPT_DIMS:
         snprintf(text, DF_OPT_EXPECTED, "a list such as [{kind: switch, size: 8}]");
         return;
@@ -333,6 +359,7 @@ void df_opt_store(const df_opt *opt, double value, df_cfg *cfg)
     case DF_OPT_COUNT:
     case DF_OPT_CHOICE:
     case DF_OPT_FORMAT:
+    case DF_OPT_SET:
         memcpy(field, &value, sizeof value);
         return;
     }
@@ -362,6 +389,7 @@ double df_opt_load(const df_opt *opt, const df_cfg *cfg)
     case DF_OPT_COUNT:
     case DF_OPT_CHOICE:
     case DF_OPT_FORMAT:
+    case DF_OPT_SET:
         memcpy(&real, field, sizeof real);
         return real;
     case DF_OPT_LAYERS:

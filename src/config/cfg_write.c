@@ -70,24 +70,6 @@ static bool is_written(const df_opt *opt, const df_cfg *cfg)
            is_derived_from(opt, cfg);
 }
 
-/* Prints the keys above the option that the one before it did not have. */
-static void print_keys(const char *path, const char *before, FILE *out)
-{
-    int depth = 0;
-    bool same = true;
-    for (const char *key = path, *dot = strchr(path, '.'); dot; dot = strchr(key, '.')) {
-        const size_t end = (size_t)(dot - path) + 1;
-        same = same && strncmp(path, before, end) == 0;
-        if (!same) {
-            fprintf(out, "%*s%.*s:\n", 2 * depth, "", (int)(dot - key), key);
-        }
-        key = dot + 1;
-        depth++;
-    }
-    const char *const last = strrchr(path, '.');
-    fprintf(out, "%*s%s: ", 2 * depth, "", last ? last + 1 : path);
-}
-
 /* Prints a text in single quotes, which are doubled inside. */
 static void print_text(const char *text, FILE *out)
 {
@@ -110,6 +92,20 @@ static void print_numbered(const df_word *words, double value, FILE *out)
     }
 }
 
+/* Words of a set, with commas. */
+static void print_set(const df_word *words, unsigned bits, FILE *out)
+{
+    const char *comma = "";
+    fputc('[', out);
+    for (; words->word; words++) {
+        if ((bits & (unsigned)words->value) != 0) {
+            fprintf(out, "%s%s", comma, words->word);
+            comma = ", ";
+        }
+    }
+    fputc(']', out);
+}
+
 static void print_value(const df_opt *opt, const df_cfg *cfg, FILE *out)
 {
     char number[NUMBER_ROOM];
@@ -125,6 +121,10 @@ static void print_value(const df_opt *opt, const df_cfg *cfg, FILE *out)
         return;
     }
     const double value = df_opt_load(opt, cfg);
+    if (opt->kind == DF_OPT_SET) {
+        print_set(opt->words, (unsigned)value, out);
+        return;
+    }
     const char *const word = opt->words ? df_opt_word_of(opt->words, value) : NULL;
     if (!word && opt->words && opt->kind == DF_OPT_ENUM) {
         print_numbered(opt->words, value, out);
@@ -134,17 +134,40 @@ static void print_value(const df_opt *opt, const df_cfg *cfg, FILE *out)
     fputs(word ? word : number, out);
 }
 
-void df_cfg_write(const df_cfg *cfg, FILE *out)
+typedef struct {
+    const df_cfg *cfg;
+    FILE *out;
+    bool done[DF_OPT_MAX];
+} writer;
+
+/* Writes what is below a section, all of it together, wherever it stands in the table.
+ * NOLINTNEXTLINE(misc-no-recursion): as deep as the table's paths */
+static void write_below(writer *w, const char *section, int depth)
 {
-    const char *before = "";
+    const size_t above = strlen(section) + (section[0] != '\0');
     for (int i = 0; i < df_num_opts; i++) {
         const df_opt *const opt = &df_opts[i];
-        if (!is_written(opt, cfg)) {
+        if (w->done[i] || !df_opt_is_under(opt->path, section) || !is_written(opt, w->cfg)) {
             continue;
         }
-        print_keys(opt->path, before, out);
-        print_value(opt, cfg, out);
-        fputc('\n', out);
-        before = opt->path;
+        const char *const dot = strchr(opt->path + above, '.');
+        fprintf(w->out, "%*s", 2 * depth, "");
+        if (dot) {
+            char below[DF_OPT_PATH];
+            snprintf(below, sizeof below, "%.*s", (int)(dot - opt->path), opt->path);
+            fprintf(w->out, "%s:\n", below + above);
+            write_below(w, below, depth + 1);
+        } else {
+            fprintf(w->out, "%s: ", opt->path + above);
+            print_value(opt, w->cfg, w->out);
+            fputc('\n', w->out);
+            w->done[i] = true;
+        }
     }
+}
+
+void df_cfg_write(const df_cfg *cfg, FILE *out)
+{
+    writer w = {.cfg = cfg, .out = out};
+    write_below(&w, "", 0);
 }

@@ -162,6 +162,19 @@ static bool join_texts(const walk *w, const yaml_node_t *node, char text[DF_LAYE
     return length > 0;
 }
 
+static df_status read_set(const walk *w, const df_opt *opt, const entry *at, const char *path)
+{
+    char text[DF_LAYERS_TEXT];
+    char expected[DF_OPT_EXPECTED];
+    double value;
+    df_opt_expected(opt, expected);
+    if (!join_texts(w, at->value, text) || df_opt_parse(opt, text, &value) != DF_VALUE_OK) {
+        return fail_expected(w, at, path, expected);
+    }
+    df_opt_store(opt, value, &w->reader->cfg);
+    return DF_OK;
+}
+
 static df_status read_layers(const walk *w, const df_opt *opt, const entry *at, const char *path)
 {
     char text[DF_LAYERS_TEXT];
@@ -178,6 +191,19 @@ static df_status read_layers(const walk *w, const df_opt *opt, const entry *at, 
     return DF_OK;
 }
 
+/* An option that was given before. Keys of a list stand in place of others, not beside them. */
+static df_status read_again(const walk *w, int index, const entry *at, const char *path)
+{
+    const df_cfg_mark *const mark = &w->reader->option[index];
+    if (strchr(path, '[') || strchr(mark->key, '[')) {
+        return df_fail(w->err, DF_EINVAL,
+                       "%s:%d: %s: expected this or %s, found both, in %s:%d too", w->name,
+                       line_of(at->key), path, mark->key, mark->file, mark->line);
+    }
+    return strcmp(mark->key, path) == 0 ? fail_twice(w, at->key, path, mark)
+                                        : check_same(w, index, at, path);
+}
+
 /* `path` may be an alias. */
 static df_status read_option(const walk *w, int index, const entry *at, const char *path)
 {
@@ -190,21 +216,16 @@ static df_status read_option(const walk *w, int index, const entry *at, const ch
     if (is_given_before(w, index)) {
         return DF_OK;
     }
-    if (mark->line != 0 && (strchr(path, '[') || strchr(mark->key, '['))) {
-        return df_fail(w->err, DF_EINVAL,
-                       "%s:%d: %s: expected this or %s, found both, in %s:%d too", w->name,
-                       line_of(at->key), path, mark->key, mark->file, mark->line);
-    }
     if (mark->line != 0) {
-        return strcmp(mark->key, path) == 0 ? fail_twice(w, at->key, path, mark)
-                                            : check_same(w, index, at, path);
+        return read_again(w, index, at, path);
     }
     if (is_null(node) && !opt->absent.required) {
         reader->left_out[index] = w->name;
         return DF_OK;
     }
-    if (opt->kind == DF_OPT_LAYERS) {
-        DF_TRY(read_layers(w, opt, at, path));
+    if (opt->kind == DF_OPT_SET || opt->kind == DF_OPT_LAYERS) {
+        DF_TRY(opt->kind == DF_OPT_SET ? read_set(w, opt, at, path)
+                                       : read_layers(w, opt, at, path));
         *mark = (df_cfg_mark){w->name, line_of(at->key), opt->path};
         return DF_OK;
     }

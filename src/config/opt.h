@@ -28,6 +28,7 @@ typedef enum {
     DF_OPT_FORMAT, /* double: one of the words, or a number */
     DF_OPT_TEXT,   /* char[DF_CFG_TEXT] */
     DF_OPT_LAYERS, /* df_cfg_layers: a text, or a list of texts */
+    DF_OPT_SET,    /* double: a sum of words' values, from a list of them */
     DF_OPT_DIMS,   /* dimensions of a network, whose keys are aliases of others; not kept */
 } df_opt_kind;
 

@@ -186,7 +186,9 @@ static df_status price_gemm(const df_coster *coster, const df_op *op, df_price *
     if (free) {
         return DF_OK;
     }
-    price->time_s = times * df_calibrated_gemm_s(c, kernel, &p, &bytes);
+    const double launches = times * df_kernel_gemm_launches(kernel, &p);
+    price->time_s =
+        fmax(times * df_calibrated_gemm_s(c, kernel, &p, &bytes), launches * coster->eager_s);
     price->flops = 2.0 * p.m * p.n * p.k * op->repeats;
     const double b_bytes = bytes.b > 0.0 ? bytes.b : kernel->operand_bytes;
     const double c_bytes = bytes.c > 0.0 ? bytes.c : 2.0;

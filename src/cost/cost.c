@@ -185,6 +185,9 @@ df_status df_price_ops(const df_coster *c, const df_op op[], int count, df_price
         const double launches = again ? op[i].share * op[i].launches : op[i].launches;
         const double launch_s = inside ? 0.0 : launches * c->dev->launch_overhead_s;
         price[i].time_s += launch_s;
+        if (op[i].kind == DF_OP_STREAM) {
+            price[i].time_s = fmax(price[i].time_s, op[i].launches * c->eager_s);
+        }
         price[i].launch_s += launch_s;
         if (op[i].share != 1.0 && !again) {
             df_price_take_share(op[i].share, &price[i]);

@@ -47,6 +47,8 @@ struct df_coster {
     df_simulated *simulated; /* NULL: collectives in closed form */
     bool forward_only; /* the products of gradients are launched but not solved, because nothing
                           needs them */
+    double eager_s; /* that the host takes to launch a kernel, where they are launched one by one;
+                       0: in a graph. A model of kernels alone asks for it */
     df_err *err;
 };
 

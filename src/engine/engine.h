@@ -34,6 +34,8 @@ typedef struct {
     df_format activations, logits, attention;
     df_low_kernel low; /* of products in fewer bits */
     df_throttle_join throttle_join;
+    bool far_rings;            /* collectives that leave a node, not through its host */
+    const df_calibration *own; /* constants that a file has of its own; NULL: none */
     bool fp8_cache;
     double memory_bytes; /* of a device */
     df_cfg_board board;

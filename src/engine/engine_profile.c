@@ -47,7 +47,9 @@ static const setting batch_2023[] = {{AT(layer_s), 33.4e-6},
                                      {AT(chunked_prefill), 0},
                                      {AT(kv_share), 0.9},
                                      {AT(kv_reserve_bytes), 3 * DF_GIB},
-                                     {AT(all_reduce), DF_REDUCE_NCCL}};
+                                     {AT(all_reduce), DF_REDUCE_NCCL},
+                                     {AT(decode), DF_DECODE_SERVING},
+                                     {AT(experts), DF_EXPERTS_DEFAULT}};
 static const setting serve[] = {{AT(step_s), 0.11e-3},
                                 {AT(call_s), 0},
                                 {AT(sequence_s), 0},
@@ -181,6 +183,8 @@ void df_engine_deployment_of(const df_cfg *cfg, const df_hw_device *dev, df_depl
         .throttle_join = kernels->throttle_join == DF_FRAMEWORK_ABSENT
                              ? DF_THROTTLE_INSIDE
                              : (df_throttle_join)kernels->throttle_join,
+        .far_rings = kernels->far == DF_FAR_RING,
+        .own = &cfg->calibration.own,
         .fp8_cache = cache_bytes < DF_ENGINE_ELEMENT,
         .memory_bytes = dev->mem[DF_HW_LEVELS - 1].size_bytes,
         .board = cfg->board};
@@ -228,7 +232,36 @@ static df_calibrated prices_of(const df_engine *e, const df_deployment *what)
                                                : e->stream_share,
                            .all_reduce = library_of(e),
                            .behind = true,
-                           .host_bus = true};
+                           .host_bus = !what->far_rings};
+}
+
+/* The attention of single tokens with constants of a later fit, to kernels alone: they join sharper
+ * there. What a file has of its own stays. */
+static void fit_decode(const df_calibration *own, df_card *card)
+{
+    static const double dram[DF_ARCHS] = {0.769, 0.921, 0.832};
+    static const double pulled[DF_ARCHS] = {15.97, 18.10, 15.90};
+    card->shared.d_pn = 6.0;
+    card->shared.d_tile = 3.217e-6;
+    if (!own || own->decode_dram == DF_CALIBRATION_ABSENT) {
+        card->is.decode_dram = dram[card->like];
+        card->is.decode_sm_bytes_per_cycle = pulled[card->like];
+    }
+}
+
+/* Kernels that the engine chooses. */
+static void choose_kernels(const df_engine *e, const df_deployment *what, df_calibrated *prices)
+{
+    const double tuned = 0.5; /* rate of tuned tiles over the peak: not fitted */
+    if (e->decode != DF_DECODE_SERVING) {
+        prices->decode = df_decode_measured(&prices->card);
+    }
+    if (e->decode == DF_DECODE_KERNEL_FIT) {
+        fit_decode(what->own, &prices->card);
+    }
+    if (e->experts == DF_EXPERTS_TUNED) {
+        prices->card.is.moe_tensor = tuned;
+    }
 }
 
 void df_engine_server(const df_engine *engine, const df_deployment *what, df_server *out)
@@ -248,6 +281,7 @@ void df_engine_server(const df_engine *engine, const df_deployment *what, df_ser
                        .board = what->board,
                        .memory_bytes = what->memory_bytes,
                        .cache_bytes = what->fp8_cache ? 1.0 : DF_ENGINE_ELEMENT};
+    choose_kernels(engine, what, &out->prices);
     out->weight_bytes =
         what->stored_bytes > 0.0 ? what->stored_bytes : out->prices.product->operand_bytes;
     out->activation_bytes = df_format_bytes(what->activations);

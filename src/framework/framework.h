@@ -34,6 +34,7 @@ typedef struct {
     double parts;                  /* of the model on each stage: interleaved */
     const df_cfg_formats *formats; /* NULL: 16 bits, but for products */
     double gradient_bytes;         /* of an element, on the wire and kept; 0: the framework's */
+    unsigned modules;              /* a sum of df_again: what is computed again */
 } df_train;
 
 /* Bytes of an element of activations, and of a weight as it is kept. */
@@ -46,6 +47,9 @@ df_calibrated df_train_prices(const df_framework *w,
                               const df_card *card,
                               const df_fabric *fabric,
                               df_format products);
+
+/* Seconds of the norms of a layer alone. */
+double df_train_norms_s(const df_calibrated *c, const df_train *t);
 
 /* The list of operators of a training step, of a layer and of both ends: the products of `ops`,
  * with everything else as the framework runs it. */
@@ -80,6 +84,7 @@ double df_experts_reached(double experts, double top_k, double parts);
 typedef struct {
     double product_s[DF_DIRECTIONS], attention_s[DF_DIRECTIONS], pointwise_s[DF_DIRECTIONS];
     double experts_s[DF_DIRECTIONS];
+    double activation_s;             /* of the experts, forward */
     double exposed_s[DF_DIRECTIONS]; /* of collectives: what no product hides */
     double host_s[DF_DIRECTIONS];
     double again_s, again_host_s; /* forward work that the backward pass does again */

@@ -50,6 +50,7 @@ static const setting megatron_2021[] = {{AT(ops_forward), 60},
                                         {AT(prefill), DF_PREFILL_UNFUSED},
                                         {AT(gemm_low), DF_LOW_TRAINING},
                                         {AT(throttle_join), DF_THROTTLE_INSIDE},
+                                        {AT(far), DF_FAR_RING},
                                         {AT(overlap_tensor), DF_OVERLAP_NONE},
                                         {AT(overlap_hide), 1},
                                         {AT(overlap_hops), 0},
@@ -325,7 +326,8 @@ df_calibrated df_train_prices(const df_framework *w,
                        .prompt_balance = w->context_balanced != 0.0 ? 1.0 : 2.0 - 1.0 / cp,
                        .stream_share = w->stream_share == DF_STREAM_DEVICE ? card->is.gemm_dram
                                                                            : w->stream_share,
-                       .frozen = t->frozen};
+                       .frozen = t->frozen,
+                       .host_bus = w->far == DF_FAR_HOST_BUS};
     set_formats(w, t, &c);
     return c;
 }

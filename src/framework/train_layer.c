@@ -220,12 +220,32 @@ static void time_experts(const list *x, const df_calibrated *c, df_layer_times *
     if (x->t->dims->experts > 1.0) {
         df_train_experts(x->w, x->t, c, &experts);
         memcpy(out->experts_s, experts.time_s, sizeof experts.time_s);
+        out->activation_s = experts.activation_s;
     }
 }
 
 /* ---- What is done again ---- */
 
-static void recompute(const list *x, double forward_s, df_layer_times *out)
+/* Parts of a layer by name. What a model does not have takes no time. */
+static double modules_s(const list *x, const df_calibrated *c, const df_layer_times *t)
+{
+    const struct {
+        df_again part;
+        double time_s;
+    } parts[] = {{DF_AGAIN_CORE_ATTENTION, t->attention_s[DF_FORWARD]},
+                 {DF_AGAIN_MLP, products_s(x, DF_ROW_FFN1, DF_PASS_FORWARD) +
+                                    products_s(x, DF_ROW_FFN2, DF_PASS_FORWARD)},
+                 {DF_AGAIN_LAYERNORM, df_train_norms_s(c, x->t)},
+                 {DF_AGAIN_MOE_ACTIVATION, t->activation_s},
+                 {DF_AGAIN_MOE, t->experts_s[DF_FORWARD]}};
+    double sum_s = 0.0;
+    for (size_t i = 0; i < sizeof parts / sizeof parts[0]; i++) {
+        sum_s += (x->t->modules & (unsigned)parts[i].part) != 0 ? parts[i].time_s : 0.0;
+    }
+    return sum_s;
+}
+
+static void recompute(const list *x, const df_calibrated *c, double forward_s, df_layer_times *out)
 {
     switch (x->t->recompute) {
     case DF_RECOMPUTE_FULL:
@@ -241,6 +261,7 @@ static void recompute(const list *x, double forward_s, df_layer_times *out)
         out->again_host_s = 0.5 * out->host_s[DF_FORWARD];
         return;
     case DF_RECOMPUTE_NONE:
+        out->again_s = modules_s(x, c, out);
         return;
     }
 }
@@ -271,7 +292,7 @@ void df_train_layer(const df_framework *w,
     }
     expose_context(&x, out);
     time_host(&x, c, out);
-    recompute(&x, device_s(out, DF_FORWARD), out);
+    recompute(&x, c, device_s(out, DF_FORWARD), out);
     out->time_s[DF_FORWARD] = fmax(device_s(out, DF_FORWARD), out->host_s[DF_FORWARD]);
     out->time_s[DF_BACKWARD] = fmax(device_s(out, DF_BACKWARD) + out->again_s,
                                     out->host_s[DF_BACKWARD] + out->again_host_s);

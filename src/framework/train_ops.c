@@ -38,6 +38,13 @@ static double scale_of(const df_train *t)
     return df_train_activation_bytes(t) / 2.0;
 }
 
+/* Two norms read and write what is outside of products. */
+double df_train_norms_s(const df_calibrated *c, const df_train *t)
+{
+    const shares s = shares_of(t);
+    return df_calibrated_stream_s(c, 8.0 * scale_of(t) * s.outside, 2.0);
+}
+
 /* Products with weights are the model's; the rest is the framework's, and so are experts. */
 static bool keeps(const df_train *t, const df_op *op)
 {

@@ -403,16 +403,23 @@ static double param_bytes(const df_train *t, double replicas)
 /* What a layer keeps of a micro-batch for its backward pass, where it computes nothing again. With
  * a gate: fitted on the peaks of nanotron's runs. Without: counted by Korthikanti et al. (2022),
  * who also say what tensor parallelism without sequence parallelism leaves whole, and what the
- * products and the softmax of attention keep. A token is kept once for each of its experts. */
+ * products and the softmax of attention keep. A token is kept once for each of its experts. Of what
+ * is computed again by name, results of the norms and what is inside the feed-forward network are
+ * not kept. */
 static double kept_bytes(const df_framework *w, const df_train *t, const df_dims *d)
 {
     const df_split *const s = t->split;
     const double tokens = s->batch * d->sequence / s->cp;
     const double hidden = scale_of(t) * tokens * d->hidden;
-    const double ffn = scale_of(t) * tokens * (d->top_k * d->ffn + d->shared);
-    const double shared = d->gated ? 22.0 * hidden + 6.7 * ffn : 18.0 * hidden + 4.0 * ffn;
+    const unsigned inner = d->experts > 1.0 ? DF_AGAIN_MOE : DF_AGAIN_MLP;
+    const double norms = (t->modules & DF_AGAIN_LAYERNORM) != 0 ? 4.0 * hidden : 0.0;
+    const double ffn =
+        (t->modules & inner) != 0 ? 0.0 : scale_of(t) * tokens * (d->top_k * d->ffn + d->shared);
+    const double shared =
+        (d->gated ? 22.0 * hidden + 6.7 * ffn : 18.0 * hidden + 4.0 * ffn) - norms;
     const double whole = t->sequence ? 0.0 : 10.0 * hidden * (1.0 - 1.0 / s->tp);
-    const bool matrices = !t->fused && t->recompute != DF_RECOMPUTE_SELECTIVE;
+    const bool matrices = !t->fused && t->recompute != DF_RECOMPUTE_SELECTIVE &&
+                          (t->modules & DF_AGAIN_CORE_ATTENTION) == 0;
     const double attention = matrices ? 5.0 * scale_of(t) * d->heads * tokens * d->sequence : 0.0;
     return (shared + attention) / s->tp + whole + w->kept_bytes * hidden;
 }

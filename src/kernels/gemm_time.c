@@ -386,6 +386,11 @@ static void try_tile(const product *x, const tile *t, int count, df_tiling *best
     }
 }
 
+static bool is_quantised(const df_gemm_kernel *kernel, const df_matmul *p)
+{
+    return kernel->operand_bytes < 2.0 && p->quantise > 0.0;
+}
+
 /* Seconds of quantising A, which arrives in bf16 and leaves in a byte. */
 static double quantise_s(const product *x)
 {
@@ -413,9 +418,14 @@ df_tiling df_kernel_gemm_in(const df_card *card,
         const int at = p->m > 128.0 ? c.count - 1 - i : i;
         try_tile(&x, &c.list[at], c.splits ? SPLITS : 1, &best);
     }
-    const bool quantises = kernel->operand_bytes < 2.0 && p->quantise > 0.0;
-    best.time_s += card->is.gemm_kernel_s + (quantises ? p->quantise * quantise_s(&x) : 0.0);
+    best.time_s +=
+        card->is.gemm_kernel_s + (is_quantised(kernel, p) ? p->quantise * quantise_s(&x) : 0.0);
     return best;
+}
+
+double df_kernel_gemm_launches(const df_gemm_kernel *kernel, const df_matmul *p)
+{
+    return is_quantised(kernel, p) ? 2.0 : 1.0;
 }
 
 df_tiling df_kernel_gemm(const df_card *card,

@@ -138,6 +138,9 @@ df_tiling df_kernel_gemm_in(const df_card *card,
                             const df_matmul *product,
                             const df_matmul_bytes *bytes);
 
+/* Kernels of a product: one, and one that quantises. */
+double df_kernel_gemm_launches(const df_gemm_kernel *kernel, const df_matmul *product);
+
 /* Seconds of a product. HUGE_VAL: the card has no rate for the format. */
 double df_kernel_gemm_s(const df_card *card,
                         const df_gemm_kernel *kernel,

@@ -65,6 +65,17 @@ df_status df_predict_check_formats(const df_cfg *cfg,
     return df_predict_check_card(card, dev, f.attention, err);
 }
 
+/* ---- Load ---- */
+
+const df_load df_predict_short_load = {.throttle = -1.0, .ws_over_l2 = -1.0};
+
+bool df_predict_is_short(const df_cfg *cfg)
+{
+    const int load = cfg->sched.load;
+    return load == DF_LOAD_BY_MODE ? !cfg->has_model || cfg->mode == DF_MODE_GEMM
+                                   : load == DF_LOAD_SHORT;
+}
+
 /* Products, streams and collectives as kernels, without a framework: GEMMs and LSTMs. */
 static df_calibrated bare_prices(const df_job *x, const df_card *card)
 {
@@ -82,8 +93,8 @@ static df_calibrated bare_prices(const df_job *x, const df_card *card)
     c.weight_bytes = df_predict_weight_bytes(x->cfg);
     c.result_bytes = df_format_bytes(f.activations);
     c.logit_bytes = c.result_bytes;
-    if (x->cfg->mode == DF_MODE_GEMM) {
-        c.load = (df_load){.throttle = -1.0, .ws_over_l2 = -1.0};
+    if (df_predict_is_short(x->cfg)) {
+        c.load = df_predict_short_load;
     }
     return c;
 }
@@ -99,6 +110,10 @@ df_status df_calibrated_begin(df_job *x)
     x->coster.dev = &x->card_device;
     x->coster.model = &df_cost_calibrated;
     x->coster.options = &x->calibrated;
+    /* an LLM's profile says what its host takes */
+    x->coster.eager_s = x->cfg->sw.launch == DF_LAUNCH_EAGER && x->cfg->mode != DF_MODE_LLM
+                            ? x->cfg->sw.kernel_launch_overhead_s
+                            : 0.0;
     return DF_OK;
 }
 
@@ -130,7 +145,8 @@ static df_train train_of(const df_cfg *cfg,
                       .zero_stage = cfg->sw.dp_zero_stage,
                       .parts = (double)cfg->sched.virtual_stages,
                       .formats = formats,
-                      .gradient_bytes = gradient_bytes_of(cfg)};
+                      .gradient_bytes = gradient_bytes_of(cfg),
+                      .modules = (unsigned)cfg->sched.recompute_modules};
 }
 
 static df_status check_backend(const df_job *x)
@@ -256,6 +272,7 @@ df_status df_llm_train_calibrated(df_job *x, const df_span *span, df_llm_result 
     const df_fabric fabric = x->calibrated.fabric;
     const df_card card = x->calibrated.card;
     x->calibrated = df_train_prices(&all.w, &all.train, &card, &fabric, formats.products);
+    x->calibrated.load.sustained = !df_predict_is_short(x->cfg);
     df_kernel_memo_use(x->memory->kernels, &card, &x->calibrated.load);
     x->calibrated.memo = x->memory->kernels;
     pass->breakdown = &out->pass;

@@ -139,6 +139,7 @@ df_status df_llm_infer_calibrated(df_job *x, df_llm_result *out)
     what.fabric = &fabric;
     what.board = df_board_of(&x->cfg->board);
     df_engine_server(&engine, &what, &server);
+    server.prices.load.sustained = !df_predict_is_short(x->cfg);
     df_kernel_memo_use(x->memory->kernels, &card, &server.prices.load);
     server.prices.memo = x->memory->kernels;
     df_engine_static(&server, &batch, &t);

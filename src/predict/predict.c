@@ -167,6 +167,7 @@ static df_status begin(df_predictor *predictor, const df_design *design, df_err 
     coster->options = &job->prices;
     coster->dev = design->dev;
     coster->forward_only = false;
+    coster->eager_s = 0.0;
     coster->err = err;
     df_topo_derive(design->cfg, design->dev, job->options.flags_alone, &coster->topo);
     DF_TRY(use_simulator(job));

@@ -142,6 +142,10 @@ DF_NODISCARD df_status df_predict_check(const df_cfg *cfg, const df_rules *rules
 
 /* How products with weights are computed in the format that *cfg has for them. */
 const df_gemm_kernel *df_predict_products(const df_cfg *cfg);
+/* Whether kernels run for a short time, as single GEMMs do unless the file says otherwise; and the
+ * load of one that is repeated alone. */
+bool df_predict_is_short(const df_cfg *cfg);
+extern const df_load df_predict_short_load;
 /* Bytes of a weight in memory where they are not as that product has them; 0. */
 double df_predict_weight_bytes(const df_cfg *cfg);
 

@@ -601,6 +601,70 @@ static void far_devices_share_the_host(void **state)
                   2 * (8.54 + 6 * 0.9589 + 0.153 + 1.5 * bytes / 25e9 / US), 1e-9);
 }
 
+/* The same in rings: 3 steps of 20 us each way, and 1.5 V over the two ports that two rings share.
+ */
+static void far_devices_may_form_rings(void **state)
+{
+    (void)state;
+    served x;
+    serve(&x, a100(), llama2_7b(), 4, DF_ENGINE_EAGER, false);
+    x.fabric = (df_fabric){
+        .node = 2, .devices = 4, .port_bytes_ps = 12.5e9, .step_s = 20 * US, .pooled = true};
+    x.fabric.inside[DF_AXIS_TP] = 2;
+    x.what.far_rings = true;
+    serve_again(&x);
+    df_ops ops;
+    df_engine_layer_ops(&x.server, 64, &ops);
+    const double bytes = 2 * 64 * 4096;
+    df_assert_rel(sum_us(&x.server, &ops, DF_OP_COLLECTIVE), 2 * (6 * 20 + 1.5 * bytes / 25e9 / US),
+                  1e-9);
+}
+
+static double attention_us(const served *x, double sequences, double context)
+{
+    const df_engine_pass pass = {.sequences = sequences, .context = context};
+    df_ops ops;
+    df_engine_attention_ops(&x->server, &pass, &ops);
+    return sum_us(&x->server, &ops, DF_OP_ATTENTION);
+}
+
+/* 32 sequences of 8,192, 64 heads on 8 of 128, H100: 256 blocks are 1.94 waves, or two whole ones;
+ * the later fit has 18.10 bytes a cycle, 3.217 us a block and joins with an exponent of 6. */
+static void engines_choose_the_attention_of_tokens(void **state)
+{
+    (void)state;
+    static const struct {
+        df_decode_kernel_id id;
+        double time_us;
+    } cases[] = {{DF_DECODE_SERVING, 362.837},
+                 {DF_DECODE_MEASURED, 364.531},
+                 {DF_DECODE_KERNEL_FIT, 365.084}};
+    served x;
+    df_dims dims = gated(80, 8192, 8, 28672, 128256);
+    serve(&x, h100(3350e9), dims, 1, DF_ENGINE_SERVE, false);
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        x.engine.decode = cases[i].id;
+        serve_again(&x);
+        df_assert_rel(attention_us(&x, 32, 8192), cases[i].time_us, 1e-5);
+    }
+}
+
+static void tuned_experts_reach_half_of_the_peak(void **state)
+{
+    (void)state;
+    served x;
+    serve(&x, h100(3350e9), mixtral(), 1, DF_ENGINE_SERVE, false);
+    const double usual_s = df_engine_experts_s(&x.server, 8192);
+    x.engine.experts = DF_EXPERTS_TUNED;
+    serve_again(&x);
+    const double tuned_s = df_engine_experts_s(&x.server, 8192);
+    x.engine.experts = DF_EXPERTS_DEFAULT;
+    x.card.is.moe_tensor = 0.5;
+    serve_again(&x);
+    df_assert_rel(tuned_s, df_engine_experts_s(&x.server, 8192), 0);
+    assert_true(tuned_s < 0.65 * usual_s);
+}
+
 /* ---- Batches ---- */
 
 static void stages_work_on_parts_of_a_batch(void **state)
@@ -743,7 +807,8 @@ static void a_file_overrides_numbers_of_a_profile(void **state)
     df_engine e =
         engine_of("  engine: {like: serve, max_batch: 32, kv_reserve: 1 GB, smooth: none, "
                   "throttle: card, chunked_prefill: true}\n"
-                  "  kernels: {all_reduce: own_trtllm}\n",
+                  "  kernels: {all_reduce: own_trtllm, decode: kernel_fit, experts: triton_tuned, "
+                  "collective: nccl}\n",
                   "");
     df_assert_rel(e.max_batch, 32, 0);
     df_assert_rel(e.kv_reserve_bytes, DF_GIB, 0);
@@ -751,6 +816,8 @@ static void a_file_overrides_numbers_of_a_profile(void **state)
     df_assert_rel(e.throttle, DF_THROTTLE_CARD, 0);
     df_assert_rel(e.chunked_prefill, 1, 0);
     df_assert_rel(e.all_reduce, DF_REDUCE_TRTLLM, 0);
+    df_assert_rel(e.decode, DF_DECODE_KERNEL_FIT, 0);
+    df_assert_rel(e.experts, DF_EXPERTS_TUNED, 0);
     df_assert_rel(e.layer_s, 33.4e-6, 0); /* those of serve */
     df_assert_rel(e.front_s, 5e-3, 0);
 }
@@ -818,6 +885,9 @@ int main(void)
         cmocka_unit_test(heads_that_do_not_share_read_more),
         cmocka_unit_test(what_a_card_cannot_do_takes_for_ever),
         cmocka_unit_test(far_devices_share_the_host),
+        cmocka_unit_test(far_devices_may_form_rings),
+        cmocka_unit_test(engines_choose_the_attention_of_tokens),
+        cmocka_unit_test(tuned_experts_reach_half_of_the_peak),
         cmocka_unit_test(stages_work_on_parts_of_a_batch),
         cmocka_unit_test(rates_are_those_of_steps),
         cmocka_unit_test(a_board_takes_its_base_and_its_work),
