@@ -40,7 +40,7 @@ double df_experts_reached(double experts, double top_k, double parts)
 {
     const double each = experts / parts;
     double none = 1.0;
-    for (double i = 0.0; i < top_k; i += 1.0) {
+    for (int i = 0; i < (int)top_k; i++) {
         none *= fmax(experts - each - i, 0.0) / (experts - i);
     }
     return parts * (1.0 - none);
