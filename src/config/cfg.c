@@ -389,6 +389,7 @@ df_status df_cfg_parse(
     DF_TRY(require_options(&reader, err));
     follow_others(&reader);
     df_cfg_count_nodes(&reader);
+    df_cfg_layers_settle(&reader.cfg.llm.layers, reader.cfg.llm.num_experts > 1);
     reader.cfg.has_model = has_section(&reader, "model_param");
     reader.cfg.has_breakdown = has_section(&reader, "area_breakdown") &&
                                has_section(&reader, "power_breakdown") &&

@@ -263,6 +263,21 @@ df_status df_cfg_layers_parse(const char *text, df_cfg_layers *out, df_err *err)
     return DF_OK;
 }
 
+void df_cfg_layers_settle(df_cfg_layers *layers, bool experts)
+{
+    const df_cfg_layers given = *layers;
+    reader r = {"", layers, NULL};
+    layers->count = 0;
+    layers->kinds = 0;
+    for (int32_t i = 0; i < given.count; i++) {
+        df_layer_kind kind = given.kind[given.of[i]];
+        if (kind.ffn == DF_FFN_USUAL) {
+            kind.ffn = experts ? DF_FFN_EXPERTS : DF_FFN_DENSE;
+        }
+        (void)append(&r, &kind, 1); /* there are no more than before */
+    }
+}
+
 /* ---- As a text ---- */
 
 static size_t append_text(char *text, size_t room, size_t length, const char *what)

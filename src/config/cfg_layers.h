@@ -158,6 +158,10 @@ typedef struct {
  * DF_EINVAL: err is "expected ..., found ...". */
 DF_NODISCARD df_status df_cfg_layers_parse(const char *text, df_cfg_layers *out, df_err *err);
 
+/* Layers without a feed-forward network of their own have experts, or a dense one; kinds that are
+ * alike then are one. */
+void df_cfg_layers_settle(df_cfg_layers *layers, bool experts);
+
 /* The same list as a text that reads back alike. False: there is no room for it. */
 bool df_cfg_layers_text(const df_cfg_layers *layers, char *text, size_t room);
 
