@@ -119,6 +119,26 @@ static bool lacks_rate(const df_job *job)
     return missing;
 }
 
+/* What the simulator's programs do not have yet. */
+static df_status check_simulated(const df_job *job)
+{
+    const df_cfg *const cfg = job->cfg;
+    if (cfg->mode != DF_MODE_LLM || !df_backend_simulates(&cfg->backend)) {
+        return DF_OK;
+    }
+    if (cfg->llm.layers.kinds > 1) {
+        return df_fail(job->err, DF_EINVAL,
+                       "execution_backend.model: expected analytical for a model with layers of "
+                       "several kinds, found astra");
+    }
+    if (cfg->sched.ep > 1) { /* other strategies of a search go on */
+        return df_fail(job->err, DF_INFEASIBLE,
+                       "execution_backend.model: expected analytical with scheduling_param.ep "
+                       "above 1, found astra");
+    }
+    return DF_OK;
+}
+
 /* Where the configuration asks for it. */
 static df_status use_simulator(df_job *job)
 {
@@ -131,6 +151,7 @@ static df_status use_simulator(df_job *job)
             return df_fail(job->err, DF_ENOMEM, "out of memory for the network simulator");
         }
     }
+    DF_TRY(check_simulated(job));
     memory->history.count = 0;
     s->net = memory->net;
     s->backend = &job->cfg->backend;

@@ -1,4 +1,5 @@
 /* Models with layers of several kinds, as users predict them. */
+#include <stdlib.h>
 #include <string.h>
 
 #include "support/program.h"
@@ -140,6 +141,41 @@ static void the_reference_refuses_them(void **state)
     df_remove_dir(dir);
 }
 
+/* The network simulator has neither layers of several kinds nor exchanges of experts. */
+static void the_simulator_refuses_them(void **state)
+{
+    (void)state;
+    static const char hardware[] =
+        "device: h100_sxm\nsystem_hierarchy: {num_devices_per_node: 8, num_nodes: 1}\n"
+        "scheduling_param: {dp: 8, ep: %d}\n"
+        "execution_backend: {model: astra, astra: {mode: full_astrasim_flattened}}\n";
+    char path[512];
+    char machine[512];
+    char text[2048];
+    char dir[256];
+    df_make_dir(dir);
+    snprintf(machine, sizeof machine, "%s/machine.yaml", dir);
+    for (int i = 0; i < 2; i++) {
+        const shape model = {"training", i == 0 ? "  layers: 4 x (dense, experts)\n" : "", ""};
+        char plain[2048];
+        write_model(dir, "model", &model, path);
+        char *const given = df_read_file(path);
+        char *const one = strstr(given, "num_experts: 1\n");
+        assert_non_null(one);
+        *one = '\0';
+        snprintf(plain, sizeof plain, "%snum_experts: 8\n%s", given,
+                 one + strlen("num_experts: 1\n"));
+        free(given);
+        df_write_file(path, plain);
+        snprintf(text, sizeof text, hardware, i == 0 ? 1 : 8);
+        df_write_file(machine, text);
+        snprintf(text, sizeof text,
+                 "predict --hardware_config %s --model_config %s --rules corrected", machine, path);
+        df_refuse(text, i == 0 ? 2 : 3, "execution_backend.model: expected analytical");
+    }
+    df_remove_dir(dir);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -147,6 +183,7 @@ int main(void)
         cmocka_unit_test(kinds_cost_what_they_do_alone),
         cmocka_unit_test(models_of_all_kinds_are_predicted),
         cmocka_unit_test(the_reference_refuses_them),
+        cmocka_unit_test(the_simulator_refuses_them),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
