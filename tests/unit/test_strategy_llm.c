@@ -248,6 +248,38 @@ static void the_space_bounds_the_list(void **state)
 
 /* Where the rules leave micro-batches out, a strategy that counts on them is refused, unless a
  * schedule runs them all. */
+/* 6 experts on 4 devices: one each of (tp, dp, lp) = (1, 4, 1), (2, 2, 1), (4, 1, 1), (1, 2, 2),
+ * (2, 1, 2) has its experts on one device or on two, since 4 does not divide 6; (1, 1, 4) on one.
+ */
+static void experts_are_shared_by_devices_of_tp_and_dp(void **state)
+{
+    (void)state;
+    df_cfg cfg = model();
+    df_rules corrected = df_rules_corrected();
+    const df_strategy_space space = {.cp = {.value = {1}, .count = 1},
+                                     .mb = {.value = {1}, .count = 1},
+                                     .tp_sp = 1U << 0,
+                                     .zero_stage = 1U << 0,
+                                     .recompute = 1U << DF_RECOMPUTE_NONE,
+                                     .schedule = 1U << DF_ORDER_GPIPE};
+    cfg.llm.num_experts = 6;
+    cfg.llm.top_k = 2;
+    const found f = list_of(&cfg, 4, &corrected, &space);
+    int shared = 0;
+    for (size_t i = 0; i < f.count; i++) {
+        const df_strategy *const s = &f.list[i].strategy;
+        assert_true(s->ep == 1 || (s->ep == 2 && s->tp * s->dp % 2 == 0));
+        shared += s->ep == 2;
+    }
+    assert_int_equal(f.feasible, 11);
+    assert_int_equal(shared, 5);
+    free(f.list);
+    corrected.llm_layers_alike = true; /* as the Python DeepFlow */
+    const found none = list_of(&cfg, 4, &corrected, &space);
+    assert_int_equal(none.feasible, 0);
+    free(none.list);
+}
+
 static void left_out_batches_are_refused(void **state)
 {
     (void)state;
@@ -412,6 +444,7 @@ int main(void)
         cmocka_unit_test(schedules_and_recomputation_multiply),
         cmocka_unit_test(stages_may_be_uneven),
         cmocka_unit_test(the_space_bounds_the_list),
+        cmocka_unit_test(experts_are_shared_by_devices_of_tp_and_dp),
         cmocka_unit_test(left_out_batches_are_refused),
         cmocka_unit_test(inference_has_fewer_choices),
         cmocka_unit_test(axes_leave_nodes),
