@@ -56,6 +56,7 @@ typedef struct {
     double weight_bytes, cache_bytes; /* of an element */
     double activation_bytes;
     double heads, kv_heads; /* of a device */
+    double ep;              /* devices of tp that share the experts; 1: each has parts of all */
     bool absorbed;          /* a pass of single tokens multiplies queries into the latent width */
 } df_server;
 
@@ -100,6 +101,9 @@ void df_engine_attention_ops(const df_server *s, const df_engine_pass *pass, df_
 void df_engine_head_ops(const df_server *s, double rows, df_ops *ops);
 DF_NODISCARD df_status df_engine_price_ops(const df_server *s, const df_ops *ops, df_price price[]);
 /* Seconds of a layer's experts and their router: no operator has them. 0 without experts. */
+/* Active ones of so many experts on the busiest of several devices, each of which is active by
+ * itself with that probability: the mean of the largest of binomial numbers. */
+double df_engine_busiest(double experts, double devices, double active);
 double df_engine_router_s(const df_server *s, double tokens);
 double df_engine_experts_s(const df_server *s, double tokens);
 

@@ -36,7 +36,41 @@ double df_engine_router_s(const df_server *s, double tokens)
                : 0.0;
 }
 
-/* Each device has a part of every expert. */
+double df_engine_busiest(double experts, double devices, double active)
+{
+    double sum = 0.0;
+    double term = pow(1.0 - active, experts); /* of the binomial distribution */
+    double below = term;
+    for (int i = 0; i < (int)experts; i++) {
+        sum += 1.0 - pow(below, devices);
+        term = active < 1.0 ? term * (experts - i) / (i + 1.0) * active / (1.0 - active) : 0.0;
+        below = fmin(1.0, below + term);
+    }
+    return sum;
+}
+
+/* Devices that share the experts have some of them each, whole or divided over what is left of tp:
+ * the busiest decides, with as many rows for each of its active experts as others have. */
+static double shared_experts_s(const df_server *s, df_experts experts)
+{
+    const df_dims *const d = s->dims;
+    const double active = 1.0 - pow(1.0 - d->top_k / d->experts, experts.tokens);
+    const double most = df_engine_busiest(d->experts / s->ep, s->ep, active);
+    const double each = experts.tokens * d->top_k / (d->experts * active);
+    const double low = fmax(1.0, floor(most));
+    double time_s[2];
+    experts.experts = d->experts / s->ep;
+    experts.width *= s->ep;
+    for (int i = 0; i < 2; i++) {
+        experts.active = low + i;
+        experts.rows = experts.active * each;
+        time_s[i] = df_kernel_experts_s(&s->prices.card, &s->prices.load, &experts);
+    }
+    const double weight = fmax(0.0, most - low);
+    return (1.0 - weight) * time_s[0] + weight * time_s[1];
+}
+
+/* Each device has a part of every expert, or the experts are shared. */
 double df_engine_experts_s(const df_server *s, double tokens)
 {
     const df_experts experts = {.tokens = tokens,
@@ -47,9 +81,11 @@ double df_engine_experts_s(const df_server *s, double tokens)
                                 .skewed = true,
                                 .block_fp8 = s->prices.product->operand_bytes < 2.0,
                                 .weight_bytes = s->prices.weight_bytes};
-    return df_engine_has_experts(s)
-               ? df_kernel_experts_s(&s->prices.card, &s->prices.load, &experts)
-               : 0.0;
+    if (!df_engine_has_experts(s)) {
+        return 0.0;
+    }
+    return s->ep > 1.0 ? shared_experts_s(s, experts)
+                       : df_kernel_experts_s(&s->prices.card, &s->prices.load, &experts);
 }
 
 static double layer_s(const df_server *s, double tokens)

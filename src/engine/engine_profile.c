@@ -276,6 +276,7 @@ void df_engine_server(const df_engine *engine, const df_deployment *what, df_ser
                                  .micro_batches = 1.0,
                                  .sequence_ways = 1.0,
                                  .parts_kv_heads = what->split->parts_kv_heads},
+                       .ep = df_split_ep(what->split),
                        .engine = *engine,
                        .prices = prices_of(engine, what),
                        .board = what->board,

@@ -14,11 +14,11 @@ static df_status check_run(const df_job *x)
                        "execution_backend.model: expected analytical for inference under the "
                        "calibrated rules, found astra; --rules corrected simulates it");
     }
-    if (x->split.ep > 1.0) {
+    if (fmod(x->split.tp, df_split_ep(&x->split)) != 0.0) {
         return df_fail(x->err, DF_INFEASIBLE,
-                       "scheduling_param.ep: expected 1 for inference under the calibrated rules, "
-                       "which divide every expert over tp, found %g",
-                       x->split.ep);
+                       "scheduling_param.ep: expected a divisor of tp %g for inference under the "
+                       "calibrated rules, found %g",
+                       x->split.tp, x->split.ep);
     }
     if (x->split.cp > 1.0) {
         return df_fail(x->err, DF_INFEASIBLE,

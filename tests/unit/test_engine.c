@@ -865,6 +865,39 @@ static void formats_are_those_of_the_file(void **state)
     assert_false(what.fp8_cache);
 }
 
+/* 2 experts on each of 4 devices, a quarter of them active: one device has none with 0.5625, at
+ * most one with 0.9375; all four with the fourth powers. 2 - 0.10011 - 0.77248. One device has the
+ * mean. */
+static void the_busiest_device_has_most_experts(void **state)
+{
+    (void)state;
+    df_assert_rel(df_engine_busiest(2, 4, 0.25), 1.12741, 1e-5);
+    df_assert_rel(df_engine_busiest(2, 1, 0.25), 0.5, 1e-14);
+    df_assert_rel(df_engine_busiest(64, 16, 1), 64, 0);
+}
+
+/* Mixtral on 4 H100, a token: shared by the devices, one or two experts of whole width run on the
+ * busiest, 1.143 on average; divided, two of a quarter of it do. That is 2.3 times the weights.
+ * With many tokens all experts run either way. */
+static void shared_experts_wait_for_the_busiest(void **state)
+{
+    (void)state;
+    served x;
+    double divided_s[2];
+    double shared_s[2];
+    serve(&x, h100(3350e9), mixtral(), 4, DF_ENGINE_BATCH_2023, false);
+    for (int i = 0; i < 2; i++) {
+        divided_s[i] = df_engine_experts_s(&x.server, i == 0 ? 1 : 65536);
+    }
+    x.split.ep = 4;
+    serve_again(&x);
+    for (int i = 0; i < 2; i++) {
+        shared_s[i] = df_engine_experts_s(&x.server, i == 0 ? 1 : 65536);
+    }
+    assert_true(shared_s[0] > 1.7 * divided_s[0] && shared_s[0] < 2.4 * divided_s[0]);
+    assert_true(shared_s[1] < 1.1 * divided_s[1]);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -896,6 +929,8 @@ int main(void)
         cmocka_unit_test(a_file_overrides_numbers_of_a_profile),
         cmocka_unit_test(an_unknown_engine_is_an_error),
         cmocka_unit_test(formats_are_those_of_the_file),
+        cmocka_unit_test(the_busiest_device_has_most_experts),
+        cmocka_unit_test(shared_experts_wait_for_the_busiest),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
