@@ -330,7 +330,7 @@ try {
   await looksRight("lstm", lstm, ["dp", "kp1"]);
   await looksRight("llm", llm, ["dp", "tp"]);
   await saysWhatItRestsOn(search("measured", "calibrated", ...given("a100_80gb")), /kernels measured on this card \(a100\); framework nemo_26\.08, assumed; power measured on such boards\./, / W, as measured$/);
-  await saysWhatItRestsOn(search("rule", "calibrated", ...given("b200_sxm")), /kernels by rule from another card \(h100\); .*; power by rule, from 0\.377 of the board's limit on\./, / W, by rule$/);
+  await saysWhatItRestsOn(search("rule", "calibrated", ...given("b200_sxm")), /kernels by rule from another card \(h100\); .*; power by rule, from 0\.377 of the board's limit on\./, / k?W, by rule$/);
   await restsOnNothing(llm);
   await beginsEmpty(lstm);
   await staysResponsive(lstm);
