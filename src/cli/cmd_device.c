@@ -173,7 +173,7 @@ static void print_core(const df_cfg *cfg, const df_hw_core *core)
 /* Bandwidths are those of all units together; what else the table does not show. */
 static void print_remarks(const df_hw_device *dev)
 {
-    const double fed = df_hw_fed_share(dev);
+    const double fed = df_hw_fed_share(dev, dev->core.throughput_flops_ps);
     for (int level = 0; level < DF_HW_LEVELS; level++) {
         if (dev->mem[level].copies > 1) {
             printf("each of %.0f bundles has the bandwidth of %s\n", dev->mem[level].copies,

@@ -485,11 +485,11 @@ df_status df_hw_derive(const df_cfg *cfg, const df_rules *rules, df_hw_device *o
     return status;
 }
 
-double df_hw_fed_share(const df_hw_device *dev)
+double df_hw_fed_share(const df_hw_device *dev, double flops_ps)
 {
     const double bytes_per_flop =
         2.0 * dev->fma_d2 / (dev->fma_d1 * (2.0 * dev->fma_d2 - 1.0)) * dev->elem_bytes;
-    const double needed_bytes_ps = dev->core.throughput_flops_ps * bytes_per_flop;
+    const double needed_bytes_ps = flops_ps * bytes_per_flop;
     const double registers_bytes_ps = dev->mem[0].throughput_bytes_ps * dev->mem[0].copies;
     return needed_bytes_ps > registers_bytes_ps ? registers_bytes_ps / needed_bytes_ps : 1.0;
 }

@@ -83,9 +83,9 @@ DF_NODISCARD df_status df_hw_derive(const df_cfg *cfg,
                                     df_hw_device *out,
                                     df_err *err);
 
-/* The share of the cores' peak that the registers can feed, at most 1: a multiply-accumulate step
- * of d1 x d2 x d1 reads 2 d2 operands a row for 2 d2 - 1 flops of each of d1 columns. */
-double df_hw_fed_share(const df_hw_device *dev);
+/* The share of so many flops a second that the registers can feed, at most 1: a multiply-accumulate
+ * step of d1 x d2 x d1 reads 2 d2 operands a row for 2 d2 - 1 flops of each of d1 columns. */
+double df_hw_fed_share(const df_hw_device *dev, double flops_ps);
 
 /* DF_INFEASIBLE: the core or a memory level has no rate; err says which, and what limits it. */
 DF_NODISCARD df_status df_hw_check_rates(const df_hw_device *dev, df_err *err);

@@ -82,7 +82,7 @@ static double fed_share(const df_hw_device *dev)
     const double l1_bytes_ps = l1->throughput_bytes_ps * l1->copies;
     double share = 1.0;
     if (dev->mem[0].bandwidth_limit != DF_LIMIT_GIVEN) {
-        share = df_hw_fed_share(dev);
+        share = df_hw_fed_share(dev, dev->core.operating_throughput_flops_ps);
     }
     if (l1->bandwidth_limit != DF_LIMIT_GIVEN && l1_bytes_ps < share * needed_bytes_ps) {
         share = l1_bytes_ps / needed_bytes_ps;
