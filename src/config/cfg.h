@@ -261,7 +261,8 @@ typedef struct {
     double recompute_modules; /* sum of df_again */
     int load;                 /* a df_load_length */
     df_order_id schedule;
-    int64_t virtual_stages; /* parts of the model on each stage, when interleaved */
+    int64_t virtual_stages;   /* parts of the model on each stage, when interleaved */
+    char layout[DF_CFG_TEXT]; /* what each part holds (cfg_layout.h); "": stage_split says so */
     df_gemm_split t;
     int64_t kp_dim1[DF_PARTS], kp_dim2[DF_PARTS];
     df_kp_type kp_type[DF_PARTS];

@@ -208,6 +208,7 @@ static df_status check_llm(const df_cfg *cfg, bool degrees, const char **key, df
     DF_TRY(df_cfg_check_model(&cfg->llm, key, err));
     DF_TRY(check_precision(cfg, key, err));
     DF_TRY(check_llm_run(cfg, key, err));
+    DF_TRY(df_cfg_check_layout(cfg, degrees, key, err));
     return degrees ? check_llm_split(cfg, key, err) : DF_OK;
 }
 

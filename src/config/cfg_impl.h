@@ -9,6 +9,7 @@
  *   cfg_device.c files of devices, and clusters, which stand for keys that a file leaves out
  *   cfg_check.c  checks that need several options at once
  *   cfg_layers.c lists of layers
+ *   cfg_layout.c what the parts of a pipeline hold
  *   cfg_model.c  whether an LLM's description has what its layers need
  *   cfg_derive.c what the parts of a device are derived from
  *   cfg_split.c  whether degrees of parallelism split an LLM
@@ -175,6 +176,13 @@ DF_NODISCARD df_status df_cfg_cross_check(const df_cfg *cfg,
                                           bool degrees,
                                           const char **key,
                                           df_err *err);
+
+/* ---- What the parts of a pipeline hold (cfg_layout.c) ---- */
+/* `degrees`: whether the parts can be shared by the stages, too. */
+DF_NODISCARD df_status df_cfg_check_layout(const df_cfg *cfg,
+                                           bool degrees,
+                                           const char **key,
+                                           df_err *err);
 
 /* ---- Models (cfg_model.c) ---- */
 DF_NODISCARD df_status df_cfg_check_model(const df_cfg_llm *model, const char **key, df_err *err);

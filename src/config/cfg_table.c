@@ -1002,6 +1002,11 @@ const df_opt df_opts[] = {
             sched.virtual_stages,
             "parts of the model on each stage, with schedule interleaved (LLM); at most num_layers "
             "+ 2 in total"),
+    TEXT("scheduling_param.layout",
+         sched.layout,
+         "what each part of a pipeline holds, training of an LLM (calibrated rules), in place of "
+         "stage_split and virtual_stages: E embedding, t layer, m prediction layer, L logits, | "
+         "next part, as in \"Et*4|(t*4|)*14tmL\"; part j is on stage j mod lp"),
     WORD("scheduling_param.t",
          words_split,
          OPTIONAL(DF_T_NONE),

@@ -3,6 +3,7 @@
  * section "Training". Nothing is allocated. */
 #ifndef DF_FRAMEWORK_H
 #define DF_FRAMEWORK_H
+#include "config/cfg_layout.h"
 #include "cost/calibrated.h"
 #include "fold/breakdown.h"
 #include "model/transformer.h"
@@ -35,6 +36,8 @@ typedef struct {
     const df_cfg_formats *formats; /* NULL: 16 bits, but for products */
     double gradient_bytes;         /* of an element, on the wire and kept; 0: the framework's */
     unsigned modules;              /* a sum of df_again: what is computed again */
+    const df_cfg_layout *layout; /* what the parts of a pipeline hold; NULL: as stage_split says */
+    double predictions;          /* layers that predict further tokens */
 } df_train;
 
 /* Bytes of an element of activations, and of a weight as it is kept. */
@@ -74,6 +77,11 @@ void df_train_experts(const df_framework *w,
                       const df_train *t,
                       const df_calibrated *c,
                       df_expert_times *out);
+
+/* Adds the seconds of a product and its two gradients, in the format of layers or, `wide`, in bf16.
+ */
+void df_train_product(
+    const df_calibrated *c, bool wide, double m, double n, double k, double out[DF_DIRECTIONS]);
 
 /* Distinct ones of `parts` equal parts of the experts that a token's choices lie in, on average. */
 double df_experts_reached(double experts, double top_k, double parts);
@@ -126,7 +134,7 @@ void df_train_step(const df_framework *w,
                    const df_end_times *ends,
                    df_train_times *out);
 
-/* Layers of a stage. */
+/* Layers of a stage, where no layout says so. */
 double df_train_stage_layers(const df_framework *w, const df_train *t, int64_t stage);
 
 /* Bytes that a device of a stage needs: docs/calibrated.md, section "Memory". */

@@ -234,6 +234,9 @@ void df_framework_of(const df_cfg *cfg, df_framework *out)
         v.at[i] = own.at[i] != DF_FRAMEWORK_ABSENT ? own.at[i] : v.at[i];
     }
     memcpy(out, v.at, sizeof *out);
+    if (cfg->sw.precision.attention >= 0) { /* the format that a file names counts more */
+        out->fp8_attention = 0.0;
+    }
 }
 
 /* ---- Prices ---- */
@@ -329,5 +332,8 @@ df_calibrated df_train_prices(const df_framework *w,
                        .frozen = t->frozen,
                        .host_bus = w->far == DF_FAR_HOST_BUS};
     set_formats(w, t, &c);
+    if (w->fp8_attention != 0.0 && c.attention == DF_FORMAT_BF16) {
+        c.attention = DF_FORMAT_FP8;
+    }
     return c;
 }

@@ -176,8 +176,7 @@ static double shown_share(const df_framework *w, const df_calibrated *c)
 
 /* ---- Experts to which every token goes ---- */
 
-/* A product and its two gradients, in the format of layers or in bf16. */
-static void add_product(
+void df_train_product(
     const df_calibrated *c, bool wide, double m, double n, double k, double out[DF_DIRECTIONS])
 {
     const df_gemm_kernel *const kernel = wide ? &df_gemm_kernels[DF_GEMM_CUBLAS] : c->product;
@@ -195,8 +194,8 @@ static void add_shared(const df_train *t, const df_calibrated *c, const share *s
     const df_dims *const d = t->dims;
     const double tp = t->split->tp;
     const double width = d->shared / tp;
-    add_product(c, false, s->tokens, s->ways * width, d->hidden, out);
-    add_product(c, false, s->tokens, d->hidden, width, out);
+    df_train_product(c, false, s->tokens, s->ways * width, d->hidden, out);
+    df_train_product(c, false, s->tokens, d->hidden, width, out);
     out[DF_FORWARD] += df_calibrated_stream_s(c, 2.0 * (s->ways + 1.0) * s->tokens * width, 1.0);
     out[DF_BACKWARD] +=
         df_calibrated_stream_s(c, 2.0 * (2.0 * s->ways + 1.0) * s->tokens * width, 1.0);
@@ -233,13 +232,13 @@ void df_train_experts(const df_framework *w,
     out->stream_s[DF_FORWARD] = df_calibrated_stream_s(c, bytes[DF_FORWARD], 8.0);
     out->stream_s[DF_BACKWARD] = df_calibrated_stream_s(c, bytes[DF_BACKWARD], 12.0);
     out->activation_s = df_calibrated_stream_s(c, 2.0 * (s.ways + 1.0) * s.rows * d->ffn, 1.0);
-    add_product(c, true, s.own, d->experts, d->hidden, out->router_s);
+    df_train_product(c, true, s.own, d->experts, d->hidden, out->router_s);
     if (d->shared > 0.0) {
         add_shared(t, c, &s, out->shared_s);
     }
     if (d->expert_hidden > 0.0) {
-        add_product(c, true, s.own, d->expert_hidden, d->hidden, out->shared_s);
-        add_product(c, true, s.own, d->hidden, d->expert_hidden, out->shared_s);
+        df_train_product(c, true, s.own, d->expert_hidden, d->hidden, out->shared_s);
+        df_train_product(c, true, s.own, d->hidden, d->expert_hidden, out->shared_s);
     }
     out->transfer_s = transfer_s(w, t, c, &s);
     for (int i = 0; i < DF_DIRECTIONS; i++) {

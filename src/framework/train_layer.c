@@ -226,23 +226,60 @@ static void time_experts(const list *x, const df_calibrated *c, df_layer_times *
 
 /* ---- What is done again ---- */
 
+/* The products that widen latent queries, keys and values, and what streams around them: each of
+ * six kernels reads or writes the latent ones or the wide ones. */
+static double latent_s(const list *x, const df_calibrated *c)
+{
+    const df_dims *const d = x->t->dims;
+    const df_latent *const l = &d->latent;
+    const double tokens = x->t->split->batch * d->sequence / x->t->split->cp;
+    const double heads = d->heads / x->t->split->tp;
+    double product_s[DF_DIRECTIONS] = {0.0, 0.0};
+    if (!df_dims_is_latent(d) || d->mixer == DF_MIX_NONE) {
+        return 0.0;
+    }
+    if (l->q_rank > 0.0) {
+        df_train_product(c, false, tokens, heads * (l->nope + l->rope), l->q_rank, product_s);
+    }
+    df_train_product(c, false, tokens, heads * (l->nope + l->value), l->kv_rank, product_s);
+    const double elements =
+        3.0 * heads * (2.0 * l->nope + l->rope + l->value) + 2.0 * (l->q_rank + l->kv_rank);
+    return product_s[DF_FORWARD] +
+           df_calibrated_stream_s(c, df_train_activation_bytes(x->t) * tokens * elements, 6.0);
+}
+
 /* Parts of a layer by name. What a model does not have takes no time. */
 static double modules_s(const list *x, const df_calibrated *c, const df_layer_times *t)
 {
+    const unsigned modules = x->t->modules;
+    const bool all = (modules & DF_AGAIN_MOE) != 0; /* their activation as well */
     const struct {
         df_again part;
         double time_s;
-    } parts[] = {{DF_AGAIN_CORE_ATTENTION, t->attention_s[DF_FORWARD]},
-                 {DF_AGAIN_MLP, products_s(x, DF_ROW_FFN1, DF_PASS_FORWARD) +
-                                    products_s(x, DF_ROW_FFN2, DF_PASS_FORWARD)},
-                 {DF_AGAIN_LAYERNORM, df_train_norms_s(c, x->t)},
-                 {DF_AGAIN_MOE_ACTIVATION, t->activation_s},
-                 {DF_AGAIN_MOE, t->experts_s[DF_FORWARD]}};
+    } parts[] = {
+        {DF_AGAIN_CORE_ATTENTION, df_dims_is_scan(x->t->dims) ? 0.0 : t->attention_s[DF_FORWARD]},
+        {DF_AGAIN_MLP,
+         products_s(x, DF_ROW_FFN1, DF_PASS_FORWARD) + products_s(x, DF_ROW_FFN2, DF_PASS_FORWARD)},
+        {DF_AGAIN_LAYERNORM, df_train_norms_s(c, x->t)},
+        {DF_AGAIN_LATENT_UP, latent_s(x, c)},
+        {DF_AGAIN_MOE_ACTIVATION, all ? 0.0 : t->activation_s},
+        {DF_AGAIN_MOE, t->experts_s[DF_FORWARD]}};
     double sum_s = 0.0;
     for (size_t i = 0; i < sizeof parts / sizeof parts[0]; i++) {
-        sum_s += (x->t->modules & (unsigned)parts[i].part) != 0 ? parts[i].time_s : 0.0;
+        sum_s += (modules & (unsigned)parts[i].part) != 0 ? parts[i].time_s : 0.0;
     }
     return sum_s;
+}
+
+/* The host launches a tenth of a layer again for each part that is named: assumed with the fit of
+ * runs of models with experts. */
+static double modules_host_s(const list *x, const df_layer_times *t)
+{
+    double parts = 0.0;
+    for (unsigned left = x->t->modules; left != 0; left >>= 1U) {
+        parts += (double)(left & 1U);
+    }
+    return has_experts(x->t->stack) ? 0.1 * parts * t->host_s[DF_FORWARD] : 0.0;
 }
 
 static void recompute(const list *x, const df_calibrated *c, double forward_s, df_layer_times *out)
@@ -262,6 +299,7 @@ static void recompute(const list *x, const df_calibrated *c, double forward_s, d
         return;
     case DF_RECOMPUTE_NONE:
         out->again_s = modules_s(x, c, out);
+        out->again_host_s = modules_host_s(x, out);
         return;
     }
 }

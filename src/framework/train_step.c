@@ -4,62 +4,10 @@
 
 #include "framework/framework.h"
 
-/* ---- Parameters ---- */
-
 /* Of the embedding or of the logits. */
 static double table_params(const df_train *t)
 {
     return df_dims_table_params(t->dims) / t->split->tp;
-}
-
-/* Layers of each kind on a stage: consecutive ones. */
-static void count_kinds(const df_framework *w, const df_train *t, int64_t stage, double count[])
-{
-    const df_stack *const stack = t->stack;
-    const int64_t layers = (int64_t)df_train_stage_layers(w, t, stage);
-    int64_t first = 0;
-    for (int k = 0; k < stack->kinds; k++) {
-        count[k] = 0.0;
-    }
-    if (!stack->of) {
-        count[0] = (double)layers;
-        return;
-    }
-    for (int64_t i = 0; i < stage; i++) {
-        first += (int64_t)df_train_stage_layers(w, t, i);
-    }
-    for (int64_t i = first; i < first + layers; i++) {
-        count[stack->of[i]] += 1.0;
-    }
-}
-
-/* Parameters of a stage: those that replicas share, and experts, which fewer of them do. */
-typedef struct {
-    double common, experts;
-} stage_params;
-
-static double sum_of(const stage_params *p)
-{
-    return p->common + p->experts;
-}
-
-static stage_params params_of(const df_framework *w, const df_train *t, int64_t stage)
-{
-    const df_stack *const stack = t->stack;
-    const int64_t last = (int64_t)t->split->pp - 1;
-    const bool head_apart = last > 0 || !t->dims->tied;
-    double count[DF_LAYER_KINDS];
-    stage_params p = {0.0, 0.0};
-    count_kinds(w, t, stage, count);
-    for (int k = 0; k < stack->kinds; k++) {
-        const df_dims *const d = &stack->kind[k];
-        const double router = d->experts > 1.0 ? d->hidden * d->experts : 0.0;
-        p.common += count[k] * (df_split_other_params(t->split, d) + router);
-        p.experts += count[k] * df_split_expert_params(t->split, d);
-    }
-    p.common += (stage == 0 ? table_params(t) : 0.0) +
-                (stage == last && head_apart ? table_params(t) : 0.0);
-    return p;
 }
 
 /* ---- Stages ---- */
@@ -110,6 +58,139 @@ double df_train_stage_layers(const df_framework *w, const df_train *t, int64_t s
     return base + ((double)stage < extra ? 1.0 : 0.0);
 }
 
+/* ---- What a stage holds ---- */
+
+/* Layers of each kind and all together, those that predict further tokens, and which ends. */
+typedef struct {
+    double count[DF_LAYER_KINDS];
+    double layers, predictions;
+    bool first, last;
+} stage_load;
+
+static void add_layer(const df_stack *stack, int64_t layer, stage_load *out)
+{
+    out->count[stack->of ? stack->of[layer] : 0] += 1.0;
+    out->layers += 1.0;
+}
+
+/* Part j of a layout is on stage j mod pp; its layers are consecutive. */
+static void load_by_layout(const df_train *t, int64_t stage, stage_load *out)
+{
+    const df_cfg_layout *const parts = t->layout;
+    const int64_t stages = (int64_t)t->split->pp;
+    int64_t part = 0;
+    int64_t layer = 0;
+    for (int i = 0; i < parts->length; i++) {
+        const char thing = parts->thing[i];
+        const bool here = part % stages == stage;
+        if (thing == 't' && here) {
+            add_layer(t->stack, layer, out);
+        }
+        layer += thing == 't';
+        part += thing == '|';
+        out->predictions += thing == 'm' && here ? 1.0 : 0.0;
+        out->first = out->first || (thing == 'E' && here);
+        out->last = out->last || (thing == 'L' && here);
+    }
+}
+
+/* Consecutive layers; predictions are on the last stage. */
+static void load_by_split(const df_framework *w, const df_train *t, int64_t stage, stage_load *out)
+{
+    const int64_t layers = (int64_t)df_train_stage_layers(w, t, stage);
+    int64_t before = 0;
+    for (int64_t i = 0; t->stack->of && i < stage; i++) {
+        before += (int64_t)df_train_stage_layers(w, t, i);
+    }
+    if (t->stack->of) {
+        for (int64_t i = before; i < before + layers; i++) {
+            add_layer(t->stack, i, out);
+        }
+    } else {
+        out->count[0] = (double)layers;
+        out->layers = (double)layers;
+    }
+    out->first = stage == 0;
+    out->last = stage == (int64_t)t->split->pp - 1;
+    out->predictions = out->last ? t->predictions : 0.0;
+}
+
+static stage_load load_of(const df_framework *w, const df_train *t, int64_t stage)
+{
+    stage_load load;
+    memset(&load, 0, sizeof load);
+    if (t->layout) {
+        load_by_layout(t, stage, &load);
+    } else {
+        load_by_split(w, t, stage, &load);
+    }
+    load.layers += load.predictions;
+    return load;
+}
+
+/* The kinds of layers that make one which predicts a further token: the last one; where layers are
+ * halves, the last with attention before the last without. */
+typedef struct {
+    int kind[2], kinds;
+} prediction;
+
+static prediction prediction_of(const df_stack *stack)
+{
+    const int64_t layers = (int64_t)stack->layers;
+    const int last = stack->of ? stack->of[layers - 1] : 0;
+    prediction p = {{last, 0}, 1};
+    if (!stack->of || stack->kind[last].mixer != DF_MIX_NONE) {
+        return p;
+    }
+    for (int64_t i = layers - 1; i >= 0; i--) {
+        const df_dims *const d = &stack->kind[stack->of[i]];
+        if (d->mixer != DF_MIX_NONE && !df_dims_is_scan(d)) {
+            p.kind[p.kinds++] = stack->of[i];
+            break;
+        }
+    }
+    return p;
+}
+
+/* ---- Parameters ---- */
+
+/* Parameters of a stage: those that replicas share, and experts, which fewer of them do. */
+typedef struct {
+    double common, experts;
+} stage_params;
+
+static double sum_of(const stage_params *p)
+{
+    return p->common + p->experts;
+}
+
+static void add_params(const df_train *t, int kind, double count, stage_params *p)
+{
+    const df_dims *const d = &t->stack->kind[kind];
+    const double router = d->experts > 1.0 ? d->hidden * d->experts : 0.0;
+    p->common += count * (df_split_other_params(t->split, d) + router);
+    p->experts += count * df_split_expert_params(t->split, d);
+}
+
+/* A layer that predicts a further token has a product of its own, 2 hidden to hidden. */
+static stage_params params_of(const df_framework *w, const df_train *t, int64_t stage)
+{
+    const bool head_apart = t->split->pp > 1.0 || !t->dims->tied;
+    const stage_load load = load_of(w, t, stage);
+    const prediction further = prediction_of(t->stack);
+    stage_params p = {0.0, 0.0};
+    for (int k = 0; k < t->stack->kinds; k++) {
+        add_params(t, k, load.count[k], &p);
+    }
+    for (int i = 0; i < further.kinds; i++) {
+        add_params(t, further.kind[i], load.predictions, &p);
+    }
+    p.common += load.predictions * 2.0 * t->dims->hidden * t->dims->hidden;
+    p.common +=
+        (load.first ? table_params(t) : 0.0) + (load.last && head_apart ? table_params(t) : 0.0);
+    return p;
+}
+
 /* ---- The pipeline ---- */
 
 /* Seconds of a micro-batch on a stage. */
@@ -140,22 +221,47 @@ static void apply_floor(const step *x, stage_times *s)
     }
 }
 
+static void add_layers(const step *x, int kind, double count, stage_times *s)
+{
+    s->forward_s += count * x->layer[kind].time_s[DF_FORWARD];
+    s->backward_s += count * x->layer[kind].time_s[DF_BACKWARD];
+}
+
+/* Each joins the embedding of a token to what the layers before made of it, and has logits and a
+ * loss of its own. */
+static void add_predictions(const step *x, double count, stage_times *s)
+{
+    const prediction further = prediction_of(x->t->stack);
+    const df_end_times *const e = x->ends;
+    const double hidden = x->t->dims->hidden;
+    const double tokens = x->t->split->batch * x->t->dims->sequence / x->t->split->cp;
+    double join_s[DF_DIRECTIONS] = {0.0, 0.0};
+    if (!(count > 0.0)) {
+        return;
+    }
+    df_train_product(x->c, false, tokens, hidden, 2.0 * hidden, join_s);
+    for (int i = 0; i < further.kinds; i++) {
+        add_layers(x, further.kind[i], count, s);
+    }
+    s->forward_s +=
+        count * (join_s[DF_FORWARD] + e->embedding_s[DF_FORWARD] + e->logits_s[DF_FORWARD]);
+    s->backward_s +=
+        count * (join_s[DF_BACKWARD] + e->embedding_s[DF_BACKWARD] + e->logits_s[DF_BACKWARD]);
+}
+
 static stage_times time_stage(const step *x, int64_t stage)
 {
-    const bool first = stage == 0;
-    const bool last = stage == (int64_t)x->stages - 1;
     const stage_params params = params_of(x->w, x->t, stage);
-    double count[DF_LAYER_KINDS];
+    const stage_load load = load_of(x->w, x->t, stage);
     stage_times s = {0.0, 0.0, 0.0};
-    count_kinds(x->w, x->t, stage, count);
     for (int k = 0; k < x->t->stack->kinds; k++) {
-        s.forward_s += count[k] * x->layer[k].time_s[DF_FORWARD];
-        s.backward_s += count[k] * x->layer[k].time_s[DF_BACKWARD];
+        add_layers(x, k, load.count[k], &s);
     }
-    s.forward_s += (first ? x->ends->embedding_s[DF_FORWARD] : 0.0) +
-                   (last ? x->ends->logits_s[DF_FORWARD] : 0.0);
-    s.backward_s += (first ? x->ends->embedding_s[DF_BACKWARD] : 0.0) +
-                    (last ? x->ends->logits_s[DF_BACKWARD] : 0.0);
+    add_predictions(x, load.predictions, &s);
+    s.forward_s += (load.first ? x->ends->embedding_s[DF_FORWARD] : 0.0) +
+                   (load.last ? x->ends->logits_s[DF_FORWARD] : 0.0);
+    s.backward_s += (load.first ? x->ends->embedding_s[DF_BACKWARD] : 0.0) +
+                    (load.last ? x->ends->logits_s[DF_BACKWARD] : 0.0);
     s.accumulate_s =
         x->t->frozen ? 0.0
                      : df_calibrated_stream_s(x->c, x->w->accumulate_bytes * sum_of(&params), 0.0);
@@ -222,7 +328,7 @@ static peers peers_of(const step *x)
     r.rings = f->node / r.inside;
     for (int64_t i = 0; i < (int64_t)x->stages; i++) {
         const stage_params p = params_of(x->w, x->t, i);
-        r.layers = fmax(r.layers, df_train_stage_layers(x->w, x->t, i));
+        r.layers = fmax(r.layers, load_of(x->w, x->t, i).layers);
         r.params = fmax(r.params, p.common);
         r.experts = fmax(r.experts, p.experts);
     }
@@ -455,13 +561,16 @@ typedef struct {
 static layer_bytes sum_layers(
     const df_framework *w, const df_train *t, int64_t stage, double again, double input_bytes)
 {
-    double count[DF_LAYER_KINDS];
+    stage_load load = load_of(w, t, stage);
+    const prediction further = prediction_of(t->stack);
     layer_bytes sum = {0.0, 0.0};
-    count_kinds(w, t, stage, count);
+    for (int i = 0; i < further.kinds; i++) {
+        load.count[further.kind[i]] += load.predictions;
+    }
     for (int k = 0; k < t->stack->kinds; k++) {
         const double all_bytes = kept_bytes(w, t, &t->stack->kind[k]);
-        sum.kept += count[k] * ((1.0 - again) * all_bytes + again * input_bytes);
-        sum.largest = count[k] > 0.0 ? fmax(sum.largest, all_bytes) : sum.largest;
+        sum.kept += load.count[k] * ((1.0 - again) * all_bytes + again * input_bytes);
+        sum.largest = load.count[k] > 0.0 ? fmax(sum.largest, all_bytes) : sum.largest;
     }
     return sum;
 }
@@ -481,14 +590,15 @@ df_train_bytes df_train_memory_bytes(const df_framework *w, const df_train *t, i
     const df_split *const s = t->split;
     const double tokens = s->batch * d->sequence / s->cp;
     const double hidden = scale_of(t) * tokens * d->hidden;
-    const double logits = stage == (int64_t)s->pp - 1 ? tokens * d->vocab : 0.0;
+    const stage_load load = load_of(w, t, stage);
+    const double logits = ((load.last ? 1.0 : 0.0) + load.predictions) * tokens * d->vocab;
     const double in_flight = in_flight_of(t, stage);
     const double again = t->recompute == DF_RECOMPUTE_FULL ? t->recompute_layers : 0.0;
     const double input_bytes = 2.0 * hidden / (t->sequence ? s->tp : 1.0);
     const layer_bytes layers = sum_layers(w, t, stage, again, input_bytes);
     const double at_work_bytes =
         again > 0.0 ? layers.largest : 0.0; /* the layer that is done again */
-    const double embedding_bytes = stage == 0 ? first_bytes(t) : 0.0;
+    const double embedding_bytes = ((load.first ? 1.0 : 0.0) + load.predictions) * first_bytes(t);
     return (df_train_bytes){.state = state_bytes(w, t, stage),
                             .activations = in_flight * (layers.kept + embedding_bytes) +
                                            at_work_bytes + 8.0 * hidden,

@@ -127,26 +127,40 @@ static double gradient_bytes_of(const df_cfg *cfg)
     return counts ? df_format_bytes((df_format)format) : 0.0;
 }
 
+/* What the file lays out, in *room; NULL: nothing that fits the stages. */
+static const df_cfg_layout *layout_of(const df_cfg *cfg, const df_split *split, df_cfg_layout *room)
+{
+    const char *const text = cfg->sched.layout;
+    df_err why;
+    const bool fits = text[0] != '\0' && df_cfg_layout_parse(text, room, &why) == DF_OK &&
+                      room->parts % (int64_t)split->pp == 0;
+    return fits ? room : NULL;
+}
+
 static df_train train_of(const df_cfg *cfg,
                          const df_framework *w,
                          const df_cfg_formats *formats,
                          const df_stack *stack,
-                         const df_split *split)
+                         const df_split *split,
+                         df_cfg_layout *room)
 {
-    return (df_train){.dims = &stack->kind[0],
-                      .stack = stack,
-                      .split = split,
-                      .sequence = cfg->sched.tp_sp && split->tp > 1.0,
-                      .frozen = cfg->llm.frozen,
-                      .fused =
-                          w->prefill != DF_PREFILL_UNFUSED && cfg->llm.attention.use_flashattention,
-                      .recompute = cfg->sched.recompute,
-                      .recompute_layers = cfg->sched.recompute_layers,
-                      .zero_stage = cfg->sw.dp_zero_stage,
-                      .parts = (double)cfg->sched.virtual_stages,
-                      .formats = formats,
-                      .gradient_bytes = gradient_bytes_of(cfg),
-                      .modules = (unsigned)cfg->sched.recompute_modules};
+    const df_cfg_layout *const layout = layout_of(cfg, split, room);
+    return (df_train){
+        .dims = &stack->kind[0],
+        .stack = stack,
+        .split = split,
+        .sequence = cfg->sched.tp_sp && split->tp > 1.0,
+        .frozen = cfg->llm.frozen,
+        .fused = w->prefill != DF_PREFILL_UNFUSED && cfg->llm.attention.use_flashattention,
+        .recompute = cfg->sched.recompute,
+        .recompute_layers = cfg->sched.recompute_layers,
+        .zero_stage = cfg->sw.dp_zero_stage,
+        .parts = layout ? layout->parts / split->pp : (double)cfg->sched.virtual_stages,
+        .layout = layout,
+        .predictions = (double)cfg->llm.shape.prediction_layers,
+        .formats = formats,
+        .gradient_bytes = gradient_bytes_of(cfg),
+        .modules = (unsigned)cfg->sched.recompute_modules};
 }
 
 static df_status check_backend(const df_job *x)
@@ -167,6 +181,7 @@ typedef struct {
     df_job *job;
     df_framework w;
     df_train train;
+    df_cfg_layout layout;
     df_layer_times layer[DF_LAYER_KINDS];
     df_end_times ends;
 } training;
@@ -268,9 +283,12 @@ df_status df_llm_train_calibrated(df_job *x, const df_span *span, df_llm_result 
     all.job = x;
     df_framework_of(x->cfg, &all.w);
     df_cfg_formats_of(x->cfg, &formats);
-    all.train = train_of(x->cfg, &all.w, &formats, &x->stack, &x->split);
+    all.train = train_of(x->cfg, &all.w, &formats, &x->stack, &x->split, &all.layout);
     const df_fabric fabric = x->calibrated.fabric;
     const df_card card = x->calibrated.card;
+    if (all.w.fp8_attention != 0.0) {
+        DF_TRY(df_predict_check_card(&card, x->coster.dev, DF_FORMAT_FP8, x->err));
+    }
     x->calibrated = df_train_prices(&all.w, &all.train, &card, &fabric, formats.products);
     x->calibrated.load.sustained = !df_predict_is_short(x->cfg);
     df_kernel_memo_use(x->memory->kernels, &card, &x->calibrated.load);
@@ -295,11 +313,12 @@ void df_train_memory(const df_cfg *cfg, int64_t stage, df_memory *out)
     df_cfg_formats formats;
     df_stack stack;
     df_split split;
+    df_cfg_layout layout;
     df_framework_of(cfg, &w);
     df_cfg_formats_of(cfg, &formats);
     df_stack_read(cfg, &stack);
     df_split_read(cfg, &split);
-    const df_train train = train_of(cfg, &w, &formats, &stack, &split);
+    const df_train train = train_of(cfg, &w, &formats, &stack, &split, &layout);
     const df_train_bytes b = df_train_memory_bytes(&w, &train, stage);
     *out = (df_memory){.stage = stage, .total_bytes = b.state + b.activations + b.logits};
     out->part_bytes[DF_MEMORY_OPTIMIZER] = b.state;
