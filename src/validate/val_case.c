@@ -55,37 +55,41 @@ static df_status find_shape(df_val_row *r, shape *out)
     return DF_OK;
 }
 
-/* What rows of models cannot say yet. */
-static df_status check_shape(shape *s, const df_cfg_llm *m)
+/* What rows of models cannot say, and what only the calibrated rules have, for training. */
+static df_status check_shape(shape *s, const df_cfg_llm *m, const char **training_only)
 {
     df_val_row *const r = &s->row;
     double experts;
     double window;
     double head_dim;
+    double latent;
     DF_TRY(df_val_number(r, "experts", 0, &experts));
     DF_TRY(df_val_number(r, "sliding_window", 0, &window));
     DF_TRY(df_val_number(r, "head_dim", 0, &head_dim));
+    DF_TRY(df_val_number(r, "q_lora_rank", 0, &latent));
     const char *const attention = df_csv_text(r->csv, r->row, "attention");
-    const bool other = begins(attention, "mla") || strstr(attention, "pattern");
-    if (other || begins(attention, "hybrid")) {
-        return df_fail(r->err, DF_INFEASIBLE, "%s is not described yet",
-                       begins(attention, "mla") ? "latent attention"
-                                                : "a hybrid with Mamba layers");
+    const bool mla = begins(attention, "mla");
+    const bool hybrid = begins(attention, "hybrid") || strstr(attention, "pattern");
+    const bool listed = *df_csv_text(r->csv, r->row, "pattern") != '\0';
+    const bool other =
+        head_dim > 0 && head_dim * (double)m->attention.num_heads != (double)m->hidden_dim;
+    *training_only = mla           ? "latent attention is not described yet"
+                     : hybrid      ? "a hybrid with Mamba layers is not described yet"
+                     : experts > 1 ? "a model with experts is not described yet"
+                     : window > 0  ? "attention in a window is not described yet"
+                     : other       ? "heads that are wider or narrower than their share are not "
+                                     "described yet"
+                                   : NULL;
+    if (latent > 0 && !mla) {
+        return df_fail(r->err, DF_INFEASIBLE, "compressed attention is not described yet");
     }
-    if (experts > 1) {
-        return df_fail(r->err, DF_INFEASIBLE, "a model with experts is not described yet");
-    }
-    if (window > 0) {
-        return df_fail(r->err, DF_INFEASIBLE, "attention in a window is not described yet");
-    }
-    if (head_dim > 0 && head_dim * (double)m->attention.num_heads != (double)m->hidden_dim) {
-        return df_fail(r->err, DF_INFEASIBLE,
-                       "heads that are wider or narrower than their share are not described yet");
+    if ((window > 0 || hybrid) && !listed) { /* which layers have it is not known */
+        return df_fail(r->err, DF_INFEASIBLE, "%s", *training_only);
     }
     return DF_OK;
 }
 
-static df_status read_model(df_val_row *r, df_cfg_llm *m)
+static df_status read_model(df_val_row *r, df_cfg_llm *m, const char **training_only)
 {
     shape s;
     int64_t kv_heads;
@@ -94,7 +98,7 @@ static df_status read_model(df_val_row *r, df_cfg_llm *m)
     DF_TRY(df_val_count(&s.row, "hidden", 1, 0, &m->hidden_dim));
     DF_TRY(df_val_count(&s.row, "layers", 1, 0, &m->num_layers));
     DF_TRY(df_val_count(&s.row, "heads", 1, 0, &m->attention.num_heads));
-    DF_TRY(check_shape(&s, m));
+    DF_TRY(check_shape(&s, m, training_only));
     DF_TRY(df_val_count(&s.row, "kv_heads", 1, m->attention.num_heads, &kv_heads));
     DF_TRY(df_val_count(&s.row, "ffn", 1, 4 * m->hidden_dim, &m->intermediate_size));
     DF_TRY(df_val_count(&s.row, "vocab", 1, 0, &m->vocab_size));
@@ -112,7 +116,7 @@ static df_status read_model(df_val_row *r, df_cfg_llm *m)
     m->num_experts = 1;
     m->top_k = 1;
     m->sample_every = -1;
-    return DF_OK;
+    return *training_only ? df_val_read_experts(&s.row, m) : DF_OK;
 }
 
 /* ---- Runs ---- */
@@ -205,14 +209,13 @@ static df_status read_schedule(df_val_row *r, df_val_case *c)
 static df_status read_degrees(df_val_row *r, df_val_case *c)
 {
     df_cfg_sched *const s = &c->cfg.sched;
-    int64_t experts;
     DF_TRY(df_val_count(r, "num_gpus", 1, 1, &c->num_gpus));
     DF_TRY(df_val_count(r, "dp", 1, 1, &s->dp));
     DF_TRY(df_val_count(r, "tp", 1, 1, &s->tp));
     DF_TRY(df_val_count(r, "pp", 1, 1, &s->lp));
     DF_TRY(df_val_count(r, "cp", 1, 1, &s->cp));
-    DF_TRY(df_val_count(r, "ep", 1, 1, &experts));
-    if (experts > 1) {
+    DF_TRY(df_val_count(r, "ep", 1, 1, &s->ep));
+    if (s->ep > 1 && !c->training_only) {
         return df_fail(r->err, DF_INFEASIBLE, "expert parallelism is not modelled");
     }
     return DF_OK;
@@ -233,7 +236,8 @@ df_status df_val_read_case(df_val_row *r, df_val_case *c)
     cfg->mode = DF_MODE_LLM;
     cfg->has_model = true;
     DF_TRY(read_run(r, &cfg->llm));
-    DF_TRY(read_model(r, &cfg->llm));
+    c->training_only = NULL;
+    DF_TRY(read_model(r, &cfg->llm, &c->training_only));
     DF_TRY(read_degrees(r, c));
     DF_TRY(read_schedule(r, c));
     cfg->llm.frozen = is_frozen(r);
@@ -306,6 +310,7 @@ static df_status configure_training(df_val_row *r, const df_val_case *c, df_cfg 
         cfg->sched.schedule = cfg->sched.virtual_stages > 1 ? DF_ORDER_INTERLEAVED : DF_ORDER_1F1B;
     }
     cfg->sw.framework.like = (int)w.framework;
+    DF_TRY(df_val_read_recipe(r, cfg));
     cfg->llm.attention.use_flashattention = true; /* the framework says which kernel */
     DF_TRY(df_val_find_cluster(r, c->device, w.cluster ? w.cluster : c->device->cluster, &cluster));
     cfg->any_rounds = true; /* as the reader of files has it under these rules */
@@ -340,6 +345,9 @@ static df_status configure(df_val_row *r, const df_val_case *c, bool calibrated,
     const bool training = cfg->llm.run_type == DF_RUN_TRAINING;
     if (calibrated && training) {
         return configure_training(r, c, cfg);
+    }
+    if (c->training_only) {
+        return df_fail(r->err, DF_INFEASIBLE, "%s", c->training_only);
     }
     if (calibrated) {
         return configure_inference(r, c, cfg);

@@ -4,6 +4,7 @@
  *   val_row.c      the numbers of a row, and the points that it becomes
  *   val_device.c   devices and how they are connected
  *   val_case.c     a row as the configuration of a transformer
+ *   val_model.c    models with layers of several kinds; published settings of runs
  *   val_set.c      with which software and on which network a set was measured
  *   val_run.c      end-to-end runs: training, inference, memory
  *   val_ops.c      single operators
@@ -46,7 +47,7 @@ typedef struct {
 struct df_val_data {
     df_val_set *set;
     size_t num_sets;
-    df_csv *devices, *models;             /* files of the folder; NULL: it has none */
+    df_csv *devices, *models, *recipes;   /* files of the folder; NULL: it has none */
     df_csv *more_devices, *more_models;   /* files of the fallback folder */
     char *hardware;                       /* folder of hardware files */
     df_val_device device[DF_VAL_DEVICES]; /* those found so far */
@@ -124,7 +125,13 @@ typedef struct {
     df_cfg cfg; /* all that rules do not decide: without number format, network, software */
     int64_t num_gpus;
     bool batches_known;
+    const char *training_only; /* why none but the calibrated rules, and for training, have it */
 } df_val_case;
+
+/* What a row of models.csv says beside the widths of plain layers; what recipes.csv says of the
+ * run, if it does. */
+DF_NODISCARD df_status df_val_read_experts(df_val_row *r, df_cfg_llm *m);
+DF_NODISCARD df_status df_val_read_recipe(df_val_row *r, df_cfg *cfg);
 
 /* DF_INFEASIBLE: not modelled, by any rules. */
 DF_NODISCARD df_status df_val_read_case(df_val_row *r, df_val_case *out);

@@ -140,6 +140,7 @@ static df_status load(const df_val_folders *folders, df_val_data *data, df_err *
     DF_TRY(load_sets(data, folders->data, err));
     DF_TRY(load_table(folders->data, "devices.csv", &data->devices, err));
     DF_TRY(load_table(folders->data, "models.csv", &data->models, err));
+    DF_TRY(load_table(folders->data, "recipes.csv", &data->recipes, err));
     if (folders->fallback) {
         DF_TRY(load_table(folders->fallback, "devices.csv", &data->more_devices, err));
         DF_TRY(load_table(folders->fallback, "models.csv", &data->more_models, err));
@@ -178,6 +179,7 @@ void df_val_free(df_val_data *data)
     free(data->set);
     df_csv_free(data->devices);
     df_csv_free(data->models);
+    df_csv_free(data->recipes);
     df_csv_free(data->more_devices);
     df_csv_free(data->more_models);
     free(data->hardware);
