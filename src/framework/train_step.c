@@ -37,6 +37,34 @@ static double balanced_layers(const df_train *t, double stages, int64_t stage)
     return stage == (int64_t)stages - 1 ? last : take;
 }
 
+/* Whether the embedding and the logits count as a layer each. */
+static bool ends_count(const df_framework *w, const df_train *t)
+{
+    const double layers = t->stack->layers;
+    const bool asked = w->stage_split == DF_STAGES_ENDS_AS_LAYERS;
+    const bool uneven = fmod(layers, t->split->pp) != 0.0;
+    return (asked || uneven) && fmod(layers + 2.0, t->split->pp) == 0.0;
+}
+
+/* Layers of the stages before one. */
+static int64_t layers_before(const df_framework *w, const df_train *t, int64_t stage)
+{
+    const double stages = t->split->pp;
+    const double layers = t->stack->layers;
+    const double base = floor(layers / stages);
+    if (w->stage_split == DF_STAGES_BALANCED && stages > 1.0) {
+        double sum = 0.0;
+        for (int64_t i = 0; i < stage; i++) {
+            sum += balanced_layers(t, stages, i);
+        }
+        return (int64_t)sum;
+    }
+    if (stages > 1.0 && ends_count(w, t)) {
+        return stage == 0 ? 0 : (int64_t)((layers + 2.0) / stages) * stage - 1;
+    }
+    return (int64_t)(base * (double)stage + fmin((double)stage, layers - base * stages));
+}
+
 double df_train_stage_layers(const df_framework *w, const df_train *t, int64_t stage)
 {
     const double stages = t->split->pp;
@@ -49,9 +77,7 @@ double df_train_stage_layers(const df_framework *w, const df_train *t, int64_t s
     if (w->stage_split == DF_STAGES_BALANCED) {
         return balanced_layers(t, stages, stage);
     }
-    const bool asked = w->stage_split == DF_STAGES_ENDS_AS_LAYERS;
-    const bool ends = fmod(layers + 2.0, stages) == 0.0 && (asked || extra > 0.0);
-    if (ends) { /* the embedding and the logits count as a layer each */
+    if (ends_count(w, t)) {
         const bool end = stage == 0 || stage == (int64_t)stages - 1;
         return (layers + 2.0) / stages - (end ? 1.0 : 0.0);
     }
@@ -98,11 +124,8 @@ static void load_by_layout(const df_train *t, int64_t stage, stage_load *out)
 static void load_by_split(const df_framework *w, const df_train *t, int64_t stage, stage_load *out)
 {
     const int64_t layers = (int64_t)df_train_stage_layers(w, t, stage);
-    int64_t before = 0;
-    for (int64_t i = 0; t->stack->of && i < stage; i++) {
-        before += (int64_t)df_train_stage_layers(w, t, i);
-    }
     if (t->stack->of) {
+        const int64_t before = layers_before(w, t, stage);
         for (int64_t i = before; i < before + layers; i++) {
             add_layer(t->stack, i, out);
         }

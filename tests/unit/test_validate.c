@@ -231,7 +231,7 @@ static void each_set_of_rules_has_its_reasons(void **state)
     assert_string_equal(p[1].skipped[1],
                         "the software that set elsewhere was measured with is not known");
     assert_string_equal(p[2].skipped[0], "a model with experts is not described yet");
-    assert_string_equal(p[2].skipped[1], "a model with experts is not described yet");
+    assert_null(p[2].skipped[1]);
     end(&b);
 }
 
