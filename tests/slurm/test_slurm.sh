@@ -58,7 +58,7 @@ nodes_idle() {
     [ "$(sinfo -h -N -o %t | grep -c '^idle$')" -eq "$1" ]
 }
 
-flags=(--exp_config configs/search/lstm_4x4.yaml --wafer_dim 2 --flush_s 0.5)
+flags=(--exp_config configs/search/lstm_4x4.yaml --wafer_dim 2 --flush_s 0.5 --rules corrected)
 export DEEPFLOW=$program DF_POLL_S=1
 
 echo "== the cluster"
