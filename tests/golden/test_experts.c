@@ -271,7 +271,7 @@ static void stack_of(const row *r, const df_dims *all, uint8_t of[DF_LAYERS_MAX]
         out->kind[1].ffn_in = 2 * number(r, FFN);
     }
     for (int i = 0; i < (int)all->layers; i++) {
-        const char letter = hybrid ? r->word[PATTERN][i] : i < dense ? '*' : 'E';
+        const int letter = hybrid ? r->word[PATTERN][i] : i < dense ? '*' : 'E';
         of[i] = letter == 'E' ? 0 : letter == '*' ? 1 : 2;
     }
 }
