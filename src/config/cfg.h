@@ -341,7 +341,7 @@ typedef enum {
     DF_CFG_ANY_SHARES = 64,    /* shares are ignored: a search divides the budgets anew */
     DF_CFG_NEED_FIGURES = 128, /* the technology and the budgets that parts are derived from */
     DF_CFG_ANY_KIND = 512,     /* formulas know networks of any kind, not rings alone */
-    DF_CFG_ANY_LAYERS = 4096,  /* layers of any kind are known, not only attention of heads of
+    DF_CFG_ANY_LAYERS = 1024,  /* layers of any kind are known, not only attention of heads of
                                   hidden_dim / num_heads and one feed-forward network or experts */
     DF_CFG_ANY_SPLITS = 256,   /* degrees that do not split an LLM evenly are a warning */
     DF_CFG_ANY_ROUNDS = 2048,  /* an interleaved pipeline takes any number of micro-batches */
