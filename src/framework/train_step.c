@@ -520,9 +520,12 @@ static double usual_param_bytes(const df_train *t, double replicas)
     }
 }
 
-/* The same where a file has other formats of weights and gradients. */
+/* The same where a file has other formats of weights and gradients, or weights that are frozen. */
 static double param_bytes(const df_train *t, double replicas)
 {
+    if (t->frozen) { /* there are neither gradients nor moments of these weights */
+        return df_train_weight_bytes(t) / (t->zero_stage >= 3 ? replicas : 1.0);
+    }
     const double weight = df_train_weight_bytes(t) - 2.0;
     const double gradient = t->gradient_bytes > 0.0 ? t->gradient_bytes - 4.0 : 0.0;
     return usual_param_bytes(t, replicas) + weight / (t->zero_stage >= 3 ? replicas : 1.0) +

@@ -141,6 +141,23 @@ static void the_reference_refuses_them(void **state)
     df_remove_dir(dir);
 }
 
+/* Weights that are frozen have no gradients, moments and copies: 8 layers of 1024 x (8 + 2 x 8) x
+ * 128
+ * + 1024 x 1024 + 3 x 1024 x 4096, and two tables of 32000 x 1024, over 8 devices, 2 bytes each.
+ * Each device has a key/value head, so that there are 8 of the 4. */
+static void frozen_weights_are_kept_alone(void **state)
+{
+    (void)state;
+    char dir[256];
+    df_make_dir(dir);
+    const shape frozen = {"training", "  frozen: true\n", ""};
+    json_t *const root = predict(dir, &frozen, "");
+    json_t *const memory = json_object_get(root, "memory");
+    df_assert_rel(df_number(memory, "optimizer_bytes"), 199753728.0 / 8 * 2, 1e-12);
+    json_decref(root);
+    df_remove_dir(dir);
+}
+
 /* The network simulator has neither layers of several kinds nor exchanges of experts. */
 static void the_simulator_refuses_them(void **state)
 {
@@ -184,6 +201,7 @@ int main(void)
         cmocka_unit_test(models_of_all_kinds_are_predicted),
         cmocka_unit_test(the_reference_refuses_them),
         cmocka_unit_test(the_simulator_refuses_them),
+        cmocka_unit_test(frozen_weights_are_kept_alone),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
