@@ -174,13 +174,15 @@ df_status df_cfg_check_plain(const df_cfg *cfg, bool degrees, const char **key, 
         if (parts[i].present) {
             *key = parts[i].key;
             return df_fail(err, DF_EINVAL,
-                           "expected a model without it, since these rules do not know what it "
-                           "costs, found one");
+                           "expected a model without it under the rules of the reference, found "
+                           "one; --rules calibrated and corrected know what it costs");
         }
     }
     if (degrees && m->num_experts > 1 && df_cfg_workers(cfg) > 1) {
         *key = "model_param.num_experts";
-        return df_fail(err, DF_EINVAL, "expected 1 on several devices, found %" PRId64,
+        return df_fail(err, DF_EINVAL,
+                       "expected 1 on several devices under the rules of the reference, found "
+                       "%" PRId64 "; --rules calibrated and corrected know more",
                        m->num_experts);
     }
     return DF_OK;

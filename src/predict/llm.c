@@ -93,8 +93,9 @@ static void read_model(df_job *x)
     x->where[0] = '\0';
     x->pipe = df_pipe_read(x->cfg);
     x->order = df_pipe_order(x->cfg);
-    df_dims_read(x->cfg, &x->dims);
     df_stack_read(x->cfg, &x->stack);
+    x->dims = x->stack.kind[0];
+    x->dims.layers = x->stack.layers;
     df_split_read(x->cfg, &x->split);
     df_compat_split(x->rules, &x->split);
     if (df_compat_first_batch_only(x->rules, &x->pipe, x->order)) {

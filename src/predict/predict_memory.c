@@ -26,14 +26,13 @@ static void read_use(const df_cfg *cfg, const df_rules *rules, df_ops *ops, df_m
     const df_cfg_sched *const s = &cfg->sched;
     const bool training = cfg->llm.run_type == DF_RUN_TRAINING;
     const double tokens = (double)(cfg->llm.seq_len - (training ? 0 : cfg->llm.decode_len));
-    df_dims dims;
     df_stack stack;
     df_split split;
-    df_dims_read(cfg, &dims);
     df_stack_read(cfg, &stack);
     df_split_read(cfg, &split);
     df_compat_split(rules, &split);
-    df_span span = df_span_of(&dims, &split, tokens, tokens, false);
+    const df_dims *const dims = &stack.kind[0];
+    df_span span = df_span_of(dims, &split, tokens, tokens, false);
     if (!training) {
         df_span_infer(&span);
     }
@@ -47,11 +46,11 @@ static void read_use(const df_cfg *cfg, const df_rules *rules, df_ops *ops, df_m
         .zero_stage = cfg->sw.dp_zero_stage,
         .replicas = df_split_replicas(&split),
         .expert_replicas = fmax(1.0, df_split_replicas(&split) * split.tp / df_split_ep(&split)),
-        .weight_bytes = dims.bytes.parameter,
-        .master_bytes = dims.bytes.master,
-        .gradient_bytes = dims.bytes.activation,
-        .sum_bytes = dims.bytes.statistics,
-        .moment_bytes = dims.bytes.optimizer};
+        .weight_bytes = dims->bytes.parameter,
+        .master_bytes = dims->bytes.master,
+        .gradient_bytes = dims->bytes.activation,
+        .sum_bytes = dims->bytes.statistics,
+        .moment_bytes = dims->bytes.optimizer};
 }
 
 static bool is_calibrated(const df_rules *rules)

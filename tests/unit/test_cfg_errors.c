@@ -184,7 +184,8 @@ static const mistake in_llm[] = {
     {"batch_size: 8", "batch_size: 6", NULL,
      "model_param.batch_size: expected a multiple of dp 4, found 6; batch_size 8 would fit"},
     {"num_experts: 1", "num_experts: 8", NULL,
-     "model_param.num_experts: expected 1 on several devices, found 8"},
+     "model_param.num_experts: expected 1 on several devices under the rules of the reference, "
+     "found 8; --rules calibrated and corrected know more"},
     {"num_experts: 1", "num_experts: 1\n  top_k: 2", "top_k: 2",
      "model_param.top_k: expected at most num_experts 1, found 2; top_k 1 would fit"},
     {"  decode_len: 16\n", "", "model_param:",
